@@ -1,0 +1,83 @@
+"""What every command-line program of this project has in common: exit codes, logging, storage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from uplift.errors import UpliftError, UsageError
+
+log = logging.getLogger("uplift")
+
+
+def parser_for(doc: str) -> argparse.ArgumentParser:
+    """Build a parser whose help is the program's docstring.
+
+    Exit codes are 0 (done), 1 (refused, one line), 2 (usage) and 75 (a storage failure that may
+    pass by itself).
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
+    return parser
+
+
+def run_program(
+    parser: argparse.ArgumentParser,
+    body: Callable[[argparse.Namespace], None],
+    argv: Sequence[str] | None,
+) -> int:
+    """Parse `argv`, run `body`, and turn the project's errors into one line and an exit code."""
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    _start_logging(logging.WARNING if arguments.quiet else logging.INFO)
+    try:
+        body(arguments)
+    except UpliftError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return error.exit_code
+    return 0
+
+
+def json_argument(text: str) -> Any:
+    """Decode an option whose value is JSON (settings handed over by the workflow)."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error.msg}: {text[:80]}") from None
+
+
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """Add ``--storage``: settings by URL prefix, as in the config's ``storage`` section."""
+    parser.add_argument(
+        "--storage",
+        type=json_argument,
+        default={},
+        metavar="JSON",
+        help='storage settings by URL prefix, e.g. \'{"s3://idr/": {"anon": true}}\'',
+    )
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise a usage error unless `condition` holds."""
+    if not condition:
+        raise UsageError(message)
+
+
+def _start_logging(level: int) -> None:
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=level,
+        stream=sys.stderr,
+        format="%(asctime)sZ %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+        force=True,
+    )

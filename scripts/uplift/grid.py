@@ -1,0 +1,71 @@
+"""Integer arithmetic on chunk grids: no I/O, no arrays, only tuples of length ndim."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+Shape = tuple[int, ...]
+Index = tuple[int, ...]
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Smallest integer not below ``a / b``."""
+    return -(-a // b)
+
+
+def grid_shape(shape: Shape, chunks: Shape) -> Shape:
+    """Chunks along each axis; 0 along an axis of length 0 (zarr v3 core, regular grids)."""
+    return tuple(ceil_div(n, c) for n, c in zip(shape, chunks, strict=True))
+
+
+def linear_index(index: Index, grid: Shape) -> int:
+    """C-order position of a grid index."""
+    position = 0
+    for i, n in zip(index, grid, strict=True):
+        position = position * n + i
+    return position
+
+
+def index_of(position: int, grid: Shape) -> Index:
+    """Inverse of :func:`linear_index`."""
+    index = []
+    for n in reversed(grid):
+        position, i = divmod(position, n)
+        index.append(i)
+    return tuple(reversed(index))
+
+
+def all_indices(grid: Shape) -> Iterator[Index]:
+    """Every grid index in C order (one empty tuple for a 0-d grid)."""
+    return itertools.product(*(range(n) for n in grid))
+
+
+def chunks_per_shard(shards: Shape, chunks: Shape) -> Shape:
+    """Inner chunks along each axis of one shard. `shards` is a multiple of `chunks`."""
+    return tuple(s // c for s, c in zip(shards, chunks, strict=True))
+
+
+def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> tuple[tuple[int, int], ...]:
+    """Half-open ranges of chunk indices along each axis that a shard covers, cut at the grid."""
+    return tuple(
+        (s * k, min((s + 1) * k, n)) for s, k, n in zip(shard, per_shard, grid, strict=True)
+    )
+
+
+def indices_in(region: tuple[tuple[int, int], ...]) -> Iterator[Index]:
+    """Grid indices of a region in C order."""
+    return itertools.product(*(range(a, b) for a, b in region))
+
+
+def region_size(region: tuple[tuple[int, int], ...]) -> int:
+    """Number of grid indices in a region."""
+    return math.prod(b - a for a, b in region)
+
+
+def element_slices(index: Index, chunks: Shape, shape: Shape) -> tuple[slice, ...]:
+    """Elements of the array that a chunk covers, cut at the array's edge."""
+    return tuple(
+        slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunks, shape, strict=True)
+    )

@@ -1,0 +1,93 @@
+"""What inspect found: ``inventory.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from uplift.models.arrays import SourceArray
+from uplift.models.base import Model
+from uplift.models.findings import Finding
+
+SCHEMA = "ngff-uplift/inventory/1"
+
+GroupRole = Literal[
+    "image",
+    "label image",
+    "labels",
+    "plate",
+    "row",
+    "well",
+    "field",
+    "bioformats2raw",
+    "OME",
+    "group",
+]
+
+
+class InventoryGroup(Model):
+    """One group. `roles` may hold several: a plate can be a bioformats2raw collection as well.
+
+    `explicit` is false where the source has no ``.zgroup``/``zarr.json`` of its own there.
+    """
+
+    path: str
+    roles: tuple[GroupRole, ...]
+    ome_version: str | None = None
+    attributes_sha256: str | None = None
+    explicit: bool = True
+
+
+class InventoryArray(Model):
+    """One array with its place in a multiscale, if any.
+
+    Attributes
+    ----------
+    multiscale, level
+        Path of the group that lists it, and its index in ``datasets`` (0 is full resolution).
+    axes
+        Axis names of the multiscale, length ndim; for other arrays ``_ARRAY_DIMENSIONS`` or
+        v3 ``dimension_names`` where present.
+    stored_chunks, stored_bytes
+        Chunk objects that exist (inside the chunk grid) and their bytes as encoded.
+    listing_sha256
+        Digest over (key, size, modification stamp) of the stored chunks in key order.
+    problem
+        Why this array cannot be converted; ``None`` when it can.
+    """
+
+    path: str
+    role: Literal["level", "array"]
+    multiscale: str | None = None
+    level: int | None = None
+    axes: tuple[str, ...] | None = None
+    source: SourceArray
+    stored_chunks: int
+    stored_bytes: int
+    listing_sha256: str
+    attributes_sha256: str | None = None
+    problem: str | None = None
+
+
+class InventoryFile(Model):
+    """Any object that is no Zarr metadata and no chunk; copied byte for byte."""
+
+    path: str
+    bytes: int
+
+
+class Inventory(Model):
+    """Everything under the source root: each path is a group, an array, a chunk or a file."""
+
+    schema_: Literal["ngff-uplift/inventory/1"] = Field(SCHEMA, alias="schema")
+    source: str
+    zarr_format: Literal[2, 3]
+    ome_versions: tuple[str, ...]
+    name: str | None = None
+    groups: tuple[InventoryGroup, ...]
+    arrays: tuple[InventoryArray, ...]
+    files: tuple[InventoryFile, ...]
+    dropped: tuple[InventoryFile, ...] = ()
+    """Objects that the output does not need (``.zmetadata``), each listed."""
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,68 @@
+"""Verdicts: ``validation/<batch>.json`` and ``validation.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from uplift.models.arrays import JsonValue, Shape
+from uplift.models.base import Model
+from uplift.models.findings import Finding
+
+
+class ItemValidation(Model):
+    """Outcome for one batch item.
+
+    `sha256`: digest of the decoded little-endian C-order bytes of the whole array, when the item
+    is the whole array and within the digest limit. `digests` names the binary side file with the
+    (chunk index, SHA-256) rows that the array's ``chunks_sha256`` is made of.
+    """
+
+    path: str
+    start: int
+    stop: int
+    fingerprint: str
+    chunks_compared: int
+    bytes_compared: int
+    """Decoded bytes compared with the source."""
+    sha256: str | None = None
+
+
+class BatchValidation(Model):
+    """One validate job."""
+
+    schema_: Literal["ngff-uplift/batch-validation/1"] = Field(
+        "ngff-uplift/batch-validation/1", alias="schema"
+    )
+    batch: str
+    items: tuple[ItemValidation, ...]
+    findings: tuple[Finding, ...]
+
+
+class ArrayValidation(Model):
+    """One array of the output.
+
+    `chunks_sha256`: SHA-256 over, for each stored source chunk in grid order, its linear index
+    (uint64, little endian) and the SHA-256 of its decoded bytes (full chunk, little endian, C order).
+    """
+
+    path: str
+    shape: Shape
+    data_type: JsonValue
+    sha256: str | None
+    chunks_sha256: str
+    chunks_compared: int
+    bytes_compared: int
+
+
+class Validation(Model):
+    """The verdict on a dataset. Holds nothing that differs between two equal runs."""
+
+    schema_: Literal["ngff-uplift/validation/1"] = Field("ngff-uplift/validation/1", alias="schema")
+    dataset: str
+    verdict: Literal["valid", "invalid"]
+    findings: tuple[Finding, ...]
+    arrays: tuple[ArrayValidation, ...]
+    groups: int
+    files: int

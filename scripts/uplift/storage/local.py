@@ -1,0 +1,414 @@
+"""Objects as files below one folder.
+
+The hot path (one source file a chunk) uses ``os`` calls on strings: 10,000 chunks cost about as
+much as the system calls they need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import itertools
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from uplift.errors import StorageError
+from uplift.storage.protocol import ObjectInfo, join
+
+TEMPORARY_PREFIX = ".uplift-tmp."
+"""Names that start so are unfinished objects of ours; they never stay in a finished output."""
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+_WRITE_AT = 4 * 2**20
+_SYNC_ALONE = 2**20
+_MAX_PIECES = 512
+_counter = itertools.count()
+
+
+class LocalStore:
+    """Objects as files below `root`.
+
+    Parameters
+    ----------
+    root
+        Folder; created on the first write.
+    writable
+        A store that is not writable raises on every write: sources are opened so.
+    durability
+        ``fsync``: :meth:`flush` returns when the data are on disk. ``none``: leave it to the system.
+    """
+
+    can_list = True
+    is_local = True
+
+    def __init__(self, root: str, *, writable: bool = False, durability: str = "fsync") -> None:
+        self.root = os.path.abspath(root)
+        self.url = self.root
+        self._writable = writable
+        self._sync = durability == "fsync"
+        self._folders: set[str] = set()
+        self._unsynced = threading.Event()
+        self._can_clone = True
+
+    def get(self, key: str) -> bytes | None:
+        """Return the whole file, or None when absent."""
+        try:
+            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            raise self._refused(error, "read", key) from error
+        try:
+            size = os.fstat(descriptor).st_size
+            data = os.read(descriptor, size + 1)
+            if len(data) == size:
+                return data
+            return self._read_rest(descriptor, data)
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            raise self._refused(error, "read", key) from error
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _read_rest(descriptor: int, data: bytes) -> bytes:
+        """Go on after a short read (over 2 GiB, or a file that grows) until the end of the file."""
+        pieces = [data]
+        while piece := os.read(descriptor, 2**26):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Return up to `length` bytes from `start` (negative: from the end), or None when absent."""
+        try:
+            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            raise self._refused(error, "read", key) from error
+        try:
+            if start < 0:
+                start = max(0, os.fstat(descriptor).st_size + start)
+            pieces = []
+            while length > 0 and (piece := os.pread(descriptor, length, start)):
+                pieces.append(piece)
+                start, length = start + len(piece), length - len(piece)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            raise self._refused(error, "read", key) from error
+        finally:
+            os.close(descriptor)
+
+    def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+        """Yield whole files in the order of `keys`; the page cache reads ahead."""
+        return map(self.get, keys)
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Describe one file, or None when absent or a folder."""
+        try:
+            status = os.stat(f"{self.root}/{key}")
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            raise self._refused(error, "look at", key) from error
+        if not _is_file(status.st_mode):
+            return None
+        return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
+
+    def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
+        """Names of the folders, and files (full keys), directly under `prefix`, sorted."""
+        folders, files = [], []
+        for entry in self._scan(prefix):
+            if entry.is_dir():
+                folders.append(entry.name)
+            else:
+                files.append(self._info(entry, prefix))
+        return sorted(folders), sorted(files)
+
+    def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every file under the folder `prefix`, folder by folder."""
+        for entry in self._scan(prefix):
+            if entry.is_dir():
+                yield from self.list_tree(join(prefix, entry.name))
+            else:
+                yield self._info(entry, prefix)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write a file under a temporary name and rename it."""
+        with self.writer(key) as writer:
+            writer.write(data)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write a file only if there is none; False when there is one already."""
+        path = self._path_to_write(key)
+        temporary = self._write_temporary(path, key, [data])
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                raise self._refused(error, "write", key) from error
+            return self._create_exclusively(path, key, data)
+        finally:
+            os.unlink(temporary)
+        self._unsynced.set()
+        return True
+
+    @contextlib.contextmanager
+    def writer(self, key: str) -> Iterator[LocalWriter]:
+        """Write a file in pieces: renamed into place on a clean exit, removed on an exception."""
+        path = self._path_to_write(key)
+        temporary, descriptor = self._open_temporary(path, key)
+        try:
+            try:
+                writer = LocalWriter(descriptor)
+                yield writer
+                writer.flush()
+                if self._sync and writer.written >= _SYNC_ALONE:
+                    os.fsync(descriptor)
+                else:
+                    self._unsynced.set()
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+        except OSError as error:
+            self._discard(temporary)
+            raise self._refused(error, "write", key) from error
+        except BaseException:
+            self._discard(temporary)
+            raise
+        self._unsynced.set()
+
+    def clone(self, source: LocalStore, source_key: str, key: str) -> bool:
+        """Share the blocks of a source file (reflink); False where the file system cannot.
+
+        The two files stay independent: writing to one never changes the other.
+        """
+        if not self._can_clone:
+            return False
+        import fcntl
+
+        ficlone = 0x40049409
+        path = self._path_to_write(key)
+        temporary, descriptor = self._open_temporary(path, key)
+        try:
+            with open(f"{source.root}/{source_key}", "rb") as original:
+                fcntl.ioctl(descriptor, ficlone, original.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            # Not supported here (EOPNOTSUPP, EXDEV, EINVAL, ENOTTY): the caller writes bytes instead.
+            self._discard(temporary)
+            self._can_clone = False
+            return False
+        finally:
+            os.close(descriptor)
+        self._unsynced.set()
+        return True
+
+    def delete(self, key: str) -> None:
+        """Delete one file and the folders it leaves empty; no error when absent."""
+        path = self._path_to_write(key)
+        try:
+            os.unlink(path)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return
+            raise self._refused(error, "delete", key) from error
+        self._prune(os.path.dirname(path))
+
+    def delete_tree(self, prefix: str) -> None:
+        """Delete the folder `prefix` with all below it; links are removed, not followed."""
+        path = self._path_to_write(prefix)
+        self._folders.clear()
+        try:
+            if os.path.islink(path) or os.path.isfile(path):
+                os.unlink(path)
+            elif os.path.isdir(path):
+                shutil.rmtree(path)
+        except OSError as error:
+            raise self._refused(error, "delete", prefix) from error
+        if prefix:
+            self._prune(os.path.dirname(path))
+
+    def flush(self) -> None:
+        """Return when everything written so far is on disk (``durability: fsync``)."""
+        if not (self._sync and self._unsynced.is_set()):
+            return
+        self._unsynced.clear()
+        descriptor = os.open(_existing_parent(self.root), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if _syncfs(descriptor) != 0:
+                os.sync()
+        finally:
+            os.close(descriptor)
+
+    def _scan(self, prefix: str) -> list[os.DirEntry[str]]:
+        path = f"{self.root}/{prefix}" if prefix else self.root
+        try:
+            with os.scandir(path) as entries:
+                return list(entries)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return []
+            raise self._refused(error, "list", prefix) from error
+
+    def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo:
+        key = f"{prefix}/{entry.name}" if prefix else entry.name
+        try:
+            status = entry.stat()
+        except FileNotFoundError as error:
+            if entry.is_symlink():
+                raise StorageError(
+                    f"{self.root}/{key}: the link leads nowhere; remove it or restore its target"
+                ) from error
+            raise self._refused(error, "look at", key) from error
+        except OSError as error:
+            raise self._refused(error, "look at", key) from error
+        return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
+
+    def _path_to_write(self, key: str) -> str:
+        if not self._writable:
+            raise StorageError(f"{self.root}: opened for reading only; nothing is written there")
+        if ".." in key.split("/") or key.startswith("/"):
+            raise StorageError(f"{self.root}: refusing to write outside of it: {key!r}")
+        return f"{self.root}/{key}" if key else self.root
+
+    def _open_temporary(self, path: str, key: str) -> tuple[str, int]:
+        folder, name = os.path.split(path)
+        temporary = f"{folder}/{TEMPORARY_PREFIX}{os.getpid()}.{next(_counter)}.{name}"[
+            : len(folder) + 200
+        ]
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        for attempt in range(5):
+            try:
+                if attempt or folder not in self._folders:
+                    os.makedirs(folder, exist_ok=True)
+                    self._folders.add(folder)
+                return temporary, os.open(temporary, flags, 0o666)
+            except FileNotFoundError:
+                continue  # another process removed the folder it had just emptied
+            except FileExistsError:
+                self._discard(temporary)  # left by a crashed process that had our process id
+            except OSError as error:
+                raise self._refused(error, "write", key) from error
+        raise StorageError(f"{path}: cannot create its folder; is something else deleting it?")
+
+    def _write_temporary(self, path: str, key: str, pieces: list[bytes]) -> str:
+        temporary, descriptor = self._open_temporary(path, key)
+        try:
+            writer = LocalWriter(descriptor)
+            for piece in pieces:
+                writer.write(piece)
+            writer.flush()
+            if self._sync:
+                os.fsync(descriptor)
+        except OSError as error:
+            self._discard(temporary)
+            raise self._refused(error, "write", key) from error
+        finally:
+            os.close(descriptor)
+        return temporary
+
+    def _create_exclusively(self, path: str, key: str, data: bytes) -> bool:
+        """Conditional create on file systems without hard links."""
+        try:
+            with open(path, "xb") as stream:
+                stream.write(data)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._refused(error, "write", key) from error
+        return True
+
+    def _prune(self, folder: str) -> None:
+        while len(folder) > len(self.root):
+            self._folders.discard(folder)
+            try:
+                os.rmdir(folder)
+            except OSError:
+                return  # not empty, or somebody else's business
+            folder = os.path.dirname(folder)
+
+    @staticmethod
+    def _discard(temporary: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+    def _refused(self, error: OSError, action: str, key: str) -> StorageError:
+        remedy = _REMEDIES.get(
+            error.errno or 0, "check the disk and the permissions, then run again"
+        )
+        where = f"{self.root}/{key}" if key else self.root
+        return StorageError(f"{where}: cannot {action} it: {error.strerror or error}; {remedy}")
+
+
+class LocalWriter:
+    """Collects pieces and writes them together."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._pieces: list[bytes] = []
+        self._pending = 0
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        self._pieces.append(data)
+        self._pending += len(data)
+        if self._pending >= _WRITE_AT or len(self._pieces) >= _MAX_PIECES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all collected pieces to the system."""
+        pieces: list[bytes | memoryview] = list(self._pieces)
+        while pieces:
+            done = os.writev(self._descriptor, pieces)
+            self.written += done
+            while pieces and done >= len(pieces[0]):
+                done -= len(pieces[0])
+                pieces.pop(0)
+            if done:
+                pieces[0] = memoryview(pieces[0])[done:]
+        self._pieces.clear()
+        self._pending = 0
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space there, then run again",
+    errno.EDQUOT: "the quota is used up: free some space or ask for more, then run again",
+    errno.EACCES: "ask for the permission, then run again",
+    errno.EPERM: "ask for the permission, then run again",
+    errno.EROFS: "that file system is read-only: choose another output",
+    errno.EMFILE: "raise the limit (ulimit -n) or use fewer threads",
+    errno.ENFILE: "the machine has too many open files: close some, then run again",
+    errno.ENAMETOOLONG: "choose a shorter output path",
+    errno.EIO: "the disk or the network file system fails: check it, then run again",
+    errno.ESTALE: "the network file system lost the file: check the mount, then run again",
+    errno.ENOENT: "it vanished while it was in use: check the folder, then run again",
+}
+
+
+def _is_file(mode: int) -> bool:
+    return (mode & 0o170000) == 0o100000
+
+
+def _existing_parent(path: str) -> str:
+    current = Path(path)
+    while not current.exists():
+        current = current.parent
+    return str(current)
+
+
+def _syncfs(descriptor: int) -> int:
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "syncfs"):
+        return -1
+    return int(library.syncfs(descriptor))
