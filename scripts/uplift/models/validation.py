@@ -44,7 +44,8 @@ class ArrayValidation(Model):
     """One array of the output.
 
     `chunks_sha256`: SHA-256 over, for each stored source chunk in grid order, its linear index
-    (uint64, little endian) and the SHA-256 of its decoded bytes (full chunk, little endian, C order).
+    (uint64, little endian) and the SHA-256 of its decoded bytes (full chunk, little endian,
+    C order).
     """
 
     path: str
