@@ -10,8 +10,6 @@ from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import Model
 from uplift.models.plan import Totals
 
-SCHEMA = "ngff-uplift/batch/1"
-
 
 class BatchItem(Model):
     """A run of stored objects (shards, or chunks when unsharded) of one array.
@@ -40,7 +38,7 @@ class BatchItem(Model):
 class Batch(Model):
     """Self-contained work order of one convert job and of the validate job that checks it."""
 
-    schema_: Literal["ngff-uplift/batch/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["ngff-uplift/batch/1"] = Field("ngff-uplift/batch/1", alias="schema")
     batch: str
     dataset: str
     source: str

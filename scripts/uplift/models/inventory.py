@@ -10,8 +10,6 @@ from uplift.models.arrays import SourceArray
 from uplift.models.base import Model
 from uplift.models.findings import Finding
 
-SCHEMA = "ngff-uplift/inventory/1"
-
 GroupRole = Literal[
     "image",
     "label image",
@@ -80,7 +78,7 @@ class InventoryFile(Model):
 class Inventory(Model):
     """Everything under the source root: each path is a group, an array, a chunk or a file."""
 
-    schema_: Literal["ngff-uplift/inventory/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["ngff-uplift/inventory/1"] = Field("ngff-uplift/inventory/1", alias="schema")
     source: str
     zarr_format: Literal[2, 3]
     ome_versions: tuple[str, ...]

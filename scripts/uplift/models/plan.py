@@ -9,8 +9,6 @@ from pydantic import Field
 from uplift.models.arrays import JsonValue, Method, Shape
 from uplift.models.base import Model
 
-SCHEMA = "ngff-uplift/plan/1"
-
 Codecs = Literal["keep"] | tuple[dict[str, JsonValue], ...]
 """``keep`` (chunk bytes stay as they are) or a Zarr v3 codec pipeline for one chunk."""
 
@@ -64,7 +62,7 @@ class Plan(Model):
     somebody edited the file and their edit is kept.
     """
 
-    schema_: Literal["ngff-uplift/plan/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["ngff-uplift/plan/1"] = Field("ngff-uplift/plan/1", alias="schema")
     dataset: str
     generated_sha256: str | None = None
     estimate: Estimate | None = None

@@ -9,8 +9,6 @@ from pydantic import Field
 from uplift.models.arrays import Method
 from uplift.models.base import Model
 
-SCHEMA = "ngff-uplift/record/1"
-
 
 class BadChunk(Model):
     """A source chunk that could not be kept as it was.
@@ -47,7 +45,7 @@ class ItemRecord(Model):
 class Record(Model):
     """One convert job."""
 
-    schema_: Literal["ngff-uplift/record/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["ngff-uplift/record/1"] = Field("ngff-uplift/record/1", alias="schema")
     batch: str
     items: tuple[ItemRecord, ...]
     wall_seconds: float

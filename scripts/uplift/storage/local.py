@@ -39,7 +39,7 @@ class LocalStore:
     writable
         A store that is not writable raises on every write: sources are opened so.
     durability
-        ``fsync``: :meth:`flush` returns when the data are on disk. ``none``: leave it to the system.
+        ``fsync``: :meth:`flush` returns when the data are on disk. ``none``: the system decides.
     """
 
     can_list = True
@@ -84,7 +84,7 @@ class LocalStore:
         return b"".join(pieces)
 
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
-        """Return up to `length` bytes from `start` (negative: from the end), or None when absent."""
+        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
         try:
             descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -204,7 +204,7 @@ class LocalStore:
                 fcntl.ioctl(descriptor, ficlone, original.fileno())
             os.replace(temporary, path)
         except OSError:
-            # Not supported here (EOPNOTSUPP, EXDEV, EINVAL, ENOTTY): the caller writes bytes instead.
+            # Not supported here (EOPNOTSUPP, EXDEV, EINVAL, ENOTTY): the caller writes bytes.
             self._discard(temporary)
             self._can_clone = False
             return False
@@ -283,9 +283,8 @@ class LocalStore:
 
     def _open_temporary(self, path: str, key: str) -> tuple[str, int]:
         folder, name = os.path.split(path)
-        temporary = f"{folder}/{TEMPORARY_PREFIX}{os.getpid()}.{next(_counter)}.{name}"[
-            : len(folder) + 200
-        ]
+        unique = f"{TEMPORARY_PREFIX}{os.getpid()}.{next(_counter)}.{name}"
+        temporary = f"{folder}/{unique[:200]}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         for attempt in range(5):
             try:
