@@ -1,0 +1,56 @@
+"""Convert one batch: pack (or decode and encode) source chunks into the shards of the output.
+
+Killed, it goes on from its journal when it is run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift.publication import ensure_claimed
+
+from uplift import command, records
+from uplift.convert import ConvertSettings, convert_batch
+from uplift.journal import Journal
+from uplift.models.batch import Batch
+from uplift.storage import open_store
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--batch", type=Path, required=True, help="batches/<batch>.json")
+    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
+    parser.add_argument("--record", type=Path, required=True, help="record to write")
+    parser.add_argument("--journal", type=Path, required=True, help="journal to resume from")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--on-bad-chunk", choices=("fail", "fill"), default="fail")
+    parser.add_argument("--durability", choices=("fsync", "none"), default="fsync")
+    command.add_storage(parser)
+    return command.run_program(parser, _convert, argv)
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    batch = records.read_model(arguments.batch, Batch)
+    claim = records.read_json(arguments.claim)
+    source = open_store(batch.source, arguments.storage)
+    output = open_store(
+        batch.output, arguments.storage, writable=True, durability=arguments.durability
+    )
+    ensure_claimed(output, claim["run_id"])
+    journal = Journal(arguments.journal)
+    settings = ConvertSettings(
+        threads=max(1, arguments.threads), fill_bad_chunks=arguments.on_bad_chunk == "fill"
+    )
+    record = convert_batch(batch, source, output, journal, settings)
+    records.write_json(arguments.record, record)
+    journal.finish()
+
+
+if __name__ == "__main__":
+    from uplift import step
+
+    sys.exit(step.run(main, globals().get("snakemake")))

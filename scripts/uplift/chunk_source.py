@@ -1,0 +1,168 @@
+"""Encoded chunks of one source array, whatever objects hold them (Zarr v2, v3, v3 sharded)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uplift import grid, shards
+from uplift.codecs.v3 import chunk_index_of_key, chunk_key
+from uplift.errors import SourceError
+from uplift.grid import Index
+from uplift.models.arrays import SourceArray
+from uplift.storage.protocol import Store, join
+
+Region = tuple[tuple[int, int], ...]
+
+
+class ChunkSource:
+    """Reads encoded chunks by their index in the source's chunk grid.
+
+    Attributes
+    ----------
+    grid
+        Chunks along each axis, length ndim.
+    """
+
+    def __init__(self, store: Store, path: str, source: SourceArray) -> None:
+        self.store = store
+        self.path = path
+        self.source = source
+        self.grid = grid.grid_shape(source.shape, source.chunks)
+        self._indexes = _ShardIndexes(self) if source.shards is not None else None
+
+    def key_of(self, index: Index) -> str:
+        """Key of the object that holds a chunk."""
+        if self._indexes is not None:
+            index = self._indexes.shard_of(index)
+        return join(self.path, chunk_key(self.source, index))
+
+    def read(self, indices: Iterable[Index]) -> Iterator[bytes | None]:
+        """Yield encoded chunks in the order of `indices`; None for a chunk that is absent.
+
+        Raises
+        ------
+        StorageError
+            Anything but absence.
+        SourceError
+            A shard index of the source that cannot be trusted.
+        """
+        if self._indexes is not None:
+            return map(self._indexes.read, indices)
+        prefix, source = join(self.path, ""), self.source
+        prefix = f"{prefix}/" if prefix else ""
+        return self.store.read_many(prefix + chunk_key(source, index) for index in indices)
+
+    def stored_in(self, region: Region) -> list[Index]:
+        """Indices of the chunks that exist inside half-open ranges, in C order.
+
+        Needs a store that can list; one that cannot is asked chunk by chunk.
+        """
+        if not self.store.can_list:
+            return [i for i in grid.indices_in(region) if self._exists(i)]
+        if self._indexes is not None:
+            return self._indexes.stored_in(region)
+        found = []
+        skip = len(self.path) + 1 if self.path else 0
+        for info in self.store.list_tree(join(self.path, self._common_folder(region))):
+            index = chunk_index_of_key(self.source, info.key[skip:])
+            if index is not None and _inside(index, region):
+                found.append(index)
+        return sorted(found)
+
+    def _exists(self, index: Index) -> bool:
+        if self._indexes is not None:
+            return self._indexes.locate(index) is not None
+        return self.store.stat(self.key_of(index)) is not None
+
+    def _common_folder(self, region: Region) -> str:
+        """Longest folder below which all keys of a region lie."""
+        if any(a >= b for a, b in region) or not region:
+            return ""
+        first = chunk_key(self.source, tuple(a for a, _ in region)).split("/")
+        last = chunk_key(self.source, tuple(b - 1 for _, b in region)).split("/")
+        common = []
+        for one, other in zip(first[:-1], last[:-1], strict=True):
+            if one != other:
+                break
+            common.append(one)
+        return "/".join(common)
+
+
+class _ShardIndexes:
+    """Locates inner chunks of a sharded v3 source; keeps the index of the shard last used."""
+
+    def __init__(self, chunks: ChunkSource) -> None:
+        source = chunks.source
+        assert source.shards is not None  # noqa: S101
+        self._chunks = chunks
+        self._per_shard = grid.chunks_per_shard(source.shards, source.chunks)
+        self._cells = math.prod(self._per_shard)
+        self._shard_grid = grid.grid_shape(source.shape, source.shards)
+        self._kept: dict[Index, NDArray[np.uint64] | None] = {}
+
+    def shard_of(self, index: Index) -> Index:
+        return tuple(i // k for i, k in zip(index, self._per_shard, strict=True))
+
+    def locate(self, index: Index) -> tuple[int, int] | None:
+        """Offset and length in bytes of an inner chunk, or None when absent."""
+        table = self._table(self.shard_of(index))
+        if table is None:
+            return None
+        cell = tuple(i % k for i, k in zip(index, self._per_shard, strict=True))
+        offset, length = table[grid.linear_index(cell, self._per_shard)]
+        return None if offset == shards.ABSENT else (int(offset), int(length))
+
+    def read(self, index: Index) -> bytes | None:
+        place = self.locate(index)
+        if place is None:
+            return None
+        key = self._chunks.key_of(index)
+        data = self._chunks.store.get_range(key, *place)
+        if data is None or len(data) != place[1]:
+            raise SourceError(
+                f"{self._chunks.store.url}/{key}: the shard ends before chunk {index} does; "
+                "restore it from a good copy"
+            )
+        return data
+
+    def stored_in(self, region: Region) -> list[Index]:
+        ranges = tuple(
+            (a // k, grid.ceil_div(b, k)) for (a, b), k in zip(region, self._per_shard, strict=True)
+        )
+        found = []
+        for shard in grid.indices_in(ranges):
+            if self._table(shard) is None:
+                continue
+            inside = grid.chunk_region(shard, self._per_shard, self._chunks.grid)
+            found += [
+                i
+                for i in grid.indices_in(inside)
+                if _inside(i, region) and self.locate(i) is not None
+            ]
+        return sorted(found)
+
+    def _table(self, shard: Index) -> NDArray[np.uint64] | None:
+        if shard not in self._kept:
+            if len(self._kept) >= 64:
+                self._kept.clear()
+            self._kept[shard] = self._fetch(shard)
+        return self._kept[shard]
+
+    def _fetch(self, shard: Index) -> NDArray[np.uint64] | None:
+        source, store = self._chunks.source, self._chunks.store
+        key = join(self._chunks.path, chunk_key(source, shard))
+        checksum = any(codec["name"] == "crc32c" for codec in source.index_codecs or ())
+        size = shards.index_bytes(self._cells) if checksum else 16 * self._cells
+        start = 0 if source.index_location == "start" else -size
+        data = store.get_range(key, start, size)
+        if data is None:
+            return None
+        return shards.decode_index(data, self._cells, f"{store.url}/{key}", checksum=checksum)
+
+
+def _inside(index: Index, region: Region) -> bool:
+    return all(a <= i < b for i, (a, b) in zip(index, region, strict=True))

@@ -1,0 +1,315 @@
+"""Carry out one batch: write its objects, skip finished ones, remove stale ones, keep accounts."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TypeVar
+
+from uplift import __version__, grid
+from uplift.chunk_source import ChunkSource
+from uplift.codecs.v3 import target_key
+from uplift.errors import SourceError
+from uplift.journal import Done, Journal, boot_id
+from uplift.models.batch import Batch, BatchItem
+from uplift.models.record import BadChunk, ItemRecord, Record
+from uplift.outcome import Outcome
+from uplift.recode import RecodeEngine
+from uplift.repack import RepackEngine
+from uplift.storage.protocol import Store, join
+from uplift.tasks import Run, Task, tasks_of
+
+log = logging.getLogger(__name__)
+
+Engine = RepackEngine | RecodeEngine
+A = TypeVar("A")
+B = TypeVar("B")
+
+_SYNCED_ALONE = 2**20
+_FLUSH_EVERY_S = 5.0
+_TELL_EVERY_S = 10.0
+_CANONICAL = re.compile(r"0|[1-9][0-9]*")
+
+
+@dataclass(frozen=True)
+class ConvertSettings:
+    """How to convert; changes no byte of a dataset without bad chunks."""
+
+    threads: int = 1
+    fill_bad_chunks: bool = False
+
+
+def convert_batch(
+    batch: Batch, source: Store, output: Store, journal: Journal, settings: ConvertSettings
+) -> Record:
+    """Write every object of a batch.
+
+    Raises
+    ------
+    SourceError
+        Chunks that cannot be decoded (all of them are logged, the message names the first), or a
+        source that changed since it was inspected.
+    StorageError
+        A read or write that failed.
+    """
+    started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
+    resume = _Resume(batch, journal)
+    journal.start(resume.kept)
+    records, undecodable = [], []
+    for item in batch.items:
+        record, bad = _ItemConversion(item, source, output, journal, resume, settings).run()
+        records.append(record)
+        undecodable += bad
+    output.flush()
+    journal.flushed()
+    if undecodable:
+        raise _undecodable_error(undecodable, source.url)
+    return Record(
+        batch=batch.batch,
+        items=tuple(records),
+        wall_seconds=round(time.perf_counter() - clock, 3),
+        cpu_seconds=round(time.process_time() - cpu, 3),
+        peak_memory_bytes=peak_memory_bytes(),
+        threads=settings.threads,
+        started=started.isoformat(timespec="seconds"),
+        versions=versions(),
+    )
+
+
+class _Resume:
+    """Which finished work may be skipped.
+
+    A batch that was interrupted goes on. A batch that was complete runs again because some of its
+    items changed (the others are skipped) or because somebody forced it (nothing is skipped).
+    """
+
+    def __init__(self, batch: Batch, journal: Journal) -> None:
+        wanted = {item.path: item.fingerprint for item in batch.items}
+        unchanged = all(journal.fingerprints.get(path) == mark for path, mark in wanted.items())
+        forced = journal.complete and unchanged
+        self.kept = (
+            [] if forced else [d for d in journal.done if wanted.get(d.path) == d.fingerprint]
+        )
+
+    def of(self, item: BatchItem) -> list[Done]:
+        return [done for done in self.kept if done.path == item.path]
+
+
+class _ItemConversion:
+    """One batch item on its way."""
+
+    def __init__(
+        self,
+        item: BatchItem,
+        source: Store,
+        output: Store,
+        journal: Journal,
+        resume: _Resume,
+        settings: ConvertSettings,
+    ) -> None:
+        self._item = item
+        self._output = output
+        self._journal = journal
+        self._done = resume.of(item)
+        self._settings = settings
+        self._chunks = ChunkSource(source, item.path, item.source)
+        target = item.target
+        self._object_grid = grid.grid_shape(target.shape, target.object_shape)
+        self._boot = boot_id()
+        self._window = 2 * settings.threads
+        self._flushed = self._told = time.monotonic()
+
+    def run(self) -> tuple[ItemRecord, list[BadChunk]]:
+        clock, cpu = time.perf_counter(), time.process_time()
+        existing = self._existing()
+        finished, resumed = self._trusted(existing)
+        total = Outcome()
+        if self._item.stored_chunks:
+            with ThreadPoolExecutor(self._settings.threads) as pool:
+                self._write_all(self._engine(pool), pool, finished, existing, total)
+        for position in sorted(existing):
+            self._output.delete(self._key(position))
+        if total.bad_chunks:
+            for bad in total.bad_chunks:
+                log.warning("%s: %s: %s", bad.key, bad.action, bad.reason)
+        record = ItemRecord(
+            path=self._item.path,
+            start=self._item.start,
+            stop=self._item.stop,
+            method=self._item.method,
+            fingerprint=self._item.fingerprint,
+            chunks_read=total.chunks_read,
+            bytes_read=total.bytes_read,
+            objects_written=total.objects,
+            bytes_written=total.bytes_written,
+            objects_resumed=resumed,
+            bad_chunks=tuple(sorted(total.bad_chunks, key=lambda bad: bad.chunk)),
+            wall_seconds=round(time.perf_counter() - clock, 3),
+            cpu_seconds=round(time.process_time() - cpu, 3),
+        )
+        return record, total.undecodable
+
+    def _engine(self, pool: ThreadPoolExecutor) -> Engine:
+        item, fill = self._item, self._settings.fill_bad_chunks
+        if item.method != "recode":
+            return RepackEngine(item, self._chunks, self._output, fill=fill)
+        inner = pool if item.target.shards is not None else None
+        return RecodeEngine(item, self._chunks, self._output, fill=fill, pool=inner)
+
+    def _write_all(
+        self,
+        engine: Engine,
+        pool: ThreadPoolExecutor,
+        finished: list[Run],
+        existing: dict[int, int],
+        total: Outcome,
+    ) -> None:
+        """Run the tasks; what they write is taken out of `existing`, so the rest of it is stale."""
+
+        def work(task: Task) -> tuple[Task, Outcome, list[int]]:
+            outcome, written = Outcome(), []
+            for position, stored in task.objects():
+                one = engine.write_object(position, stored)
+                if one.objects:
+                    written.append(position)
+                outcome += one
+            return task, outcome, written
+
+        tasks = tasks_of(self._item, self._chunks, finished)
+        # A sharded recode keeps the pool busy inside each shard, so that one shard is in memory.
+        inside = isinstance(engine, RecodeEngine) and self._item.target.shards is not None
+        results = map(work, tasks) if inside else _unordered(pool, work, tasks, self._window)
+        for task, outcome, written in results:
+            for position in written:
+                existing.pop(position, None)
+            total += outcome
+            self._note(task, outcome)
+            self._tell(task.stop, total)
+
+    def _note(self, task: _Task, outcome: Outcome) -> None:
+        """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
+        if outcome.bad_chunks or outcome.undecodable:
+            return
+        alone = outcome.objects == 1 and outcome.bytes_written >= _SYNCED_ALONE
+        self._journal.add(
+            Done(
+                path=self._item.path,
+                fingerprint=self._item.fingerprint,
+                start=task.start,
+                stop=task.stop,
+                objects=outcome.objects,
+                bytes=outcome.bytes_written,
+                chunks=outcome.chunks_read,
+                boot=None if alone else self._boot,
+            )
+        )
+        if not alone and time.monotonic() - self._flushed > _FLUSH_EVERY_S:
+            self._output.flush()
+            self._journal.flushed()
+            self._flushed = time.monotonic()
+
+    def _tell(self, position: int, total: Outcome) -> None:
+        if time.monotonic() - self._told < _TELL_EVERY_S:
+            return
+        self._told = time.monotonic()
+        span = self._item.stop - self._item.start
+        percent = 100 * (position - self._item.start) // max(1, span)
+        mib = total.bytes_written / 2**20
+        log.info("%s: %d %% (%.0f MiB written)", self._item.path or "array", percent, mib)
+
+    def _existing(self) -> dict[int, int]:
+        """Sizes of this item's objects at the output; objects outside the grid are deleted."""
+        found, item = {}, self._item
+        folder = join(item.path, "c")
+        listed = list(self._output.list_tree(folder))
+        alone = self._output.stat(folder) if not item.target.shape else None
+        for info in [*listed, *([alone] if alone else [])]:
+            position = self._position(info.key[len(item.path) + 1 if item.path else 0 :])
+            if position is None:
+                if item.start == 0:
+                    self._output.delete(info.key)
+            elif item.start <= position < item.stop:
+                found[position] = info.size
+        return found
+
+    def _position(self, key: str) -> int | None:
+        """Object that a key of the output belongs to; None when the plan has no such object."""
+        parts = key.split("/")[1:]
+        if len(parts) != len(self._object_grid) or not all(map(_CANONICAL.fullmatch, parts)):
+            return None
+        index = tuple(map(int, parts))
+        if any(i >= n for i, n in zip(index, self._object_grid, strict=True)):
+            return None
+        return grid.linear_index(index, self._object_grid)
+
+    def _key(self, position: int) -> str:
+        return join(self._item.path, target_key(grid.index_of(position, self._object_grid)))
+
+    def _trusted(self, existing: dict[int, int]) -> tuple[list[Run], int]:
+        """Finished runs whose objects stand at the output as noted, and how many objects."""
+        runs, resumed = [], 0
+        for done in self._done:
+            there = [existing[i] for i in range(done.start, done.stop) if i in existing]
+            if len(there) == done.objects and sum(there) == done.bytes:
+                runs.append((done.start, done.stop))
+                resumed += done.objects
+        for start, stop in runs:
+            for position in range(start, stop):
+                existing.pop(position, None)
+        return sorted(runs), resumed
+
+
+def _unordered(
+    pool: ThreadPoolExecutor, function: Callable[[A], B], inputs: Iterable[A], window: int
+) -> Iterator[B]:
+    """Map over a pool with at most `window` tasks under way, results as they come."""
+    under_way: set[Future[B]] = set()
+    try:
+        for value in inputs:
+            under_way.add(pool.submit(function, value))
+            if len(under_way) >= window:
+                ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in ready)
+        while under_way:
+            ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in ready)
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+def _undecodable_error(bad: list[BadChunk], url: str) -> SourceError:
+    for chunk in bad:
+        log.error("%s/%s: cannot be decoded: %s", url, chunk.key, chunk.reason)
+    first = bad[0]
+    return SourceError(
+        f"{url}/{first.key}: cannot be decoded: {first.reason} ({len(bad)} bad "
+        f"{'chunk' if len(bad) == 1 else 'chunks'} in this batch, all listed in the log); restore "
+        "from a good copy, or set on_bad_chunk: fill to replace them by the fill value"
+    )
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def versions() -> dict[str, str]:
+    """Versions that may matter to whoever reads a record later."""
+    found = {"ngff-uplift": __version__, "python": platform.python_version()}
+    for package in ("numcodecs", "numpy", "zarr"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            log.debug("%s is not installed", package)
+    return found

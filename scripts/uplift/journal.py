@@ -1,0 +1,113 @@
+"""Which objects of a batch are finished: one JSON line each, so that a killed job can go on.
+
+A line is trusted when the fingerprint is the one asked for and the output shows the same number of
+objects and bytes. Small objects are not synced one by one: their lines carry the boot they were
+written in and count after a power cut only if a ``flushed`` line follows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from uplift.models.base import Model
+
+
+class Done(Model):
+    """Objects [start, stop) of an array are written: `objects` of them exist, `bytes` in all."""
+
+    path: str
+    fingerprint: str
+    start: int
+    stop: int
+    objects: int
+    bytes: int
+    chunks: int
+    boot: str | None = None
+    """Boot in which the write happened; None when the objects were synced before the line."""
+
+
+_DONE = TypeAdapter(Done)
+
+
+class Journal:
+    """Append-only journal of one batch (thread-safe)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._unsynced = False
+        self.complete, self.done = _read(path)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Fingerprint that each array path was last written for."""
+        return {entry.path: entry.fingerprint for entry in self.done}
+
+    def start(self, kept: list[Done]) -> None:
+        """Begin a run: keep only the trusted lines."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".tmp")
+        with temporary.open("w", encoding="utf-8") as stream:
+            for entry in kept:
+                stream.write(json.dumps(entry.to_json()) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(self._path)
+
+    def add(self, entry: Done) -> None:
+        """Note finished objects."""
+        self._unsynced = self._unsynced or entry.boot is not None
+        self._append(entry.to_json(), sync=entry.boot is None)
+
+    def flushed(self) -> None:
+        """Note that everything so far is on disk; call after the output store's flush."""
+        if self._unsynced:
+            self._append({"flushed": True}, sync=True)
+            self._unsynced = False
+
+    def finish(self) -> None:
+        """Note that the batch is complete; call after its record is written."""
+        self._append({"complete": True}, sync=True)
+
+    def _append(self, line: dict[str, Any], *, sync: bool) -> None:
+        with self._lock, self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+            if sync:
+                os.fsync(stream.fileno())
+
+
+def boot_id() -> str:
+    """Name of this boot of the machine (Linux), else one that never matches another run's."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else f"process {os.getpid()}"
+
+
+def _read(path: Path) -> tuple[bool, list[Done]]:
+    """Whether the batch was complete, and the lines to trust; damage ends the reading."""
+    if not path.exists():
+        return False, []
+    complete, synced, waiting = False, [], []
+    this_boot = boot_id()
+    for line in path.read_bytes().splitlines():
+        try:
+            data = json.loads(line)
+            if data == {"complete": True}:
+                complete = True
+                continue
+            if data == {"flushed": True}:
+                synced += waiting
+                waiting = []
+                continue
+            entry = _DONE.validate_python(data)
+        except (ValueError, ValidationError):
+            complete = False
+            break
+        (synced if entry.boot is None else waiting).append(entry)
+    return complete, synced + [entry for entry in waiting if entry.boot == this_boot]
