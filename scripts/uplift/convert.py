@@ -195,7 +195,7 @@ class _ItemConversion:
             self._note(task, outcome)
             self._tell(task.stop, total)
 
-    def _note(self, task: _Task, outcome: Outcome) -> None:
+    def _note(self, task: Task, outcome: Outcome) -> None:
         """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
         if outcome.bad_chunks or outcome.undecodable:
             return

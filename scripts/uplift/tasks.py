@@ -1,4 +1,4 @@
-"""Cut a batch item into tasks: runs of stored objects with the source chunks that lie under them."""
+"""Cut a batch item into tasks: runs of stored objects with the source chunks under them."""
 
 from __future__ import annotations
 
