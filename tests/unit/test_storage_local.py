@@ -1,0 +1,128 @@
+"""Local storage: whole objects or none, absence is not failure, sources are read-only."""
+
+import os
+
+import pytest
+
+from uplift.errors import StorageError
+from uplift.storage.local import TEMPORARY_PREFIX, LocalStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(str(tmp_path / "out.zarr"), writable=True)
+
+
+def test_put_and_get(store):
+    store.put("a/b c/ü", b"x" * 10)
+    assert store.get("a/b c/ü") == b"x" * 10
+    assert store.get_range("a/b c/ü", 2, 3) == b"xxx"
+    assert store.get_range("a/b c/ü", -4, 4) == b"xxxx"
+    store.flush()
+
+
+@pytest.mark.parametrize("key", ["absent", "a/absent", "a/file/below", "a"])
+def test_absence_is_none(store, key):
+    store.put("a/file", b"")
+    assert store.get(key) is None
+    assert store.get_range(key, 0, 1) is None
+    assert store.stat(key) is None
+
+
+def test_read_only_store_refuses_to_write(tmp_path):
+    source = LocalStore(str(tmp_path))
+    for attempt in (
+        lambda: source.put("x", b""),
+        lambda: source.put_new("x", b""),
+        lambda: source.delete("x"),
+        lambda: source.delete_tree(""),
+    ):
+        with pytest.raises(StorageError, match="reading only"):
+            attempt()
+
+
+@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/x"])
+def test_keys_cannot_leave_the_root(store, key):
+    with pytest.raises(StorageError, match="refusing"):
+        store.put(key, b"x")
+
+
+def test_writer_leaves_nothing_after_an_exception(store):
+    store.put("a/x", b"old")
+    with pytest.raises(RuntimeError), store.writer("a/x") as writer:
+        writer.write(b"new")
+        raise RuntimeError
+    assert store.get("a/x") == b"old"
+    assert [info.key for info in store.list_tree("")] == ["a/x"]
+
+
+def test_writer_joins_many_pieces(store):
+    pieces = [bytes([n % 251]) * (n % 7919) for n in range(3000)]
+    with store.writer("big") as writer:
+        for piece in pieces:
+            writer.write(piece)
+    assert store.get("big") == b"".join(pieces)
+
+
+def test_put_new_is_conditional(store):
+    assert store.put_new("lock", b"mine")
+    assert not store.put_new("lock", b"yours")
+    assert store.get("lock") == b"mine"
+
+
+def test_listing(store):
+    for key in ("b/2", "b/1", "a", "c/d/e"):
+        store.put(key, b"1")
+    folders, files = store.list_folder("")
+    assert folders == ["b", "c"]
+    assert [info.key for info in files] == ["a"]
+    assert sorted(info.key for info in store.list_tree("b")) == ["b/1", "b/2"]
+    assert list(store.list_tree("absent")) == []
+
+
+def test_delete_prunes_empty_folders_only(store):
+    store.put("a/b/c", b"1")
+    store.put("a/d", b"1")
+    store.delete("a/b/c")
+    store.delete("a/b/c")
+    assert store.list_folder("a")[0] == []
+    assert store.get("a/d") == b"1"
+    store.put("a/b/c", b"2")
+    assert store.get("a/b/c") == b"2"
+
+
+def test_delete_tree_does_not_follow_links(store, tmp_path):
+    outside = tmp_path / "precious"
+    outside.mkdir()
+    (outside / "data").write_text("keep")
+    store.put("a/x", b"1")
+    (tmp_path / "out.zarr" / "a" / "link").symlink_to(outside)
+    store.delete_tree("a")
+    assert (outside / "data").read_text() == "keep"
+    assert not (tmp_path / "out.zarr" / "a").exists()
+
+
+def test_broken_link_is_named(store, tmp_path):
+    store.put("a/x", b"1")
+    (tmp_path / "out.zarr" / "a" / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageError, match="leads nowhere"):
+        list(store.list_tree(""))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere: run as another user")
+def test_permission_denied_names_the_path(tmp_path):
+    (tmp_path / "out.zarr").mkdir(mode=0o500)
+    with pytest.raises(StorageError, match="permission"):
+        LocalStore(str(tmp_path / "out.zarr"), writable=True).put("x", b"")
+
+
+def test_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
+    store = LocalStore(str(tmp_path / "out"), writable=True)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "writev", full)
+    with pytest.raises(StorageError, match=r"No space left on device; free some space"):
+        store.put("x", b"data")
+    assert not any(TEMPORARY_PREFIX in name.name for name in (tmp_path / "out").iterdir())
