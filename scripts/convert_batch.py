@@ -10,12 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift.publication import ensure_claimed
-
 from uplift import command, records
 from uplift.convert import ConvertSettings, convert_batch
 from uplift.journal import Journal
 from uplift.models.batch import Batch
+from uplift.publication import ensure_claimed
 from uplift.storage import open_store
 
 
