@@ -58,7 +58,11 @@ class ArrayValidation(Model):
 
 
 class Validation(Model):
-    """The verdict on a dataset. Holds nothing that differs between two equal runs."""
+    """The verdict on a dataset. Holds nothing that differs between two equal runs.
+
+    `root_sha256` is that of the staged root document; `objects` and `bytes` are what the output
+    holds once that is published.
+    """
 
     schema_: Literal["ngff-uplift/validation/1"] = Field("ngff-uplift/validation/1", alias="schema")
     dataset: str
@@ -67,3 +71,6 @@ class Validation(Model):
     arrays: tuple[ArrayValidation, ...]
     groups: int
     files: int
+    objects: int
+    bytes: int
+    root_sha256: str

@@ -1,0 +1,59 @@
+"""Take the output place for this run: write the lock there, hide what an earlier run published.
+
+Refuses a place that another run holds, or that holds a dataset this run did not begin (unless
+``--overwrite true``, which empties it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift import command, records
+from uplift.models.batch import Batch, BatchSummary
+from uplift.models.publication import Published
+from uplift.publication import claim
+from uplift.storage import open_store
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--summary", type=Path, required=True, help="batches/summary.json")
+    parser.add_argument("--run", type=Path, required=True, help="run.json")
+    parser.add_argument("--output", required=True, help="URL or folder of the output")
+    parser.add_argument("--claim", type=Path, required=True, help="claim.json to write")
+    parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    parser.add_argument("--published", type=Path, help="published.json of an earlier run, if any")
+    command.add_storage(parser)
+    return command.run_program(parser, _claim, argv)
+
+
+def _claim(arguments: argparse.Namespace) -> None:
+    summary = records.read_model(arguments.summary, BatchSummary)
+    run_id = str(records.read_json(arguments.run)["run_id"])
+    published = arguments.published
+    known = None
+    if published is not None and published.is_file():
+        known = records.read_model(published, Published)
+    source_url = None
+    if summary.batches:
+        first = arguments.summary.with_name(f"{summary.batches[0]}.json")
+        source_url = records.read_model(first, Batch).source
+    output = open_store(arguments.output, arguments.storage, writable=True)
+    claimed = claim(
+        output,
+        run_id,
+        source_url=source_url,
+        overwrite=arguments.overwrite == "true",
+        known=known,
+    )
+    records.write_json(arguments.claim, claimed)
+
+
+if __name__ == "__main__":
+    from uplift import step
+
+    sys.exit(step.run(main, globals().get("snakemake")))

@@ -1,0 +1,57 @@
+"""Publish a dataset: write its root ``zarr.json``, last of all and only when it is valid."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift import command, publication, records
+from uplift.models.batch import BatchSummary
+from uplift.models.publication import Claim
+from uplift.models.record import Record
+from uplift.models.validation import Validation
+from uplift.storage import open_store
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--validation", type=Path, required=True, help="validation.json")
+    parser.add_argument("--root", type=Path, required=True, help="root.zarr.json")
+    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
+    parser.add_argument("--run", type=Path, required=True, help="run.json")
+    parser.add_argument("--records", type=Path, required=True, help="folder of the records")
+    parser.add_argument("--batches", type=Path, required=True, help="folder of the batches")
+    parser.add_argument("--output", required=True, help="URL or folder of the output")
+    parser.add_argument("--published", type=Path, required=True, help="published.json to write")
+    parser.add_argument("--validate-command", required=True, help="shown when it is invalid")
+    command.add_storage(parser)
+    return command.run_program(parser, _publish, argv)
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    validation = records.read_model(arguments.validation, Validation)
+    claimed = records.read_model(arguments.claim, Claim)
+    summary = records.read_model(arguments.batches / "summary.json", BatchSummary)
+    cost = publication.total_cost(
+        records.read_model(arguments.records / f"{batch}.json", Record) for batch in summary.batches
+    )
+    output = open_store(arguments.output, arguments.storage, writable=True)
+    published = publication.publish(
+        output,
+        arguments.root.read_bytes(),
+        validation,
+        claimed,
+        cost,
+        validate_command=arguments.validate_command,
+    )
+    records.write_json(arguments.published, published)
+    publication.release(output, claimed.run_id)
+
+
+if __name__ == "__main__":
+    from uplift import step
+
+    sys.exit(step.run(main, globals().get("snakemake")))

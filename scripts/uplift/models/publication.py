@@ -1,0 +1,74 @@
+"""Who holds an output and what was published there: lock, ``claim.json``, ``published.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from uplift.models.base import Model
+
+
+class Lock(Model):
+    """The object at the output that keeps other runs away while one is under way.
+
+    Attributes
+    ----------
+    owner
+        ``user@host``, for the message to whoever finds the place taken.
+    since
+        When the lock was taken, UTC.
+    begun
+        As in :class:`Claim`.
+    """
+
+    schema_: Literal["ngff-uplift/lock/1"] = Field("ngff-uplift/lock/1", alias="schema")
+    run_id: str
+    owner: str
+    since: str
+    begun: str
+
+
+class Claim(Model):
+    """``claim.json``: this run may write to the output.
+
+    `begun` is new whenever the output was begun from nothing. It travels through the lock and
+    ``published.json``, so that every later step runs again after the output was emptied.
+    """
+
+    schema_: Literal["ngff-uplift/claim/1"] = Field("ngff-uplift/claim/1", alias="schema")
+    run_id: str
+    output: str
+    begun: str
+
+
+class Cost(Model):
+    """What all convert jobs of a dataset cost together; sizes in bytes, times in seconds.
+
+    `peak_memory_bytes` is that of the largest job.
+    """
+
+    jobs: int
+    chunks_read: int
+    bytes_read: int
+    objects_written: int
+    bytes_written: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+class Published(Model):
+    """``published.json``: what stands at the output, since when."""
+
+    schema_: Literal["ngff-uplift/published/1"] = Field("ngff-uplift/published/1", alias="schema")
+    dataset: str
+    output: str
+    published_at: str
+    verdict: Literal["valid"]
+    root_sha256: str
+    begun: str
+    arrays: int
+    objects: int
+    bytes: int
+    cost: Cost

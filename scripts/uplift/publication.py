@@ -1,0 +1,294 @@
+"""Take the output place, keep it while a run is under way, and show the dataset at the end.
+
+The lock lies at the output, since a colleague's run has another work folder. Readers see no dataset
+as long as the root ``zarr.json`` is absent: it is removed before the first write into a published
+dataset and written last of all.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from uplift.errors import InputError, OutputError
+from uplift.models.findings import Finding
+from uplift.models.publication import Claim, Cost, Lock, Published
+from uplift.models.record import Record
+from uplift.models.validation import Validation
+from uplift.storage.local import TEMPORARY_PREFIX
+from uplift.storage.protocol import Store
+
+log = logging.getLogger(__name__)
+
+LOCK_KEY = ".ngff-uplift.lock"
+ROOT_KEY = "zarr.json"
+_ZARR_MARKS = (ROOT_KEY, ".zgroup", ".zattrs", ".zarray", ".zmetadata")
+
+
+def claim(
+    output: Store,
+    run_id: str,
+    *,
+    source_url: str | None = None,
+    overwrite: bool = False,
+    known: Published | None = None,
+) -> Claim:
+    """Take the output for this run and hide what is published there.
+
+    Parameters
+    ----------
+    source_url
+        The source, when known: an output that is, holds or lies in it is refused.
+    overwrite
+        Empty the place when somebody else's dataset is there.
+    known
+        What this work folder published before: that may be taken up again.
+
+    Raises
+    ------
+    OutputError
+        The place is locked by another run, or holds something that this run did not begin.
+    """
+    if source_url is not None:
+        _refuse_overlap(source_url, output.url)
+    lock = _read_lock(output)
+    if lock is not None:
+        _refuse_foreign(output, lock, run_id)
+        _hide(output)
+        return Claim(run_id=run_id, output=output.url, begun=lock.begun)
+    root = output.get(ROOT_KEY)
+    ours = known is not None and root is not None and known.root_sha256 == _sha256(root)
+    folders, files = output.list_folder("")
+    names = [*folders, *(info.key for info in files)]
+    if names and not ours:
+        _refuse_unless_replaceable(output, names, overwrite=overwrite)
+    begun = known.begun if known is not None and ours else uuid.uuid4().hex
+    begun = _take(output, run_id, begun)
+    _hide(output)
+    if names and not ours:
+        log.info("%s: emptying it (overwrite: true)", output.url)
+        _empty(output)
+    return Claim(run_id=run_id, output=output.url, begun=begun)
+
+
+def ensure_claimed(output: Store, run_id: str) -> None:
+    """Make sure, before a write, that the lock is this run's and nothing is published.
+
+    Raises
+    ------
+    OutputError
+        Another run holds the output.
+    """
+    lock = _read_lock(output)
+    if lock is None:
+        _take(output, run_id, uuid.uuid4().hex)
+    else:
+        _refuse_foreign(output, lock, run_id)
+    _hide(output)
+
+
+def publish(
+    output: Store,
+    root_document: bytes,
+    validation: Validation,
+    claimed: Claim,
+    cost: Cost,
+    *,
+    validate_command: str,
+) -> Published:
+    """Write the root document, last of all.
+
+    The lock stays until :func:`release`, which belongs after ``published.json`` is written.
+
+    Raises
+    ------
+    InputError
+        The verdict is invalid, or the root document is another one than was validated.
+    OutputError
+        Another run holds the output.
+    """
+    _refuse_invalid(validation, validate_command)
+    root_sha256 = _sha256(root_document)
+    if root_sha256 != validation.root_sha256:
+        raise InputError(
+            f"{validation.dataset}: the root document changed after it was validated; "
+            f"validate again: {validate_command}"
+        )
+    lock = _read_lock(output)
+    if lock is None:
+        _take(output, claimed.run_id, claimed.begun)
+    else:
+        _refuse_foreign(output, lock, claimed.run_id)
+    _remove_leftovers(output)
+    output.flush()
+    if output.get(ROOT_KEY) != root_document:
+        output.put(ROOT_KEY, root_document)
+    output.flush()
+    return Published(
+        dataset=validation.dataset,
+        output=output.url,
+        published_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        verdict="valid",
+        root_sha256=root_sha256,
+        begun=claimed.begun,
+        arrays=len(validation.arrays),
+        objects=validation.objects,
+        bytes=validation.bytes,
+        cost=cost,
+    )
+
+
+def release(output: Store, run_id: str) -> None:
+    """Remove this run's lock; another run's stays."""
+    lock = _read_lock(output)
+    if lock is not None and lock.run_id == run_id:
+        output.delete(LOCK_KEY)
+
+
+def total_cost(records: Iterable[Record]) -> Cost:
+    """Sum up the records of all convert jobs of a dataset."""
+    jobs = list(records)
+    items = [item for record in jobs for item in record.items]
+    return Cost(
+        jobs=len(jobs),
+        chunks_read=sum(item.chunks_read for item in items),
+        bytes_read=sum(item.bytes_read for item in items),
+        objects_written=sum(item.objects_written for item in items),
+        bytes_written=sum(item.bytes_written for item in items),
+        wall_seconds=round(sum(record.wall_seconds for record in jobs), 3),
+        cpu_seconds=round(sum(record.cpu_seconds for record in jobs), 3),
+        peak_memory_bytes=max((record.peak_memory_bytes for record in jobs), default=0),
+    )
+
+
+def first_error(findings: Iterable[Finding]) -> Finding | None:
+    """Return the finding that a message should name."""
+    return next((finding for finding in findings if finding.severity == "error"), None)
+
+
+def _refuse_invalid(validation: Validation, validate_command: str) -> None:
+    if validation.verdict == "valid":
+        return
+    errors = sum(finding.severity == "error" for finding in validation.findings)
+    first = first_error(validation.findings)
+    what = f"{first.code} at {first.path or '/'}: {first.message}" if first else "no finding"
+    more = f" (and {errors - 1} more in validation.json)" if errors > 1 else ""
+    raise InputError(
+        f"{validation.dataset}: not published, it is invalid: {what.rstrip('.')}{more}; "
+        f"after mending it validate again: {validate_command}"
+    )
+
+
+def _read_lock(output: Store) -> Lock | None:
+    data = output.get(LOCK_KEY)
+    if data is None:
+        return None
+    where = f"{output.url}/{LOCK_KEY}"
+    try:
+        return Lock.parse(json.loads(data), where)
+    except (ValueError, InputError) as error:
+        raise OutputError(
+            f"{where}: cannot be read as a lock; delete it if no run is writing there"
+        ) from error
+
+
+def _take(output: Store, run_id: str, begun: str) -> str:
+    """Write the lock, or find that somebody was quicker; `begun` as the lock has it."""
+    lock = Lock(
+        run_id=run_id,
+        owner=_owner(),
+        since=datetime.now(UTC).isoformat(timespec="seconds"),
+        begun=begun,
+    )
+    data = json.dumps(lock.to_json(), indent=2).encode() + b"\n"
+    if output.put_new(LOCK_KEY, data):
+        return begun
+    found = _read_lock(output)
+    if found is None:
+        raise OutputError(f"{output.url}: another run has just let go of it; run again")
+    _refuse_foreign(output, found, run_id)
+    return found.begun
+
+
+def _refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
+    if lock.run_id != run_id:
+        raise OutputError(
+            f"{output.url}: another run of {lock.owner} has held it since {lock.since}; wait for "
+            f"it, choose another output, or, if it is dead, delete {output.url}/{LOCK_KEY}"
+        )
+
+
+def _refuse_unless_replaceable(output: Store, names: list[str], *, overwrite: bool) -> None:
+    if not overwrite:
+        raise OutputError(
+            f"{output.url}: exists and was not begun by this run; choose another output, remove "
+            "it, or set overwrite: true"
+        )
+    if not any(mark in names for mark in _ZARR_MARKS):
+        shown = ", ".join(sorted(names)[:3])
+        raise OutputError(
+            f"{output.url}: holds {shown} but no Zarr at its root, so overwrite will not empty "
+            "it; choose another output or remove it"
+        )
+
+
+def _refuse_overlap(source_url: str, output_url: str) -> None:
+    """Refuse an output that is the source, holds it, or lies in it."""
+    source, place = (_comparable(url) for url in (source_url, output_url))
+    if source == place or source.startswith(f"{place}/") or place.startswith(f"{source}/"):
+        raise OutputError(
+            f"{output_url}: overlaps the source {source_url}; choose an output outside of it"
+        )
+
+
+def _comparable(url: str) -> str:
+    if url.startswith("file://"):
+        url = url.removeprefix("file://")
+    return url.rstrip("/") if "://" in url else os.path.realpath(url)
+
+
+def _hide(output: Store) -> None:
+    if output.stat(ROOT_KEY) is not None:
+        output.delete(ROOT_KEY)
+
+
+def _empty(output: Store) -> None:
+    """Delete everything but the lock."""
+    folders, files = output.list_folder("")
+    for info in files:
+        if info.key != LOCK_KEY:
+            output.delete(info.key)
+    for name in folders:
+        output.delete_tree(name)
+
+
+def _remove_leftovers(output: Store) -> None:
+    """Delete unfinished objects that killed jobs left (local file systems only leave such)."""
+    if not output.is_local:
+        return
+    left = [
+        info.key
+        for info in output.list_tree("")
+        if info.key.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
+    ]
+    for key in left:
+        output.delete(key)
+
+
+def _owner() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no such user in a container
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
