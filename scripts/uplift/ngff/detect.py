@@ -1,0 +1,295 @@
+"""What a group is: its roles, its OME-Zarr version, the levels that it lists.
+
+Reads metadata as it is: what is malformed is passed over here and reported by
+:mod:`uplift.ngff.rules`. Only a path that leads out of its group is refused at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from uplift.errors import SourceError
+from uplift.models.inventory import GroupRole
+
+Attributes = Mapping[str, Any]
+
+OME_KEYS = (
+    "multiscales",
+    "omero",
+    "labels",
+    "image-label",
+    "plate",
+    "well",
+    "bioformats2raw.layout",
+    "series",
+)
+"""Every key that OME-Zarr defines (0.5, section OME-Zarr metadata); all others are the user's."""
+
+KNOWN_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+
+_VERSIONED = ("multiscales", "plate", "well", "image-label")
+_VERSION = re.compile(r"(0\.[1-5])(?:[.-].*)?")
+
+
+@dataclass(frozen=True)
+class Multiscale:
+    """One entry of ``multiscales`` as far as it is well-formed.
+
+    Attributes
+    ----------
+    axes
+        Axis names, length ndim; empty when the metadata has none (0.1 and 0.2).
+    levels
+        Paths of the arrays relative to the group, full resolution first.
+    """
+
+    name: str | None
+    axes: tuple[str, ...]
+    levels: tuple[str, ...]
+    version: str | None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the groups above a group say about it; :meth:`below` makes the one for its children.
+
+    Attributes
+    ----------
+    parent_roles
+        Roles of the group one step up; empty at the root.
+    listed
+        Path from the root to role, for groups that a plate, well or ``labels`` group lists.
+    in_labels
+        Whether a ``labels`` group stands above.
+    """
+
+    parent_roles: tuple[GroupRole, ...] = ()
+    listed: Mapping[str, GroupRole] = field(default_factory=dict)
+    in_labels: bool = False
+
+    def below(self, path: str, attributes: Attributes, roles: tuple[GroupRole, ...]) -> Context:
+        """Context of the children of the group at `path`.
+
+        Raises
+        ------
+        SourceError
+            The group lists a path that is absolute or leads out of it.
+        """
+        prefix = f"{path}/" if path else ""
+        inherited = {key: role for key, role in self.listed.items() if key.startswith(prefix)}
+        own = {f"{prefix}{key}": role for key, role in _listed_by(attributes, path).items()}
+        return Context(roles, {**inherited, **own}, self.in_labels or "labels" in roles)
+
+
+def ome_of(attributes: Attributes) -> Attributes:
+    """OME metadata of a group: the ``ome`` object of 0.5, else the top level of 0.1 to 0.4."""
+    ome = attributes.get("ome")
+    if isinstance(ome, Mapping) and ("version" in ome or any(key in ome for key in OME_KEYS)):
+        return ome
+    return attributes
+
+
+def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[GroupRole, ...]:
+    """Every role of a group, or ``("group",)`` when OME-Zarr has none for it.
+
+    A group with ``multiscales`` is an image; a field and a label image are images as well.
+
+    Parameters
+    ----------
+    path
+        From the root of the source; ``""`` is the root.
+    context
+        ``Context()`` at the root, else the parent's :meth:`Context.below`.
+    """
+    ome, parent = ome_of(attributes), context.parent_roles
+    name = path.rpartition("/")[2]
+    listed = context.listed.get(path)
+    image = _is_list(ome.get("multiscales"))
+    roles: list[GroupRole] = []
+    if isinstance(ome.get("plate"), Mapping):
+        roles.append("plate")
+    if "bioformats2raw.layout" in ome:
+        roles.append("bioformats2raw")
+    if isinstance(ome.get("well"), Mapping) or listed == "well":
+        roles.append("well")
+    if image:
+        roles.append("image")
+    if listed == "field" or (image and "well" in parent):
+        roles.append("field")
+    if "image-label" in ome or listed == "label image" or (image and context.in_labels):
+        roles.append("label image")
+    if not image and _is_labels(path, attributes, parent):
+        roles.append("labels")
+    if name in ("OME", "") and (_is_list(ome.get("series")) or "bioformats2raw" in parent):
+        roles.append("OME")
+    if listed == "row":
+        roles.append("row")
+    return tuple(roles) or ("group",)
+
+
+def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
+    """Keys of a group that belong to OME-Zarr, in the order in which they stand there.
+
+    ``labels`` counts only in a group of that name and ``series`` only in one named ``OME``:
+    elsewhere they are somebody's own attributes. At the root, whose name is anybody's choice,
+    each counts when it is a list of texts and no other OME key stands beside it.
+    """
+    ome = ome_of(attributes)
+    if ome is not attributes:
+        return tuple(key for key in ome if key in OME_KEYS)
+    name = path.rpartition("/")[2]
+    return tuple(
+        key
+        for key in attributes
+        if key in OME_KEYS
+        and not (key == "labels" and name != "labels" and not _alone(path, key, attributes))
+        and not (key == "series" and name != "OME" and not _alone(path, key, attributes))
+    )
+
+
+def ome_version(attributes: Attributes) -> str | None:
+    """Version of a group's OME metadata: declared, else read off its content.
+
+    A declared version comes back as ``"0.1"`` … ``"0.5"`` where it is one of those (``0.4`` as a
+    number and ``"0.5-dev1"`` are), else as it is. ``None``: nothing there that has a version.
+    """
+    for declared in _declared(attributes):
+        match = _VERSION.fullmatch(declared)
+        return match.group(1) if match else declared
+    ome = ome_of(attributes)
+    if _is_list(ome.get("multiscales")):
+        return _version_by_content(ome["multiscales"])
+    if isinstance(ome.get("plate"), Mapping):
+        wells = [well for well in _items(ome["plate"].get("wells")) if isinstance(well, Mapping)]
+        return "0.4" if any("rowIndex" in well for well in wells) else "0.3"
+    return None
+
+
+def multiscales_of(attributes: Attributes, path: str = "") -> list[Multiscale]:
+    """Entries of ``multiscales``.
+
+    Raises
+    ------
+    SourceError
+        A level's path is absolute or leads out of the group at `path`.
+    """
+    ome = ome_of(attributes)
+    found = []
+    for number, entry in enumerate(_items(ome.get("multiscales"))):
+        if not isinstance(entry, Mapping):
+            continue
+        name, version = entry.get("name"), entry.get("version")
+        found.append(
+            Multiscale(
+                name=name if isinstance(name, str) else None,
+                axes=axis_names(entry.get("axes")),
+                levels=_levels(entry, f"{path or 'root'}: multiscales[{number}]"),
+                version=str(version) if version is not None else ome_version(attributes),
+            )
+        )
+    return found
+
+
+def axis_names(axes: Any) -> tuple[str, ...]:
+    """Names of axes given as objects (0.4, 0.5) or as texts (0.3); empty when one has none."""
+    names = [axis.get("name") if isinstance(axis, Mapping) else axis for axis in _items(axes)]
+    texts = tuple(name for name in names if isinstance(name, str))
+    return texts if len(texts) == len(names) else ()
+
+
+def checked_path(value: str, where: str) -> str:
+    """Normalise a path found in metadata (a slash at its end is dropped).
+
+    Raises
+    ------
+    SourceError
+        It is empty, absolute, or has ``.``, ``..`` or empty segments.
+    """
+    parts = value.removesuffix("/").split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\\" in value or "\0" in value:
+        raise SourceError(
+            f"{where} is {value!r}: a path in OME-Zarr metadata leads to something inside its "
+            "group; write it without a leading slash, '.' or '..'"
+        )
+    return "/".join(parts)
+
+
+def _levels(entry: Attributes, where: str) -> tuple[str, ...]:
+    levels = []
+    for number, level in enumerate(_items(entry.get("datasets"))):
+        value = level.get("path") if isinstance(level, Mapping) else None
+        if isinstance(value, str):
+            levels.append(checked_path(value, f"{where}.datasets[{number}].path"))
+    return tuple(levels)
+
+
+def _listed_by(attributes: Attributes, path: str) -> dict[str, GroupRole]:
+    """Groups below that the group at `path` names, by path relative to it."""
+    ome, where = ome_of(attributes), path or "root"
+    listed: dict[str, GroupRole] = {}
+    if isinstance(ome.get("plate"), Mapping):
+        for well in _paths(ome["plate"].get("wells"), f"{where}: plate.wells"):
+            listed[well] = "well"
+            if "/" in well:
+                listed[well.rpartition("/")[0]] = "row"
+    if isinstance(ome.get("well"), Mapping):
+        for image in _paths(ome["well"].get("images"), f"{where}: well.images"):
+            listed[image] = "field"
+    if "labels" in ome_keys_of(path, attributes):
+        for number, label in enumerate(_items(ome["labels"])):
+            if isinstance(label, str):
+                listed[checked_path(label, f"{where}: labels[{number}]")] = "label image"
+    return listed
+
+
+def _paths(items: Any, where: str) -> Iterator[str]:
+    for number, item in enumerate(_items(items)):
+        value = item.get("path") if isinstance(item, Mapping) else None
+        if isinstance(value, str):
+            yield checked_path(value, f"{where}[{number}].path")
+
+
+def _declared(attributes: Attributes) -> Iterator[str]:
+    ome = ome_of(attributes)
+    if ome is not attributes and "version" in ome:
+        yield str(ome["version"])
+    for key in _VERSIONED:
+        value = ome.get(key)
+        for entry in _items(value) if key == "multiscales" else [value]:
+            if isinstance(entry, Mapping) and entry.get("version") is not None:
+                yield str(entry["version"])
+
+
+def _version_by_content(multiscales: list[Any]) -> str:
+    axes = [
+        axis
+        for entry in multiscales
+        if isinstance(entry, Mapping)
+        for axis in _items(entry.get("axes"))
+    ]
+    if any(isinstance(axis, Mapping) for axis in axes):
+        return "0.4"
+    return "0.3" if axes else "0.1"
+
+
+def _is_labels(path: str, attributes: Attributes, parent: tuple[GroupRole, ...]) -> bool:
+    if "labels" in ome_keys_of(path, attributes):
+        return True
+    return path.rpartition("/")[2] == "labels" and "image" in parent
+
+
+def _alone(path: str, key: str, attributes: Attributes) -> bool:
+    values = attributes[key]
+    texts = isinstance(values, list) and all(isinstance(value, str) for value in values)
+    return not path and texts and not any(k in attributes for k in OME_KEYS if k != key)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value)
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
