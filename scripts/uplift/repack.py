@@ -39,8 +39,8 @@ class RepackEngine:
         self._per_shard = grid.chunks_per_shard(target.object_shape, target.chunks)
         self._object_grid = grid.grid_shape(target.shape, target.object_shape)
         self._check = EncodedCheck(item.source).check
-        self._rewrap = item.method == "rewrap"
-        self._decoder: ChunkDecoder | None = None
+        self._decoder = ChunkDecoder(item.source)
+        self._rewrap_bytes = self._decoder.nbytes if item.method == "rewrap" else None
         self._encoder: ChunkEncoder | None = None
 
     def write_object(self, position: int, stored: Iterable[Index] | None) -> Outcome:
@@ -117,23 +117,18 @@ class RepackEngine:
         outcome.chunks_read += 1
         outcome.bytes_read += len(data)
         try:
+            if self._rewrap_bytes is not None:
+                return zlib_to_gzip(data, self._rewrap_bytes)
             self._check(data)
-            if self._rewrap:
-                return zlib_to_gzip(data, self._decoded_bytes())
         except BadEncoding as error:
             return self._recoded(chunk, data, str(error), outcome)
         return data
 
-    def _decoded_bytes(self) -> int:
-        decoder = self._decoder = self._decoder or ChunkDecoder(self.item.source)
-        return decoder.chunk_bytes
-
     def _recoded(self, chunk: Index, data: bytes, reason: str, outcome: Outcome) -> bytes | None:
-        decoder = self._decoder = self._decoder or ChunkDecoder(self.item.source)
         encoder = self._encoder = self._encoder or ChunkEncoder(self.item.target)
         key = self._chunks.key_of(chunk)
         try:
-            recoded = encoder.encode(decoder.decode(data, chunk))
+            recoded = encoder.encode(self._decoder.decode(data, chunk))
         except DecodeError as error:
             bad = BadChunk(chunk=chunk, key=key, reason=str(error), action="filled")
             (outcome.bad_chunks if self._fill else outcome.undecodable).append(bad)
