@@ -1,0 +1,200 @@
+"""Zarr v3 array documents (``zarr.json``) and chunk keys, after the Zarr v3 core specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from uplift.codecs.v2 import check_fill_value, parse_shape
+from uplift.errors import SourceError
+from uplift.grid import Index, Shape, grid_shape
+from uplift.models.arrays import JsonValue, SourceArray, TargetArray
+from uplift.shards import INDEX_CODECS
+
+Codec = dict[str, Any]
+
+
+def parse_v3(document: JsonValue, where: str) -> SourceArray:
+    """Parse the ``zarr.json`` of an array; of a sharded one, `chunks` is the inner chunk.
+
+    Parameters
+    ----------
+    document
+        Decoded JSON.
+    where
+        Key of the document, for messages.
+
+    Raises
+    ------
+    SourceError
+        The document contradicts the specification; one line.
+    """
+    if not isinstance(document, dict) or document.get("zarr_format") != 3:
+        raise SourceError(f"{where}: not a Zarr v3 document (zarr_format is not 3)")
+    if document.get("node_type") != "array":
+        raise SourceError(f"{where}: node_type is {document.get('node_type')!r}, not 'array'")
+    if document.get("storage_transformers"):
+        raise SourceError(f"{where}: storage_transformers are not known to this version")
+    if "fill_value" not in document or document["fill_value"] is None:
+        raise SourceError(f"{where}: fill_value is missing; Zarr v3 needs one")
+    shape = parse_shape(document.get("shape"), where, "shape", least=0)
+    grid = _configuration(document.get("chunk_grid"), "regular", where, "chunk_grid")
+    outer = _chunk_shape(grid.get("chunk_shape"), shape, where)
+    encoding, separator = _key_encoding(document.get("chunk_key_encoding"), where)
+    source = SourceArray(
+        zarr_format=3,
+        shape=shape,
+        chunks=outer,
+        data_type=document.get("data_type"),
+        fill_value=document["fill_value"],
+        separator=separator,
+        codecs=_codecs(document.get("codecs"), where),
+        key_encoding=encoding,
+    )
+    source = _unwrap_shards(source, where)
+    check_fill_value(source, where)
+    return source
+
+
+def array_document(
+    target: TargetArray,
+    attributes: Mapping[str, Any],
+    dimension_names: Sequence[str | None] | None,
+) -> dict[str, Any]:
+    """Spell the ``zarr.json`` of an output array; chunk keys are the default ``c/0/0``."""
+    codecs: list[Codec] = [dict(codec) for codec in target.codecs]
+    if target.shards is not None:
+        configuration = {
+            "chunk_shape": list(target.chunks),
+            "codecs": codecs,
+            "index_codecs": [dict(codec) for codec in INDEX_CODECS],
+            "index_location": "end",
+        }
+        codecs = [{"name": "sharding_indexed", "configuration": configuration}]
+    document = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(target.shape),
+        "data_type": target.data_type,
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": list(target.object_shape)},
+        },
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": target.fill_value,
+        "codecs": codecs,
+        "attributes": dict(attributes),
+    }
+    if dimension_names is not None:
+        document["dimension_names"] = list(dimension_names)
+    return document
+
+
+def chunk_key(source: SourceArray, index: Index) -> str:
+    """Key of one stored object of the source (a shard when sharded), below the array's path."""
+    separator = source.separator or "."
+    if source.zarr_format == 3 and source.key_encoding != "v2":
+        return separator.join(["c", *map(str, index)])
+    return separator.join(map(str, index)) or "0"
+
+
+def target_key(index: Index) -> str:
+    """Key of one stored object of the output, below the array's path."""
+    return "/".join(["c", *map(str, index)])
+
+
+def object_grid(source: SourceArray) -> Shape:
+    """Stored objects (shards when sharded) of the source along each axis."""
+    return grid_shape(source.shape, source.shards or source.chunks)
+
+
+def chunk_index_of_key(source: SourceArray, key: str) -> Index | None:
+    """Inverse of :func:`chunk_key`; None for any other key, also for one outside the grid."""
+    grid = object_grid(source)
+    if not grid:
+        return () if key == chunk_key(source, ()) else None
+    parts = key.split(source.separator or ".")
+    if source.zarr_format == 3 and source.key_encoding != "v2":
+        if parts[0] != "c":
+            return None
+        del parts[0]
+    if len(parts) != len(grid):
+        return None
+    index = []
+    for part, n in zip(parts, grid, strict=True):
+        if not (part.isascii() and part.isdigit()) or (part[0] == "0" and part != "0"):
+            return None
+        if len(part) > 19 or int(part) >= n:
+            return None
+        index.append(int(part))
+    return tuple(index)
+
+
+def _unwrap_shards(source: SourceArray, where: str) -> SourceArray:
+    codecs = source.codecs or ()
+    if len(codecs) != 1 or codecs[0]["name"] != "sharding_indexed":
+        return source
+    configuration = codecs[0].get("configuration", {})
+    inner = _chunk_shape(configuration.get("chunk_shape"), source.shape, where)
+    if any(outer % n for outer, n in zip(source.chunks, inner, strict=True)):
+        raise SourceError(
+            f"{where}: shard shape {list(source.chunks)} is no multiple of its "
+            f"chunk shape {list(inner)}"
+        )
+    location = configuration.get("index_location", "end")
+    if location not in ("start", "end"):
+        raise SourceError(f'{where}: index_location is {location!r}, expected "start" or "end"')
+    return source.model_copy(
+        update={
+            "shards": source.chunks,
+            "chunks": inner,
+            "codecs": _codecs(configuration.get("codecs"), where),
+            "index_codecs": _codecs(configuration.get("index_codecs"), where),
+            "index_location": location,
+        }
+    )
+
+
+def _configuration(value: Any, name: str, where: str, key: str) -> dict[str, Any]:
+    if isinstance(value, dict) and value.get("name") == name:
+        configuration = value.get("configuration", {})
+        if isinstance(configuration, dict):
+            return configuration
+    found = value.get("name") if isinstance(value, dict) else value
+    raise SourceError(f'{where}: {key} is {found!r}, only "{name}" is known')
+
+
+def _chunk_shape(value: Any, shape: Shape, where: str) -> Shape:
+    chunks = parse_shape(value, where, "chunk_shape", least=1)
+    if len(chunks) != len(shape):
+        raise SourceError(
+            f"{where}: chunk_shape {list(chunks)} and shape {list(shape)} differ in length"
+        )
+    return chunks
+
+
+def _key_encoding(value: Any, where: str) -> tuple[Any, Any]:
+    if isinstance(value, str):
+        value = {"name": value}
+    name = value.get("name") if isinstance(value, dict) else None
+    if name not in ("default", "v2"):
+        raise SourceError(f'{where}: chunk_key_encoding is {name!r}, expected "default" or "v2"')
+    configuration = _configuration(value, name, where, "chunk_key_encoding")
+    separator = configuration.get("separator", "/" if name == "default" else ".")
+    if separator not in (".", "/"):
+        raise SourceError(f'{where}: separator is {separator!r}, expected "." or "/"')
+    return name, separator
+
+
+def _codecs(value: Any, where: str) -> tuple[Codec, ...]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise SourceError(f"{where}: codecs is {value!r}, expected a list of codecs")
+    codecs = []
+    for item in value:
+        codec = {"name": item} if isinstance(item, str) else item
+        if not isinstance(codec, dict) or not isinstance(codec.get("name"), str):
+            raise SourceError(f'{where}: codecs holds {item!r}, expected an object with a "name"')
+        if not isinstance(codec.get("configuration", {}), dict):
+            raise SourceError(f"{where}: codec {codec['name']!r}: configuration is no object")
+        codecs.append(codec)
+    return tuple(codecs)
