@@ -109,18 +109,21 @@ class Conversion:
     def batches(self) -> list[str]:
         return json.loads(self.path("batches", "summary.json").read_text())["batches"]
 
+    def convert_one(self, batch: str) -> None:
+        run(
+            "convert_batch",
+            batch=self.path("batches", f"{batch}.json"),
+            claim=self.path("claim.json"),
+            record=self.path("records", f"{batch}.json"),
+            journal=self.path("journal", f"{batch}.jsonl"),
+            threads=self.threads,
+            on_bad_chunk=self.on_bad_chunk,
+            storage=self.storage,
+        )
+
     def convert(self) -> None:
         for batch in self.batches():
-            run(
-                "convert_batch",
-                batch=self.path("batches", f"{batch}.json"),
-                claim=self.path("claim.json"),
-                record=self.path("records", f"{batch}.json"),
-                journal=self.path("journal", f"{batch}.jsonl"),
-                threads=self.threads,
-                on_bad_chunk=self.on_bad_chunk,
-                storage=self.storage,
-            )
+            self.convert_one(batch)
 
     def migrate(self) -> None:
         run(
