@@ -1,0 +1,119 @@
+"""Damaged sources: an exit code and one line, or a valid dataset; nothing else, nowhere else."""
+
+import json
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.images import write_image
+from support.steps import Conversion, StepError
+
+RUNS = int(os.environ.get("UPLIFT_FUZZ_RUNS", "60"))
+ODD_VALUES = [
+    None,
+    True,
+    -1,
+    0,
+    2**63,
+    1e308,
+    "",
+    "x",
+    "../../etc",
+    "NaN",
+    [],
+    [0],
+    {},
+    {"id": "x"},
+]
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    return write_image(tmp_path_factory.mktemp("fuzz") / "in.zarr", size=32, chunk=16)
+
+
+def places(value, path=()):
+    """Paths of every value inside decoded JSON."""
+    yield path
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def mutate_json(rng, data):
+    document = json.loads(data)
+    path = rng.choice([place for place in places(document) if place])
+    parent = document
+    for key in path[:-1]:
+        parent = parent[key]
+    action = rng.choice(["replace", "delete", "repeat"])
+    if action == "delete":
+        del parent[path[-1]]
+    elif action == "repeat" and isinstance(parent, list):
+        parent.append(parent[path[-1]])
+    else:
+        parent[path[-1]] = rng.choice(ODD_VALUES)
+    return json.dumps(document).encode()
+
+
+def mutate_bytes(rng, data):
+    action = rng.choice(["flip", "truncate", "empty", "append", "zero", "remove"])
+    if action == "flip" and data:
+        at = rng.randrange(len(data))
+        return data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
+    if action == "truncate":
+        return data[: rng.randrange(len(data) + 1)]
+    if action == "append":
+        return data + rng.randbytes(rng.randrange(1, 64))
+    if action == "zero":
+        return bytes(len(data))
+    return b"" if action == "empty" else None
+
+
+def damage(rng, root):
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    metadata = [path for path in files if path.name.startswith(".z")]
+    path = rng.choice(metadata if rng.random() < 0.7 else files)
+    data = path.read_bytes()
+    if path.name.startswith(".z") and rng.random() < 0.8:
+        path.write_bytes(mutate_json(rng, data))
+        return
+    changed = mutate_bytes(rng, data)
+    if changed is None:
+        path.unlink()
+    else:
+        path.write_bytes(changed)
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_damaged_source(seed, pristine, capfd):
+    rng = random.Random(seed)
+    home = Path(tempfile.mkdtemp())
+    try:
+        source = home / "in.zarr"
+        shutil.copytree(pristine, source)
+        for _ in range(rng.randint(1, 2)):
+            damage(rng, source)
+        before = sorted(str(path) for path in source.rglob("*"))
+        conversion = Conversion(str(source), str(home / "out.zarr"), home / "work")
+        try:
+            conversion.all()
+        except StepError as error:
+            assert error.code == 1
+            lines = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
+            assert len(lines) == 1
+            assert len(lines[0]) < 1000
+            assert not (home / "out.zarr" / "zarr.json").exists()
+        assert sorted(str(path) for path in source.rglob("*")) == before
+        assert {path.name for path in home.iterdir()} <= {"in.zarr", "out.zarr", "work"}
+    finally:
+        shutil.rmtree(home)
