@@ -1,0 +1,202 @@
+"""Other people's Zarr v3 readers, on one array of the output.
+
+tensorstore reads local arrays of the core data types; zarr-python everything else, through the
+project's own storage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import threading
+import warnings
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+import tensorstore
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
+from zarr.abc.store import Store as ZarrStore
+from zarr.core.buffer import Buffer, BufferPrototype
+
+from uplift.storage.local import LocalStore
+from uplift.storage.protocol import Store, join
+
+log = logging.getLogger(__name__)
+
+_CACHE_BYTES = 64 * 2**20
+_opening = threading.Lock()
+
+
+class ReaderError(Exception):
+    """A reader refuses the array, or fails on a region of it; one line."""
+
+    def __init__(self, reader: str, error: Exception) -> None:
+        text = " ".join(str(error).split()) or type(error).__name__
+        super().__init__(f"{reader} refuses it: {text[:300]}")
+
+
+class Reader(Protocol):
+    """Reads regions of one array."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read elements.
+
+        Raises
+        ------
+        ReaderError
+            The reader cannot.
+        """
+
+
+def open_reader(store: Store, path: str, threads: int = 1) -> Reader:
+    """Open an array of the output with the first reader that supports it.
+
+    Raises
+    ------
+    ReaderError
+        None does; the reason is the last one's.
+    """
+    if isinstance(store, LocalStore):
+        try:
+            return TensorstoreReader(store, path, threads)
+        except ReaderError as error:
+            log.debug("%s: %s", path, error)
+    return ZarrReader(store, path)
+
+
+class TensorstoreReader:
+    """One array through tensorstore's own file access."""
+
+    name = "tensorstore"
+
+    def __init__(self, store: LocalStore, path: str, threads: int = 1) -> None:
+        place = join(store.root, path)
+        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{place}/"}}
+        try:
+            opened = tensorstore.open(spec, read=True, open=True, context=_context(threads))
+            self._array = opened.result()
+        except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
+            raise ReaderError(self.name, error) from error
+        self.shape = tuple(self._array.shape)
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read elements."""
+        try:
+            return np.asarray(self._array[region].read().result())
+        except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
+            raise ReaderError(self.name, error) from error
+
+
+class ZarrReader:
+    """One array through zarr-python."""
+
+    name = "zarr-python"
+
+    def __init__(self, store: Store, path: str) -> None:
+        try:
+            with _opening, warnings.catch_warnings():
+                # It warns about data types and codecs that are not in the core specification.
+                warnings.simplefilter("ignore")
+                self._array = zarr.open_array(
+                    store=_ReadOnlyStore(store), path=path, mode="r", zarr_format=3
+                )
+        except Exception as error:
+            raise ReaderError(self.name, error) from error
+        self.shape = tuple(self._array.shape)
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read elements."""
+        try:
+            return np.asarray(self._array[region])
+        except Exception as error:
+            raise ReaderError(self.name, error) from error
+
+
+@functools.cache
+def _context(threads: int) -> Any:
+    return tensorstore.Context(
+        {
+            "cache_pool": {"total_bytes_limit": _CACHE_BYTES},
+            "data_copy_concurrency": {"limit": threads},
+            "file_io_concurrency": {"limit": 2 * threads},
+        }
+    )
+
+
+class _ReadOnlyStore(ZarrStore):
+    """The project's storage as zarr-python wants it."""
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = False
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(read_only=True)
+        self._store = store
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ReadOnlyStore) and other._store is self._store
+
+    def __hash__(self) -> int:
+        return id(self._store)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read an object or a part of one."""
+        data = await asyncio.to_thread(self._read, key, byte_range)
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
+        if byte_range is None:
+            return self._store.get(key)
+        if isinstance(byte_range, RangeByteRequest):
+            length = byte_range.end - byte_range.start
+            return self._store.get_range(key, byte_range.start, length)
+        if isinstance(byte_range, OffsetByteRequest):
+            info = self._store.stat(key)
+            length = info.size - byte_range.offset if info is not None else 0
+            return self._store.get_range(key, byte_range.offset, length)
+        return self._store.get_range(key, -byte_range.suffix, byte_range.suffix)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        """Read parts of objects."""
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Say whether there is such an object."""
+        return await asyncio.to_thread(self._store.stat, key) is not None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refuse."""
+        self._refuse()
+
+    async def delete(self, key: str) -> None:
+        """Refuse."""
+        self._refuse()
+
+    def list(self) -> AsyncIterator[str]:
+        """Refuse."""
+        self._refuse()
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse."""
+        self._refuse()
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise NotImplementedError("opened for reading known keys only")

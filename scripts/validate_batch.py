@@ -1,0 +1,58 @@
+"""Validate one batch: compare every chunk and every element with the source, digest each chunk.
+
+Exits 0 whatever it finds: findings are for the verdict on the dataset.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift import command, records
+from uplift.checks.digests import write_digests
+from uplift.checks.items import CheckSettings, validate_batch
+from uplift.models.batch import Batch
+from uplift.models.record import Record
+from uplift.storage import open_store
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--batch", type=Path, required=True, help="batches/<batch>.json")
+    parser.add_argument("--record", type=Path, required=True, help="records/<batch>.json")
+    parser.add_argument(
+        "--migration",
+        type=Path,
+        required=True,
+        help="migration.json: the output's documents must have been written",
+    )
+    parser.add_argument("--validation", type=Path, required=True, help="findings to write")
+    parser.add_argument("--digests", type=Path, required=True, help="digest rows to write")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--digest-limit-mib", type=int, default=4096)
+    command.add_storage(parser)
+    return command.run_program(parser, _validate, argv)
+
+
+def _validate(arguments: argparse.Namespace) -> None:
+    batch = records.read_model(arguments.batch, Batch)
+    record = records.read_model(arguments.record, Record)
+    records.read_json(arguments.migration)
+    source = open_store(batch.source, arguments.storage)
+    output = open_store(batch.output, arguments.storage)
+    settings = CheckSettings(
+        threads=max(1, arguments.threads),
+        digest_limit_bytes=arguments.digest_limit_mib * 2**20,
+    )
+    validation, rows = validate_batch(batch, record, source, output, settings)
+    write_digests(arguments.digests, rows)
+    records.write_json(arguments.validation, validation)
+
+
+if __name__ == "__main__":
+    from uplift import step
+
+    sys.exit(step.run(main, globals().get("snakemake")))
