@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from support.images import write_image
 from support.steps import Conversion, StepError
 
