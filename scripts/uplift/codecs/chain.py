@@ -165,6 +165,8 @@ def _filter_of_v3(
 def _checked(
     filters: Sequence[Config], dtype: np.dtype[Any], vlen: Vlen | None
 ) -> tuple[Config, ...]:
+    if vlen and (not filters or filters[0].get("id") != VLEN_FILTERS[vlen]):
+        raise UnsupportedError(f"{VLEN_FILTERS[vlen]} is not the first codec of the array")
     kept = []
     for position, config in enumerate(filters):
         kind = config.get("id")
@@ -178,8 +180,6 @@ def _checked(
         _check_config(config)
         if not _leaves_elements(config, dtype):
             kept.append(config)
-    if vlen and (not kept or kept[0].get("id") != VLEN_FILTERS[vlen]):
-        raise UnsupportedError(f"{VLEN_FILTERS[vlen]} must be the first codec of the array")
     return tuple(kept)
 
 

@@ -267,10 +267,11 @@ def _completed(codec: Codec, chain: Chain) -> Codec:
 
 def _check_writable(target: TargetArray) -> None:
     try:
-        chain = chain_of_target(target)
-        for config in chain.filters:
-            if config["id"] not in _PURE:
-                stages.numcodec(config)
+        chain_of_target(target)
+        for codec in target.codecs:
+            if codec["name"].startswith("numcodecs."):
+                given = codec.get("configuration") or {}
+                stages.numcodec({**given, "id": codec["name"].removeprefix("numcodecs.")})
     except UnsupportedError as error:
         raise PlanError(f"codecs: {error}") from None
     for codec in target.codecs:

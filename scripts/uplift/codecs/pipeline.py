@@ -60,7 +60,7 @@ class ChunkDecoder:
         buffer: Buffer = data
         for undo in self._undo:
             buffer = undo(buffer, notes)  # type: ignore[arg-type]
-        elements = self._elements(buffer)
+        elements = self._elements(data, buffer)
         chunks = self.source.chunks
         if elements.size == math.prod(chunks):
             return _arranged(elements, chunks, self.chain), "; ".join(notes) or None
@@ -72,7 +72,7 @@ class ChunkDecoder:
         padded[tuple(slice(n) for n in clipped)] = _arranged(elements, clipped, self.chain)
         return padded, "; ".join(notes)
 
-    def _elements(self, buffer: Buffer) -> NDArray[Any]:
+    def _elements(self, data: bytes, buffer: Buffer) -> NDArray[Any]:
         if self.chain.vlen:
             raw = buffer if isinstance(buffer, bytes) else buffer.tobytes()
             expected = math.prod(self.source.chunks)
@@ -81,7 +81,7 @@ class ChunkDecoder:
             return vlen.decode_vlen(raw, self.chain.vlen)
         size = buffer.nbytes if isinstance(buffer, np.ndarray) else len(buffer)
         if size % self.dtype.itemsize:
-            raise DecodeError(f"decodes to {size} bytes, {self.nbytes} expected")
+            raise DecodeError(self._wrong_size(data, buffer))
         if isinstance(buffer, np.ndarray):
             return np.ascontiguousarray(buffer).reshape(-1).view(np.uint8).view(self.dtype)
         return np.frombuffer(buffer, dtype=self.dtype)

@@ -212,7 +212,7 @@ def _from_lz4(data: bytes, limit: int) -> bytes:
         raise DecodeError(f"is too short for lz4 data ({len(data)} bytes)")
     decoded = struct.unpack_from("<I", data)[0]
     if decoded > limit:
-        raise DecodeError(f"is no lz4 data of {limit} decoded bytes{_seen(data)}")
+        raise DecodeError(f"decodes to {decoded} bytes as lz4, {limit} expected{_seen(data)}")
     try:
         return bytes(_numcodecs("lz4").decompress(data))
     except (RuntimeError, ValueError, MemoryError) as error:
