@@ -22,6 +22,8 @@ from uplift.storage.protocol import Store, join
 _MOST_CELLS = 4 * 2**20
 _MOST_READ_BYTES = 16 * 2**20
 _CANONICAL = re.compile(r"0|[1-9][0-9]*")
+ShardTable = tuple[NDArray[np.uint64], int]
+"""Index of a shard, shape (cells, 2), and bytes before it."""
 
 
 class StoredObjects:
@@ -44,7 +46,7 @@ class StoredObjects:
         self._findings = findings
         self._lock = threading.Lock()
         self._loading: dict[int, threading.Lock] = {}
-        self._tables: dict[int, NDArray[np.uint64] | None] = {}
+        self._tables: dict[int, ShardTable | None] = {}
 
     def key(self, position: int) -> str:
         """Key of an object in the store."""
@@ -88,14 +90,15 @@ class StoredObjects:
         table = self.table(position)
         if table is None:
             return
+        index, body_bytes = table
         inside = self._inside(position)
         wanted = inside
         if expected is not None:
             wanted = np.zeros(self._cells, dtype=bool)
             wanted[[self.cell_of(chunk) for chunk in expected]] = True
-        for code, text in index_problems(table, self._body_bytes(position), inside):
+        for code, text in index_problems(index, body_bytes, inside):
             self._findings.error(code, self.path, f"{self.key(position)}: {text}")
-        present = present_cells(table)
+        present = present_cells(index)
         self._presence(position, "chunk.missing", wanted & ~present, "is stored in the source")
         self._presence(
             position, "chunk.unexpected", present & ~wanted & inside, "is absent from the source"
@@ -119,8 +122,8 @@ class StoredObjects:
                 code, self.path, f"{self.key(position)}: chunk {chunk} {text}, {other}"
             )
 
-    def table(self, position: int) -> NDArray[np.uint64] | None:
-        """Index of a shard; None when the shard is absent or its index cannot be read."""
+    def table(self, position: int) -> ShardTable | None:
+        """Look up a shard's index; None when the shard or a readable index is missing."""
         with self._lock:
             if position in self._tables:
                 return self._tables[position]
@@ -144,10 +147,11 @@ class StoredObjects:
         table = self.table(position)
         if table is None:
             return [None] * len(chunks)
-        places = [(int(a), int(b)) for a, b in table[[self.cell_of(i) for i in chunks]]]
+        index, body_bytes = table
+        places = [(int(a), int(b)) for a, b in index[[self.cell_of(i) for i in chunks]]]
         result: list[bytes | None] = []
         for start, run in _joined(places):
-            if start == shards.ABSENT:
+            if start + sum(run) > body_bytes:  # absent, or outside of the shard
                 result += [None] * len(run)
                 continue
             data = self._store.get_range(self.key(position), start, sum(run)) or b""
@@ -158,24 +162,21 @@ class StoredObjects:
                 at += length
         return result
 
-    def _load(self, position: int) -> NDArray[np.uint64] | None:
+    def _load(self, position: int) -> ShardTable | None:
         key = self.key(position)
         size = shards.index_bytes(self._cells)
-        data = self._store.get_range(key, -size, size)
-        if data is None:
+        info = self._store.stat(key)
+        data = None if info is None else self._store.get_range(key, -size, size)
+        if data is None or info is None:
             self._findings.error(
                 "object.missing", self.path, f"{key}: absent, but the source has chunks for it"
             )
             return None
         try:
-            return shards.decode_index(data, self._cells, key)
+            return shards.decode_index(data, self._cells, key), info.size - size
         except SourceError as error:
             self._findings.error("shard.index", self.path, str(error))
             return None
-
-    def _body_bytes(self, position: int) -> int:
-        info = self._store.stat(self.key(position))
-        return (info.size if info is not None else 0) - shards.index_bytes(self._cells)
 
 
 def position_of_key(key: str, object_grid: grid.Shape) -> int | None:

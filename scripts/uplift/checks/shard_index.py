@@ -50,19 +50,22 @@ def present_cells(index: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 def _place_problems(places: list[tuple[int, int, int]], body_bytes: int) -> list[Problem]:
-    """Offsets outside the file, overlaps and gaps; `places` is sorted by offset."""
-    end, before = 0, -1
+    """Offsets outside the shard, overlaps and gaps; `places` is sorted by offset."""
     for offset, length, cell in places:
         if offset + length > body_bytes:
             text = f"cell {cell} ends at byte {offset + length}, the chunks end at {body_bytes}"
             return [("shard.offset_outside", text)]
+    end, before = 0, -1
+    for offset, length, cell in places:
         if offset < end:
             return [("shard.overlap", f"cells {before} and {cell} share bytes at {offset}")]
         if offset > end:
-            return [("shard.gap", f"bytes {end} to {offset} belong to no chunk")]
+            break
         end, before = offset + length, cell
-    if end < body_bytes:
-        return [("shard.gap", f"bytes {end} to {body_bytes} belong to no chunk")]
+    else:
+        offset = body_bytes
+    if offset > end:
+        return [("shard.gap", f"bytes {end} to {offset} belong to no chunk")]
     return []
 
 

@@ -1,0 +1,262 @@
+"""Validation of batches: what is sound passes, each kind of damage is named."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from support.converted import Case, Converted, recoded
+from uplift import grid, shards
+from uplift.checks.digests import ROW
+from uplift.errors import InputError
+
+SHARDED = Case()
+UNSHARDED = Case(shards=None)
+SPARSE = Case(absent=((0, 1), (1, 1), (2, 3)))
+CASES = {
+    "sharded": SHARDED,
+    "unsharded": UNSHARDED,
+    "sparse": SPARSE,
+    "big endian, F order": Case(dtype=">f4", order="F"),
+    "rewrapped": Case(compressor={"id": "zlib", "level": 1}),
+    "rewrapped, big endian, F order": Case(
+        compressor={"id": "zlib", "level": 1}, dtype=">i2", order="F", shards=None
+    ),
+    "0-d": Case(shape=(), chunks=(), shards=None),
+    "no elements": Case(shape=(0, 4), chunks=(2, 2), shards=None),
+    "no chunks": Case(shape=(4, 4), chunks=(4, 4), shards=None, absent=((0, 0),), fill=7),
+    "recoded": recoded(Case(), target_chunks=(10, 32), shards=(30, 64)),
+    "recoded, unsharded": recoded(Case(), target_chunks=(7, 9), shards=None),
+    "recoded, sparse": recoded(SPARSE, target_chunks=(10, 32), shards=(20, 32)),
+    "recoded, very sparse": recoded(SPARSE, target_chunks=(10, 16), shards=(20, 32)),
+    "recoded, bz2": Case(compressor={"id": "bz2", "level": 1}, codecs="keep"),
+}
+
+
+def digest(values):
+    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<")))
+    return hashlib.sha256(little.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_sound_array_has_no_findings_and_its_digest(name, tmp_path):
+    array = Converted(tmp_path, CASES[name]).convert()
+    validation, rows = array.validate()
+    assert validation.findings == ()
+    (item,) = validation.items
+    assert item.sha256 == digest(array.values)
+    assert item.chunks_compared == array.stored_chunks()
+    table = np.frombuffer(rows[0][3], dtype=ROW)
+    assert len(table) == array.stored_chunks()
+    assert list(table["index"]) == sorted(table["index"])
+
+
+@pytest.mark.parametrize("name", ["sharded", "recoded", "sparse", "recoded, sparse"])
+def test_items_of_a_split_array_compare_all_of_it_once(name, tmp_path):
+    array = Converted(tmp_path, CASES[name]).split(1, 2).convert()
+    validation, rows = array.validate()
+    assert validation.findings == ()
+    assert [item.sha256 for item in validation.items] == [None, None, None]
+    assert sum(item.chunks_compared for item in validation.items) == array.stored_chunks()
+    indices = np.concatenate([np.frombuffer(r[3], dtype=ROW)["index"] for r in rows])
+    assert len(set(indices)) == len(indices) == array.stored_chunks()
+
+
+def test_chunk_rows_hold_the_digest_of_the_whole_chunk(tmp_path):
+    array = Converted(tmp_path, Case(compressor=None, dtype=">u2")).convert()
+    _, rows = array.validate()
+    table = np.frombuffer(rows[0][3], dtype=ROW)
+    stored = np.frombuffer((array.source_folder / "2.3").read_bytes(), dtype=">u2")
+    last = grid.linear_index((2, 3), (3, 4))
+    assert table["index"][-1] == last
+    assert bytes(table["sha256"][-1]).hex() == digest(stored)
+
+
+def test_rows_do_not_depend_on_threads_or_on_the_plan(tmp_path):
+    one = Converted(tmp_path / "1", SPARSE, threads=1).convert().validate()[1]
+    two = Converted(tmp_path / "2", CASES["recoded, sparse"], threads=3).convert().validate()[1]
+    assert one[0][3] == two[0][3]
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["sharded", "unsharded", "sparse", "big endian, F order"])
+def test_a_flipped_byte_in_a_kept_chunk(name, tmp_path):
+    array = Converted(tmp_path, CASES[name]).convert()
+    flip(array.objects()[0], 100)
+    assert "chunk.bytes_differ" in array.codes()
+
+
+def test_a_flipped_byte_in_a_rewrapped_chunk(tmp_path):
+    array = Converted(tmp_path, CASES["rewrapped"]).convert()
+    flip(array.objects()[0], 100)
+    assert array.codes() == ["reader.refuses"]
+
+
+def test_a_flipped_byte_in_raw_recoded_data(tmp_path):
+    raw = ({"name": "bytes", "configuration": {"endian": "little"}},)
+    case = Case(codecs=raw, target_chunks=(10, 32), shards=(30, 64))
+    array = Converted(tmp_path, case).convert()
+    flip(array.objects()[0], 100)
+    assert array.codes() == ["pixels.differ"]
+    (finding,) = array.validate()[0].findings
+    assert "element (1, 18)" in finding.message
+    assert "0.1" in finding.message
+
+
+def test_a_flipped_byte_in_an_index(tmp_path):
+    array = Converted(tmp_path, SHARDED).convert()
+    flip(array.objects()[0], -20)
+    assert array.codes() == ["shard.index"]
+
+
+def test_dropped_objects(tmp_path):
+    for name, code in (
+        ("sharded", "object.missing"),
+        ("unsharded", "chunk.missing"),
+        ("recoded", "object.missing"),
+        ("recoded, unsharded", "chunk.missing"),
+    ):
+        array = Converted(tmp_path / name, CASES[name]).convert()
+        array.objects()[0].unlink()
+        assert code in array.codes(), name
+
+
+def rewrite(path, cells, change):
+    """Change a shard's index and give it a right checksum."""
+    data = path.read_bytes()
+    size = shards.index_bytes(cells)
+    index = shards.decode_index(data[-size:], cells, "t").copy()
+    body = change(index, data[:-size])
+    path.write_bytes((data[:-size] if body is None else body) + shards.encode_index(index))
+
+
+def set_cell(cell, value):
+    def change(index, _body):
+        index[cell] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (set_cell(0, shards.ABSENT), "chunk.missing"),
+        (set_cell(0, (shards.ABSENT, 5)), "shard.index"),
+        (set_cell(0, (2**63, 2**63)), "shard.offset_outside"),
+        (set_cell(1, (0, 10)), "shard.overlap"),
+        (lambda _index, body: body + b"more", "shard.gap"),
+    ],
+)
+def test_a_damaged_index_with_a_right_checksum(tmp_path, change, code):
+    array = Converted(tmp_path, SHARDED).convert()
+    rewrite(array.objects()[0], 4, change)
+    assert code in array.codes()
+
+
+def test_a_chunk_beyond_the_edge(tmp_path):
+    array = Converted(tmp_path, SHARDED).convert()
+    last = array.objects()[-1]  # rows 40-80 of 50: its lower cells are outside
+
+    def change(index, body):
+        index[3] = (len(body), 4)
+        return body + b"more"
+
+    rewrite(last, 4, change)
+    assert "shard.cell_beyond_edge" in array.codes()
+
+
+def test_chunks_that_the_source_does_not_have(tmp_path):
+    array = Converted(tmp_path, SPARSE).convert()
+
+    def change(index, body):
+        index[1] = (len(body), 4)
+        return body + b"more"
+
+    rewrite(array.objects()[0], 4, change)
+    assert "chunk.unexpected" in array.codes()
+    whole = Case(absent=tuple(grid.indices_in(((0, 2), (0, 2)))))
+    array = Converted(tmp_path / "2", whole).convert()
+    other = array.objects()[0]
+    (array.folder / "c" / "0").mkdir(exist_ok=True)
+    (array.folder / "c" / "0" / "0").write_bytes(other.read_bytes())
+    assert "object.unexpected" in array.codes()
+
+
+@pytest.mark.parametrize("name", ["sparse", "recoded, very sparse", "no chunks"])
+def test_another_fill_value_in_the_document_is_seen_by_the_reader(name, tmp_path):
+    array = Converted(tmp_path, CASES[name]).convert()
+    document = json.loads((array.folder / "zarr.json").read_text())
+    document["fill_value"] = 3
+    (array.folder / "zarr.json").write_text(json.dumps(document))
+    code = "pixels.differ" if name.startswith("recoded") else "reader.differs"
+    assert array.codes() == [code]
+
+
+def test_a_document_that_leads_readers_astray(tmp_path):
+    array = Converted(tmp_path, Case(dtype="<i2")).convert()
+    document = json.loads((array.folder / "zarr.json").read_text())
+    document["data_type"] = "uint16"
+    (array.folder / "zarr.json").write_text(json.dumps(document))
+    assert array.codes() == ["reader.differs"]
+    (array.folder / "zarr.json").unlink()
+    assert array.codes() == ["reader.refuses"]
+
+
+def test_a_recoded_bad_chunk_is_compared_by_value(tmp_path):
+    array = Converted(tmp_path, Case(compressor=None))
+    edge = array.source_folder / "2.0"
+    whole = np.frombuffer(edge.read_bytes(), dtype="<u2").reshape(20, 16)
+    edge.write_bytes(whole[:10].tobytes())  # clipped at the edge of the array
+    array.convert()
+    assert [bad.action for bad in array.record.items[0].bad_chunks] == ["recoded"]
+    assert array.validate()[0].findings == ()
+
+
+@pytest.mark.parametrize("case", [Case(), recoded(Case(), target_chunks=(10, 32), shards=(30, 64))])
+def test_a_filled_chunk_is_a_warning(tmp_path, case):
+    array = Converted(tmp_path, case, fill_bad=True)
+    (array.source_folder / "1.1").write_bytes(b"damage")
+    array.convert()
+    validation, rows = array.validate()
+    assert [(f.code, f.severity) for f in validation.findings] == [("chunk.filled", "warning")]
+    assert len(rows[0][3]) == 11 * ROW.itemsize
+    array.values[20:40, 16:32] = 0
+    assert validation.items[0].sha256 == digest(array.values)
+
+
+def test_a_source_that_changed(tmp_path):
+    array = Converted(tmp_path, SHARDED).convert()
+    (array.source_folder / "0.0").unlink()
+    assert array.codes() == ["source.changed"]
+    array = Converted(tmp_path / "2", SHARDED).convert()
+    (array.source_folder / "0.0").write_bytes(b"damage")
+    assert array.codes() == ["chunk.undecodable"]
+
+
+def test_a_record_of_another_plan_is_refused(tmp_path):
+    array = Converted(tmp_path, SHARDED).convert()
+    item = array.item.model_copy(update={"fingerprint": "other"})
+    array.batch = array.batch.model_copy(update={"items": (item,)})
+    with pytest.raises(InputError, match="convert that batch first"):
+        array.validate()
+
+
+def test_digest_limit(tmp_path):
+    array = Converted(tmp_path, SHARDED).convert()
+    assert array.validate(digest_limit_bytes=50 * 60 * 2 - 1)[0].items[0].sha256 is None
+    assert array.validate(digest_limit_bytes=50 * 60 * 2)[0].items[0].sha256 is not None
+
+
+def test_many_equal_findings_are_shortened(tmp_path):
+    array = Converted(tmp_path, Case(chunks=(5, 5), shards=None)).convert()
+    for path in array.objects():
+        path.unlink()
+    findings = [f for f in array.validate()[0].findings if f.code == "chunk.missing"]
+    assert len(findings) == 21
+    assert findings[-1].message == "and 100 more like the ones before"
