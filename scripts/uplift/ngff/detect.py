@@ -156,16 +156,22 @@ def ome_version(attributes: Attributes) -> str | None:
     A declared version comes back as ``"0.1"`` … ``"0.5"`` where it is one of those (``0.4`` as a
     number and ``"0.5-dev1"`` are), else as it is. ``None``: nothing there that has a version.
     """
-    for declared in _declared(attributes):
+    declared = declared_version(attributes)
+    if declared is not None:
         match = _VERSION.fullmatch(declared)
         return match.group(1) if match else declared
     ome = ome_of(attributes)
     if _is_list(ome.get("multiscales")):
         return _version_by_content(ome["multiscales"])
     if isinstance(ome.get("plate"), Mapping):
-        wells = [well for well in _items(ome["plate"].get("wells")) if isinstance(well, Mapping)]
+        wells = [well for well in items_of(ome["plate"].get("wells")) if isinstance(well, Mapping)]
         return "0.4" if any("rowIndex" in well for well in wells) else "0.3"
     return None
+
+
+def declared_version(attributes: Attributes) -> str | None:
+    """Version of a group's OME metadata as it is written there; None when it is not."""
+    return next(_declared(attributes), None)
 
 
 def multiscales_of(attributes: Attributes, path: str = "") -> list[Multiscale]:
@@ -178,7 +184,7 @@ def multiscales_of(attributes: Attributes, path: str = "") -> list[Multiscale]:
     """
     ome = ome_of(attributes)
     found = []
-    for number, entry in enumerate(_items(ome.get("multiscales"))):
+    for number, entry in enumerate(items_of(ome.get("multiscales"))):
         if not isinstance(entry, Mapping):
             continue
         name, version = entry.get("name"), entry.get("version")
@@ -195,7 +201,7 @@ def multiscales_of(attributes: Attributes, path: str = "") -> list[Multiscale]:
 
 def axis_names(axes: Any) -> tuple[str, ...]:
     """Names of axes given as objects (0.4, 0.5) or as texts (0.3); empty when one has none."""
-    names = [axis.get("name") if isinstance(axis, Mapping) else axis for axis in _items(axes)]
+    names = [axis.get("name") if isinstance(axis, Mapping) else axis for axis in items_of(axes)]
     texts = tuple(name for name in names if isinstance(name, str))
     return texts if len(texts) == len(names) else ()
 
@@ -217,10 +223,17 @@ def checked_path(value: str, where: str) -> str:
     return "/".join(parts)
 
 
+def items_of(value: Any) -> list[Any]:
+    """Return a list as it is, anything else as an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def _levels(entry: Attributes, where: str) -> tuple[str, ...]:
     levels = []
-    for number, level in enumerate(_items(entry.get("datasets"))):
+    for number, level in enumerate(items_of(entry.get("datasets"))):
         value = level.get("path") if isinstance(level, Mapping) else None
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)  # Fractal has written numbers
         if isinstance(value, str):
             levels.append(checked_path(value, f"{where}.datasets[{number}].path"))
     return tuple(levels)
@@ -239,14 +252,14 @@ def _listed_by(attributes: Attributes, path: str) -> dict[str, GroupRole]:
         for image in _paths(ome["well"].get("images"), f"{where}: well.images"):
             listed[image] = "field"
     if "labels" in ome_keys_of(path, attributes):
-        for number, label in enumerate(_items(ome["labels"])):
+        for number, label in enumerate(items_of(ome["labels"])):
             if isinstance(label, str):
                 listed[checked_path(label, f"{where}: labels[{number}]")] = "label image"
     return listed
 
 
 def _paths(items: Any, where: str) -> Iterator[str]:
-    for number, item in enumerate(_items(items)):
+    for number, item in enumerate(items_of(items)):
         value = item.get("path") if isinstance(item, Mapping) else None
         if isinstance(value, str):
             yield checked_path(value, f"{where}[{number}].path")
@@ -258,7 +271,7 @@ def _declared(attributes: Attributes) -> Iterator[str]:
         yield str(ome["version"])
     for key in _VERSIONED:
         value = ome.get(key)
-        for entry in _items(value) if key == "multiscales" else [value]:
+        for entry in items_of(value) if key == "multiscales" else [value]:
             if isinstance(entry, Mapping) and entry.get("version") is not None:
                 yield str(entry["version"])
 
@@ -268,7 +281,7 @@ def _version_by_content(multiscales: list[Any]) -> str:
         axis
         for entry in multiscales
         if isinstance(entry, Mapping)
-        for axis in _items(entry.get("axes"))
+        for axis in items_of(entry.get("axes"))
     ]
     if any(isinstance(axis, Mapping) for axis in axes):
         return "0.4"
@@ -289,7 +302,3 @@ def _alone(path: str, key: str, attributes: Attributes) -> bool:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list) and bool(value)
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -1,0 +1,55 @@
+"""Migrate the metadata: write the documents of all groups and arrays, copy all other files.
+
+The root's document is written to ``root.zarr.json`` only; publish puts it in its place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift import command, records
+from uplift.migration import migrate_dataset, targets_of
+from uplift.models.batch import Batch, BatchSummary
+from uplift.models.inventory import Inventory
+from uplift.ngff.migrate import TARGET_VERSIONS
+from uplift.storage import open_store
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--inventory", type=Path, required=True, help="inventory.json")
+    parser.add_argument("--batches", type=Path, required=True, help="folder of the batches")
+    parser.add_argument("--output", required=True, help="URL or folder of the output")
+    parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
+    parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
+    parser.add_argument("--target-version", choices=TARGET_VERSIONS, default=TARGET_VERSIONS[-1])
+    command.add_storage(parser)
+    return command.run_program(parser, _migrate, argv)
+
+
+def _migrate(arguments: argparse.Namespace) -> None:
+    inventory = records.read_model(arguments.inventory, Inventory)
+    summary = records.read_model(arguments.batches / "summary.json", BatchSummary)
+    targets = targets_of(
+        records.read_model(arguments.batches / f"{batch}.json", Batch) for batch in summary.batches
+    )
+    source = open_store(inventory.source, arguments.storage)
+    output = open_store(arguments.output, arguments.storage, writable=True)
+    migration, root = migrate_dataset(
+        inventory, targets, summary.skipped, source, output, arguments.target_version
+    )
+    records.write_text(arguments.root, root.decode())
+    records.write_json(arguments.migration, migration)
+    command.log.info(
+        "migrated %d groups and arrays, copied %d files", len(migration.nodes), len(migration.files)
+    )
+
+
+if __name__ == "__main__":
+    from uplift import step
+
+    sys.exit(step.run(main, globals().get("snakemake")))

@@ -1,0 +1,109 @@
+"""Axes, dimension names, and what versions before 0.4 left unsaid about them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from uplift.errors import SourceError
+from uplift.grid import Shape
+
+AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
+FIVE_AXES = ("t", "c", "z", "y", "x")
+"""Axes of every image of OME-Zarr 0.1 and 0.2, in that order."""
+
+
+def axis_from_name(name: str) -> dict[str, str]:
+    """Spell a 0.3 axis as 0.4 and 0.5 do: no unit; no type where 0.3 did not define the name."""
+    kind = AXIS_TYPES.get(name.lower())
+    return {"name": name, "type": kind} if kind else {"name": name}
+
+
+def relative_scales(shapes: Sequence[Shape]) -> list[list[float]]:
+    """Scale of each level relative to level 0 (OME-Zarr 0.5: what to write for an unknown scale).
+
+    Going from one level to the next, a factor is the ratio of the shapes, taken as the nearest
+    integer where that explains the smaller shape to half a voxel: 271 → 135 is a factor of 2.
+
+    Parameters
+    ----------
+    shapes
+        Shape of each level, full resolution first, all of length ndim.
+    """
+    scales = [[1.0] * len(shapes[0])]
+    for larger, smaller in itertools.pairwise(shapes):
+        steps = [_factor(n, m) for n, m in zip(larger, smaller, strict=True)]
+        scales.append([a * b for a, b in zip(scales[-1], steps, strict=True)])
+    return scales
+
+
+def level_names(path: str, shape: Shape, listings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Dimension names of a level: the axis names of the multiscales that list it.
+
+    Parameters
+    ----------
+    listings
+        Where the array is listed (for messages), to the axis names there.
+
+    Raises
+    ------
+    SourceError
+        The listings contradict each other or the shape, or a name occurs twice.
+    """
+    first, *others = listings.items()
+    where, names = first[0], tuple(first[1])
+    for other, different in others:
+        if tuple(different) != names:
+            raise SourceError(
+                f"{path}: {where} names its axes {list(names)} and {other} {list(different)}; "
+                "an array has one set of dimension names: make them equal"
+            )
+    if len(names) != len(shape):
+        raise SourceError(
+            f"{path}: {where} has {len(names)} axes {list(names)} and the array "
+            f"{len(shape)} dimensions {list(shape)}; correct the axes"
+        )
+    refuse_duplicates(names, f"{path}: axes of {where}")
+    return names
+
+
+def array_names(attributes: Mapping[str, Any], shape: Shape, path: str) -> tuple[str, ...] | None:
+    """Dimension names of a Zarr v2 array outside any multiscale: its ``_ARRAY_DIMENSIONS``.
+
+    Returns None where there are none, or none that fit the shape.
+
+    Raises
+    ------
+    SourceError
+        A name occurs twice.
+    """
+    names = attributes.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, list) or len(names) != len(shape):
+        return None
+    if not all(isinstance(name, str) for name in names):
+        return None
+    refuse_duplicates(names, f"{path}: _ARRAY_DIMENSIONS")
+    return tuple(names)
+
+
+def refuse_duplicates(names: Sequence[str | None], where: str) -> None:
+    """Raise :class:`SourceError` when a name occurs twice: tensorstore opens no such array."""
+    known = [name for name in names if name is not None]
+    if len(set(known)) != len(known):
+        raise SourceError(
+            f"{where} names two dimensions alike: {known}; not every Zarr v3 reader opens such an "
+            "array: give each its own name"
+        )
+
+
+def _factor(larger: int, smaller: int) -> float:
+    if not larger or not smaller:
+        return 1.0
+    ratio = larger / smaller
+    nearest = math.floor(ratio + 0.5)
+    if nearest and abs(larger / nearest - smaller) <= 0.5:
+        return float(nearest)
+    return ratio

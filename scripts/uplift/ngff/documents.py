@@ -1,0 +1,97 @@
+"""Attributes in metadata documents: ``.zattrs`` of Zarr v2, ``zarr.json`` of v3."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from uplift.errors import SourceError
+
+MAX_DEPTH = 200
+"""Levels of nesting in a document beyond which it is refused."""
+
+_GROUP_KEYS = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
+_ARRAY_KEYS = {
+    "zarr_format",
+    "node_type",
+    "attributes",
+    "shape",
+    "data_type",
+    "chunk_grid",
+    "chunk_key_encoding",
+    "fill_value",
+    "codecs",
+    "dimension_names",
+    "storage_transformers",
+}
+
+
+def document_key(path: str, zarr_format: int) -> str:
+    """Key of the document that holds the attributes of a node."""
+    name = ".zattrs" if zarr_format == 2 else "zarr.json"
+    return f"{path}/{name}" if path else name
+
+
+def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
+    """Decode a document; an absent one is empty.
+
+    Raises
+    ------
+    SourceError
+        It is no JSON object, nested too deeply, or holds text that is not Unicode; one line.
+    """
+    if data is None:
+        return {}
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise SourceError(
+            f"{where}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; mend it"
+        ) from None
+    except UnicodeError:
+        raise SourceError(f"{where}: holds text that is not Unicode; mend it") from None
+    except ValueError as error:
+        raise SourceError(f"{where}: not JSON: {error}; mend it") from None
+    except RecursionError:
+        raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep") from None
+    if not isinstance(value, dict):
+        raise SourceError(f"{where}: is a {type(value).__name__}, expected a JSON object")
+    if _deeper_than(value, MAX_DEPTH):
+        raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dict[str, Any]:
+    """Attributes in a decoded document.
+
+    Raises
+    ------
+    SourceError
+        They are no JSON object.
+    """
+    attributes = document if zarr_format == 2 else document.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise SourceError(f"{where}: attributes are a {type(attributes).__name__}, not an object")
+    return attributes
+
+
+def unknown_keys(document: dict[str, Any], node: str) -> list[str]:
+    """Keys of a v3 document that the core specification does not define."""
+    known = _GROUP_KEYS if node == "group" else _ARRAY_KEYS
+    return sorted(set(document) - known)
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    layer = [value]
+    for _ in range(limit):
+        inner: list[Any] = []
+        for item in layer:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        if not inner:
+            return False
+        layer = inner
+    return True
