@@ -233,6 +233,13 @@ def test_pipelines_that_cannot_be_carried_out(given: list[Any], message: str) ->
     assert "\n" not in str(caught.value)
 
 
+def test_records_are_not_sharded() -> None:
+    for dtype in ([["a", "<i4"]], "|V3"):
+        assert not mapping.may_shard(v2_array(dtype))
+        assert mapping.target_of(v2_array(dtype), (4, 4), (8, 8), "keep")[0].shards is None
+    assert mapping.may_shard(v2_array("<U3"))
+
+
 def test_blosc_has_a_limit() -> None:
     source = v2_array(shape=(2**32,), chunks=(2**10,), compressor={"id": "blosc"})
     with pytest.raises(PlanError, match=r"hold 4294967296 bytes.*use smaller chunks or zstd"):

@@ -93,6 +93,14 @@ def kept_codecs(source: SourceArray) -> Kept | None:
     return Kept((*head, codec), "rewrap" if rewrap else "repack")
 
 
+def may_shard(source: SourceArray) -> bool:
+    """Whether the array may be sharded: not records and raw bytes.
+
+    zarr-python 3.1 reads those unsharded only, since their fill values cannot be hashed.
+    """
+    return dtypes.numpy_dtype(source).kind != "V"
+
+
 def target_of(
     source: SourceArray,
     chunks: Shape,
@@ -104,7 +112,8 @@ def target_of(
     Parameters
     ----------
     chunks, shards
-        Elements along each axis, length ndim; `shards` is a multiple of `chunks`, or None.
+        Elements along each axis, length ndim; `shards` is a multiple of `chunks`, or None. Arrays
+        that may not be sharded (:func:`may_shard`) are unsharded whatever it says.
     codecs
         ``keep``, or a v3 pipeline for one chunk, which may leave out ``bytes`` and ``typesize``.
 
@@ -124,7 +133,7 @@ def target_of(
     target = TargetArray(
         shape=source.shape,
         chunks=tuple(chunks),
-        shards=None if shards is None else tuple(shards),
+        shards=tuple(shards) if shards is not None and may_shard(source) else None,
         data_type=dtypes.data_type_v3(source),
         fill_value=dtypes.fill_value_v3(source),
         codecs=wanted,
