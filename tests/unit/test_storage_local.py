@@ -102,11 +102,27 @@ def test_delete_tree_does_not_follow_links(store, tmp_path):
     assert not (tmp_path / "out.zarr" / "a").exists()
 
 
-def test_broken_link_is_named(store, tmp_path):
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere", "leads nowhere"),
+        ("../..", "leads out of"),
+        ("/etc", "leads out of"),
+        (".", "above"),
+    ],
+)
+def test_bad_links_of_a_source_are_named(store, tmp_path, target, message):
     store.put("a/x", b"1")
-    (tmp_path / "out.zarr" / "a" / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(StorageError, match="leads nowhere"):
-        list(store.list_tree(""))
+    (tmp_path / "out.zarr" / "a" / "link").symlink_to(target)
+    with pytest.raises(StorageError, match=message):
+        list(LocalStore(str(tmp_path / "out.zarr")).list_tree(""))
+
+
+def test_links_inside_a_source_are_followed(store, tmp_path):
+    store.put("a/x", b"1")
+    (tmp_path / "out.zarr" / "b").symlink_to("a")
+    source = LocalStore(str(tmp_path / "out.zarr"))
+    assert sorted(info.key for info in source.list_tree("")) == ["a/x", "b/x"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere: run as another user")

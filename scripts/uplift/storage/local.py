@@ -254,22 +254,34 @@ class LocalStore:
         path = f"{self.root}/{prefix}" if prefix else self.root
         try:
             with os.scandir(path) as entries:
-                return list(entries)
+                found = list(entries)
         except OSError as error:
             if error.errno in _ABSENT:
                 return []
             raise self._refused(error, "list", prefix) from error
+        if not self._writable:
+            for entry in found:
+                if entry.is_symlink():
+                    self._check_link(entry.path)
+        return found
+
+    def _check_link(self, path: str) -> None:
+        """Refuse a link that leads out of the root, to nothing, or to a folder above itself."""
+        target, root = os.path.realpath(path), os.path.realpath(self.root)
+        if not os.path.exists(target):
+            problem = "leads nowhere; remove it or restore its target"
+        elif not f"{target}/".startswith(f"{root}/"):
+            problem = f"leads out of the dataset, to {target}; put the data inside or remove it"
+        elif f"{os.path.realpath(os.path.dirname(path))}/".startswith(f"{target}/"):
+            problem = "leads to a folder above itself; remove it"
+        else:
+            return
+        raise StorageError(f"{path}: the link {problem}")
 
     def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo:
         key = f"{prefix}/{entry.name}" if prefix else entry.name
         try:
             status = entry.stat()
-        except FileNotFoundError as error:
-            if entry.is_symlink():
-                raise StorageError(
-                    f"{self.root}/{key}: the link leads nowhere; remove it or restore its target"
-                ) from error
-            raise self._refused(error, "look at", key) from error
         except OSError as error:
             raise self._refused(error, "look at", key) from error
         return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
