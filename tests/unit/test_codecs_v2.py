@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from uplift.codecs.v2 import parse_v2
 from uplift.errors import SourceError
+from uplift.models.arrays import SourceArray
 
 GOOD: dict[str, Any] = {
     "zarr_format": 2,
@@ -82,6 +84,13 @@ def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:
 def test_not_an_object() -> None:
     with pytest.raises(SourceError, match=r"0/\.zarray: not a JSON object"):
         parse_v2([], "0/.zarray")
+
+
+def test_a_bare_nan_is_spelled_out() -> None:
+    document = {**GOOD, "dtype": "<f4", "fill_value": json.loads("NaN")}
+    source = parse_v2(document, "x")
+    assert source.fill_value == "NaN"
+    assert SourceArray.parse(json.loads(json.dumps(source.to_json())), "x") == source
 
 
 def test_an_unsupported_type_is_no_mistake() -> None:

@@ -18,6 +18,15 @@ SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 NOT_A_TIME = -(2**63)
 
 
+def without_bare_nan(value: Any) -> Any:
+    """Spell the bare NaN and Infinity that some JSON writers leave as the strings of Zarr."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, list):
+        return [without_bare_nan(item) for item in value]
+    return value
+
+
 def fill_from_v2(dtype: np.dtype[Any], value: Any, vlen: Vlen | None = None) -> Any:
     """Translate a v2 ``fill_value`` to the JSON that v3 wants for the same value.
 
@@ -147,9 +156,7 @@ def _float_json(dtype: np.dtype[Any], value: Any) -> float | str:
         _float_scalar(dtype, value)
         return value
     number = float(_float_scalar(dtype, value))
-    if math.isfinite(number):
-        return _number(value)
-    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    return _number(value) if math.isfinite(number) else str(without_bare_nan(number))
 
 
 def _number(value: Any) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uplift.codecs import dtypes
+from uplift.codecs.fill_values import without_bare_nan
 from uplift.errors import SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, Shape, SourceArray
 
@@ -37,7 +38,7 @@ def parse_v2(zarray: JsonValue, where: str) -> SourceArray:
         shape=shape,
         chunks=_chunks(zarray.get("chunks"), shape, where),
         data_type=_data_type(zarray.get("dtype"), where),
-        fill_value=zarray.get("fill_value"),
+        fill_value=without_bare_nan(zarray.get("fill_value")),
         order=_one_of(zarray, "order", ("C", "F"), "C", where),
         separator=_one_of(zarray, "dimension_separator", (".", "/"), ".", where),
         compressor=_codec(zarray.get("compressor"), where, "compressor"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from uplift.codecs.fill_values import without_bare_nan
 from uplift.codecs.v2 import check_fill_value, parse_shape
 from uplift.errors import SourceError
 from uplift.grid import Index, Shape, grid_shape
@@ -46,7 +47,7 @@ def parse_v3(document: JsonValue, where: str) -> SourceArray:
         shape=shape,
         chunks=outer,
         data_type=document.get("data_type"),
-        fill_value=document["fill_value"],
+        fill_value=without_bare_nan(document["fill_value"]),
         separator=separator,
         codecs=_codecs(document.get("codecs"), where),
         key_encoding=encoding,
