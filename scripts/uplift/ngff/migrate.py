@@ -50,21 +50,22 @@ class _Migration:
 
     @property
     def where(self) -> str:
+        """Path of the group, for messages."""
         return self.path or "root"
 
     def note(self, key: str, action: Any, detail: str | None = None) -> None:
+        """Note what becomes of a key."""
         self.changes.append(Change(key=key, action=action, detail=detail))
 
     def repaired(self, key: str, detail: str) -> None:
+        """Note a change that the source should not have needed."""
         self.note(key, "changed", detail)
-        self.findings.append(
-            Finding(
-                code="source.repaired",
-                severity="warning",
-                path=self.path,
-                message=f"{key}: {detail}",
-            )
-        )
+        self.warn("source.repaired", f"{key}: {detail}")
+
+    def warn(self, code: str, message: str) -> None:
+        """Note something that the source should not have said so."""
+        finding = Finding(code=code, severity="warning", path=self.path, message=message)
+        self.findings.append(finding)
 
 
 def migrate_attributes(
@@ -214,6 +215,9 @@ def _multiscale(entry: Any, number: int, state: _Migration) -> Any:
             _level_path(level, f"{where}.datasets[{i}].path", state)
             for i, level in enumerate(datasets)
         ]
+    if new.get("coordinateTransformations") == []:
+        del new["coordinateTransformations"]
+        state.repaired(f"{where}.coordinateTransformations", "dropped: empty, which 0.5 forbids")
     new = _with_axes(new, where, state)
     names = detect.axis_names(new.get("axes"))
     axes.refuse_duplicates(names, f"{state.where}: {where}.axes")
@@ -241,6 +245,12 @@ def _with_axes(entry: dict[str, Any], where: str, state: _Migration) -> dict[str
             state.repaired(f"{where}.axes", "axis names became objects with their types")
         return {**entry, "axes": spelled}
     if "axes" in entry or state.version not in _BEFORE_04:
+        if detect.axis_names(old) and state.version in _BEFORE_04:
+            state.warn(
+                "source.version",
+                f"{where} declares OME-Zarr {state.declared or state.version} and describes its "
+                "axes as 0.4 does; read as 0.4",
+            )
         return entry
     shapes = _shapes(entry, where, state)
     if any(len(shape) != len(axes.FIVE_AXES) for shape in shapes):

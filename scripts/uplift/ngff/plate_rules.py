@@ -44,24 +44,23 @@ def _check_names(entries: Any, where: str, check: Check) -> list[Any]:
 def _check_well(
     well: dict[str, Any], where: str, rows: list[Any], columns: list[Any], check: Check
 ) -> None:
-    path = well.get("path")
+    code, path = "plate.wells", well.get("path")
     parts = path.split("/") if isinstance(path, str) else []
     if len(parts) != 2 or not all(_NAME.fullmatch(part) for part in parts):
-        check.error("plate.wells", f"{where}.path is {shown(path)}, expected row/column")
+        check.error(code, f"{where}.path is {shown(path)}, expected row/column")
         return
     sides = (("rowIndex", rows, parts[0]), ("columnIndex", columns, parts[1]))
     for key, names, part in sides:
         index = well.get(key)
-        if not is_integer(index) or not 0 <= index < len(names):  # type: ignore[operator]
+        if part not in names:
+            side = key.removesuffix("Index")
+            check.error(code, f"{where}.path {path!r} has {part!r} where a {side} should be")
+        elif not is_integer(index) or not 0 <= index < len(names):  # type: ignore[operator]
             check.error(
-                "plate.wells",
-                f"{where}.{key} is {shown(index)}, expected an index below {len(names)}",
+                code, f"{where}.{key} is {shown(index)}, expected an index below {len(names)}"
             )
         elif names[int(index)] != part:  # type: ignore[arg-type]
-            check.error(
-                "plate.wells",
-                f"{where}.{key} {index} is {names[int(index)]!r}, its path says {part!r}",  # type: ignore[arg-type]
-            )
+            check.dialect("plate", f"{where}.{key} is {index}, its path {path!r} says otherwise")
 
 
 def _check_acquisitions(entries: Any, check: Check) -> None:

@@ -1,0 +1,265 @@
+"""Attributes of 0.1 to 0.5, brought to 0.5."""
+
+import math
+
+import pytest
+
+from uplift.errors import SourceError, UnsupportedError
+from uplift.ngff.axes import array_names, level_names, relative_scales
+from uplift.ngff.lossless import lost_attributes
+from uplift.ngff.migrate import keep_attributes, migrate_attributes
+
+AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+SCALE = [{"type": "scale", "scale": [1, 1]}]
+LEVEL = {"path": "0", "coordinateTransformations": SCALE}
+ENTRY = {"axes": AXES, "datasets": [LEVEL]}
+
+
+def migrate(attributes, path="", roles=("image",), arrays=None, zarr_format=2):
+    result = migrate_attributes(
+        attributes, path, roles, "0.5", arrays or {}, zarr_format=zarr_format
+    )
+    assert lost_attributes(attributes, result.attributes, roles) == []
+    again = migrate_attributes(result.attributes, path, roles, "0.5", arrays or {}, zarr_format=3)
+    assert again.attributes == result.attributes
+    assert list(again.attributes) == list(result.attributes)
+    return result
+
+
+def codes(result):
+    return [(finding.severity, finding.code) for finding in result.findings]
+
+
+def test_ome_keys_move_and_all_else_stays():
+    attributes = {
+        "acq": {"version": "7", "k": 1},
+        "multiscales": [
+            {**ENTRY, "version": "0.4", "name": "n", "metadata": {"version": "0.16.1"}, "x": [1]},
+            {"version": "0.4", "axes": AXES, "datasets": [{**LEVEL, "path": "b/0"}]},
+        ],
+        "omero": {"version": "0.4", "id": 1, "channels": []},
+        "_creator": {"name": "omero-zarr", "version": "0.4"},
+        "version": "0.4",
+        "labels": ["mine"],
+    }
+    result = migrate(attributes)
+    assert result.attributes == {
+        "ome": {
+            "version": "0.5",
+            "multiscales": [
+                {**ENTRY, "name": "n", "metadata": {"version": "0.16.1"}, "x": [1]},
+                {"axes": AXES, "datasets": [{**LEVEL, "path": "b/0"}]},
+            ],
+            "omero": {"id": 1, "channels": []},
+        },
+        "acq": {"version": "7", "k": 1},
+        "_creator": {"name": "omero-zarr", "version": "0.4"},
+        "version": "0.4",
+        "labels": ["mine"],
+    }
+    assert result.findings == ()
+    actions = {change.key: change.action for change in result.changes}
+    assert actions["multiscales"] == "moved"
+    assert actions["acq"] == "kept"
+    assert actions["multiscales[1].version"] == actions["omero.version"] == "dropped"
+
+
+def test_versions_of_plate_well_and_label():
+    plate = {
+        "rows": [{"name": "A"}],
+        "columns": [{"name": "1"}],
+        "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}],
+    }
+    both = {"plate": {"version": "0.4", **plate}, "bioformats2raw.layout": 3}
+    result = migrate(both, roles=("plate", "bioformats2raw"))
+    assert result.attributes == {
+        "ome": {
+            "version": "0.5",
+            "plate": {"version": "0.5", **plate},
+            "bioformats2raw.layout": 3,
+        }
+    }
+    well = migrate({"well": {"images": [{"path": "0"}]}}, roles=("well",))
+    assert well.attributes["ome"]["well"] == {"images": [{"path": "0"}], "version": "0.5"}
+    label = migrate({"image-label": {"version": "0.4", "source": {"image": "../../"}}}, roles=())
+    assert label.attributes["ome"]["image-label"]["version"] == "0.5"
+    series = migrate({"series": ["0", "1"]}, "OME", ("OME",))
+    assert series.attributes == {"ome": {"version": "0.5", "series": ["0", "1"]}}
+    labels = migrate({"labels": ["a"], "mine": 1}, "x/labels", ("labels",))
+    assert labels.attributes == {"ome": {"version": "0.5", "labels": ["a"]}, "mine": 1}
+
+
+def test_an_omero_version_of_its_own_stays():
+    result = migrate({"multiscales": [{**ENTRY, "version": "0.4"}], "omero": {"version": "9"}})
+    assert result.attributes["ome"]["omero"] == {"version": "9"}
+
+
+@pytest.mark.parametrize("version", [{"version": "0.1"}, {"version": "0.2"}, {}])
+def test_axes_and_scales_of_0_1_and_0_2(version):
+    attributes = {"multiscales": [{**version, "datasets": [{"path": "0"}, {"path": "1"}]}]}
+    arrays = {"0": (1, 2, 9, 271, 100), "1": (1, 2, 9, 135, 30)}
+    (entry,) = migrate(attributes, arrays=arrays).attributes["ome"]["multiscales"]
+    assert entry["axes"] == [
+        {"name": "t", "type": "time"},
+        {"name": "c", "type": "channel"},
+        {"name": "z", "type": "space"},
+        {"name": "y", "type": "space"},
+        {"name": "x", "type": "space"},
+    ]
+    scales = [level["coordinateTransformations"] for level in entry["datasets"]]
+    assert scales[0] == [{"type": "scale", "scale": [1.0] * 5}]
+    assert scales[1] == [{"type": "scale", "scale": [1.0, 1.0, 1.0, 2.0, 100 / 30]}]
+
+
+def test_axes_of_0_3():
+    attributes = {"multiscales": [{"version": "0.3", "axes": ["c", "Y", "x"], "datasets": []}]}
+    attributes["multiscales"][0]["datasets"] = [{"path": "0"}]
+    (entry,) = migrate(attributes, arrays={"0": (1, 1, 1)}).attributes["ome"]["multiscales"]
+    assert [axis["name"] for axis in entry["axes"]] == ["c", "Y", "x"]
+    assert [axis["type"] for axis in entry["axes"]] == ["channel", "space", "space"]
+
+
+def test_well_indices_of_0_3():
+    plate = {
+        "rows": [{"name": "A"}, {"name": "B"}],
+        "columns": [{"name": "1"}, {"name": "2"}],
+        "wells": [{"path": "B/1"}, {"path": "A/2"}],
+        "version": "0.2",
+    }
+    result = migrate({"plate": plate}, roles=("plate",))
+    wells = result.attributes["ome"]["plate"]["wells"]
+    assert [(well["rowIndex"], well["columnIndex"]) for well in wells] == [(1, 0), (0, 1)]
+    assert codes(result) == []
+    late = migrate({"plate": {**plate, "version": "0.4"}}, roles=("plate",))
+    assert ("warning", "source.repaired") in codes(late)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "arrays", "message"),
+    [
+        ({"ome": "mine"}, {}, 'attribute "ome" already'),
+        ({"ome": {"version": "0.5"}}, {}, 'attribute "ome" already'),
+        (
+            {"multiscales": [{"version": "0.1", "datasets": [{"path": "0"}]}]},
+            {"0": (5, 5)},
+            r"means t, c, z, y, x, and its arrays have \[2\] dimensions",
+        ),
+        ({"multiscales": [{"datasets": [{"path": "0"}]}]}, {}, "which is no array"),
+        ({"multiscales": [{"version": "0.2", "datasets": []}]}, {}, "has no datasets"),
+        ({"multiscales": [{"version": "0.2"}]}, {}, "has no datasets"),
+        (
+            {"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}, {"path": "1"}]}]},
+            {"0": (4, 4), "1": (4, 4, 4)},
+            "differ in their number of dimensions",
+        ),
+        (
+            {"multiscales": [{**ENTRY, "axes": [{"name": "x"}, {"name": "x"}]}]},
+            {},
+            "names two dimensions alike",
+        ),
+        ({"multiscales": [{"axes": ["y", "y"], "datasets": []}]}, {}, "two dimensions alike"),
+    ],
+)
+def test_refused(attributes, arrays, message):
+    with pytest.raises(SourceError, match=message):
+        migrate_attributes(attributes, "a/b", ("image",), "0.5", arrays)
+
+
+@pytest.mark.parametrize("version", ["0.6rc0", "1.0", "invalid"])
+def test_unknown_versions_are_refused(version):
+    with pytest.raises(UnsupportedError, match="not known"):
+        migrate_attributes({"multiscales": [{"version": version}]}, "", ("image",), "0.5", {})
+    with pytest.raises(UnsupportedError, match="not known"):
+        migrate_attributes({"ome": {"version": version}}, "", (), "0.5", {}, zarr_format=3)
+    with pytest.raises(UnsupportedError, match="target version"):
+        migrate_attributes({}, "", (), version, {})
+
+
+def test_0_5_stays_as_it_is():
+    attributes = {
+        "mine": 1,
+        "ome": {
+            "multiscales": [ENTRY],
+            "omero": {"version": "0.5", "channels": []},
+            "image-label": {},
+            "version": "0.5",
+            "@type": "ngff:Image",
+        },
+        "plate": {"somebody": "else's"},
+    }
+    result = migrate(attributes, zarr_format=3)
+    assert result.attributes == attributes
+    assert list(result.attributes["ome"]) == list(attributes["ome"])
+    assert {change.action for change in result.changes} == {"kept"}
+
+
+def test_0_4_words_in_a_v3_store_move():
+    result = migrate({"multiscales": [{**ENTRY, "version": "0.4"}]}, zarr_format=3)
+    assert result.attributes == {"ome": {"version": "0.5", "multiscales": [ENTRY]}}
+    draft = {"ome": {"version": "0.5-dev", "multiscales": [ENTRY]}}
+    assert migrate(draft, zarr_format=3).attributes["ome"]["version"] == "0.5"
+
+
+def test_a_plate_of_0_5_gets_the_version_that_its_text_asks_for():
+    plate = {"ome": {"version": "0.5", "plate": {"name": "p"}}}
+    result = migrate(plate, roles=("plate",), zarr_format=3)
+    assert result.attributes["ome"]["plate"] == {"name": "p", "version": "0.5"}
+
+
+def test_repairs_of_json_types_are_reported():
+    window = {"min": "0", "max": "1e3", "start": 0, "end": "x"}
+    attributes = {
+        "multiscales": [{**ENTRY, "datasets": [{**LEVEL, "path": 0}]}],
+        "omero": {"channels": [{"color": "FF0000", "window": window}]},
+    }
+    result = migrate(attributes)
+    ome = result.attributes["ome"]
+    assert ome["multiscales"][0]["datasets"][0]["path"] == "0"
+    found = ome["omero"]["channels"][0]["window"]
+    assert found == {"min": 0, "max": 1000.0, "start": 0, "end": "x"}
+    assert codes(result).count(("warning", "source.repaired")) == 2
+    assert ("error", "omero") in codes(result)  # "x" is no number
+
+
+def test_nan_is_spelled_as_text():
+    result = keep_attributes({"a": [math.nan, {"b": -math.inf}], "c": 1.5}, "0")
+    assert result.attributes == {"a": ["NaN", {"b": "-Infinity"}], "c": 1.5}
+    assert [finding.message.split(":")[0] for finding in result.findings] == ["a[0]", "a[1].b"]
+    migrated = migrate({"multiscales": [ENTRY], "mine": math.inf}).attributes
+    assert migrated["mine"] == "Infinity"
+
+
+def test_groups_without_ome_metadata_are_left_alone():
+    attributes = {"encoding-type": "anndata", "version": "0.1", "series": ["a"]}
+    result = migrate(attributes, "tables/t", ("group",))
+    assert result.attributes == attributes
+    assert migrate({}, "A", ("row",)).attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "factors"),
+    [
+        ([(271,), (135,), (67,), (33,)], [1, 2, 4, 8]),  # rounded down each time
+        ([(271,), (136,), (68,), (34,)], [1, 2, 4, 8]),  # rounded up
+        ([(100,), (30,)], [1, 100 / 30]),  # no integer explains it
+        ([(5,), (5,), (5,)], [1, 1, 1]),
+        ([(100,), (101,)], [1, 100 / 101]),
+        ([(0,), (0,)], [1, 1]),
+        ([(1000,), (1,)], [1, 1000]),
+    ],
+)
+def test_relative_scales(shapes, factors):
+    assert [scale for (scale,) in relative_scales(shapes)] == pytest.approx(factors)
+
+
+def test_dimension_names():
+    assert level_names("0", (1, 2), {"a": ("y", "x"), "b": ("y", "x")}) == ("y", "x")
+    with pytest.raises(SourceError, match="one set of dimension names"):
+        level_names("0", (1, 2), {"a": ("y", "x"), "b": ("z", "x")})
+    with pytest.raises(SourceError, match="has 2 axes"):
+        level_names("0", (1, 2, 3), {"a": ("y", "x")})
+    assert array_names({"_ARRAY_DIMENSIONS": ["a", "b"]}, (1, 2), "0") == ("a", "b")
+    for names in (None, "ab", ["a"], ["a", 1]):
+        assert array_names({"_ARRAY_DIMENSIONS": names}, (1, 2), "0") is None
+    with pytest.raises(SourceError, match="alike"):
+        array_names({"_ARRAY_DIMENSIONS": ["a", "a"]}, (1, 2), "0")
