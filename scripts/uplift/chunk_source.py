@@ -73,6 +73,10 @@ class ChunkSource:
                 found.append(index)
         return sorted(found)
 
+    def cells_in(self, shard: Index) -> int:
+        """Chunks that a shard of a sharded v3 source holds."""
+        return 0 if self._indexes is None else self._indexes.count(shard)
+
     def _exists(self, index: Index) -> bool:
         if self._indexes is not None:
             return self._indexes.locate(index) is not None
@@ -115,6 +119,10 @@ class _ShardIndexes:
         cell = tuple(i % k for i, k in zip(index, self._per_shard, strict=True))
         offset, length = table[grid.linear_index(cell, self._per_shard)]
         return None if offset == shards.ABSENT else (int(offset), int(length))
+
+    def count(self, shard: Index) -> int:
+        table = self._table(shard)
+        return 0 if table is None else int((table[:, 0] != shards.ABSENT).sum())
 
     def read(self, index: Index) -> bytes | None:
         place = self.locate(index)

@@ -57,7 +57,7 @@ def claim(
         The place is locked by another run, or holds something that this run did not begin.
     """
     if source_url is not None:
-        _refuse_overlap(source_url, output.url)
+        refuse_overlap(source_url, output.url)
     lock = _read_lock(output)
     if lock is not None:
         _refuse_foreign(output, lock, run_id)
@@ -239,7 +239,7 @@ def _refuse_unless_replaceable(output: Store, names: list[str], *, overwrite: bo
         )
 
 
-def _refuse_overlap(source_url: str, output_url: str) -> None:
+def refuse_overlap(source_url: str, output_url: str) -> None:
     """Refuse an output that is the source, holds it, or lies in it."""
     source, place = (_comparable(url) for url in (source_url, output_url))
     if source == place or source.startswith(f"{place}/") or place.startswith(f"{source}/"):

@@ -1,0 +1,49 @@
+"""Inspect a source: list what is there in inventory.json; freeze this run's facts in run.json."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from uplift import __version__, command, records
+from uplift.inspection import inspect_source
+from uplift.publication import refuse_overlap
+from uplift.storage import open_store
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--source", required=True, help="folder or URL of the source")
+    parser.add_argument("--output", required=True, help="folder or URL of the output")
+    parser.add_argument("--dataset", required=True, help="name, for messages")
+    parser.add_argument("--inventory", type=Path, required=True, help="inventory.json to write")
+    parser.add_argument("--run", type=Path, required=True, help="run.json, written when absent")
+    parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    command.add_storage(parser)
+    return command.run_program(parser, _inspect, argv)
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    refuse_overlap(arguments.source, arguments.output)
+    source = open_store(arguments.source, arguments.storage)
+    inventory = inspect_source(source)
+    if not arguments.run.exists():
+        facts = {
+            "schema": "ngff-uplift/run/1",
+            "run_id": uuid.uuid4().hex,
+            "date": datetime.now(UTC).date().isoformat(),
+            "tool_version": __version__,
+        }
+        records.write_json(arguments.run, facts)
+    records.write_json(arguments.inventory, inventory)
+
+
+if __name__ == "__main__":
+    from uplift import step
+
+    sys.exit(step.run(main, globals().get("snakemake")))
