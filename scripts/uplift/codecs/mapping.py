@@ -15,11 +15,11 @@ from uplift.codecs.chain import (
     chain_of_source,
     chain_of_target,
 )
+from uplift.codecs.v3 import INDEX_CODECS
 from uplift.errors import PlanError, SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import nearest
-from uplift.shards import INDEX_CODECS
 
 Codec = dict[str, Any]
 
@@ -146,11 +146,10 @@ def target_of(
 
 
 def _is_plain_index(codecs: tuple[Codec, ...]) -> bool:
-    little, checksum = INDEX_CODECS
     first = dict(codecs[0]) if codecs else {}
     endian = (first.get("configuration") or {}).get("endian", "little")
-    names = [codec["name"] for codec in codecs]
-    return endian == "little" and names in ([little["name"]], [little["name"], checksum["name"]])
+    known = [codec["name"] for codec in INDEX_CODECS]
+    return endian == "little" and [codec["name"] for codec in codecs] in (known[:1], known)
 
 
 def _transpose(chain: Chain) -> tuple[Codec, ...]:

@@ -10,9 +10,14 @@ from uplift.codecs.v2 import check_fill_value, parse_shape
 from uplift.errors import SourceError
 from uplift.grid import Index, Shape, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray, TargetArray
-from uplift.shards import INDEX_CODECS
 
 Codec = dict[str, Any]
+
+INDEX_CODECS: tuple[Codec, ...] = (
+    {"name": "bytes", "configuration": {"endian": "little"}},
+    {"name": "crc32c"},
+)
+"""How the index at the end of a shard is encoded (zarr v3 sharding codec, index_codecs)."""
 
 
 def parse_v3(document: JsonValue, where: str) -> SourceArray:
