@@ -1,0 +1,153 @@
+"""Account for every object: nothing of the source is lost, nothing at the output is unexplained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from uplift.checks.findings import Findings
+from uplift.checks.objects import position_of_key
+from uplift.codecs.v3 import chunk_index_of_key
+from uplift.grid import Shape, grid_shape
+from uplift.models.arrays import SourceArray, TargetArray
+from uplift.models.inventory import Inventory
+from uplift.publication import LOCK_KEY, ROOT_KEY
+from uplift.storage.local import TEMPORARY_PREFIX
+from uplift.storage.protocol import Store, join
+
+_PIECE_BYTES = 8 * 2**20
+_V2_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """Objects and bytes at the output, without what publishing adds or removes."""
+
+    objects: int
+    bytes: int
+
+
+def check_output(
+    output: Store,
+    targets: Mapping[str, TargetArray],
+    expected: set[str],
+    root_document: bytes,
+    findings: Findings,
+) -> Holdings:
+    """List the output: every object is a known document or file, or lies in an array's grid.
+
+    `expected` holds the keys of documents and copied files.
+    """
+    grids: dict[str, Shape] = {
+        path: grid_shape(target.shape, target.object_shape) for path, target in targets.items()
+    }
+    objects, size = 0, 0
+    for info in output.list_tree(""):
+        name = info.key.rpartition("/")[2]
+        if info.key == LOCK_KEY or name.startswith(TEMPORARY_PREFIX):
+            continue
+        if info.key == ROOT_KEY:
+            if output.get(ROOT_KEY) != root_document:
+                text = "the root document at the output is not the one to publish"
+                findings.error("root.differs", "", text)
+            continue
+        objects, size = objects + 1, size + info.size
+        if info.key in expected or _in_grid(info.key, grids):
+            continue
+        if name in _V2_NAMES:
+            text = f"{info.key}: Zarr v2 metadata in a Zarr v3 dataset"
+            findings.error("output.v2_metadata", info.key, text)
+        else:
+            text = f"{info.key}: belongs to no array, group or file of the source"
+            findings.error("output.stray", info.key, text)
+    return Holdings(objects, size)
+
+
+def check_source(source: Store, inventory: Inventory, findings: Findings) -> None:
+    """List the source: every object is in the inventory, and every chunk that was seen is there."""
+    if not source.can_list:
+        text = f"{source.url} cannot be listed; objects that the inventory misses stay unseen"
+        findings.info("source.unlisted", "", text)
+        return
+    arrays = {entry.path: entry.source for entry in inventory.arrays}
+    known = _source_documents(inventory)
+    known.update(file.path for file in (*inventory.files, *inventory.dropped))
+    chunks: Counter[str] = Counter()
+    for info in source.list_tree(""):
+        if info.key in known:
+            continue
+        path = _array_of_chunk(info.key, arrays)
+        if path is None:
+            text = f"{info.key}: is neither converted nor copied nor listed as dropped"
+            findings.error("source.unaccounted", info.key, text)
+        else:
+            chunks[path] += 1
+    for entry in inventory.arrays:
+        found = chunks[entry.path]
+        if entry.source.shards is None and found != entry.stored_chunks:
+            text = f"{entry.stored_chunks} chunks were there when it was inspected, {found} now"
+            findings.error("source.changed", entry.path, text)
+
+
+def check_files(
+    source: Store, output: Store, places: Iterable[tuple[str, str]], findings: Findings
+) -> int:
+    """Compare copied files byte for byte; `places` are (key in the source, key in the output)."""
+    count = 0
+    for before, after in places:
+        count += 1
+        digests = [_sha256_of(source, before), _sha256_of(output, after)]
+        if digests[1] is None:
+            findings.error("file.missing", after, f"{after}: was not copied")
+        elif digests[0] is None:
+            findings.error("source.changed", before, f"{before}: is gone from the source")
+        elif digests[0] != digests[1]:
+            findings.error("file.differs", after, f"{after}: is not what the source has")
+    return count
+
+
+def _sha256_of(store: Store, key: str) -> str | None:
+    info = store.stat(key)
+    if info is None:
+        return None
+    digest = hashlib.sha256()
+    for start in range(0, info.size, _PIECE_BYTES):
+        piece = store.get_range(key, start, min(_PIECE_BYTES, info.size - start))
+        digest.update(piece or b"")
+    return digest.hexdigest()
+
+
+def _in_grid(key: str, grids: Mapping[str, Shape]) -> bool:
+    for path, rest in _splits(key):
+        object_grid = grids.get(path)
+        if object_grid is not None and position_of_key(rest, object_grid) is not None:
+            return True
+    return False
+
+
+def _array_of_chunk(key: str, arrays: Mapping[str, SourceArray]) -> str | None:
+    for path, rest in _splits(key):
+        source = arrays.get(path)
+        if source is not None:
+            return path if chunk_index_of_key(source, rest) is not None else None
+    return None
+
+
+def _splits(key: str) -> Iterator[tuple[str, str]]:
+    """Every way to split a key into a node's path and the rest, the longest path first."""
+    at = len(key)
+    while (at := key.rfind("/", 0, at)) > 0:
+        yield key[:at], key[at + 1 :]
+    yield "", key
+
+
+def _source_documents(inventory: Inventory) -> set[str]:
+    """Keys that may hold metadata of a group or an array."""
+    groups: tuple[str, ...] = (".zgroup", ".zattrs")
+    arrays: tuple[str, ...] = (".zarray", ".zattrs")
+    if inventory.zarr_format == 3:
+        groups = arrays = ("zarr.json",)
+    keys = {join(group.path, name) for group in inventory.groups for name in groups}
+    return keys | {join(array.path, name) for array in inventory.arrays for name in arrays}

@@ -1,0 +1,110 @@
+"""Put the validations of all batches together: nothing left out, nothing twice."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uplift import grid, records
+from uplift.checks.digests import Run, chunks_sha256, runs_of
+from uplift.checks.findings import Findings
+from uplift.errors import InputError
+from uplift.models.arrays import TargetArray
+from uplift.models.batch import Batch, BatchItem, BatchSummary
+from uplift.models.inventory import InventoryArray
+from uplift.models.record import Record
+from uplift.models.validation import ArrayValidation, BatchValidation, ItemValidation
+
+
+@dataclass
+class ArrayWork:
+    """What the batches did for one array."""
+
+    target: TargetArray
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    validations: list[ItemValidation] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    filled_chunks: int = 0
+    """Undecodable chunks that the output does not have."""
+
+
+def gather(
+    batches: Path, record_folder: Path, validations: Path, findings: Findings
+) -> tuple[BatchSummary, dict[str, ArrayWork]]:
+    """Read the batches of the plan in force with their records and validations.
+
+    Raises
+    ------
+    InputError
+        One is absent, or was made for another plan.
+    """
+    summary = records.read_model(batches / "summary.json", BatchSummary)
+    arrays: dict[str, ArrayWork] = {}
+    for name in summary.batches:
+        batch = records.read_model(batches / f"{name}.json", Batch)
+        record = records.read_model(record_folder / f"{name}.json", Record)
+        validation = records.read_model(validations / f"{name}.json", BatchValidation)
+        findings.extend(validation.findings)
+        checked = {(one.path, one.start): one for one in validation.items}
+        filled = {
+            (one.path, one.start): sum(bad.action == "filled" for bad in one.bad_chunks)
+            for one in record.items
+        }
+        runs = {(run.path, run.start): run for run in runs_of(validations / f"{name}.digests")}
+        for item in batch.items:
+            key = (item.path, item.start)
+            one = _current(item, checked.get(key), validations / f"{name}.json")
+            work = arrays.setdefault(item.path, ArrayWork(item.target))
+            work.ranges.append((item.start, item.stop))
+            work.validations.append(one)
+            work.filled_chunks += filled.get(key, 0) if item.method != "recode" else 0
+            if key in runs:
+                work.runs.append(runs[key])
+    return summary, arrays
+
+
+def array_validation(
+    entry: InventoryArray, work: ArrayWork, broken: bool, findings: Findings
+) -> ArrayValidation:
+    """Sum up one array; `broken` when it has errors already, which explain missing chunks."""
+    objects = math.prod(grid.grid_shape(work.target.shape, work.target.object_shape))
+    edges = sorted(work.ranges)
+    tiled = all(a[1] == b[0] for a, b in itertools.pairwise([(0, 0), *edges, (objects, objects)]))
+    if not tiled:
+        text = f"the batches cover objects {edges} of 0 to {objects}; split the plan again"
+        findings.error("batches.incomplete", entry.path, text)
+    compared = sum(one.chunks_compared for one in work.validations)
+    digest, rows, unique = chunks_sha256(work.runs)
+    expected = entry.stored_chunks - work.filled_chunks
+    if not unique or (not broken and not compared <= rows == expected):
+        text = f"{rows} chunks were compared, the source has {expected}"
+        findings.error("pixels.incomplete", entry.path, text)
+    whole = work.validations[0] if len(work.validations) == 1 else None
+    return ArrayValidation(
+        path=entry.path,
+        shape=work.target.shape,
+        data_type=work.target.data_type,
+        sha256=whole.sha256 if whole is not None else None,
+        chunks_sha256=digest,
+        chunks_compared=compared,
+        bytes_compared=sum(one.bytes_compared for one in work.validations),
+    )
+
+
+def uncovered(
+    entries: Mapping[str, InventoryArray], arrays: Mapping[str, ArrayWork], skipped: set[str]
+) -> list[str]:
+    """Arrays that no batch converts although nothing says they are left out."""
+    return [path for path in entries if path not in arrays and path not in skipped]
+
+
+def _current(item: BatchItem, one: ItemValidation | None, file: Path) -> ItemValidation:
+    if one is None or one.fingerprint != item.fingerprint or one.stop != item.stop:
+        raise InputError(
+            f"{file}: is not about {item.path or '/'} as it is planned now; "
+            "validate that batch again"
+        )
+    return one

@@ -1,0 +1,186 @@
+"""Check a whole dataset and reach the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uplift.checks import accounts, coverage, validators
+from uplift.checks.documents import Documents
+from uplift.checks.findings import Findings
+from uplift.checks.metadata import check_array
+from uplift.checks.structure import Structure, entries_of
+from uplift.crate import METADATA_KEY, checked_crate
+from uplift.models.crate import CrateRecord
+from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.models.migration import Migration
+from uplift.models.validation import Validation
+from uplift.ngff import axes
+from uplift.storage.protocol import Store, join
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkFiles:
+    """Where the steps before left their files; `crate` is None when the crate is switched off."""
+
+    batches: Path
+    records: Path
+    validations: Path
+    root: Path
+    crate: CrateRecord | None
+
+
+def validate_dataset(
+    dataset: str,
+    inventory: Inventory,
+    migration: Migration,
+    files: WorkFiles,
+    source: Store,
+    output: Store,
+) -> Validation:
+    """Check everything that is not about single chunks, and sum up what was found about those.
+
+    Raises
+    ------
+    InputError
+        A file of the steps before is absent or belongs to another plan.
+    StorageError
+        A read that failed.
+    """
+    findings = Findings()
+    findings.extend((*inventory.findings, *migration.findings))
+    summary, work = coverage.gather(files.batches, files.records, files.validations, findings)
+    entries = {entry.path: entry for entry in inventory.arrays}
+    for path, reason in summary.skipped.items():
+        findings.warning("array.skipped", path, f"left out: {reason}")
+    for path in coverage.uncovered(entries, work, set(summary.skipped)):
+        findings.error("batches.incomplete", path, "no batch converts this array")
+    root_document = files.root.read_bytes()
+    check = _DatasetCheck(inventory, migration, entries, work, set(summary.skipped), findings)
+    check.documents(source, output, root_document)
+    holdings = check.objects(source, output, root_document, files.crate)
+    if files.crate is not None:
+        findings.extend(checked_crate(files.crate, output.get(METADATA_KEY)))
+    broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
+    arrays = [
+        coverage.array_validation(entries[path], work[path], path in broken, findings)
+        for path in sorted(work)
+        if path in entries
+    ]
+    listed = findings.listed()
+    invalid = any(finding.severity == "error" for finding in listed)
+    return Validation(
+        dataset=dataset,
+        verdict="invalid" if invalid else "valid",
+        findings=listed,
+        arrays=tuple(arrays),
+        groups=len(check.groups),
+        files=len(inventory.files),
+        objects=holdings.objects + 1,
+        bytes=holdings.bytes + len(root_document),
+        root_sha256=hashlib.sha256(root_document).hexdigest(),
+    )
+
+
+class _DatasetCheck:
+    """The checks that need the inventory beside the output."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        migration: Migration,
+        entries: Mapping[str, InventoryArray],
+        work: Mapping[str, coverage.ArrayWork],
+        skipped: set[str],
+        findings: Findings,
+    ) -> None:
+        self._inventory = inventory
+        self._migration = migration
+        self._entries = entries
+        self._work = work
+        self._skipped = skipped
+        self._findings = findings
+        self.groups = _with_parents(inventory)
+
+    def documents(self, source: Store, output: Store, root_document: bytes) -> None:
+        """Check every ``zarr.json`` against the source's, and let the validators look at them."""
+        with tempfile.TemporaryDirectory(prefix="ngff-uplift-") as folder:
+            mirror = Path(folder) / "output.zarr"
+            documents = Documents(
+                self._inventory,
+                self.groups,
+                self._skipped,
+                source,
+                output,
+                root_document,
+                mirror,
+                self._findings,
+            )
+            structure = Structure(
+                self.groups, self._entries, self._migration.target_version, self._findings
+            )
+            for node in documents.groups():
+                structure.check_group(node)
+            structure.check_labels()
+            for node in documents.arrays():
+                entry = self._entries[node.path]
+                if node.path in self._work:
+                    names = structure.axes.get(node.path) or _own_names(
+                        entry, node.source_attributes
+                    )
+                    target = self._work[node.path].target
+                    check_array(node, entry.source, target, names, self._findings)
+            entries = entries_of(structure.ome, collections=True)
+            validators.run_yaozarrs(mirror, entries, self._findings)
+            entries = entries_of(structure.ome, collections=False)
+            metadata = {path: structure.ome[path] for path in entries}
+            validators.run_ome_zarr_models(mirror, metadata, self._findings)
+
+    def objects(
+        self, source: Store, output: Store, root_document: bytes, crate: CrateRecord | None
+    ) -> accounts.Holdings:
+        """Account for every object of both sides."""
+        written = set(crate.objects) if crate is not None else set()
+        copied = [(f.path, f.path) for f in self._inventory.files if f.path not in written]
+        nodes = [*(group.path for group in self.groups), *self._work]
+        expected = {join(path, "zarr.json") for path in nodes if path}
+        expected |= written | {place for _, place in copied}
+        targets = {path: one.target for path, one in self._work.items()}
+        holdings = accounts.check_output(output, targets, expected, root_document, self._findings)
+        accounts.check_source(source, self._inventory, self._findings)
+        copied += self._kept_crate(crate)
+        accounts.check_files(source, output, copied, self._findings)
+        return holdings
+
+    def _kept_crate(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
+        """The source's own crate lies beside the new one under another name, or in its place."""
+        original = any(file.path == METADATA_KEY for file in self._inventory.files)
+        if crate is None or not original:
+            return []
+        places = [key for key in crate.objects if not crate.enabled or key != METADATA_KEY]
+        return [(METADATA_KEY, key) for key in places]
+
+
+def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
+    """Every group of the output: Zarr v3 has no implicit ones."""
+    groups = {group.path: group for group in inventory.groups}
+    for path in [*groups, *(array.path for array in inventory.arrays)]:
+        parts = path.split("/") if path else []
+        for parent in itertools.accumulate(["", *parts[:-1]], join) if path else ():
+            if parent not in groups:
+                groups[parent] = InventoryGroup(path=parent, roles=("group",), explicit=False)
+    return [groups[path] for path in sorted(groups)]
+
+
+def _own_names(entry: InventoryArray, attributes: Mapping[str, object]) -> tuple[str, ...] | None:
+    """Dimension names of an array in no multiscale, where its source has some."""
+    if entry.source.zarr_format == 2:
+        return axes.array_names(attributes, entry.source.shape, entry.path)
+    return None
