@@ -1,0 +1,65 @@
+# make run: the demo; make test: the tests. Needs python3 (3.11 to 3.13) and a package index.
+
+PYTHON ?= python3
+CORES ?= all
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+LOCK := envs/requirements-$(VERSION).txt
+BIN := .venv/bin
+READY := .venv/ready-$(VERSION)
+PICTURE := demo/ihc.zarr/.zattrs
+LOCKED := 3.11 3.12 3.13
+
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: setup run test lint schemas lock bench crash clean
+
+setup: $(READY)
+
+$(READY): $(LOCK)
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	touch $@
+
+$(LOCK):
+	@echo "error: Python $(VERSION): there is a lock for each of $(LOCKED); take one of these, as in make PYTHON=python3.12" >&2; exit 1
+
+run: $(PICTURE)
+	$(BIN)/snakemake --cores $(CORES)
+
+$(PICTURE): $(READY)
+	$(BIN)/python benchmarks/write_demo.py demo/ihc.zarr
+	touch $@
+
+test: $(READY)
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	cd scripts && ../$(BIN)/lint-imports --config ../pyproject.toml
+	$(BIN)/codespell --skip '*.txt,*.json,.venv,.git,.snakemake,demo,output,results' .
+	$(BIN)/python scripts/export_schemas.py --check
+
+schemas: $(READY)
+	$(BIN)/python scripts/export_schemas.py
+
+# One lock for each Python, each resolved for that Python alone: a resolve for all takes old releases.
+lock: $(READY)
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	for version in $(LOCKED); do \
+	  { echo "# Locked requirements for Python $$version, made by \`make lock\` from requirements.in."; \
+	    .venv-lock/bin/uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url \
+	      --python-version $$([ $$version = 3.11 ] && echo 3.11.1 || echo $$version) \
+	      envs/requirements.in; } > envs/requirements-$$version.txt || exit 1; \
+	done
+	rm -rf .venv-lock
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf demo output results .snakemake

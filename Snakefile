@@ -1,0 +1,58 @@
+"""ngff-uplift: OME-Zarr 0.1-0.4 datasets become OME-Zarr 0.5, one dataset for each row of a sheet.
+
+inspect -> plan -> split -> claim -> convert, migrate -> crate -> validate -> publish
+"""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# The config beside this file holds every default; one in the working folder overrides it.
+configfile: Path(workflow.basedir) / "config" / "config.yaml"
+
+
+if Path("config/config.yaml").is_file():
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/inspect.smk"
+include: "workflow/rules/plan.smk"
+include: "workflow/rules/convert.smk"
+include: "workflow/rules/migrate.smk"
+include: "workflow/rules/crate.smk"
+include: "workflow/rules/validate.smk"
+include: "workflow/rules/publish.smk"
+
+
+localrules:
+    all,
+    plans,
+    plan,
+    claim,
+    publish,
+
+
+rule all:
+    default_target: True
+    input:
+        expand(f"{WORK}/plan.json", dataset=SAMPLES),
+        expand(f"{WORK}/claim.json", dataset=SAMPLES),
+        expand(f"{WORK}/published.json", dataset=SAMPLES),
+
+
+rule plans:
+    input:
+        expand(f"{WORK}/plan.json", dataset=SAMPLES),
+
+
+onsuccess:
+    report_datasets()
+
+
+onerror:
+    report_datasets()

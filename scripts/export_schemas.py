@@ -1,0 +1,68 @@
+"""Write the JSON Schemas of the config, the sample sheet and every file between the steps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from uplift import command, schema_check
+from uplift.config import Config
+from uplift.errors import InputError
+from uplift.models import base, batch, inventory, migration, plan, publication, record, validation
+from uplift.samples import Sample
+
+MODELS: dict[str, type[base.Model]] = {
+    "config": Config,
+    "samples": Sample,
+    "inventory": inventory.Inventory,
+    "plan": plan.Plan,
+    "batch": batch.Batch,
+    "batches": batch.BatchSummary,
+    "record": record.Record,
+    "migration": migration.Migration,
+    "batch-validation": validation.BatchValidation,
+    "validation": validation.Validation,
+    "claim": publication.Claim,
+    "published": publication.Published,
+}
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """JSON Schema of one file."""
+    schema = MODELS[name].model_json_schema(by_alias=True)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        if "properties" in part:
+            part.pop("description", None)  # a docstring: messages quote descriptions
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def text_of(name: str) -> str:
+    """Content of ``<name>.schema.json``."""
+    return json.dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--folder", type=Path, default=schema_check.SCHEMAS)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when one differs")
+    return command.run_program(parser, _export, argv)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    for name in MODELS:
+        path = arguments.folder / f"{name}.schema.json"
+        current = path.read_text(encoding="utf-8") if path.is_file() else None
+        if current == text_of(name):
+            continue
+        if arguments.check:
+            raise InputError(f"{path}: differs from the models; run make schemas")
+        path.write_text(text_of(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Run a command-line program as a Snakemake job: the only module that knows Snakemake.
+
+Named inputs, outputs and params of the rule become ``--name value``; unnamed ones only order jobs.
+What the program logs goes to the rule's log, whose first line is the command that repeats the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from uplift.errors import TransientError
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 5.0
+"""Before the second attempt after a transient failure; doubled before the third."""
+
+Main = Callable[[Sequence[str] | None], int]
+log = logging.getLogger(__name__)
+
+
+def run(main: Main, job: Any) -> int:
+    """Call `main` with the shell's arguments, or with those of the Snakemake job."""
+    if job is None:
+        return main(None)
+    argv = arguments_of(job)
+    program = os.path.relpath(getattr(main, "__globals__", {}).get("__file__", "program"))
+    command = shlex.join([sys.executable, program, *argv])
+    if not job.log:
+        return _attempt(main, argv)
+    path = Path(str(job.log[0]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(command + "\n")
+        with _stderr_to(stream):
+            code = _attempt(main, argv)
+    if code != 0:
+        sys.stderr.write(_last_error(path) + "\n")
+    return code
+
+
+def arguments_of(job: Any) -> list[str]:
+    """Arguments of the program, from the job's named inputs, outputs, params and its threads.
+
+    None and an empty list leave an option out; mappings and lists of values become JSON.
+    """
+    argv: list[str] = []
+    for part in (job.input, job.output, job.params):
+        for name, value in part.items():
+            text = _text(value)
+            if text is not None:
+                argv += [f"--{name.replace('_', '-')}", text]
+    if job.threads > 1:  # the default of the rules and of the programs is 1
+        argv += ["--threads", str(job.threads)]
+    return argv
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (list, tuple)):
+        return json.dumps(list(value), ensure_ascii=False) if value else None
+    return str(value)
+
+
+def _attempt(main: Main, argv: list[str]) -> int:
+    for attempt in range(1, ATTEMPTS + 1):
+        code = main(argv)
+        if code != TransientError.exit_code or attempt == ATTEMPTS:
+            break
+        pause = PAUSE_SECONDS * 2 ** (attempt - 1)
+        log.warning("attempt %d of %d failed; again in %.0f s", attempt, ATTEMPTS, pause)
+        time.sleep(pause)
+    return code
+
+
+@contextlib.contextmanager
+def _stderr_to(stream: TextIO) -> Iterator[None]:
+    """Send ``sys.stderr`` to a file; a traceback (a bug) goes there and to the console."""
+    console = sys.stderr
+    sys.stderr = stream
+    try:
+        yield
+    except Exception:
+        traceback.print_exc(file=stream)
+        raise
+    finally:
+        sys.stderr = console
+
+
+def _last_error(path: Path) -> str:
+    """Return the program's one-line error, or say where to look."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = next((line for line in reversed(lines) if "error: " in line), None)
+    return found or f"error: the job failed; see {path}"

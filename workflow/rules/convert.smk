@@ -1,0 +1,40 @@
+rule claim:
+    input:
+        batch_files,
+        summary=summary_file,
+        run=f"{WORK}/run.json",
+    output:
+        claim=f"{WORK}/claim.json",
+    log:
+        f"{WORK}/logs/claim.log",
+    params:
+        output=from_sheet("output"),
+        overwrite=CONFIG.overwrite,
+        published=f"{WORK}/published.json",
+        storage=STORAGE,
+    message:
+        "Claiming the output of {wildcards.dataset}"
+    script:
+        "../../scripts/claim_output.py"
+
+
+rule convert:
+    input:
+        batch=batch_file,
+        claim=f"{WORK}/claim.json",
+    output:
+        record=f"{WORK}/records/{{batch}}.json",
+    log:
+        f"{WORK}/logs/convert/{{batch}}.log",
+    benchmark:
+        f"{WORK}/benchmarks/convert/{{batch}}.tsv"
+    threads: CONFIG.threads
+    params:
+        journal=f"{WORK}/journal/{{batch}}.jsonl",
+        on_bad_chunk=CONFIG.on_bad_chunk,
+        durability=CONFIG.durability,
+        storage=STORAGE,
+    message:
+        "Converting {wildcards.dataset}, batch {wildcards.batch}"
+    script:
+        "../../scripts/convert_batch.py"

@@ -1,0 +1,20 @@
+rule inspect:
+    output:
+        inventory=f"{WORK}/inventory.json",
+        # facts of the first run (its id, its day) outlive a second look at the source
+        run=update(f"{WORK}/run.json"),
+    log:
+        f"{WORK}/logs/inspect.log",
+    benchmark:
+        f"{WORK}/benchmarks/inspect.tsv"
+    params:
+        source_state,
+        source=from_sheet("input"),
+        output=from_sheet("output"),
+        dataset="{dataset}",
+        overwrite=CONFIG.overwrite,
+        storage=STORAGE,
+    message:
+        "Inspecting the source of {wildcards.dataset}"
+    script:
+        "../../scripts/inspect_source.py"

@@ -1,0 +1,21 @@
+rule migrate:
+    input:
+        batch_files,
+        f"{WORK}/claim.json",
+        inventory=f"{WORK}/inventory.json",
+    output:
+        migration=f"{WORK}/migration.json",
+        root=f"{WORK}/root.zarr.json",
+    log:
+        f"{WORK}/logs/migrate.log",
+    benchmark:
+        f"{WORK}/benchmarks/migrate.tsv"
+    params:
+        batches=f"{WORK}/batches",
+        output=from_sheet("output"),
+        target_version=CONFIG.target_version,
+        storage=STORAGE,
+    message:
+        "Migrating the metadata of {wildcards.dataset}"
+    script:
+        "../../scripts/migrate_attributes.py"

@@ -1,0 +1,34 @@
+rule plan:
+    input:
+        inventory=f"{WORK}/inventory.json",
+        supplied=supplied_plan,
+    output:
+        # not deleted before the job: an edited plan is kept
+        plan=update(f"{WORK}/plan.json"),
+    log:
+        f"{WORK}/logs/plan.log",
+    params:
+        dataset="{dataset}",
+        settings=plan_settings,
+    message:
+        "Planning {wildcards.dataset}"
+    script:
+        "../../scripts/plan_chunks.py"
+
+
+checkpoint split:
+    input:
+        inventory=f"{WORK}/inventory.json",
+        plan=f"{WORK}/plan.json",
+    output:
+        batches=directory(f"{WORK}/batches"),
+    log:
+        f"{WORK}/logs/split.log",
+    params:
+        dataset="{dataset}",
+        output=from_sheet("output"),
+        settings=dict(batch_mib=CONFIG.batch_mib, unsupported=CONFIG.unsupported),
+    message:
+        "Splitting {wildcards.dataset} into batches"
+    script:
+        "../../scripts/split_batches.py"

@@ -1,0 +1,22 @@
+rule publish:
+    input:
+        batch_files,
+        record_files,
+        validation=f"{WORK}/validation.json",
+        root=f"{WORK}/root.zarr.json",
+        claim=f"{WORK}/claim.json",
+        run=f"{WORK}/run.json",
+    output:
+        published=f"{WORK}/published.json",
+    log:
+        f"{WORK}/logs/publish.log",
+    params:
+        batches=f"{WORK}/batches",
+        records=f"{WORK}/records",
+        output=from_sheet("output"),
+        validate_command=validate_command,
+        storage=STORAGE,
+    message:
+        "Publishing {wildcards.dataset}"
+    script:
+        "../../scripts/publish_dataset.py"

@@ -1,0 +1,48 @@
+rule validate_batch:
+    input:
+        batch=batch_file,
+        record=f"{WORK}/records/{{batch}}.json",
+        migration=f"{WORK}/migration.json",
+    output:
+        validation=f"{WORK}/validation/{{batch}}.json",
+        digests=f"{WORK}/validation/{{batch}}.digests",
+    log:
+        f"{WORK}/logs/validate/{{batch}}.log",
+    benchmark:
+        f"{WORK}/benchmarks/validate/{{batch}}.tsv"
+    threads: CONFIG.threads
+    params:
+        digest_limit_mib=CONFIG.digest_limit_mib,
+        storage=STORAGE,
+    message:
+        "Validating {wildcards.dataset}, batch {wildcards.batch}"
+    script:
+        "../../scripts/validate_batch.py"
+
+
+# Ends well with either verdict: a failing job would take validation.json with it. publish refuses.
+rule validate:
+    input:
+        batch_files,
+        record_files,
+        validation_files,
+        inventory=f"{WORK}/inventory.json",
+        migration=f"{WORK}/migration.json",
+        root=f"{WORK}/root.zarr.json",
+        crate=crate_file,
+    output:
+        validation=f"{WORK}/validation.json",
+    log:
+        f"{WORK}/logs/validate.log",
+    benchmark:
+        f"{WORK}/benchmarks/validate.tsv"
+    params:
+        batches=f"{WORK}/batches",
+        records=f"{WORK}/records",
+        validations=f"{WORK}/validation",
+        dataset="{dataset}",
+        storage=STORAGE,
+    message:
+        "Validating {wildcards.dataset}"
+    script:
+        "../../scripts/validate_output.py"
