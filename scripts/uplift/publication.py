@@ -22,8 +22,8 @@ from uplift.models.findings import Finding
 from uplift.models.publication import Claim, Cost, Lock, Published
 from uplift.models.record import Record
 from uplift.models.validation import Validation
+from uplift.storage import Store, is_local, local_path
 from uplift.storage.local import TEMPORARY_PREFIX
-from uplift.storage.protocol import Store
 
 log = logging.getLogger(__name__)
 
@@ -249,9 +249,7 @@ def refuse_overlap(source_url: str, output_url: str) -> None:
 
 
 def _comparable(url: str) -> str:
-    if url.startswith("file://"):
-        url = url.removeprefix("file://")
-    return url.rstrip("/") if "://" in url else os.path.realpath(url)
+    return os.path.realpath(local_path(url)) if is_local(url) else url.rstrip("/")
 
 
 def _hide(output: Store) -> None:

@@ -1,0 +1,223 @@
+"""Who may write to an output, and when readers see a dataset there."""
+
+import json
+
+import pytest
+
+from uplift import publication
+from uplift.errors import InputError, OutputError
+from uplift.models.findings import Finding
+from uplift.models.publication import Cost
+from uplift.models.record import ItemRecord, Record
+from uplift.models.validation import Validation
+from uplift.publication import LOCK_KEY, claim, ensure_claimed, publish, release
+from uplift.storage.local import LocalStore
+
+ROOT = b'{"zarr_format": 3}\n'
+COST = Cost(
+    jobs=1,
+    chunks_read=1,
+    bytes_read=2,
+    objects_written=1,
+    bytes_written=2,
+    wall_seconds=0.1,
+    cpu_seconds=0.1,
+    peak_memory_bytes=3,
+)
+
+
+@pytest.fixture
+def output(tmp_path):
+    return LocalStore(str(tmp_path / "out.zarr"), writable=True, durability="none")
+
+
+def verdict(*findings, root=ROOT):
+    errors = [f for f in findings if f.severity == "error"]
+    return Validation(
+        dataset="d",
+        verdict="invalid" if errors else "valid",
+        findings=findings,
+        arrays=(),
+        groups=1,
+        files=0,
+        objects=3,
+        bytes=4,
+        root_sha256=publication._sha256(root),
+    )
+
+
+def finding(code, severity="error"):
+    return Finding(code=code, severity=severity, path="0", message="not so")
+
+
+def publish_now(output, claimed, *findings, root=ROOT):
+    return publish(
+        output, root, verdict(*findings), claimed, COST, validate_command="snakemake -R validate"
+    )
+
+
+def test_an_empty_place_is_taken_and_stays_ours(output):
+    first = claim(output, "run-1")
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-1"
+    output.put("0/c/0", b"data")
+    assert claim(output, "run-1") == first
+    assert output.get("0/c/0") == b"data"
+
+
+def test_another_runs_place_is_refused_whatever_the_config_says(output):
+    claim(output, "run-1")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"another run of .+@.+ has held it since .+ delete"):
+            claim(output, "run-2", overwrite=overwrite)
+    with pytest.raises(OutputError, match="another run"):
+        ensure_claimed(output, "run-2")
+
+
+def test_an_output_that_this_run_did_not_begin(output):
+    output.put("zarr.json", b"{}")
+    output.put("0/c/0", b"data")
+    with pytest.raises(
+        OutputError, match=r"exists and was not begun by this run; .*overwrite: true"
+    ):
+        claim(output, "run-1")
+    assert output.get("zarr.json") == b"{}"
+    assert output.get(LOCK_KEY) is None
+    claim(output, "run-1", overwrite=True)
+    assert [info.key for info in output.list_tree("")] == [LOCK_KEY]
+
+
+def test_overwrite_empties_nothing_that_is_no_zarr(output):
+    output.put("thesis.tex", b"years of work")
+    with pytest.raises(OutputError, match=r"holds thesis\.tex but no Zarr"):
+        claim(output, "run-1", overwrite=True)
+    assert output.get("thesis.tex") == b"years of work"
+
+
+@pytest.mark.parametrize("place", ["in.zarr", "in.zarr/0", "."])
+def test_an_output_that_overlaps_the_source(tmp_path, place):
+    (tmp_path / "in.zarr" / "0").mkdir(parents=True)
+    output = LocalStore(str(tmp_path / place), writable=True, durability="none")
+    with pytest.raises(OutputError, match="overlaps the source"):
+        claim(output, "run-1", source_url=f"file://{tmp_path}/in.zarr", overwrite=True)
+    assert list(output.list_tree("")) == []
+
+
+def test_a_link_to_the_source_is_an_overlap(tmp_path):
+    (tmp_path / "in.zarr").mkdir()
+    (tmp_path / "out.zarr").symlink_to(tmp_path / "in.zarr")
+    output = LocalStore(str(tmp_path / "out.zarr"), writable=True, durability="none")
+    with pytest.raises(OutputError, match="overlaps the source"):
+        claim(output, "run-1", source_url=str(tmp_path / "in.zarr"))
+
+
+def test_publishing_and_taking_up_again(output):
+    claimed = claim(output, "run-1")
+    output.put("0/c/0", b"data")
+    output.put("0/c/.uplift-tmp.1.2.1", b"left by a killed job")
+    published = publish_now(output, claimed)
+    assert output.get("zarr.json") == ROOT
+    assert output.get("0/c/.uplift-tmp.1.2.1") is None
+    assert output.get(LOCK_KEY) is not None, "until published.json is written"
+    release(output, "run-1")
+    assert output.get(LOCK_KEY) is None
+    assert (published.objects, published.bytes, published.verdict) == (3, 4, "valid")
+
+    again = claim(output, "run-1", known=published)
+    assert again.begun == claimed.begun, "nothing was emptied: converted shards stay valid"
+    assert output.get("zarr.json") is None
+    assert output.get("0/c/0") == b"data"
+
+
+def test_a_new_beginning_has_another_mark(output):
+    claimed = claim(output, "run-1")
+    published = publish_now(output, claimed)
+    release(output, "run-1")
+    output.put("zarr.json", b"somebody else's")
+    with pytest.raises(OutputError, match="not begun by this run"):
+        claim(output, "run-1", known=published)
+    assert claim(output, "run-1", known=published, overwrite=True).begun != claimed.begun
+
+
+def test_writing_to_a_published_dataset_hides_it_first(output):
+    claimed = claim(output, "run-1")
+    publish_now(output, claimed)
+    release(output, "run-1")
+    ensure_claimed(output, "run-1")
+    assert output.get("zarr.json") is None
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-1"
+    ensure_claimed(output, "run-1")
+
+
+def test_nothing_invalid_is_published(output):
+    claimed = claim(output, "run-1")
+    with pytest.raises(InputError) as caught:
+        publish_now(output, claimed, finding("pixels.differ"), finding("shard.index"))
+    message = str(caught.value)
+    assert "pixels.differ at 0: not so (and 1 more in validation.json)" in message
+    assert message.endswith("validate again: snakemake -R validate")
+    assert output.get("zarr.json") is None
+    publish_now(output, claimed, finding("labels.unlisted", "warning"))
+    assert output.get("zarr.json") == ROOT
+
+
+def test_a_root_document_that_was_not_validated(output):
+    claimed = claim(output, "run-1")
+    with pytest.raises(InputError, match="root document changed after it was validated"):
+        publish_now(output, claimed, root=b"{}")
+    assert output.get("zarr.json") is None
+
+
+def test_publishing_twice_is_publishing_once(output):
+    claimed = claim(output, "run-1")
+    publish_now(output, claimed)
+    publish_now(output, claimed)
+    release(output, "run-1")
+    publish_now(output, claimed)
+    release(output, "run-1")
+    assert [info.key for info in output.list_tree("")] == ["zarr.json"]
+
+
+def test_nothing_is_published_over_another_run(output):
+    claimed = claim(output, "run-1")
+    release(output, "run-1")
+    claim(output, "run-2")
+    with pytest.raises(OutputError, match="another run"):
+        publish_now(output, claimed)
+    release(output, "run-1")
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-2"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": 3}'])
+def test_a_lock_that_is_none(output, content):
+    output.put(LOCK_KEY, content)
+    with pytest.raises(OutputError, match="cannot be read as a lock; delete it"):
+        claim(output, "run-1")
+
+
+def test_costs_add_up():
+    item = ItemRecord(
+        path="0",
+        start=0,
+        stop=1,
+        method="repack",
+        fingerprint="f",
+        chunks_read=2,
+        bytes_read=30,
+        objects_written=1,
+        bytes_written=40,
+        wall_seconds=1.0,
+        cpu_seconds=1.0,
+    )
+    record = Record(
+        batch="b",
+        items=(item, item),
+        wall_seconds=2.5,
+        cpu_seconds=2.0,
+        peak_memory_bytes=100,
+        threads=1,
+        started="2026-01-01T00:00:00+00:00",
+        versions={},
+    )
+    total = publication.total_cost([record, record.model_copy(update={"peak_memory_bytes": 300})])
+    assert (total.jobs, total.chunks_read, total.bytes_written) == (2, 8, 160)
+    assert (total.wall_seconds, total.peak_memory_bytes) == (5.0, 300)
