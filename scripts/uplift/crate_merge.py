@@ -1,0 +1,251 @@
+"""Carry the entities of a source's own RO-Crate over into the new one.
+
+What the new crate states about the root wins, everything else of the old one stays. In the entities
+that stay, ``name``, ``description`` and ``license`` become terms of the same meaning, so that these
+keys keep standing on the root alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from uplift.crate_build import ACQUISITION_ID, ACTION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
+from uplift.crate_parties import Entity
+from uplift.models.findings import Finding
+
+_DESCRIPTORS = ("ro-crate-metadata.json", "ro-crate-metadata.jsonld")
+_ALIASES = {"name": "label", "description": "summary", "license": "licensed_under"}
+_ALIAS_TERMS = {"licensed_under": "http://schema.org/license"}
+_CHAIN = (
+    (BIOSAMPLE_ID, "biosample", "organism_classification"),
+    (SPECIMEN_ID, "specimen", None),
+    (ACQUISITION_ID, "image_acquisition", "fbbi_id"),
+)
+
+
+@dataclass(frozen=True)
+class SourceCrate:
+    """A source's crate, taken apart; references to its root lead to ``./``."""
+
+    context: list[Any]
+    root: Entity
+    descriptor: Entity
+    entities: tuple[Entity, ...]
+
+    def text(self, key: str) -> str | None:
+        """A root property as plain text; of a reference, its address."""
+        value = self.root.get(key)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, Mapping):
+            value = value.get("@id", value.get("@value"))
+        return value if isinstance(value, str) and value.strip() else None
+
+    def term(self, kind: str, key: str) -> str | None:
+        """Id that `key` refers to in the first entity of type `kind`."""
+        for entity in self.entities:
+            value = entity.get(key)
+            if _is(entity, kind) and isinstance(value, Mapping):
+                identifier = value.get("@id")
+                return identifier if isinstance(identifier, str) else None
+        return None
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The new document, ids of the entities that stayed, and what gave way to something else."""
+
+    document: Document
+    kept: tuple[str, ...]
+    overridden: dict[str, str]
+    findings: tuple[Finding, ...]
+
+
+def parse_source_crate(data: bytes) -> SourceCrate | None:
+    """Take apart the content of ``ro-crate-metadata.json``; None when it is no RO-Crate."""
+    try:
+        document = json.loads(data)
+        graph = document["@graph"]
+        entities = _with_ids(entity for entity in graph if isinstance(entity, dict))
+        descriptor = next(entities[name] for name in _DESCRIPTORS if name in entities)
+        root_id = descriptor["about"]["@id"]
+        root = entities[root_id]
+    except (ValueError, KeyError, TypeError, StopIteration):
+        return None
+    others = [
+        _renamed(entity, {root_id: "./"})
+        for entity in entities.values()
+        if entity is not root and entity is not descriptor
+    ]
+    context = document.get("@context")
+    return SourceCrate(
+        context=context if isinstance(context, list) else [context],
+        root=_renamed(root, {root_id: "./"}),
+        descriptor=descriptor,
+        entities=tuple(others),
+    )
+
+
+def merge_crates(own: Document, source: SourceCrate) -> Merged:
+    """Put the entities of the source's crate into ours."""
+    own_root, own_descriptor, *rest = own["@graph"]
+    overridden: dict[str, str] = {}
+    findings: list[Finding] = []
+    ours = {entity["@id"]: entity for entity in rest}
+    theirs = {entity["@id"]: _aliased(entity) for entity in source.entities}
+    renames = _adopt_chain(ours, theirs, overridden, findings)
+    if ACTION_ID in theirs:
+        renames[ACTION_ID] = _free_id(ACTION_ID, theirs)
+    ours = {
+        renames.get(identifier, identifier): _renamed(entity, renames)
+        for identifier, entity in ours.items()
+    }
+    own_root = _renamed(own_root, renames)
+    for identifier, entity in theirs.items():
+        theirs[identifier] = {**ours.pop(identifier, {}), **entity}
+    document = {
+        "@context": _context(own["@context"], source.context, findings),
+        "@graph": [
+            _merged_root(own_root, source.root, overridden),
+            {**_aliased(source.descriptor), **own_descriptor},
+            *theirs.values(),
+            *ours.values(),
+        ],
+    }
+    return Merged(document, tuple(theirs), overridden, tuple(findings))
+
+
+def _adopt_chain(
+    ours: dict[str, Entity],
+    theirs: dict[str, Entity],
+    overridden: dict[str, str],
+    findings: list[Finding],
+) -> dict[str, str]:
+    """Use the source's biosample, specimen and acquisition in place of ours; ids to rename.
+
+    Its one organism or modality gives way to the sheet's; of several, all stay.
+    """
+    renames: dict[str, str] = {}
+    for own_id, kind, key in _CHAIN:
+        found = [entity for entity in theirs.values() if _is(entity, kind)]
+        mine = ours.get(own_id)
+        if not found or mine is None:
+            continue
+        del ours[own_id]
+        first = found[0]
+        renames[own_id] = first["@id"]
+        stated = [entity.get(key) for entity in found] if key else []
+        if key in mine and mine[key] not in stated:
+            if len(found) == 1:
+                overridden[f"{first['@id']}: {key}"] = _text(first.get(key))
+                first[key] = mine[key]
+                first["label"] = mine["label"]
+            else:
+                text = f"the source's crate has {len(found)} entities of type {kind}, none of which"
+                findings.append(_warning(f"crate.{kind}_differs", f"{text} is {_text(mine[key])}"))
+        if len(found) == 1:
+            for name, value in mine.items():
+                first.setdefault(name, value)
+    for identifier, entity in theirs.items():
+        theirs[identifier] = _renamed(entity, renames)
+    return renames
+
+
+def _merged_root(own: Entity, theirs: Entity, overridden: dict[str, str]) -> Entity:
+    root = {**theirs, **own}
+    for key, value in theirs.items():
+        if key in ("conformsTo", "mentions") and key in own:
+            root[key] = _union(value, own[key])
+        elif key in own and own[key] != value and key not in ("@id", "resultOf"):
+            overridden[f"./: {key}"] = _text(value)
+    if "resultOf" in theirs:
+        root["resultOf"] = _union(theirs["resultOf"], own.get("resultOf", []))
+    root["@type"] = theirs.get("@type", "Dataset")
+    overridden.pop("./: @type", None)
+    return root
+
+
+def _union(first: Any, second: Any) -> Any:
+    values = [*_listed(first), *(item for item in _listed(second) if item not in _listed(first))]
+    return values[0] if len(values) == 1 else values
+
+
+def _context(own: list[Any], source: list[Any], findings: list[Finding]) -> list[Any]:
+    """RO-Crate 1.1, the source's further contexts, and the terms of both; ours win."""
+    base, own_terms = own[0], own[1]
+    addresses: list[Any] = []
+    terms: dict[str, Any] = {}
+    for item in source:
+        if isinstance(item, Mapping):
+            terms.update(item)
+        elif isinstance(item, str) and not item.startswith("https://w3id.org/ro/crate/"):
+            addresses.append(item)
+    for term, meaning in own_terms.items():
+        if term in terms and _iri(terms[term]) != _iri(meaning):
+            text = f"the term {term!r} of the source's crate meant {_text(terms[term])}"
+            findings.append(_warning("crate.term_redefined", f"{text}; here it is {_iri(meaning)}"))
+    return [base, *addresses, {**terms, **own_terms, **_ALIAS_TERMS}]
+
+
+def _aliased(entity: Entity) -> Entity:
+    """Replace the keys that only the root may have, unless their alias is taken."""
+    return {
+        (_ALIASES[key] if key in _ALIASES and _ALIASES[key] not in entity else key): value
+        for key, value in entity.items()
+    }
+
+
+def _renamed(value: Any, renames: Mapping[str, str]) -> Any:
+    """Replace ids, at every depth."""
+    if isinstance(value, Mapping):
+        return {
+            key: renames.get(item, item)
+            if key == "@id" and isinstance(item, str)
+            else _renamed(item, renames)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_renamed(item, renames) for item in value]
+    return value
+
+
+def _with_ids(graph: Any) -> dict[str, Entity]:
+    """Entities by id; parts of one entity are joined, those without an id get one."""
+    entities: dict[str, Entity] = {}
+    for number, entity in enumerate(graph, 1):
+        identifier = entity.get("@id")
+        if not isinstance(identifier, str):
+            identifier = f"#entity-{number}"
+        entities[identifier] = {**entities.get(identifier, {}), **entity, "@id": identifier}
+    return entities
+
+
+def _free_id(identifier: str, taken: Mapping[str, Any]) -> str:
+    number = 2
+    while f"{identifier}-{number}" in taken:
+        number += 1
+    return f"{identifier}-{number}"
+
+
+def _is(entity: Entity, kind: str) -> bool:
+    return kind in _listed(entity.get("@type"))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _iri(meaning: Any) -> Any:
+    """What a term stands for, http and https alike."""
+    iri = meaning.get("@id", meaning.get("@reverse")) if isinstance(meaning, Mapping) else meaning
+    return iri.replace("https://", "http://") if isinstance(iri, str) else iri
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _warning(code: str, message: str) -> Finding:
+    return Finding(code=code, severity="warning", path="ro-crate-metadata.json", message=message)

@@ -1,0 +1,70 @@
+"""Sentences about a dataset, for those who gave no description."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from uplift.models.inventory import GroupRole, Inventory, InventoryArray
+
+
+def describe(inventory: Inventory, target_version: str) -> str:
+    """What a dataset holds, such as ``Image of 3 x 512 x 512 (c, y, x), uint16, 4 levels. …``."""
+    return f"{_content(inventory)}. {title_of_conversion(inventory, target_version)}."
+
+
+def title_of_conversion(inventory: Inventory, target_version: str) -> str:
+    """What was done, such as ``Upgraded from OME-Zarr 0.4 to OME-Zarr 0.5``."""
+    versions = " and ".join(inventory.ome_versions)
+    if not versions:
+        return f"Upgraded from Zarr v{inventory.zarr_format} to Zarr v3"
+    return f"Upgraded from OME-Zarr {versions} to OME-Zarr {target_version}"
+
+
+def sentence_of_conversion(inventory: Inventory, target_version: str) -> str:
+    """What was done and that nothing is lost."""
+    title = title_of_conversion(inventory, target_version)
+    return f"{title} (Zarr v{inventory.zarr_format} to Zarr v3), every pixel compared."
+
+
+def _content(inventory: Inventory) -> str:
+    root = next((group.roles for group in inventory.groups if not group.path), ())
+    labels = _count(inventory, "label image")
+    images = _count(inventory, "image") - labels
+    if "plate" in root:
+        wells, fields = _count(inventory, "well"), _count(inventory, "field")
+        text = f"Plate with {_number(wells, 'well')} and {_number(fields, 'field')}"
+    elif images > 1:
+        text = f"Collection of {images} images"
+    else:
+        text = _image(inventory) if images else _number(len(inventory.arrays), "array")
+    return f"{text}, {_number(labels, 'label image')}" if labels else text
+
+
+def _image(inventory: Inventory) -> str:
+    labels = {group.path for group in inventory.groups if "label image" in group.roles}
+    levels = [
+        array
+        for array in inventory.arrays
+        if array.role == "level" and array.multiscale not in labels and array.problem is None
+    ]
+    full = next((array for array in levels if array.level == 0), None)
+    if full is None:
+        return "Image"
+    shape = " x ".join(str(length) for length in full.source.shape)
+    axes = f" ({', '.join(full.axes)})" if full.axes else ""
+    return f"Image of {shape}{axes}, {_data_type(full)}, {_number(len(levels), 'level')}"
+
+
+def _data_type(array: InventoryArray) -> str:
+    name = array.source.data_type
+    if array.source.zarr_format == 3 or not isinstance(name, str):
+        return str(name)
+    return np.dtype(name).name
+
+
+def _count(inventory: Inventory, role: GroupRole) -> int:
+    return sum(role in group.roles for group in inventory.groups)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

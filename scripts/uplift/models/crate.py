@@ -1,0 +1,79 @@
+"""The crate step: its settings, and ``crate.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from uplift.models.base import Model
+from uplift.models.findings import Finding
+
+
+class Party(Model):
+    """A person or organisation. `id` is a URL (ROR, home page); `orcid` with or without its host.
+
+    `affiliation` is the name of an organisation, or its URL.
+    """
+
+    name: str = Field(min_length=1)
+    orcid: str | None = None
+    id: str | None = None
+    affiliation: str | None = None
+
+
+Parties = Party | str | tuple[Party | str, ...] | None
+"""One or several; a plain text is a name, an ORCID or a URL."""
+
+
+class CrateSettings(Model):
+    """The config's ``crate`` section."""
+
+    enabled: bool = True
+    author: Parties = None
+    publisher: Parties = None
+    date_published: str | None = None
+
+
+class CrateSample(Model):
+    """What the sample sheet says about a dataset; other columns do not concern the crate."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    dataset: str
+    license: str | None = None
+    organism: str | None = None
+    modality: str | None = None
+    name: str | None = None
+    description: str | None = None
+
+
+class CrateRecord(Model):
+    """``crate.json``: what went into ``ro-crate-metadata.json``.
+
+    Attributes
+    ----------
+    objects
+        Keys that this step wrote at the output.
+    sha256
+        Of the output's ``ro-crate-metadata.json``; `findings` are about exactly these bytes.
+    kept
+        Ids of entities that come from the source's own crate.
+    overridden
+        Values of the source's crate that gave way to others: place to the value as it was.
+    """
+
+    schema_: Literal["ngff-uplift/crate/1"] = Field("ngff-uplift/crate/1", alias="schema")
+    dataset: str
+    enabled: bool
+    objects: tuple[str, ...]
+    sha256: str | None = None
+    name: str | None = None
+    description: str | None = None
+    license: str | None = None
+    organism: str | None = None
+    modality: str | None = None
+    date_published: str | None = None
+    kept: tuple[str, ...] = ()
+    overridden: dict[str, str] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,105 @@
+"""``write_crate.py`` as a program: done, refused, misused."""
+
+import json
+
+import pytest
+
+from support.steps import program
+
+RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
+SAMPLE = {
+    "dataset": "d",
+    "license": "CC-BY-4.0",
+    "organism": "",
+    "modality": "obo:FBbi_00000369",
+    "name": "",
+    "description": "Cells at rest",
+    "notes": "for our eyes only",
+}
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    source = tmp_path / "in.zarr"
+    source.mkdir()
+    inventory = {
+        "schema": "ngff-uplift/inventory/1",
+        "source": str(source),
+        "zarr_format": 2,
+        "ome_versions": ["0.4"],
+        "groups": [{"path": "", "roles": ["image"]}],
+        "arrays": [],
+        "files": [],
+    }
+    migration = {
+        "schema": "ngff-uplift/migration/1",
+        "source": str(source),
+        "output": str(tmp_path / "out.zarr"),
+        "target_version": "0.5",
+        "nodes": [],
+        "files": [],
+    }
+    for name, value in (("inventory", inventory), ("migration", migration), ("run", RUN)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(value))
+    return {
+        "--inventory": str(tmp_path / "inventory.json"),
+        "--migration": str(tmp_path / "migration.json"),
+        "--run": str(tmp_path / "run.json"),
+        "--output": str(tmp_path / "out.zarr"),
+        "--crate": str(tmp_path / "crate.json"),
+        "--sample": json.dumps(SAMPLE),
+        "--settings": json.dumps({"enabled": True, "author": "Ann", "date_published": None}),
+    }
+
+
+def run(arguments, **changes):
+    argv = []
+    for name, value in {**arguments, **changes}.items():
+        argv += [name, value]
+    return program("write_crate")(argv)
+
+
+def test_writes_crate_and_record(arguments, tmp_path):
+    assert run(arguments) == 0
+    record = json.loads((tmp_path / "crate.json").read_text())
+    assert record["schema"] == "ngff-uplift/crate/1"
+    assert [finding["code"] for finding in record["findings"]] == ["crate.organism_missing"]
+    written = tmp_path / "out.zarr" / "ro-crate-metadata.json"
+    first = written.read_bytes()
+    root = json.loads(first)["@graph"][0]
+    assert (root["name"], root["description"]) == ("d", "Cells at rest")
+    assert b"our eyes" not in first
+    assert str(tmp_path).encode() not in first
+    written.unlink()
+    assert run(arguments) == 0
+    assert written.read_bytes() == first
+
+
+def test_switched_off_needs_no_license(arguments, tmp_path):
+    off = {"--sample": '{"dataset": "d"}', "--settings": '{"enabled": false}'}
+    assert run({**arguments, **off}) == 0
+    assert not (tmp_path / "out.zarr" / "ro-crate-metadata.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--sample", '{"dataset": "d"}', "error: d: no license; give one in the column license"),
+        ("--sample", '{"dataset": "d", "license": "a b"}', "neither an SPDX identifier"),
+        ("--settings", '{"autor": "Ann"}', 'unknown key "autor"; did you mean "author"?'),
+        ("--inventory", "nowhere.json", "nowhere.json: no such file"),
+    ],
+)
+def test_refuses_in_one_line(arguments, capfd, option, value, message):
+    assert run({**arguments, option: value}) == 1
+    error = capfd.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_usage(arguments, capfd):
+    assert program("write_crate")(["--inventory"]) == 2
+    assert run({**arguments, "--sample": "{"}) == 2
+    assert "not JSON" in capfd.readouterr().err
+    assert program("write_crate")(["--help"]) == 0
