@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from uplift.errors import SourceError
 
 ABSENT = 2**64 - 1
-INDEX_CODECS = ({"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"})
 
 
 def index_bytes(cells: int) -> int:
