@@ -62,7 +62,7 @@ class TargetArray(Model):
 
     shape: Shape
     chunks: Shape
-    shards: Shape | None
+    shards: Shape | None = None
     data_type: JsonValue
     fill_value: JsonValue
     codecs: tuple[dict[str, JsonValue], ...]
