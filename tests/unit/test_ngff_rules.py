@@ -115,7 +115,7 @@ def typed(*kinds):
         ({"version": "0.5", "labels": []}, ("labels",), ["dialect.labels"]),
         ({"version": "0.5", "labels": [1]}, ("labels",), ["labels"]),
         ({}, ("labels",), ["dialect.labels"]),
-        ({}, ("OME",), ["dialect.series"]),
+        ({}, ("OME",), []),
         ({"version": "0.5", "series": "0"}, ("OME",), ["series"]),
         ({"version": "0.5", "bioformats2raw.layout": 2}, (), ["bioformats2raw"]),
         ({}, ("image", "plate", "well"), ["ome.missing"] * 3),

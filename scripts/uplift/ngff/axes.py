@@ -12,8 +12,26 @@ from uplift.grid import Shape
 
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
+_PREFIXES = [
+    *("yocto", "zepto", "atto", "femto", "pico", "nano", "micro", "milli", "centi", "deci"),
+    *("hecto", "kilo", "mega", "giga", "tera", "peta", "exa", "zetta", "yotta"),
+]
+
+UNITS = {
+    "space": {f"{prefix}meter" for prefix in _PREFIXES}
+    | {"meter", "angstrom", "foot", "inch", "mile", "parsec", "yard"},
+    "time": {f"{prefix}second" for prefix in _PREFIXES} | {"second", "minute", "hour", "day"},
+}
+"""Units that an axis of each type SHOULD have (OME-Zarr 0.5, section axes metadata)."""
+
 FIVE_AXES = ("t", "c", "z", "y", "x")
 """Axes of every image of OME-Zarr 0.1 and 0.2, in that order."""
+
+
+def is_known_unit(axis: Mapping[str, Any]) -> bool:
+    """Whether an axis of type space or time has a unit that 0.5 lists; any other may have any."""
+    known = UNITS.get(str(axis.get("type")))
+    return known is None or axis.get("unit") is None or str(axis["unit"]) in known
 
 
 def axis_from_name(name: str) -> dict[str, str]:

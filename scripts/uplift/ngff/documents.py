@@ -47,12 +47,13 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise SourceError(
-            f"{where}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; mend it"
+            f"{where}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
+            "repair it"
         ) from None
     except UnicodeError:
-        raise SourceError(f"{where}: holds text that is not Unicode; mend it") from None
+        raise SourceError(f"{where}: holds text that is not Unicode; repair it") from None
     except ValueError as error:
-        raise SourceError(f"{where}: not JSON: {error}; mend it") from None
+        raise SourceError(f"{where}: not JSON: {error}; repair it") from None
     except RecursionError:
         raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep") from None
     if not isinstance(value, dict):
@@ -70,7 +71,9 @@ def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dic
     SourceError
         They are no JSON object.
     """
-    attributes = document if zarr_format == 2 else document.get("attributes", {})
+    attributes = document if zarr_format == 2 else document.get("attributes")
+    if attributes is None:
+        return {}
     if not isinstance(attributes, dict):
         raise SourceError(f"{where}: attributes are a {type(attributes).__name__}, not an object")
     return attributes

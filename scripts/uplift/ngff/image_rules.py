@@ -6,6 +6,7 @@ import itertools
 import re
 from typing import Any
 
+from uplift.ngff.axes import is_known_unit
 from uplift.ngff.check import Check, is_integer, is_number, numbers_of, shown
 from uplift.ngff.detect import axis_names, items_of
 
@@ -53,6 +54,10 @@ def _check_axes(axes: Any, where: str, check: Check) -> int | None:
             f"{where}: types are {kinds}; expected 2 or 3 of type space, at most one time, at most "
             "one channel or other",
         )
+    for axis in axes:
+        if "unit" in axis and not is_known_unit(axis):
+            found = shown(axis["unit"])
+            check.dialect("unit", f"{where}: {axis['name']} has the unit {found}, unknown to 0.5")
     ranks = [_RANK.get(kind or "", 1) for kind in kinds]
     if ranks != sorted(ranks):
         check.error(code, f"{where}: types are {kinds}; the order is time, channel, space")
@@ -86,7 +91,7 @@ def _check_order(scales: list[list[float] | None], where: str, check: Check) -> 
 def _check_common(transforms: Any, ndim: int | None, where: str, check: Check) -> None:
     """Transformations of all levels; those between named systems are not yet part of 0.5."""
     where = f"{where}.coordinateTransformations"
-    if isinstance(transforms, list) and any(_is_foreign(item) for item in transforms):
+    if isinstance(transforms, list) and any(is_foreign(item) for item in transforms):
         kinds = [item.get("type") for item in transforms if isinstance(item, dict)]
         check.dialect(
             "transforms", f"{where} are {kinds} between named systems; 0.5 knows scale, translation"
@@ -109,7 +114,7 @@ def _check_transforms(transforms: Any, ndim: int | None, where: str, check: Chec
     return False
 
 
-def _is_foreign(transform: Any) -> bool:
+def is_foreign(transform: Any) -> bool:
     """Whether it maps between named coordinate systems, as SpatialData writes."""
     return isinstance(transform, dict) and "input" in transform and "output" in transform
 
@@ -147,12 +152,17 @@ def check_omero(value: Any, check: Check) -> None:
             check.error("omero", f"{where} is {shown(channel)}, expected an object")
 
 
+def is_color(text: str) -> bool:
+    """Whether a text is six hexadecimal digits."""
+    return bool(_COLOR.fullmatch(text))
+
+
 def _check_channel(channel: dict[str, Any], where: str, check: Check) -> None:
     color, window = channel.get("color"), channel.get("window")
     odd = []
     if color is not None and not isinstance(color, str):
         check.error("omero", f"{where}.color is {shown(color)}, expected six hexadecimal digits")
-    elif color is None or not _COLOR.fullmatch(color):
+    elif color is None or not is_color(color):
         odd.append(f"color {shown(color)}")
     if window is not None and not isinstance(window, dict):
         check.error("omero", f"{where}.window is {shown(window)}, expected an object")

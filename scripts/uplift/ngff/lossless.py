@@ -71,6 +71,11 @@ def lost_attributes(
     return lost + list(_differences(old_rest, new_rest, ""))
 
 
+def lost_array_attributes(source: Mapping[str, Any], output: Mapping[str, Any]) -> list[str]:
+    """List what of an array's attributes is missing, different or invented in the output."""
+    return list(_differences(source, output, ""))
+
+
 def _split(
     source: Mapping[str, Any], roles: tuple[GroupRole, ...]
 ) -> tuple[Mapping[str, Any], dict[str, Any]]:

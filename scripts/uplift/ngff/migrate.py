@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from uplift.errors import SourceError, UnsupportedError
@@ -104,7 +104,9 @@ def migrate_attributes(
     keys = detect.ome_keys_of(path, attributes)
     _refuse_collision(attributes, path, keys, zarr_format)
     if not keys and not in_place:
-        return keep_attributes(attributes, path)
+        kept = keep_attributes(attributes, path)
+        findings = rules.check_metadata({}, roles, path=path)
+        return replace(kept, findings=(*kept.findings, *findings))
     state = _Migration(
         path=path,
         version=_known_version(attributes, path),

@@ -138,7 +138,7 @@ def _missing(role: GroupRole, key: str, check: Check) -> None:
     if role == "labels":
         check.dialect("labels", "a labels group without a list of its labels")
     elif role == "OME":
-        check.dialect("series", "an OME group without series: images are 0, 1, 2, …")
+        check.should("series.should", "an OME group without series: images are 0, 1, 2, …")
     else:
         check.error("ome.missing", f"{role} without {key}")
 

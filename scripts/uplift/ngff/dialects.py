@@ -1,0 +1,92 @@
+"""Metadata as it would be without its dialect: what other validators get to see.
+
+:mod:`uplift.ngff.rules` reports as ``dialect.*`` what established writers do against 0.5 and what
+the output keeps as the source had it. With that taken out, a validator that knows no mercy can
+still judge all the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from uplift.ngff.axes import is_known_unit
+from uplift.ngff.detect import items_of
+from uplift.ngff.image_rules import is_color, is_foreign
+
+_WINDOW = {"start": 0, "end": 1, "min": 0, "max": 1}
+
+
+def without_dialect(
+    ome: Mapping[str, Any], exists: Callable[[str], bool] = lambda _: True
+) -> dict[str, Any] | None:
+    """Copy the ``ome`` object of a group and take out what the rules call a dialect.
+
+    Parameters
+    ----------
+    exists
+        Whether the group at a path relative to this one exists: wells, fields and labels that are
+        listed and absent are taken out as well (the inventory reports them).
+
+    Returns
+    -------
+    dict or None
+        None when nothing worth validating is left: a ``labels`` group without labels.
+    """
+    new = dict(ome)
+    if isinstance(ome.get("multiscales"), list):
+        new["multiscales"] = [_multiscale(entry) for entry in ome["multiscales"]]
+    if isinstance(ome.get("omero"), Mapping):
+        new["omero"] = _omero(ome["omero"])
+    for key, items in (("plate", "wells"), ("well", "images")):
+        if isinstance(ome.get(key), Mapping) and isinstance(ome[key].get(items), list):
+            kept = [item for item in ome[key][items] if _is_there(item, exists)]
+            new[key] = {**ome[key], items: kept}
+    if isinstance(ome.get("labels"), list):
+        new["labels"] = [n for n in ome["labels"] if not isinstance(n, str) or exists(n)]
+        if not new["labels"] and "multiscales" not in new:
+            return None
+    return new
+
+
+def _is_there(item: Any, exists: Callable[[str], bool]) -> bool:
+    path = item.get("path") if isinstance(item, Mapping) else None
+    return exists(path) if isinstance(path, str) else True
+
+
+def _multiscale(entry: Any) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    new = dict(entry)
+    if isinstance(entry.get("axes"), list):
+        new["axes"] = [_axis(axis) for axis in entry["axes"]]
+    if any(is_foreign(item) for item in items_of(entry.get("coordinateTransformations"))):
+        del new["coordinateTransformations"]
+    return new
+
+
+def _axis(axis: Any) -> Any:
+    if not isinstance(axis, Mapping) or is_known_unit(axis):
+        return axis
+    return {key: value for key, value in axis.items() if key != "unit"}
+
+
+def _omero(omero: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(omero.get("channels"), list):
+        return dict(omero)
+    channels = [_channel(one) if isinstance(one, Mapping) else one for one in omero["channels"]]
+    return {**omero, "channels": channels}
+
+
+def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
+    new = dict(channel)
+    for key, kind in (("label", str), ("family", str), ("active", bool)):
+        if key in new and not isinstance(new[key], kind):
+            del new[key]
+    color, window = new.get("color"), new.get("window")
+    if color is None or (isinstance(color, str) and not is_color(color)):
+        new["color"] = "FFFFFF"
+    if window is None or isinstance(window, Mapping):
+        given = {key: value for key, value in (window or {}).items() if value is not None}
+        new["window"] = {**_WINDOW, **given}
+    return new

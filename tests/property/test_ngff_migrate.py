@@ -1,0 +1,126 @@
+"""Random attributes: migrating loses nothing, twice is once, valid stays valid."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from yaozarrs.v05 import Image, Plate, Well
+
+from uplift.errors import UpliftError
+from uplift.ngff.detect import Context, roles_of
+from uplift.ngff.dialects import without_dialect
+from uplift.ngff.lossless import lost_attributes
+from uplift.ngff.migrate import migrate_attributes
+from uplift.ngff.rules import check_metadata, check_scales
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+WORDS = st.sampled_from(
+    [
+        *("multiscales", "axes", "datasets", "path", "name", "type", "version", "unit", "ome"),
+        *("coordinateTransformations", "scale", "translation", "omero", "channels", "color"),
+        *("window", "min", "max", "label", "plate", "wells", "rows", "columns", "rowIndex"),
+        *("images", "acquisition", "acquisitions", "well", "labels", "image-label", "colors"),
+        *("label-value", "rgba", "series", "bioformats2raw.layout", "field_count"),
+    ]
+)
+VALUES = st.sampled_from(["0", "1", "A/1", "y", "x", "space", "scale", "0.4", "0.5", 0, 1, 3])
+json_values = st.recursive(
+    VALUES | scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=20,
+)
+junk = st.dictionaries(WORDS | st.text(max_size=4), json_values, max_size=6)
+
+
+@given(junk, st.sampled_from(["", "labels", "OME", "A/1"]), st.sampled_from([2, 3]))
+def test_any_json_is_migrated_without_loss_or_refused(attributes, path, zarr_format):
+    try:
+        roles = roles_of(path, attributes, Context())
+        Context().below(path, attributes, roles)
+        arrays = {"0": (5, 5), "1": (2, 2)}
+        result = migrate_attributes(attributes, path, roles, "0.5", arrays, zarr_format=zarr_format)
+    except UpliftError as error:
+        assert "\n" not in str(error)
+        return
+    assert lost_attributes(attributes, result.attributes, roles) == []
+    again = migrate_attributes(result.attributes, path, roles, "0.5", arrays, zarr_format=3)
+    assert again.attributes == result.attributes
+    json.dumps(result.attributes, allow_nan=False)
+    ome = result.attributes.get("ome")
+    if isinstance(ome, dict):
+        check_metadata(ome, roles, strict=True)
+        without_dialect(ome)
+        for entry in ome.get("multiscales") or []:
+            if isinstance(entry, dict):
+                check_scales(entry, arrays)
+
+
+@st.composite
+def images(draw):
+    """Attributes of a well-formed 0.4 image, with attributes of somebody's own."""
+    time = draw(st.sampled_from([[], [{"name": "t", "type": "time", "unit": "second"}]]))
+    channel = draw(st.sampled_from([[], [{"name": "c", "type": "channel"}], [{"name": "p"}]]))
+    space = [{"name": name, "type": "space"} for name in "zyx"[draw(st.integers(0, 1)) :]]
+    axes = [*time, *channel, *space]
+    numbers = st.floats(0.1, 1e6) | st.integers(1, 9)
+    scale = draw(st.lists(numbers, min_size=len(axes), max_size=len(axes)))
+    levels = []
+    for level in range(draw(st.integers(1, 4))):
+        moves = [{"type": "scale", "scale": [value * 2**level for value in scale]}]
+        if draw(st.booleans()):
+            moves.append({"type": "translation", "translation": [0.5] * len(axes)})
+        levels.append({"path": f"s{level}", "coordinateTransformations": moves})
+    entry = {"axes": axes, "datasets": levels, "version": "0.4"}
+    if draw(st.booleans()):
+        entry |= {"name": draw(st.text()), "metadata": {"version": "1"}, "type": "gaussian"}
+    own = draw(st.dictionaries(st.text(min_size=1), scalars, max_size=3))
+    return {"multiscales": [entry], **{f"my{key}": value for key, value in own.items()}}
+
+
+@given(images())
+def test_a_valid_image_of_0_4_becomes_a_valid_image_of_0_5(attributes):
+    result = migrate_attributes(attributes, "", ("image",), "0.5", {})
+    assert [f for f in result.findings if f.code != "source.repaired"] == []
+    Image.model_validate(result.attributes["ome"])
+
+
+@given(images(), st.data())
+def test_what_the_rules_accept_other_validators_accept(attributes, data):
+    """One value of a valid image is replaced by anything: no fault may pass unseen."""
+    ome = migrate_attributes(attributes, "", ("image",), "0.5", {}).attributes["ome"]
+    at = ome
+    while True:
+        key = data.draw(st.sampled_from(list(at) if isinstance(at, dict) else range(len(at))))
+        inner = isinstance(at[key], (dict, list)) and at[key] and data.draw(st.booleans())
+        if not inner:
+            break
+        at = at[key]
+    at[key] = data.draw(json_values)
+    if not any(f.severity == "error" for f in check_metadata(ome, ("image",))):
+        Image.model_validate(without_dialect(ome))
+
+
+names = st.text("AB12", min_size=1, max_size=2)
+
+
+@given(
+    st.lists(names, min_size=1, unique=True), st.lists(names, min_size=1, unique=True), st.data()
+)
+def test_plates_before_0_4_get_their_indices(rows, columns, data):
+    every = [f"{row}/{column}" for row in rows for column in columns]
+    paths = data.draw(st.lists(st.sampled_from(every), min_size=1, unique=True))
+    plate = {
+        "version": data.draw(st.sampled_from(["0.1", "0.2", "0.3"])),
+        "rows": [{"name": name} for name in rows],
+        "columns": [{"name": name} for name in columns],
+        "wells": [{"path": path} for path in paths],
+    }
+    result = migrate_attributes({"plate": plate}, "", ("plate",), "0.5", {})
+    assert result.findings == ()
+    assert lost_attributes({"plate": plate}, result.attributes, ("plate",)) == []
+    for well in Plate.model_validate(result.attributes["ome"]).plate.wells:
+        assert well.path == f"{rows[well.rowIndex]}/{columns[well.columnIndex]}"
+    images = [{"path": str(i)} for i in range(len(paths))]
+    well = migrate_attributes({"well": {"images": images}}, "A/1", ("well",), "0.5", {})
+    ome = without_dialect(well.attributes["ome"])
+    assert len(Well.model_validate(ome).well.images) == len(paths)

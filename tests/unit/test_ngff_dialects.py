@@ -1,0 +1,59 @@
+"""What other validators get to see, and that they find no fault with it."""
+
+from yaozarrs.v05 import Image, Plate
+
+from uplift.ngff.dialects import without_dialect
+from uplift.ngff.rules import check_metadata
+
+IMAGE = {
+    "version": "0.5",
+    "multiscales": [
+        {
+            "axes": [
+                {"name": "y", "type": "space", "unit": "pixel"},
+                {"name": "x", "type": "space", "unit": "micrometer"},
+            ],
+            "datasets": [
+                {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}
+            ],
+            "coordinateTransformations": [{"type": "identity", "input": {}, "output": {}}],
+        }
+    ],
+    "omero": {"channels": [{"label": 0, "active": 1}, {"color": "#12", "window": {"min": 3}}]},
+}
+
+
+def test_an_image_of_a_dialect_passes_without_it():
+    before = check_metadata(IMAGE, ("image",))
+    assert {finding.code for finding in before} == {
+        "dialect.omero",
+        "dialect.transforms",
+        "dialect.unit",
+    }
+    mended = without_dialect(IMAGE)
+    assert check_metadata(mended, ("image",)) == ()
+    Image.model_validate(mended)
+    assert mended["omero"]["channels"][1]["window"]["min"] == 3
+
+
+def test_other_faults_stay():
+    faulty = {**IMAGE, "omero": {"channels": [{"color": 255, "window": 3}, None]}}
+    found = check_metadata(without_dialect(faulty), ("image",))
+    assert [finding.code for finding in found] == ["omero"] * 3
+    for junk in ({"multiscales": [3]}, {"omero": {}}, {"plate": {"wells": 3}}, {"labels": [3]}):
+        assert without_dialect(junk) == junk
+
+
+def test_what_is_listed_and_absent_is_taken_out():
+    wells = [{"path": f"A/{i}", "rowIndex": 0, "columnIndex": i} for i in (0, 1)]
+    columns = [{"name": "0"}, {"name": "1"}]
+    plate = {"rows": [{"name": "A"}], "columns": columns, "wells": wells}
+    mended = without_dialect({"version": "0.5", "plate": plate}, {"A/1"}.__contains__)
+    assert mended["plate"]["wells"] == wells[1:]
+    Plate.model_validate(mended)
+    well = {"well": {"images": [{"path": "0"}, {"path": "1"}]}}
+    assert without_dialect(well, {"0"}.__contains__) == {"well": {"images": [{"path": "0"}]}}
+    labels = {"version": "0.5", "labels": ["a", "b"]}
+    assert without_dialect(labels, {"b"}.__contains__)["labels"] == ["b"]
+    assert without_dialect(labels, {"c"}.__contains__) is None
+    assert without_dialect({"version": "0.5", "labels": []}) is None
