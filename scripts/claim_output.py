@@ -4,8 +4,6 @@ Refuses a place that another run holds, or that holds a dataset this run did not
 ``--overwrite true``, which empties it).
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Killed, it goes on from its journal when it is run again.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

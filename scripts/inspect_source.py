@@ -1,7 +1,5 @@
 """Inspect a source: list what is there in inventory.json; freeze this run's facts in run.json."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import uuid

@@ -3,8 +3,6 @@
 The root's document is written to ``root.zarr.json`` only; publish puts it in its place.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

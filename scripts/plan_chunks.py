@@ -4,8 +4,6 @@ A fresh proposal that differs from the one an edited plan was made from is writt
 plan.proposed.json. An edited plan is also copied to plan.json~.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

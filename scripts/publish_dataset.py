@@ -1,7 +1,5 @@
 """Publish a dataset: write its root ``zarr.json``, last of all and only when it is valid."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Split the plan in force into batches: one JSON file a job, and summary.json with all of them."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

@@ -3,8 +3,6 @@
 Exits 0 whatever it finds: findings are for the verdict on the dataset.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

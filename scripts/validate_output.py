@@ -3,8 +3,6 @@
 Writes the verdict and exits 0 whichever it is: publish stops at an invalid one.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

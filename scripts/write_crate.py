@@ -3,8 +3,6 @@
 Switched off, it keeps the source's own crate as it is, where there is one.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
