@@ -12,7 +12,17 @@ from typing import Any
 from uplift import command, schema_check
 from uplift.config import Config
 from uplift.errors import InputError
-from uplift.models import base, batch, inventory, migration, plan, publication, record, validation
+from uplift.models import (
+    base,
+    batch,
+    crate,
+    inventory,
+    migration,
+    plan,
+    publication,
+    record,
+    validation,
+)
 from uplift.samples import Sample
 
 MODELS: dict[str, type[base.Model]] = {
@@ -23,6 +33,7 @@ MODELS: dict[str, type[base.Model]] = {
     "batch": batch.Batch,
     "batches": batch.BatchSummary,
     "record": record.Record,
+    "crate": crate.CrateRecord,
     "migration": migration.Migration,
     "batch-validation": validation.BatchValidation,
     "validation": validation.Validation,

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 
 from uplift.models.arrays import JsonValue
 from uplift.models.base import Model, nearest
+from uplift.models.crate import Parties
 from uplift.schema_check import MistakesError, load_schema, mistakes, place_text
 
 Positive = Annotated[int, Field(ge=1)]
@@ -50,19 +51,15 @@ class Planning(Model):
     keep_chunk_max_mib: int = Field(16, ge=1, description="a size in MiB, 1 or more")
 
 
-class Party(Model):
-    """A person or an organisation in the crate."""
-
-    name: str = Field(min_length=1, description="a name")
-    id: str | None = Field(None, description="a URL: an ORCID iD, a ROR iD or a home page")
+_PARTY = "a name, an ORCID iD, {name: …, orcid: …, id: URL, affiliation: …}, or a list of these"
 
 
 class Crate(Model):
     """The RO-Crate beside the data."""
 
     enabled: bool = Field(True, description="true or false")
-    author: Party | str | None = Field(None, description="a name, or {name: …, id: URL}")
-    publisher: Party | str | None = Field(None, description="a name, or {name: …, id: URL}")
+    author: Parties = Field(None, description=_PARTY)
+    publisher: Parties = Field(None, description=_PARTY)
 
 
 class StorageSettings(Model):
@@ -220,8 +217,9 @@ def _retyped(key: str, raw: str, value: object) -> list[str]:
     text = raw.strip("'\"")
     if value == text.strip() or _is_quoted_yaml(raw, value):
         return []
-    kinds: dict[type, str] = {dict: "a mapping", list: "a list", str: f"the text {value!r}"}
-    kind = kinds.get(type(value), f"the {type(value).__name__} {value}")
+    kinds: dict[type, str] = {dict: "a mapping", list: "a list", bool: f"the truth value {value}"}
+    kinds[str] = f"the text {value!r}"
+    kind = kinds.get(type(value), f"the number {value}")
     return [
         f"--config {key}={raw}: Snakemake reads this as {kind}; {quoted_argument(key, text)} works"
     ]
@@ -239,6 +237,8 @@ def _normalised(key: str, value: Any, *, from_arguments: bool) -> Any:
         return lengths_from_text(value)
     if key == "codec":
         return codec_from_text(_typed_leaves(value) if from_arguments else value)
+    if key == "target_version" and isinstance(value, float):
+        return str(value)
     if key == "date_published" and isinstance(value, dt.date):
         return value.isoformat()
     if from_arguments and key not in (*COLUMNS, "defaults", "samples", "output_root", "results"):

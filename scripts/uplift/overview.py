@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from uplift.models.validation import Validation
 from uplift.publication import LOCK_KEY, ROOT_KEY, first_error
 from uplift.samples import Sample
 from uplift.schema_check import MistakesError
+from uplift.storage import is_local, local_path
 
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
@@ -86,7 +86,8 @@ def _summary(folder: Path, sample: Sample) -> str:
         validation = records.read_model(verdict, Validation)
         compared = sum(array.bytes_compared for array in validation.arrays)
         warnings = sum(finding.severity == "warning" for finding in validation.findings)
-        noted = f", {warnings} warnings (see {verdict})" if warnings else ""
+        plural = "" if warnings == 1 else "s"
+        noted = f", {warnings} warning{plural} (see {verdict})" if warnings else ""
         return (
             f"{published.verdict}, {len(validation.arrays)} arrays with every pixel compared "
             f"({_size(compared)} decoded), {published.objects} objects ({_size(published.bytes)}) "
@@ -112,8 +113,7 @@ def _latest_error(logs: Path) -> str | None:
 
 
 def _local_path(url: str) -> Path | None:
-    url = url.removeprefix("file://")
-    return None if "://" in url else Path(os.path.abspath(url))  # noqa: PTH100 - no links followed
+    return Path(local_path(url)) if is_local(url) else None
 
 
 def _size(count: int) -> str:

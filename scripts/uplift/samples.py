@@ -28,7 +28,7 @@ class Sample(Model):
     output: str = Field(min_length=1, description="a folder or URL")
     license: str | None = Field(None, description="an SPDX identifier or a URL")
     organism: str | None = Field(
-        None, pattern=r"^NCBI:txid[0-9]+$", description="an NCBI taxon such as NCBI:txid9606"
+        None, pattern=r"^NCBI:txid[1-9][0-9]*$", description="an NCBI taxon such as NCBI:txid9606"
     )
     modality: str | None = Field(
         None, pattern=r"^obo:FBbi_[0-9]{8}$", description="an FBbi term such as obo:FBbi_00000369"
@@ -243,7 +243,7 @@ def _mistakes_of_row(
     dataset = cells.get("dataset")
     named = f'{where} (dataset "{dataset}")' if dataset else where
     for place, message in mistakes(cells, schema):
-        if place != ("output",) or dataset:
+        if place != ("output",) or "dataset" in cells:
             yield f"{named}: {place_text(place)}: {message}"
     if isinstance(dataset, str):
         yield from (f"{where}: dataset: {reason}" for reason in _unusable_name(dataset))
@@ -255,9 +255,12 @@ def _mistakes_of_row(
         else:
             yield f"{named}: license: {problem}"
     elif given is None and config.crate.enabled:
+        how = "license=CC-BY-4.0"
+        if config.input is None:
+            how = "a column of the sheet, or defaults: {license: CC-BY-4.0} in the config"
         yield (
-            f"{named}: license: missing; give one (a column of the sheet, or defaults: "
-            "{license: CC-BY-4.0} in the config), or write no crate with crate: {enabled: false}"
+            f"{named}: license: missing; give one ({how}), "
+            "or write no crate with crate: {enabled: false}"
         )
     plan = cells.get("plan")
     if isinstance(plan, str) and not Path(plan).is_file():

@@ -117,11 +117,6 @@ def validation_files(wildcards):
     ]
 
 
-def crate_file(wildcards):
-    """The crate's record, unless no crate is written."""
-    return work_file(wildcards, "crate.json") if CONFIG.crate.enabled else []
-
-
 def validate_command(wildcards):
     """What to type to validate a dataset again."""
     words = ["snakemake", work_file(wildcards, "published.json"), "--cores", "all"]

@@ -29,7 +29,7 @@ rule validate:
         inventory=f"{WORK}/inventory.json",
         migration=f"{WORK}/migration.json",
         root=f"{WORK}/root.zarr.json",
-        crate=crate_file,
+        crate=f"{WORK}/crate.json",
     output:
         validation=f"{WORK}/validation.json",
     log:

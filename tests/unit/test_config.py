@@ -1,0 +1,191 @@
+"""Config: every mistake is one line that says where, what and what to do."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.cli import parse_config as snakemake_config
+
+from uplift.config import Config, codec_from_text, lengths_from_text, parse_config, quoted_argument
+from uplift.schema_check import SCHEMAS, MistakesError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+def typed(*arguments):
+    """As Snakemake hands it over: the file, then what was typed."""
+    given = snakemake_config(arguments)
+    sources = [("config.yaml", DEFAULTS), ("--config", given)]
+    return parse_config({**DEFAULTS, **given}, sources, arguments)
+
+
+def lines(*arguments):
+    with pytest.raises(MistakesError) as caught:
+        typed(*arguments)
+    return caught.value.lines
+
+
+def test_the_default_file_says_what_the_model_says():
+    assert parse_config(DEFAULTS) == Config()
+
+
+def test_the_default_file_has_every_key():
+    single = {"dataset", "input", "output", "license", "organism", "modality", "name"}
+    single |= {"description", "plan", "notes"}
+    single |= {f"{side}_{key}" for side in ("input", "output") for key in ("endpoint", "anon")}
+    single |= {"input_region", "output_region"}
+    assert set(DEFAULTS) == set(Config.model_fields) - single
+    assert set(DEFAULTS["planning"]) == set(Config.model_fields["planning"].annotation.model_fields)
+
+
+def test_schemas_are_those_of_the_models():
+    spec = importlib.util.spec_from_file_location("exporter", ROOT / "scripts/export_schemas.py")
+    exporter = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(exporter)
+    for name in exporter.MODELS:
+        found = (SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8")
+        assert json.loads(found) == exporter.schema_of(name), f"{name}: run make schemas"
+    assert len(list(SCHEMAS.iterdir())) == len(exporter.MODELS)
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        # unknown keys, at the top and inside
+        ("smaples=a.csv", '--config: smaples: unknown key "smaples"; did you mean "samples"?'),
+        (
+            "planning={shard_mb: 1}",
+            '--config: planning.shard_mb: unknown key "shard_mb"; did you mean "shard_mib"?',
+        ),
+        # wrong values
+        (
+            "durability=fsnc",
+            '--config: durability: "fsnc" is not one of fsync, none; did you mean "fsync"?',
+        ),
+        (
+            "planning={shard_mib: 0}",
+            "--config: planning.shard_mib: 0 is not a size in MiB, 1 or more",
+        ),
+        ("crate={enabled: maybe}", '--config: crate.enabled: "maybe" is not true or false'),
+        ("crate=no", '--config: crate: "no" is not a mapping'),
+        ("target_version=0.6", '--config: target_version: "0.6" is not one of 0.5; did you mean "0.5"?'),
+        (
+            "chunks=[1, a]",
+            '--config: chunks: "1 a" is not a list of lengths, one an axis, such as '
+            "[1, 1, 1, 512, 512]",
+        ),
+        (
+            "shards=[0, 4]",
+            "--config: shards: [0, 4] is not a list of lengths, one an axis, such as "
+            "[1, 1, 8, 2048, 2048], or none",
+        ),
+        (
+            "defaults={licence: MIT}",
+            '--config: defaults: unknown column "licence"; did you mean "license"?',
+        ),
+        (
+            'storage={"s3://b/": {endpoint_url: "https://key:secret@host"}}',
+            '--config: storage["s3://b/"].endpoint_url: "https://key:secret@host" is not a URL '
+            "such as https://s3.example.org",
+        ),
+        # keys that mean nothing alone
+        (
+            "license=MIT",
+            "--config: license: has no meaning without input; give input=… for a single dataset, "
+            "or defaults: {license: …} for every row of the sheet",
+        ),
+    ],
+)
+def test_mistakes(argument, expected):
+    assert lines(argument) == [expected]
+
+
+def test_all_mistakes_are_said():
+    assert len(lines("smaples=a", "durability=x", "threads=0")) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("001", "the number 1"),
+        ("1e3", "the number 1000.0"),
+        ("True", "the truth value True"),
+        ("Cell 3: nucleus", "a mapping"),
+        ("[a, b]", "a list"),
+        ("50% a # c", "the text '50% a'"),
+        ("!important", "the text ''"),
+    ],
+)
+def test_retyped_text_is_refused_with_quoting_that_works(text, kind):
+    found = lines("input=a.zarr", f"name={text}")
+    assert found == [
+        f"--config name={text}: Snakemake reads this as {kind}; "
+        f"{quoted_argument('name', text)} works"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["001", "Cell 3: nucleus", "50% a # c", 'it\'s "q"', "True", "$HOME `x` ;", "Zelle ü", "a\\b"],
+)
+def test_the_quoting_works(text):
+    import shlex
+
+    _, argument = shlex.split(quoted_argument("name", text))
+    assert typed("input=a.zarr", argument).name == text
+
+
+@pytest.mark.parametrize("text", ["CC-BY-4.0", "plain", "a b", "/data/my file.zarr", "s3://b/c"])
+def test_plain_text_needs_no_quoting(text):
+    assert typed("input=a.zarr", f"name={text}").name == text
+
+
+def test_typed_settings():
+    config = typed(
+        "overwrite=true",
+        "chunks=[1,1,256,256]",
+        "shards=none",
+        "codec=zstd",
+        "planning={min_shards: 2}",
+        "crate={enabled: false}",
+        'storage={"s3://b/": {anon: true, timeout: 2.5}}',
+    )
+    assert config.overwrite
+    assert config.chunks == (1, 1, 256, 256)
+    assert config.shards == "none"
+    assert config.codec[0]["name"] == "zstd"
+    assert config.planning.min_shards == 2
+    assert not config.crate.enabled
+    assert config.storage["s3://b/"].to_json() == {"anon": True, "timeout": 2.5}
+
+
+def test_a_day_in_yaml_is_a_day():
+    data = yaml.safe_load("date_published: 2026-01-31")
+    assert parse_config(data).date_published == "2026-01-31"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 1 512", [1, 1, 512]),
+        ("[1,1,512]", [1, 1, 512]),
+        ("1, 512", [1, 512]),
+        (["1", "2"], [1, 2]),
+        ([1, 2], [1, 2]),
+        ("1 x", "1 x"),
+        ("none", "none"),
+        ("", ""),
+    ],
+)
+def test_lengths(text, expected):
+    assert lengths_from_text(text) == expected
+
+
+def test_codecs():
+    assert codec_from_text("keep") == "keep"
+    assert codec_from_text('[{"name": "gzip"}]') == [{"name": "gzip"}]
+    assert codec_from_text("[nonsense") == "[nonsense"
+    assert codec_from_text("blosc")[0]["configuration"]["cname"] == "zstd"

@@ -1,0 +1,208 @@
+"""Sample sheet: text stays text, and every mistake is one line."""
+
+import pytest
+
+from uplift.config import Config
+from uplift.errors import InputError
+from uplift.samples import (
+    crate_sample,
+    load_samples,
+    plan_settings,
+    storage_settings,
+    supplied_plan,
+)
+from uplift.schema_check import MistakesError
+
+HEADER = "dataset,input,output,license,organism,modality,name,description,notes"
+
+
+@pytest.fixture
+def sheet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(text, encoding="utf-8", **settings):
+        (tmp_path / "s.csv").write_bytes(text.encode(encoding))
+        return load_samples(Config(samples="s.csv", **settings))
+
+    return write
+
+
+def lines(sheet, *rows, header=HEADER, **settings):
+    with pytest.raises(MistakesError) as caught:
+        sheet("\n".join([header, *rows]) + "\n", **settings)
+    return caught.value.lines
+
+
+def test_text_stays_text(sheet):
+    samples = sheet(f"{HEADER}\n001,in.zarr,,MIT,,,NA,1.50,null\n")
+    sample = samples["001"]
+    assert (sample.name, sample.description, sample.notes) == ("NA", "1.50", "null")
+    assert sample.output == "output/001.zarr"
+
+
+def test_excel(sheet):
+    samples = sheet("dataset;input;license\r\na;x,y.zarr;mit\r\n;;\r\n", encoding="utf-8-sig")
+    assert samples["a"].input == "x,y.zarr"
+    assert samples["a"].license == "MIT"
+
+
+def test_odd_characters(sheet):
+    row = '"a \'b\' $c; d ü","in put\'s, $(x).zarr",,CC0-1.0,,,"two\nlines, ""quoted""",,'
+    sample = sheet(f"{HEADER}\n{row}\n")["a 'b' $c; d ü"]
+    assert sample.input == "in put's, $(x).zarr"
+    assert sample.name == 'two\nlines, "quoted"'
+
+
+def test_lengths_and_codec(sheet):
+    samples = sheet(
+        "dataset\tinput\tchunks\tshards\tcodec\tlicense\na\tb\t1 64 64\tnone\tzstd\tMIT\n"
+    )
+    settings = plan_settings(samples["a"], Config(chunks=(1, 2, 3)))
+    assert settings["chunks"] == [1, 64, 64]
+    assert settings["shards"] == "none"
+    assert settings["codec"][0]["name"] == "zstd"
+    assert settings["min_shards"] == 8
+
+
+def test_defaults_fill_empty_cells_only(sheet):
+    samples = sheet(
+        "dataset,input,license\na,x,\nb,y,MIT\n",
+        defaults={"license": "CC0-1.0", "organism": "NCBI:txid9606"},
+    )
+    assert samples["a"].license == "CC0-1.0"
+    assert samples["b"].license == "MIT"
+    assert crate_sample(samples["b"]) == {
+        "dataset": "b", "license": "MIT", "organism": "NCBI:txid9606",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            "a,in,,,,,,,",
+            's.csv, line 2 (dataset "a"): license: missing; give one (a column of the sheet, or '
+            "defaults: {license: CC-BY-4.0} in the config), or write no crate with crate: "
+            "{enabled: false}",
+        ),
+        (
+            "a,in,,CC BY 4.0,,,,,",
+            's.csv, line 2 (dataset "a"): license: "CC BY 4.0" is neither an SPDX identifier nor '
+            'a URL; did you mean "CC-BY-4.0"?',
+        ),
+        (
+            "a,in,,MIT OR Apache-2.0,,,,,",
+            's.csv, line 2 (dataset "a"): license: "MIT OR Apache-2.0" is an expression; give one '
+            "SPDX identifier or a URL",
+        ),
+        (
+            "a,in,,MIT,human,,,,",
+            's.csv, line 2 (dataset "a"): organism: "human" is not an NCBI taxon such as '
+            "NCBI:txid9606",
+        ),
+        (
+            "a,in,,MIT,,FBbi_00000369,,,",
+            's.csv, line 2 (dataset "a"): modality: "FBbi_00000369" is not an FBbi term such as '
+            "obo:FBbi_00000369",
+        ),
+        (
+            "a,,,MIT,,,,,",
+            's.csv, line 2 (dataset "a"): input: missing; give the folder or URL of an OME-Zarr '
+            "dataset",
+        ),
+        (",in,,MIT,,,,,", "s.csv, line 2: dataset: missing; give a name for the dataset"),
+        (
+            "a/b,in,,MIT,,,,,",
+            "s.csv, line 2: dataset: 'a/b' holds '/'; it names a folder: leave that out",
+        ),
+        (
+            "..,in,,MIT,,,,,",
+            "s.csv, line 2: dataset: '..' names a folder: begin it with a letter or a digit",
+        ),
+        (
+            "a,in,,MIT,,,,,,more",
+            's.csv, line 2: has 10 cells, the header 9; put "quotes" around a text that holds '
+            "','",
+        ),
+    ],
+)
+def test_mistakes_of_a_row(sheet, row, expected):
+    assert lines(sheet, row) == [expected]
+
+
+def test_mistakes_of_several_rows(sheet):
+    found = lines(
+        sheet,
+        "a,in,,MIT,,,,,",
+        "",
+        "a,in2,o.zarr,MIT,,,,,",
+        "b,in3,output/a.zarr/,MIT,,,,,",
+        "c,in4,./output/a.zarr/labels,MIT,x,y,,,",
+        "d,in4,output/a.zarr/labels,MIT,,,,,",
+    )
+    assert found == [
+        's.csv, line 4: dataset "a" is there already (s.csv, line 2); give each row a name of its '
+        "own",
+        's.csv, line 6 (dataset "c"): modality: "y" is not an FBbi term such as obo:FBbi_00000369',
+        's.csv, line 6 (dataset "c"): organism: "x" is not an NCBI taxon such as NCBI:txid9606',
+        's.csv, line 5 (dataset "b"): output output/a.zarr/ is also that of dataset "a"; give '
+        "each its own",
+        's.csv, line 7 (dataset "d"): output output/a.zarr/labels lies inside that of dataset '
+        '"a"; choose a place outside of it',
+    ]
+
+
+def test_header(sheet):
+    found = lines(sheet, "a,b,c,d,e", header="dataset,path,licence,name,name")
+    assert found[:4] == [
+        's.csv, line 1: unknown column "path"; known: dataset, input, output, license, organism, '
+        "modality, name, description, chunks, shards, codec, plan, notes",
+        's.csv, line 1: unknown column "licence"; did you mean "license"?',
+        's.csv, line 1: column "name" is there twice; keep one',
+        's.csv, line 1: no column "input"; the sheet needs dataset and input',
+    ]
+
+
+def test_no_rows_no_file_no_text(sheet, tmp_path):
+    assert lines(sheet) == ["s.csv: has no row; add one for each dataset"]
+    with pytest.raises(InputError, match=r"s\.csv: not UTF-8 text at byte 14; save it as CSV"):
+        sheet("dataset,input\nä,b\n", encoding="latin-1")
+    (tmp_path / "s.csv").unlink()
+    with pytest.raises(InputError, match=r"no such file; give a sheet with --config samples="):
+        load_samples(Config(samples="s.csv"))
+
+
+def test_without_a_crate_no_license_is_needed(sheet):
+    assert sheet("dataset,input\na,b\n", crate={"enabled": False})["a"].license is None
+
+
+def test_plans(sheet, tmp_path):
+    assert lines(sheet, "a,b,MIT,p.json", header="dataset,input,license,plan") == [
+        's.csv, line 2 (dataset "a"): plan: p.json: no such file; leave it empty to have one made'
+    ]
+    (tmp_path / "p.json").write_text("{}")
+    (tmp_path / "config" / "plans").mkdir(parents=True)
+    (tmp_path / "config" / "plans" / "b.json").write_text("{}")
+    samples = sheet("dataset,input,license,plan\na,b,MIT,p.json\nb,c,MIT,\nc,d,MIT,\n")
+    assert [supplied_plan(sample) for sample in samples.values()] == [
+        "p.json", "config/plans/b.json", None,
+    ]  # fmt: skip
+
+
+def test_one_dataset_without_a_sheet():
+    config = Config(
+        input="s3://bucket/my set.ome.zarr/",
+        license="https://example.org/l",
+        input_endpoint="https://s3.example.org",
+        input_anon=True,
+        chunks=(1, 64, 64),
+        storage={"s3://bucket/": {"region": "x"}},
+    )
+    (sample,) = load_samples(config).values()
+    assert sample.dataset == "my set"
+    assert sample.output == "output/my set.zarr"
+    assert plan_settings(sample, config)["chunks"] == [1, 64, 64]
+    assert storage_settings(config) == {
+        "s3://bucket/": {"region": "x"},
+        "s3://bucket/my set.ome.zarr/": {"endpoint_url": "https://s3.example.org", "anon": True},
+    }

@@ -1,0 +1,92 @@
+"""The adapter between Snakemake's job and a program's arguments."""
+
+import shlex
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from uplift import step
+
+
+class Named(dict):
+    """Stands in for Snakemake's lists with names: only `items` is used."""
+
+
+def job(tmp_path, threads=1, **params):
+    return SimpleNamespace(
+        input=Named(inventory="a b.json", supplied=[]),
+        output=Named(plan="p.json"),
+        params=Named(params),
+        threads=threads,
+        log=[str(tmp_path / "logs" / "x.log")],
+    )
+
+
+def log_of(job):
+    return Path(job.log[0]).read_text(encoding="utf-8").splitlines()
+
+
+def test_arguments(tmp_path):
+    given = job(tmp_path, 3, on_bad_chunk="fail", overwrite=False, storage={"s3://": {}}, x=None)
+    assert step.arguments_of(given) == [
+        "--inventory", "a b.json", "--plan", "p.json", "--on-bad-chunk", "fail",
+        "--overwrite", "false", "--storage", '{"s3://": {}}', "--threads", "3",
+    ]  # fmt: skip
+
+
+def test_one_thread_is_the_default(tmp_path):
+    assert "--threads" not in step.arguments_of(job(tmp_path))
+
+
+def test_the_shell_is_passed_through():
+    assert step.run(lambda argv: 7 if argv is None else 0, None) == 7
+
+
+def test_the_log_begins_with_the_command(tmp_path, capsys):
+    def main(argv):
+        sys.stderr.write("working\n")
+        return 0
+
+    given = job(tmp_path)
+    assert step.run(main, given) == 0
+    command, *rest = log_of(given)
+    assert shlex.split(command)[0] == sys.executable
+    assert shlex.split(command)[2:] == ["--inventory", "a b.json", "--plan", "p.json"]
+    assert rest == ["working"]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_is_in_the_log_and_on_the_console(tmp_path, capsys):
+    def main(argv):
+        sys.stderr.write("working\nerror: no such thing; do that\n")
+        return 1
+
+    given = job(tmp_path)
+    assert step.run(main, given) == 1
+    assert log_of(given)[-1] == "error: no such thing; do that"
+    assert capsys.readouterr().err == "error: no such thing; do that\n"
+
+
+def test_what_may_pass_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(step, "PAUSE_SECONDS", 0)
+    codes = [75, 75, 0]
+    assert step.run(lambda argv: codes.pop(0), job(tmp_path)) == 0
+    assert not codes
+
+
+def test_three_times_only_and_never_a_deterministic_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(step, "PAUSE_SECONDS", 0)
+    calls = []
+    assert step.run(lambda argv: calls.append(1) or 75, job(tmp_path)) == 75
+    assert len(calls) == 3
+    assert step.run(lambda argv: calls.append(1) or 1, job(tmp_path)) == 1
+    assert len(calls) == 4
+
+
+def test_a_bug_shows(tmp_path):
+    given = job(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        step.run(lambda argv: 1 // 0, given)
+    assert "ZeroDivisionError" in log_of(given)[-1]
