@@ -39,8 +39,22 @@ class Model(BaseModel):
             raise InputError(f"{where}: {lines[0]}{more}") from error
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data in field order, without fields that hold their default ``None``."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """Plain JSON data in field order; optional fields that are ``None`` are left out."""
+        return {
+            field.alias or name: _plain(value)
+            for name, field in type(self).model_fields.items()
+            if (value := getattr(self, name)) is not None or field.is_required()
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.to_json()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
 
 
 def place_of(location: tuple[int | str, ...]) -> str:
