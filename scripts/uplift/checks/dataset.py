@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uplift.checks import accounts, coverage, validators
+from uplift.checks import accounts, coverage
 from uplift.checks.documents import Documents
 from uplift.checks.findings import Findings
 from uplift.checks.metadata import check_array
-from uplift.checks.structure import Structure, entries_of
+from uplift.checks.structure import Structure
+from uplift.checks.validators import run_validators
 from uplift.crate import METADATA_KEY, checked_crate
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
@@ -137,11 +138,7 @@ class _DatasetCheck:
                     )
                     target = self._work[node.path].target
                     check_array(node, entry.source, target, names, self._findings)
-            entries = entries_of(structure.ome, collections=True)
-            validators.run_yaozarrs(mirror, entries, self._findings)
-            entries = entries_of(structure.ome, collections=False)
-            metadata = {path: structure.ome[path] for path in entries}
-            validators.run_ome_zarr_models(mirror, metadata, self._findings)
+            run_validators(mirror, structure.ome, structure.source_attributes, self._findings)
 
     def objects(
         self, source: Store, output: Store, root_document: bytes, crate: CrateRecord | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from uplift.checks.documents import Node
@@ -23,6 +23,8 @@ class Structure:
         Array path to the axis names of the multiscale that lists it.
     ome
         Path of each group with OME metadata to that metadata.
+    source_attributes
+        Attributes of every group of the source, by path.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class Structure:
         self._findings = findings
         self.axes: dict[str, tuple[str, ...]] = {}
         self.ome: dict[str, dict[str, Any]] = {}
+        self.source_attributes: dict[str, dict[str, Any]] = {}
 
     def check_group(self, node: Node) -> None:
         """Check one group's attributes against the source's and against OME-Zarr."""
+        self.source_attributes[node.path] = node.source_attributes
         if node.document is None:
             return
         assert isinstance(node.entry, InventoryGroup)  # noqa: S101
@@ -133,65 +137,3 @@ class Structure:
         if len(found) > 1:
             text = f"the levels have different data types: {', '.join(sorted(found))}"
             self._findings.warning("pyramid.data_types", path, text)
-
-
-def entries_of(ome: Mapping[str, dict[str, Any]], *, collections: bool) -> list[str]:
-    """Groups to hand to a validator that follows metadata downwards, so that it sees every one.
-
-    Parameters
-    ----------
-    ome
-        Path of each group with OME metadata to that metadata.
-    collections
-        Whether it follows bioformats2raw collections too; otherwise their images are entries.
-    """
-    reached: set[str] = set()
-    entries = []
-    for path in sorted(ome):
-        own = ome[path]
-        collection = "bioformats2raw.layout" in own and "plate" not in own
-        skip = set(own) <= {"version", "series"} or (collection and not collections)
-        if path in reached or skip:
-            continue
-        entries.append(path)
-        _follow(path, ome, reached)
-    return entries
-
-
-def _follow(path: str, ome: Mapping[str, dict[str, Any]], reached: set[str]) -> None:
-    waiting = [path]
-    while waiting:
-        at = waiting.pop()
-        for child in _children(at, ome):
-            if child in ome and child not in reached:
-                reached.add(child)
-                waiting.append(child)
-
-
-def _children(path: str, ome: Mapping[str, dict[str, Any]]) -> Iterator[str]:
-    own = ome[path]
-    plate, well = own.get("plate"), own.get("well")
-    if isinstance(plate, Mapping):
-        yield from (join(path, name) for name in _paths(plate.get("wells")))
-    elif isinstance(well, Mapping):
-        yield from (join(path, name) for name in _paths(well.get("images")))
-    elif "multiscales" in own:
-        yield join(path, "labels")
-    elif "labels" in own:
-        yield from (join(path, n) for n in detect.items_of(own["labels"]) if isinstance(n, str))
-    elif "bioformats2raw.layout" in own:
-        series = detect.items_of(ome.get(join(path, "OME"), {}).get("series"))
-        names = [name for name in series if isinstance(name, str)] or _numbered(path, ome)
-        yield from (join(path, name) for name in names)
-
-
-def _numbered(path: str, ome: Mapping[str, dict[str, Any]]) -> list[str]:
-    names: list[str] = []
-    while join(path, str(len(names))) in ome:
-        names.append(str(len(names)))
-    return names
-
-
-def _paths(items: Any) -> list[str]:
-    found = [item.get("path") for item in detect.items_of(items) if isinstance(item, Mapping)]
-    return [path for path in found if isinstance(path, str)]
