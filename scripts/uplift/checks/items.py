@@ -98,7 +98,7 @@ def _check_item(
         check = RepackCheck(subject, settings.threads)
         steps = [item.source.chunks]
     slabs = _slabs(subject, steps, settings.digest_limit_bytes)
-    log.info("%s: comparing %s", item.path or "/", item.method)
+    log.debug("%s: comparing %s", item.path or "/", item.method)
     tally, sha256 = check.run(pool, slabs)
     return _Checked(
         ItemValidation(

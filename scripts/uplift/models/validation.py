@@ -51,7 +51,7 @@ class ArrayValidation(Model):
     path: str
     shape: Shape
     data_type: JsonValue
-    sha256: str | None = None
+    sha256: str | None
     chunks_sha256: str
     chunks_compared: int
     bytes_compared: int
