@@ -31,7 +31,7 @@ def slabs_of(shape: Shape, steps: Shape, itemsize: int) -> list[Box] | None:
     """
     axis = 0
     row = _row_bytes(shape, steps, itemsize, axis)
-    while row > SLAB_BYTES and axis < len(shape) and min(steps[axis], shape[axis]) <= 1:
+    while row > SLAB_BYTES and axis < len(shape) - 1 and min(steps[axis], shape[axis]) <= 1:
         axis += 1
         row = _row_bytes(shape, steps, itemsize, axis)
     if row > MOST_SLAB_BYTES:

@@ -1,0 +1,220 @@
+"""Parts of the validation that need no converted array."""
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uplift import grid
+from uplift.checks import slabs
+from uplift.checks.compare import first_difference, same_bits
+from uplift.checks.digests import (
+    ROW,
+    chunks_sha256,
+    row_of,
+    runs_of,
+    sorted_rows,
+    write_digests,
+)
+from uplift.checks.findings import Findings
+from uplift.checks.hierarchy import entries_of
+from uplift.checks.recoded import box_steps
+from uplift.checks.shard_index import index_problems
+from uplift.errors import InputError
+from uplift.models.findings import Finding
+from uplift.shards import ABSENT
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (np.array([1, 2], "<u2"), np.array([1, 2], ">u2"), True),
+        (np.array([1, 2], "<u2"), np.array([1, 2], "<i2"), False),
+        (np.array([1, 2], "<u2"), np.array([[1, 2]], "<u2"), False),
+        (np.array([0.0], "<f4"), np.array([-0.0], "<f4"), False),  # the sign of zero
+        (np.array([np.nan], "<f8"), np.array([np.nan], ">f8"), True),
+        (
+            np.array([0x7FC00000], "<u4").view("<f4"),
+            np.array([0x7FC00001], "<u4").view("<f4"),
+            False,  # the payload of a NaN
+        ),
+        (np.array([1j], "<c16"), np.array([1j], ">c16"), True),
+        (np.array([b"a", b""], "S3"), np.array([b"a", b""], "S3"), True),
+        (np.array(["é"], "<U2"), np.array(["é"], ">U2"), True),
+        (np.array(["a", ""], object), np.array(["a", ""], np.dtypes.StringDType()), True),
+        (np.array(["a"], object), np.array(["b"], object), False),
+        (np.array(7, "<u1"), np.array(7, "<u1"), True),
+        (np.zeros((0, 3)), np.zeros((0, 3)), True),
+    ],
+)
+def test_same_bits(one, other, same):
+    assert same_bits(one, other) is same
+
+
+@given(st.integers(1, 40), st.integers(0, 39))
+def test_first_difference(size, at):
+    one = np.zeros((size, 2), "u1")
+    other = one.copy()
+    other.reshape(-1)[at % one.size :] = 1
+    assert first_difference(one, other) == np.unravel_index(at % one.size, one.shape)
+
+
+shapes = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=4)
+
+
+@given(shapes, st.integers(1, 60), st.integers(60, 2000))
+def test_slabs_follow_each_other_in_c_order(axes, small, most):
+    shape, steps = tuple(a[0] for a in axes), tuple(a[1] for a in axes)
+    values = np.arange(math.prod(shape), dtype="<u4").reshape(shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slabs, "SLAB_BYTES", small)
+        patch.setattr(slabs, "MOST_SLAB_BYTES", most)
+        boxes = slabs.slabs_of(shape, steps, 4)
+    if boxes is None:
+        assert values.nbytes > most
+        return
+    digest = slabs.ArrayHash(values.dtype)
+    for box in boxes:
+        assert all(low % step == 0 for (low, _), step in zip(box, steps, strict=True))
+        piece = values[tuple(slice(a, b) for a, b in box)]
+        assert piece.nbytes <= max(small, most)
+        room = digest.buffer(box, None)
+        room[...] = piece
+        digest.feed(room)
+    assert digest.hexdigest() == hashlib.sha256(values.tobytes()).hexdigest()
+
+
+@given(shapes, st.lists(st.integers(1, 7), min_size=4, max_size=4))
+def test_boxes_tile_the_array_and_respect_source_chunks(axes, target):
+    shape, chunks = tuple(a[0] for a in axes), tuple(a[1] for a in axes)
+    steps = box_steps(shape, chunks, tuple(target[: len(shape)]), 4)
+    seen = np.zeros(shape, int)
+    for box in slabs.boxes_in(tuple((0, n) for n in shape), steps):
+        seen[tuple(slice(a, b) for a, b in box)] += 1
+        assert all(low % c == 0 for (low, _), c in zip(box, chunks, strict=True))
+    assert (seen == 1).all()
+
+
+def test_boxes_are_not_larger_than_they_must_be():
+    steps = box_steps((1000, 4096, 4096), (1, 1024, 1024), (64, 256, 256), 2)
+    assert math.prod(steps) * 2 <= 64 * 2**20
+    assert box_steps((9, 9), (9, 9), (7, 7), 1) == (9, 9)
+
+
+def test_index_of_a_sound_shard():
+    index = np.array([[0, 5], [ABSENT, ABSENT], [5, 3]], "<u8")
+    assert index_problems(index, 8, np.array([True, True, True])) == []
+    nothing = np.full((2, 2), ABSENT, "<u8")
+    assert index_problems(nothing, 0, np.array([True, False])) == []
+
+
+@pytest.mark.parametrize(
+    ("index", "code"),
+    [
+        ([[0, 5], [3, 5]], "shard.overlap"),
+        ([[0, 4], [5, 3]], "shard.gap"),
+        ([[1, 3], [4, 4]], "shard.gap"),
+        ([[0, 5], [5, 2]], "shard.gap"),
+        ([[0, 5], [5, 9]], "shard.offset_outside"),
+        ([[0, 5], [ABSENT - 1, 3]], "shard.offset_outside"),
+        ([[0, 8], [ABSENT, 3]], "shard.index"),
+    ],
+)
+def test_index_problems(index, code):
+    found = index_problems(np.array(index, "<u8"), 8, np.array([True, True]))
+    assert [problem[0] for problem in found] == [code]
+
+
+def test_digests_of_several_batches_are_merged_in_grid_order(tmp_path):
+    values = {i: np.array([i], "<u2") for i in range(5000)}
+    rows = {i: row_of(i, v) for i, v in values.items()}
+    mine = sorted_rows(rows[i] for i in reversed(range(0, 5000, 2)))
+    theirs = sorted_rows(rows[i] for i in range(1, 5000, 2))
+    write_digests(tmp_path / "1.digests", [("other", 0, 1, b""), ("a", 0, 1, mine)])
+    write_digests(tmp_path / "2.digests", [("a", 1, 2, theirs)])
+    runs = [r for n in "12" for r in runs_of(tmp_path / f"{n}.digests") if r.path == "a"]
+    expected = hashlib.sha256(b"".join(rows[i] for i in range(5000))).hexdigest()
+    assert chunks_sha256(runs) == (expected, 5000, True)
+    assert chunks_sha256([runs[0], runs[0]])[2] is False
+    assert chunks_sha256([]) == (hashlib.sha256().hexdigest(), 0, True)
+
+
+def test_rows_of_strings_and_of_any_byte_order():
+    assert row_of(3, np.array([1], ">u2")) == row_of(3, np.array([1], "<u2"))
+    text = row_of(0, np.array(["a", "é"], object))
+    assert text[8:] == hashlib.sha256(b'["a","\\u00e9"]').digest()
+    assert len(text) == ROW.itemsize
+
+
+@pytest.mark.parametrize("cut", [5, 60, 90])
+def test_a_damaged_digests_file(tmp_path, cut):
+    file = tmp_path / "b.digests"
+    write_digests(file, [("a", 0, 1, row_of(0, np.zeros(1)))])
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(InputError, match="validate that batch again"):
+        runs_of(file)
+    with pytest.raises(InputError, match="no such file"):
+        runs_of(tmp_path / "none.digests")
+
+
+def test_findings_come_in_order_and_once():
+    findings = Findings()
+    findings.info("c", "a", "third")
+    findings.warning("b", "a", "second")
+    findings.error("z", "b", "last of the errors")
+    findings.error("a", "a", "first")
+    findings.error("a", "a", "first")
+    assert [f.message for f in findings.listed()] == [
+        "first",
+        "last of the errors",
+        "second",
+        "third",
+    ]
+    assert all(isinstance(f, Finding) for f in findings.listed())
+
+
+def image(**more):
+    return {"version": "0.5", "multiscales": [{}], **more}
+
+
+@pytest.mark.parametrize(
+    ("ome", "with_collections", "without"),
+    [
+        ({"": image(), "labels": {"labels": ["n"]}, "labels/n": image()}, [""], [""]),
+        ({"images/a": image(), "images/b": image()}, ["images/a", "images/b"], None),
+        (
+            {
+                "": {"plate": {"wells": [{"path": "A/1"}, {"path": "A/2"}]}},
+                "A/1": {"well": {"images": [{"path": "0"}]}},
+                "A/1/0": image(),
+                "A/1/9": image(),  # not listed by the well
+                "B/1": {"well": {"images": []}},  # not listed by the plate
+            },
+            ["", "A/1/9", "B/1"],
+            None,
+        ),
+        (
+            {
+                "": {"version": "0.5", "bioformats2raw.layout": 3},
+                "0": image(),
+                "1": image(),
+                "9": image(),  # numbered images are consecutive
+                "OME": {"version": "0.5", "series": ["0", "1"]},
+            },
+            ["", "9"],
+            ["0", "1", "9"],
+        ),
+        ({"": {"bioformats2raw.layout": 3}, "0": image(), "2": image()}, ["", "2"], ["0", "2"]),
+    ],
+)
+def test_validators_start_where_nothing_else_leads(ome, with_collections, without):
+    assert entries_of(ome, collections=True) == with_collections
+    assert entries_of(ome, collections=False) == (without or with_collections)
+
+
+def test_linear_index_is_what_rows_hold():
+    row = row_of(grid.linear_index((1, 2), (3, 4)), np.zeros(1))
+    assert int.from_bytes(row[:8], "little") == 6
