@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from yaozarrs.v05 import Image, Plate, Well
 
 from uplift.errors import UpliftError
-from uplift.ngff.detect import Context, roles_of
+from uplift.ngff.detect import Context, items_of, roles_of
 from uplift.ngff.dialects import without_dialect
 from uplift.ngff.lossless import lost_attributes
 from uplift.ngff.migrate import migrate_attributes
@@ -50,7 +50,7 @@ def test_any_json_is_migrated_without_loss_or_refused(attributes, path, zarr_for
     if isinstance(ome, dict):
         check_metadata(ome, roles, strict=True)
         without_dialect(ome)
-        for entry in ome.get("multiscales") or []:
+        for entry in items_of(ome.get("multiscales")):
             if isinstance(entry, dict):
                 check_scales(entry, arrays)
 

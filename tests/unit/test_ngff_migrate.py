@@ -6,6 +6,7 @@ import pytest
 
 from uplift.errors import SourceError, UnsupportedError
 from uplift.ngff.axes import array_names, level_names, relative_scales
+from uplift.ngff.detect import Context, roles_of
 from uplift.ngff.lossless import lost_attributes
 from uplift.ngff.migrate import keep_attributes, migrate_attributes
 
@@ -263,3 +264,17 @@ def test_dimension_names():
         assert array_names({"_ARRAY_DIMENSIONS": names}, (1, 2), "0") is None
     with pytest.raises(SourceError, match="alike"):
         array_names({"_ARRAY_DIMENSIONS": ["a", "a"]}, (1, 2), "0")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "path", "zarr_format"),
+    [
+        ({"series": None}, "OME", 2),  # was moved, and held to be somebody's own
+        ({"labels": ["a"], "multiscales": [ENTRY]}, "x/labels", 2),
+        ({"ome": {"axes": None}, "axes": {}}, "OME", 3),  # not OME-Zarr's `ome`
+        ({"ome": 3}, "x", 3),
+    ],
+)
+def test_migration_and_proof_agree_on_whose_a_key_is(attributes, path, zarr_format):
+    roles = roles_of(path, attributes, Context())
+    migrate(attributes, path, roles, zarr_format=zarr_format)

@@ -121,9 +121,10 @@ def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[Group
         roles.append("field")
     if "image-label" in ome or listed == "label image" or (image and context.in_labels):
         roles.append("label image")
-    if not image and _is_labels(path, attributes, parent):
+    own = ome_keys_of(path, attributes)
+    if "labels" in own or (name == "labels" and "image" in parent and not image):
         roles.append("labels")
-    if name in ("OME", "") and (_is_list(ome.get("series")) or "bioformats2raw" in parent):
+    if "series" in own or (name == "OME" and "bioformats2raw" in parent):
         roles.append("OME")
     if listed == "row":
         roles.append("row")
@@ -286,12 +287,6 @@ def _version_by_content(multiscales: list[Any]) -> str:
     if any(isinstance(axis, Mapping) for axis in axes):
         return "0.4"
     return "0.3" if axes else "0.1"
-
-
-def _is_labels(path: str, attributes: Attributes, parent: tuple[GroupRole, ...]) -> bool:
-    if "labels" in ome_keys_of(path, attributes):
-        return True
-    return path.rpartition("/")[2] == "labels" and "image" in parent
 
 
 def _alone(path: str, key: str, attributes: Attributes) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from uplift.ngff.axes import is_known_unit
 from uplift.ngff.detect import items_of
-from uplift.ngff.image_rules import is_color, is_foreign
+from uplift.ngff.image_rules import TEXTS, is_color, is_foreign
 
 _WINDOW = {"start": 0, "end": 1, "min": 0, "max": 1}
 
@@ -57,7 +57,8 @@ def _is_there(item: Any, exists: Callable[[str], bool]) -> bool:
 def _multiscale(entry: Any) -> Any:
     if not isinstance(entry, Mapping):
         return entry
-    new = dict(entry)
+    odd = [key for key, kind in TEXTS if key in entry and not isinstance(entry[key], kind)]
+    new = {key: value for key, value in entry.items() if key not in odd}
     if isinstance(entry.get("axes"), list):
         new["axes"] = [_axis(axis) for axis in entry["axes"]]
     if any(is_foreign(item) for item in items_of(entry.get("coordinateTransformations"))):

@@ -12,6 +12,9 @@ from uplift.ngff.detect import axis_names, items_of
 
 _COLOR = re.compile(r"[0-9A-Fa-f]{6}")
 _RANK = {"time": 0, "space": 2}
+TEXTS: tuple[tuple[str, type], ...] = (("name", str), ("type", str), ("metadata", dict))
+"""What a multiscale says about itself, and how."""
+
 _WINDOW = ("start", "end", "min", "max")
 
 
@@ -22,8 +25,10 @@ def check_multiscales(value: Any, check: Check) -> None:
         _check_datasets(entry.get("datasets"), ndim, where, check)
         if "coordinateTransformations" in entry:
             _check_common(entry["coordinateTransformations"], ndim, where, check)
-        if "name" in entry and not isinstance(entry["name"], str):
-            check.error("multiscales", f"{where}.name is {shown(entry['name'])}, expected a text")
+        odd = [key for key, kind in TEXTS if key in entry and not isinstance(entry[key], kind)]
+        if odd:
+            found = ", ".join(f"{key} {shown(entry[key])}" for key in odd)
+            check.dialect("multiscales", f"{where}: {found}: expected texts, metadata an object")
         if "version" in entry:
             check.error("ome.version", f"{where}.version: 0.5 has one version only, ome.version")
         missing = [key for key in ("name", "type", "metadata") if key not in entry]

@@ -81,7 +81,7 @@ def _split(
 ) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """OME metadata of the source, and the rest of its attributes."""
     ome = source.get("ome")
-    if isinstance(ome, Mapping):
+    if isinstance(ome, Mapping) and {"version", *_ANYWHERE, *_BY_ROLE} & set(ome):
         return ome, {key: value for key, value in source.items() if key != "ome"}
     keys = [
         key for key in source if key in _ANYWHERE or (key in _BY_ROLE and _BY_ROLE[key] in roles)
