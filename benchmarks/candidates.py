@@ -1,0 +1,182 @@
+"""What the benchmark measures: copying, this project's steps and whole workflow, the other tool."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from measure import Cost, FailedError, run_measured, total
+
+PROJECT = Path(__file__).resolve().parents[1]
+SCRIPTS = PROJECT / "scripts"
+CHALLENGE_ENVIRONMENT = Path(__file__).resolve().parent / ".venv-challenge"
+CHALLENGE = "ome2024-ngff-challenge==1.0.3"
+METADATA = {
+    "license": "CC-BY-4.0",
+    "organism": "NCBI:txid9606",
+    "modality": "obo:FBbi_00000246",
+    "name": "benchmark",
+    "description": "generated",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things lie: the source, a scratch folder on the same file system, the log."""
+
+    source: Path
+    scratch: Path
+    log: Path
+    cores: int
+
+    def fresh(self, name: str) -> Path:
+        """Path of an output that does not exist yet."""
+        path = self.scratch / name
+        shutil.rmtree(path, ignore_errors=True)
+        return path
+
+
+def copy(place: Place) -> Cost:
+    """Copy the source's files."""
+    target = place.fresh("copy.zarr")
+    return run_measured(["cp", "-r", str(place.source), str(target)], place.log)
+
+
+def copy_and_sync(place: Place) -> Cost:
+    """Copy the source's files and wait until they are on disk."""
+    target = place.fresh("copy.zarr")
+    both = f"cp -r {shlex.quote(str(place.source))} {shlex.quote(str(target))}; sync"
+    return run_measured(["sh", "-c", both], place.log)
+
+
+def start_up(place: Place) -> Cost:
+    """Start the convert program and load everything it needs, without converting."""
+    return run_measured([sys.executable, str(SCRIPTS / "convert_batch.py"), "--help"], place.log)
+
+
+def convert(place: Place, durability: str) -> Cost:
+    """Convert all batches; inspect, plan, split and claim go before the clock starts."""
+    work, target = place.scratch / "convert-work", place.fresh("convert.zarr")
+    prepare(place, work, target)
+    costs = []
+    for batch in json.loads((work / "batches" / "summary.json").read_text())["batches"]:
+        options = {
+            "batch": work / "batches" / f"{batch}.json",
+            "claim": work / "claim.json",
+            "record": work / "records" / f"{batch}.json",
+            "journal": work / "journal" / f"{batch}.jsonl",
+            "threads": place.cores,
+            "durability": durability,
+        }
+        costs.append(run_measured(_program("convert_batch", options), place.log))
+    return total(costs)
+
+
+def prepare(place: Place, work: Path, target: Path) -> None:
+    """Run the steps before convert, in a work folder of their own."""
+    shutil.rmtree(work, ignore_errors=True)
+    inventory, plan, batches = work / "inventory.json", work / "plan.json", work / "batches"
+    named = {"dataset": "benchmark", "inventory": inventory}
+    run = {"run": work / "run.json"}
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("inspect_source", {**named, **run, "source": place.source, "output": target}),
+        ("plan_chunks", {**named, "plan": plan, "settings": "{}"}),
+        (
+            "split_batches",
+            {**named, "plan": plan, "batches": batches, "output": target, "settings": "{}"},
+        ),
+        (
+            "claim_output",
+            {
+                **run,
+                "summary": batches / "summary.json",
+                "output": target,
+                "claim": work / "claim.json",
+            },
+        ),
+    ]
+    for name, options in steps:
+        run_measured(_program(name, options), place.log)
+
+
+def write_metadata(place: Place) -> None:
+    """Give the output of :func:`convert` its documents, so that it can be read."""
+    work = place.scratch / "convert-work"
+    options = {
+        "inventory": work / "inventory.json",
+        "batches": work / "batches",
+        "output": place.scratch / "convert.zarr",
+        "migration": work / "migration.json",
+        "root": work / "root.zarr.json",
+    }
+    run_measured(_program("migrate_attributes", options), place.log)
+
+
+def workflow(place: Place) -> Cost:
+    """Run the whole workflow: every step, every pixel compared, published."""
+    work, target = place.fresh("workflow-work"), place.fresh("workflow.zarr")
+    work.mkdir(parents=True)
+    values = {"input": place.source, "output": target, **METADATA}
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
+        *("--directory", str(work), "--cores", str(place.cores)),
+        *("--config", *(f"{key}={value}" for key, value in values.items())),
+    ]
+    cost = run_measured(command, place.log)
+    validation = next(work.glob("results/*/validation.json"))
+    if json.loads(validation.read_text())["verdict"] != "valid":
+        raise FailedError(f"the workflow's output is invalid; see {validation}")
+    return cost
+
+
+def challenge(place: Place) -> Cost:
+    """Run the tool of the OME 2024 NGFF challenge, with the shards of this project's plan."""
+    target = place.fresh("challenge.zarr")
+    program = CHALLENGE_ENVIRONMENT / "bin" / "ome2024-ngff-challenge"
+    command = [
+        *(str(program), "resave", "--silent", "--cc-by"),
+        f"--rocrate-organism={METADATA['organism']}",
+        f"--rocrate-modality={METADATA['modality']}",
+        f"--output-read-details={challenge_details(place)}",
+        *(str(place.source), str(target)),
+    ]
+    return run_measured(command, place.log)
+
+
+def challenge_details(place: Place) -> Path:
+    """Write the chunks and shards of this project's plan in the form that the other tool reads."""
+    plan = json.loads((place.scratch / "convert-work" / "plan.json").read_text())
+    details = {
+        str(place.source / array["path"]): {
+            key: array[key] for key in ("shape", "chunks", "shards")
+        }
+        for array in plan["arrays"]
+    }
+    path = place.scratch / "challenge-details.json"
+    path.write_text(json.dumps(details))
+    return path
+
+
+def install_challenge() -> None:
+    """Create the other tool's virtual environment, once."""
+    done = CHALLENGE_ENVIRONMENT / "installed.txt"
+    if done.is_file() and done.read_text() == CHALLENGE:
+        return
+    venv.create(CHALLENGE_ENVIRONMENT, clear=True, with_pip=True)
+    pip = [str(CHALLENGE_ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "--disable-pip-version-check", CHALLENGE], check=True)
+    done.write_text(CHALLENGE)
+
+
+def _program(name: str, options: dict[str, Any]) -> list[str]:
+    words = [sys.executable, str(SCRIPTS / f"{name}.py"), "--quiet"]
+    for key, value in options.items():
+        words += [f"--{key}", str(value)]
+    return words
