@@ -58,7 +58,7 @@ class RepackCheck:
         return total, sha256
 
     def _run_slabs(self, pool: Executor | None, slabs: list[Box], total: Tally) -> str:
-        digest = ArrayHash(self._subject.decoder.dtype)
+        digest = ArrayHash(self._subject.decoder.dtype, threaded=pool is not None)
         fill = None if self._present is None and not self._subject.bad else self._subject.fill
         try:
             for box in slabs:

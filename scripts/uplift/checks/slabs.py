@@ -80,12 +80,15 @@ def common(one: Box, other: Box) -> Box:
 
 
 class ArrayHash:
-    """Hashes slabs in order, one behind the other threads' work; keeps few of them in memory."""
+    """Hashes slabs in order, behind the other threads' work; keeps few of them in memory.
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    With `threaded` false it hashes at once: a thread of its own does not pay for small arrays.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], *, threaded: bool = True) -> None:
         self._dtype = dtype.newbyteorder("<")
         self._digest = hashlib.sha256()
-        self._pool = ThreadPoolExecutor(1)
+        self._pool = ThreadPoolExecutor(1) if threaded else None
         self._hashing: tuple[Future[None], NDArray[Any]] | None = None
         self._spare: NDArray[Any] | None = None
 
@@ -102,6 +105,9 @@ class ArrayHash:
 
     def feed(self, values: NDArray[Any]) -> None:
         """Hash a complete slab (its buffer is not the caller's any more)."""
+        if self._pool is None:
+            self._update(values)
+            return
         self._wait()
         self._hashing = (self._pool.submit(self._update, values), values)
 
@@ -113,7 +119,8 @@ class ArrayHash:
 
     def close(self) -> None:
         """Stop the hashing thread."""
-        self._pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def _update(self, values: NDArray[Any]) -> None:
         self._digest.update(values.reshape(-1).view(np.uint8).data)
