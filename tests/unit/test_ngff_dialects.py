@@ -1,8 +1,8 @@
-"""What other validators get to see, and that they find no fault with it."""
+"""Dialects: nothing else is wrong with an image of one, as another validator sees it."""
 
-from yaozarrs.v05 import Image, Plate
+from yaozarrs.v05 import Image
 
-from uplift.ngff.dialects import without_dialect
+from support.dialects import without_dialect
 from uplift.ngff.rules import check_metadata
 
 IMAGE = {
@@ -42,18 +42,3 @@ def test_other_faults_stay():
     assert [finding.code for finding in found] == ["omero"] * 3
     for junk in ({"multiscales": [3]}, {"omero": {}}, {"plate": {"wells": 3}}, {"labels": [3]}):
         assert without_dialect(junk) == junk
-
-
-def test_what_is_listed_and_absent_is_taken_out():
-    wells = [{"path": f"A/{i}", "rowIndex": 0, "columnIndex": i} for i in (0, 1)]
-    columns = [{"name": "0"}, {"name": "1"}]
-    plate = {"rows": [{"name": "A"}], "columns": columns, "wells": wells}
-    mended = without_dialect({"version": "0.5", "plate": plate}, {"A/1"}.__contains__)
-    assert mended["plate"]["wells"] == wells[1:]
-    Plate.model_validate(mended)
-    well = {"well": {"images": [{"path": "0"}, {"path": "1"}]}}
-    assert without_dialect(well, {"0"}.__contains__) == {"well": {"images": [{"path": "0"}]}}
-    labels = {"version": "0.5", "labels": ["a", "b"]}
-    assert without_dialect(labels, {"b"}.__contains__)["labels"] == ["b"]
-    assert without_dialect(labels, {"c"}.__contains__) is None
-    assert without_dialect({"version": "0.5", "labels": []}) is None

@@ -105,8 +105,9 @@ def migrate_attributes(
     _refuse_collision(attributes, path, keys, zarr_format)
     if not keys and not in_place:
         kept = keep_attributes(attributes, path)
-        findings = rules.check_metadata({}, roles, path=path)
-        return replace(kept, findings=(*kept.findings, *findings))
+        missing = rules.check_metadata({}, roles, path=path)
+        missing = tuple(one.model_copy(update={"severity": "warning"}) for one in missing)
+        return replace(kept, findings=(*kept.findings, *missing))
     state = _Migration(
         path=path,
         version=_known_version(attributes, path),

@@ -1,13 +1,8 @@
-"""Metadata as it would be without its dialect: what other validators get to see.
-
-:mod:`uplift.ngff.rules` reports as ``dialect.*`` what established writers do against 0.5 and what
-the output keeps as the source had it. With that taken out, a validator that knows no mercy can
-still judge all the rest.
-"""
+"""Metadata as it would be without what the rules call a dialect: for validators that know none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from uplift.ngff.axes import is_known_unit
@@ -17,41 +12,14 @@ from uplift.ngff.image_rules import TEXTS, is_color, is_foreign
 _WINDOW = {"start": 0, "end": 1, "min": 0, "max": 1}
 
 
-def without_dialect(
-    ome: Mapping[str, Any], exists: Callable[[str], bool] = lambda _: True
-) -> dict[str, Any] | None:
-    """Copy the ``ome`` object of a group and take out what the rules call a dialect.
-
-    Parameters
-    ----------
-    exists
-        Whether the group at a path relative to this one exists: wells, fields and labels that are
-        listed and absent are taken out as well (the inventory reports them).
-
-    Returns
-    -------
-    dict or None
-        None when nothing worth validating is left: a ``labels`` group without labels.
-    """
+def without_dialect(ome: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the ``ome`` object of a group and take out what the rules report as ``dialect.*``."""
     new = dict(ome)
     if isinstance(ome.get("multiscales"), list):
         new["multiscales"] = [_multiscale(entry) for entry in ome["multiscales"]]
     if isinstance(ome.get("omero"), Mapping):
         new["omero"] = _omero(ome["omero"])
-    for key, items in (("plate", "wells"), ("well", "images")):
-        if isinstance(ome.get(key), Mapping) and isinstance(ome[key].get(items), list):
-            kept = [item for item in ome[key][items] if _is_there(item, exists)]
-            new[key] = {**ome[key], items: kept}
-    if isinstance(ome.get("labels"), list):
-        new["labels"] = [n for n in ome["labels"] if not isinstance(n, str) or exists(n)]
-        if not new["labels"] and "multiscales" not in new:
-            return None
     return new
-
-
-def _is_there(item: Any, exists: Callable[[str], bool]) -> bool:
-    path = item.get("path") if isinstance(item, Mapping) else None
-    return exists(path) if isinstance(path, str) else True
 
 
 def _multiscale(entry: Any) -> Any:
