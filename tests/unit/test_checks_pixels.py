@@ -5,11 +5,15 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 
 from support.converted import Case, Converted, recoded
 from uplift import grid, shards
 from uplift.checks.digests import ROW
+from uplift.codecs.mapping import target_of
+from uplift.codecs.v3 import parse_v3
 from uplift.errors import InputError
+from uplift.storage.local import LocalStore
 
 SHARDED = Case()
 UNSHARDED = Case(shards=None)
@@ -260,3 +264,29 @@ def test_many_equal_findings_are_shortened(tmp_path):
     findings = [f for f in array.validate()[0].findings if f.code == "chunk.missing"]
     assert len(findings) == 21
     assert findings[-1].message == "and 100 more like the ones before"
+
+
+@pytest.mark.parametrize("shards", [None, (8, 10), (20, 35)])
+@pytest.mark.parametrize("codecs", ["keep", ({"name": "gzip", "configuration": {"level": 1}},)])
+def test_zarr_v3_sources(tmp_path, shards, codecs):
+    values = np.arange(20 * 33, dtype="<i4").reshape(20, 33) + 1
+    values[4:12] = 0
+    folder = tmp_path / "in" / "a" / "0"
+    opened = zarr.create_array(folder, shape=(20, 33), chunks=(4, 5), shards=shards, dtype="<i4")
+    opened[:4], opened[12:] = values[:4], values[12:]
+    facts = parse_v3(json.loads((folder / "zarr.json").read_text()), "test")
+    target, method = target_of(facts, (4, 5), (12, 15), codecs)
+    array = Converted(tmp_path / "unused", Case())
+    array.root, array.folder = tmp_path, tmp_path / "out" / "a" / "0"
+    array.source = LocalStore(str(tmp_path / "in"))
+    array.output = LocalStore(str(tmp_path / "out"), writable=True, durability="none")
+    changes = {"source": facts, "target": target, "method": method, "stop": 6, "stored_chunks": 21}
+    item = array.item.model_copy(update=changes)
+    array.batch = array.batch.model_copy(update={"items": (item,)})
+    array.convert()
+    validation, _ = array.validate()
+    assert validation.findings == ()
+    assert validation.items[0].chunks_compared == 21
+    assert validation.items[0].sha256 == digest(values)
+    flip(array.objects()[0], 20)
+    assert array.codes()

@@ -1,0 +1,140 @@
+"""claim, validate and publish as programs: exit codes and one line for each mistake."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from support.steps import Conversion, program
+
+
+@pytest.fixture
+def conversion(tmp_path):
+    root = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=2)
+    array = root.create_array("values", shape=(8, 8), chunks=(4, 4), dtype="u2")
+    array[...] = np.arange(64).reshape(8, 8)
+    return Conversion(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work")
+
+
+def failure(capsys, step, *argv):
+    """Exit code and the one line that a program ends with."""
+    code = program(step)([str(part) for part in argv])
+    error = capsys.readouterr().err.splitlines()
+    assert not any("Traceback" in line for line in error)
+    return code, error[-1]
+
+
+@pytest.mark.parametrize(
+    "step", ["claim_output", "validate_batch", "validate_output", "publish_dataset"]
+)
+def test_usage(capsys, step):
+    code, line = failure(capsys, step)
+    assert code == 2
+    assert "required" in line
+    assert program(step)(["--help"]) == 0
+
+
+def batch_arguments(conversion):
+    (batch,) = conversion.batches()
+    path = conversion.path
+    return {
+        "--batch": path("batches", f"{batch}.json"),
+        "--record": path("records", f"{batch}.json"),
+        "--migration": path("migration.json"),
+        "--validation": path("validation", f"{batch}.json"),
+        "--digests": path("validation", f"{batch}.digests"),
+    }
+
+
+def flat(arguments):
+    return [part for pair in arguments.items() for part in pair]
+
+
+def test_a_batch_that_was_not_converted(conversion, capsys):
+    conversion.before_validation()
+    arguments = batch_arguments(conversion)
+    Path(arguments["--record"]).unlink()
+    code, line = failure(capsys, "validate_batch", *flat(arguments))
+    assert code == 1
+    assert line.startswith("error: ")
+    assert "no such file; run the step that writes it first" in line
+
+
+def test_a_record_of_another_plan(conversion, capsys):
+    conversion.before_validation()
+    arguments = batch_arguments(conversion)
+    record = json.loads(Path(arguments["--record"]).read_text())
+    record["items"][0]["fingerprint"] = "of another plan"
+    Path(arguments["--record"]).write_text(json.dumps(record))
+    code, line = failure(capsys, "validate_batch", *flat(arguments))
+    assert code == 1
+    assert "has no record of values as it is planned now; convert that batch first" in line
+
+
+def test_a_validation_of_another_plan(conversion, capsys):
+    conversion.before_validation()
+    conversion.validate()
+    (batch,) = conversion.batches()
+    file = conversion.path("validation", f"{batch}.json")
+    validation = json.loads(file.read_text())
+    validation["items"][0]["fingerprint"] = "of another plan"
+    file.write_text(json.dumps(validation))
+    arguments = {
+        "--inventory": conversion.path("inventory.json"),
+        "--batches": conversion.path("batches"),
+        "--records": conversion.path("records"),
+        "--validations": conversion.path("validation"),
+        "--migration": conversion.path("migration.json"),
+        "--root": conversion.path("root.zarr.json"),
+        "--crate": "",
+        "--dataset": "d",
+        "--validation": conversion.path("validation.json"),
+    }
+    code, line = failure(capsys, "validate_output", *flat(arguments))
+    assert code == 1
+    assert "is not about values as it is planned now; validate that batch again" in line
+
+
+def test_output_that_is_taken(conversion, capsys, tmp_path):
+    conversion.inspect()
+    conversion.plan()
+    conversion.split()
+    (tmp_path / "out.zarr").mkdir()
+    (tmp_path / "out.zarr" / "zarr.json").write_text("{}")
+    arguments = {
+        "--summary": conversion.path("batches", "summary.json"),
+        "--run": conversion.path("run.json"),
+        "--output": conversion.output,
+        "--claim": conversion.path("claim.json"),
+    }
+    code, line = failure(capsys, "claim_output", *flat(arguments))
+    assert code == 1
+    assert "was not begun by this run" in line
+    assert not conversion.path("claim.json").exists()
+    assert program("claim_output")([str(p) for p in flat(arguments)] + ["--overwrite", "True"]) == 0
+    claim = json.loads(conversion.path("claim.json").read_text())
+    lock = json.loads((tmp_path / "out.zarr" / ".ngff-uplift.lock").read_text())
+    assert claim["begun"] == lock["begun"]
+
+
+def test_findings_do_not_fail_the_step(conversion):
+    conversion.before_validation()
+    for shard in Path(conversion.output, "values", "c").rglob("*"):
+        if shard.is_file():
+            shard.unlink()
+    validation = conversion.validate()
+    assert validation["verdict"] == "invalid"
+    assert {f["code"] for f in validation["findings"]} == {"object.missing"}
+
+
+def test_what_publish_writes_down(conversion, tmp_path):
+    validation = conversion.all()
+    published = json.loads(conversion.path("published.json").read_text())
+    assert published["verdict"] == validation["verdict"] == "valid"
+    assert published["arrays"] == 1
+    assert published["cost"]["chunks_read"] == 4
+    assert published["cost"]["peak_memory_bytes"] > 0
+    assert published["published_at"].endswith("+00:00")
+    assert (tmp_path / "out.zarr" / "zarr.json").exists()
