@@ -1,21 +1,20 @@
 """Propose chunks and shards for a dataset in plan.json; keep the plan when somebody edited it.
 
-A fresh proposal that differs from the one an edited plan was made from is written beside it, to
-plan.proposed.json. An edited plan is also copied to plan.json~.
+An edited plan is copied to plan.json~, and what would be proposed now is written beside it, to
+plan.proposed.json, when that is not what the edited plan was made from.
 """
 
 import argparse
+import functools
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from uplift import command, records
-from uplift.errors import PlanError
+from uplift import command, plan_files, records, work_files
 from uplift.models.inventory import Inventory
-from uplift.models.plan import Plan
-from uplift.plan_files import effective_arrays, is_edited, parse_plan, render_plan, stamped
-from uplift.planning import PlanSettings, propose_plan
+from uplift.planning import PlanSettings, plan_array, propose_plan, setting_notes
 
 log = logging.getLogger("uplift")
 
@@ -32,57 +31,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
+    path: Path = arguments.plan
+    command.require(isinstance(arguments.settings, dict), "--settings: not a JSON object")
     inventory = records.read_model(arguments.inventory, Inventory)
-    settings = PlanSettings.parse(arguments.settings, "settings of the plan")
-    proposal = stamped(propose_plan(inventory, settings, arguments.dataset))
-    edited = _edited(arguments.plan, proposal)
-    if arguments.supplied is not None:
-        if edited is not None:
-            raise PlanError(
-                f"{arguments.plan}: was edited, but {arguments.supplied} is supplied as well; "
-                "move your edit there, or remove one of the two"
-            )
-        proposal = stamped(_read(arguments.supplied, proposal))
-        effective_arrays(proposal, inventory, str(arguments.supplied))
-    elif edited is not None:
-        _keep(arguments.plan, edited, proposal)
-        return
-    records.write_json(arguments.plan, render_plan(proposal))
-    _beside(arguments.plan, "plan.proposed.json").unlink(missing_ok=True)
-
-
-def _edited(path: Path, proposal: Plan) -> Plan | None:
-    """Return the plan that stands there if somebody edited it."""
-    if not path.exists():
-        return None
-    data = records.read_json(path)
-    generated = data.get("generated_sha256") if isinstance(data, dict) else None
-    plan = _read(path, proposal) if generated != proposal.generated_sha256 else None
-    if plan is None:
-        plan = _read(path, proposal)
-    return plan if is_edited(plan) else None
-
-
-def _read(path: Path, proposal: Plan) -> Plan:
-    plan, warnings = parse_plan(records.read_json(path), proposal, str(path))
-    for warning in warnings:
-        log.warning("%s", warning)
-    return plan
-
-
-def _keep(path: Path, edited: Plan, proposal: Plan) -> None:
-    records.write_text(_beside(path, f"{path.name}~"), path.read_text(encoding="utf-8"))
-    proposed = _beside(path, "plan.proposed.json")
-    log.warning("%s: was edited and is kept", path)
-    if edited.generated_sha256 == proposal.generated_sha256:
-        proposed.unlink(missing_ok=True)
-    else:
-        records.write_json(proposed, render_plan(proposal))
+    settings = PlanSettings.parse(arguments.settings, f"planning of {arguments.dataset}")
+    fresh = propose_plan(inventory, settings, arguments.dataset)
+    decision = plan_files.decide(
+        inventory,
+        fresh,
+        functools.partial(plan_array, settings=settings),
+        existing=_read(path) if path.exists() else None,
+        supplied=_read(arguments.supplied) if arguments.supplied is not None else None,
+        memory_mib=settings.recode_memory_mib,
+    )
+    for line in (*setting_notes(inventory, settings), *decision.warnings):
+        log.warning("%s", line)
+    proposed = path.with_name(f"{path.stem}.proposed{path.suffix}")
+    if decision.proposed is not None:
+        records.write_json(proposed, decision.proposed)
         log.warning("%s: what would be proposed now", proposed)
+    else:
+        proposed.unlink(missing_ok=True)
+    if decision.kept:
+        log.warning("%s: was edited and is kept; delete it to plan anew", path)
+        work_files.keep_backup(path)
+    else:
+        records.write_json(path, decision.plan)
 
 
-def _beside(path: Path, name: str) -> Path:
-    return path.with_name(name)
+def _read(path: Path) -> tuple[Any, str]:
+    return records.read_json(path), str(path)
 
 
 if __name__ == "__main__":

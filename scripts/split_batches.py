@@ -1,15 +1,16 @@
 """Split the plan in force into batches: one JSON file a job, and summary.json with all of them."""
 
 import argparse
+import functools
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from uplift import batching, command, records
+from uplift import batching, command, plan_files, records, work_files
 from uplift.models.inventory import Inventory
-from uplift.plan_files import apply_rules, effective_arrays, parse_plan
-from uplift.planning import PlanSettings, estimate, propose_plan, with_prediction
+from uplift.planning import PlanSettings, plan_array
 from uplift.storage import display_url
 
 log = logging.getLogger("uplift")
@@ -28,30 +29,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _split(arguments: argparse.Namespace) -> None:
+    where, dataset = str(arguments.plan), arguments.dataset
+    command.require(isinstance(arguments.settings, dict), "--settings: not a JSON object")
     inventory = records.read_model(arguments.inventory, Inventory)
-    settings = batching.BatchSettings.parse(arguments.settings, "settings of the batches")
+    given: dict[str, Any] = dict(arguments.settings)
+    # for arrays that an edited plan leaves out
+    planning = PlanSettings.parse(given.pop("planning", {}), f"planning of {dataset}")
+    settings = batching.BatchSettings.parse(given, f"batches of {dataset}")
     skipped = batching.skipped_arrays(inventory, settings)
-    proposal = propose_plan(inventory, PlanSettings(), arguments.dataset)
-    plan, warnings = parse_plan(records.read_json(arguments.plan), proposal, str(arguments.plan))
-    for warning in warnings:
+    data = records.read_json(arguments.plan)
+    plan, warnings = plan_files.parse_plan(data, inventory, where)
+    propose = functools.partial(plan_array, settings=planning)
+    plan, more = plan_files.completed(plan, inventory, propose, dataset, where)
+    for warning in (*warnings, *more):
         log.warning("%s", warning)
-    effective = effective_arrays(plan, inventory, str(arguments.plan))
-    entries = [entry for entry in inventory.arrays if entry.path in effective]
-    arrays = {array.path: apply_rules(array, plan.rules) for array in plan.arrays}
-    predicted = tuple(with_prediction(entry, arrays[entry.path]) for entry in entries)
-    total = estimate(entries, predicted, inventory)
+    memory_mib = planning.recode_memory_mib
+    effective = plan_files.effective_arrays(plan, inventory, where, memory_mib)
+    if plan_files.is_edited(data):
+        work_files.keep_backup(arguments.plan)
     output = display_url(arguments.output)
-    batches = list(batching.split(inventory, effective, arguments.dataset, output, settings))
-    folder: Path = arguments.batches
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = {f"{batch.batch}.json" for batch in batches}
-    for stale in folder.glob("*.json"):
-        if stale.name not in wanted:
-            stale.unlink()
-    for batch in batches:
-        records.write_json(folder / f"{batch.batch}.json", batch)
-    summary = batching.summarise(batches, total, arguments.dataset, skipped)
-    records.write_json(folder / "summary.json", summary)
+    batches = batching.split(inventory, effective, dataset, output, settings)
+    summary = batching.summarise(inventory, effective, batches, dataset, skipped)
+    written = work_files.write_batches(arguments.batches, batches, summary)
+    log.info("%d batches, %d of them new or changed", len(batches), written)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Cut a dataset's work into batches that stay the same when other arrays' plans change.
+"""Cut a dataset's work into batches that stay the same when the plans of other arrays change.
 
-Small arrays are packed in path order by what the source holds, never by what the plan says. An
-array above the batch size has batches of its own, each a run of its stored objects. A batch is
-named after its first array and object.
+What is packed together depends on the source alone, never on the plan: arrays are packed whole, in
+path order, by the decoded bytes of their stored chunks. An array above the batch size has batches
+of its own, each a run of its stored objects. A batch is named after its first array and object.
 """
 
 from __future__ import annotations
@@ -10,87 +10,104 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from typing import Literal
 
-from uplift import FORMAT_VERSION
-from uplift.codecs.dtypes import numpy_dtype
+from pydantic import Field
+
+from uplift import FORMAT_VERSION, estimates, grid
 from uplift.errors import UnsupportedError
-from uplift.grid import ceil_div, grid_shape
+from uplift.estimates import Effective
 from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchItem, BatchSummary
 from uplift.models.inventory import Inventory, InventoryArray
-from uplift.models.plan import Estimate
-from uplift.plan_files import Effective
 from uplift.records import sha256_of_json
 
-MIB = 2**20
-MOST_ARRAYS = 500
-MOST_CHUNKS = 2**18
+MAX_ARRAYS = 256
+"""Arrays in a batch: its file stays below 1 MB; Snakemake compares larger ones by time."""
+
+MAX_CHUNKS = 2**18
+"""Stored chunks that a batch adds up to, about."""
+
+MAX_OBJECTS = 20_000
+"""Stored objects in a run of a large array, about."""
 
 
 class BatchSettings(Model):
-    """`batch_mib`: decoded size of what one job converts; `unsupported`: see the config."""
+    """`batch_mib`: decoded bytes that one job converts; `unsupported`: fail, or skip and list."""
 
-    batch_mib: int = 4096
-    unsupported: str = "fail"
+    batch_mib: int = Field(4096, ge=1)
+    unsupported: Literal["fail", "skip"] = "fail"
 
 
 def skipped_arrays(inventory: Inventory, settings: BatchSettings) -> dict[str, str]:
-    """Arrays that cannot be converted, with the reason.
+    """Arrays to leave out, with the reason.
 
     Raises
     ------
     UnsupportedError
-        There is one, and the config does not say to leave such arrays out.
+        There are some, and the settings do not say to skip them.
     """
-    skipped = {a.path: a.problem for a in inventory.arrays if a.problem is not None}
-    if skipped and settings.unsupported != "skip":
-        path, problem = next(iter(skipped.items()))
+    skipped = {e.path: e.problem for e in inventory.arrays if e.problem is not None}
+    if skipped and settings.unsupported == "fail":
+        path, reason = next(iter(skipped.items()))
         more = f" (and {len(skipped) - 1} more arrays)" if len(skipped) > 1 else ""
         raise UnsupportedError(
-            f"{inventory.source}/{path}: cannot be converted without loss: {problem}{more}; set "
-            "unsupported: skip to leave such arrays out"
+            f'array "{path}" of {inventory.source} cannot be converted: {reason}{more}; '
+            "set unsupported: skip in the config to leave such arrays out"
         )
     return skipped
 
 
 def split(
     inventory: Inventory, effective: Effective, dataset: str, output: str, settings: BatchSettings
-) -> Iterator[Batch]:
-    """Yield every batch of a dataset, in path order of their first arrays."""
-    limit = settings.batch_mib * MIB
-    pack: list[BatchItem] = []
-    packed = 0
+) -> list[Batch]:
+    """Every batch of a dataset, in path order of the first arrays.
 
-    def batch(items: list[BatchItem]) -> Batch:
-        return Batch(
-            batch=_name(items[0]),
+    Parameters
+    ----------
+    effective
+        Array path to target and method; arrays that are not in it belong to no batch.
+    output
+        URL to convert to.
+    """
+    packs: list[list[BatchItem]] = []
+    pack: list[BatchItem] = []
+    pack_bytes = pack_chunks = 0
+    limit = settings.batch_mib * estimates.MIB
+    entries = [entry for entry in inventory.arrays if entry.path in effective]
+    for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
+        cost = cost_bytes(entry)
+        if cost > limit:
+            packs += ([item] for item in _runs(entry, effective, math.ceil(cost / limit)))
+            continue
+        full = pack_bytes + cost > limit or pack_chunks + entry.stored_chunks > MAX_CHUNKS
+        if not pack or full or len(pack) >= MAX_ARRAYS:
+            pack, pack_bytes, pack_chunks = [], 0, 0
+            packs.append(pack)
+        pack.append(_item(entry, effective, 0, _objects(entry, effective)))
+        pack_bytes += cost
+        pack_chunks += entry.stored_chunks
+    return [
+        Batch(
+            batch=batch_name(items[0].path, items[0].start),
             dataset=dataset,
             source=inventory.source,
             output=output,
             items=tuple(items),
         )
-
-    for entry in inventory.arrays:
-        if entry.path not in effective:
-            continue
-        weight = _weight(entry)
-        if weight > limit:
-            yield from (batch([item]) for item in _runs(entry, effective, weight, limit))
-            continue
-        if pack and (packed + weight > limit or len(pack) >= MOST_ARRAYS):
-            yield batch(pack)
-            pack, packed = [], 0
-        pack.append(_item(entry, effective, 0, None))
-        packed += weight
-    if pack:
-        yield batch(pack)
+        for items in packs
+    ]
 
 
 def summarise(
-    batches: Iterable[Batch], estimate: Estimate, dataset: str, skipped: dict[str, str]
+    inventory: Inventory,
+    effective: Effective,
+    batches: list[Batch],
+    dataset: str,
+    skipped: dict[str, str],
 ) -> BatchSummary:
-    """List the batches and what the plan in force is estimated to cost."""
+    """List the batches, and what the plan in force is estimated to cost."""
+    estimate = estimates.estimate_of(inventory, effective)
     return BatchSummary(
         dataset=dataset,
         batches=tuple(batch.batch for batch in batches),
@@ -101,46 +118,51 @@ def summarise(
     )
 
 
-def _weight(entry: InventoryArray) -> int:
-    """Decoded bytes of the chunks that the source stores."""
-    itemsize = max(1, numpy_dtype(entry.source).itemsize)
-    stored = entry.stored_chunks * math.prod(entry.source.chunks) * itemsize
-    return max(entry.stored_bytes, min(stored, math.prod(entry.source.shape) * itemsize))
+def cost_bytes(entry: InventoryArray) -> int:
+    """Work that an array is, in bytes: its stored chunks as decoded, cut at the array's edge."""
+    decoded = estimates.stored_decoded_bytes(entry)
+    whole = estimates.decoded_bytes(entry.source, entry.source.shape)
+    return max(entry.stored_bytes, min(decoded, whole))
 
 
-def _runs(
-    entry: InventoryArray, effective: Effective, weight: int, limit: int
-) -> Iterator[BatchItem]:
-    target = effective[entry.path][0]
-    objects = math.prod(grid_shape(target.shape, target.object_shape))
-    per_object = math.prod(grid_shape(target.object_shape, target.chunks))
-    step = max(1, min(objects * limit // weight, MOST_CHUNKS // per_object))
-    for number in range(ceil_div(objects, step)):
-        yield _item(entry, effective, number * step, min((number + 1) * step, objects))
+def batch_name(path: str, start: int) -> str:
+    """Name of the batch that begins with object `start` of an array; usable as a file name."""
+    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-")[:40] or "array"
+    return f"{slug}.{hashlib.sha256(path.encode()).hexdigest()[:8]}.{start}"
 
 
-def _item(entry: InventoryArray, effective: Effective, start: int, stop: int | None) -> BatchItem:
-    target, method = effective[entry.path]
-    if stop is None:
-        stop = math.prod(grid_shape(target.shape, target.object_shape))
-    source, shown = entry.source, target.to_json()
-    fingerprint = sha256_of_json(
-        [FORMAT_VERSION, source.to_json(), shown, entry.listing_sha256, method]
+def _runs(entry: InventoryArray, effective: Effective, least: int) -> list[BatchItem]:
+    """Cut a large array's objects into even runs, `least` of them or more."""
+    objects = _objects(entry, effective)
+    written = estimates.stored_objects(entry, effective[entry.path][0])
+    runs = max(
+        least,
+        grid.ceil_div(entry.stored_chunks, MAX_CHUNKS),
+        grid.ceil_div(written, MAX_OBJECTS),
     )
+    step = grid.ceil_div(objects, min(runs, objects))
+    return [
+        _item(entry, effective, start, min(start + step, objects))
+        for start in range(0, objects, step)
+    ]
+
+
+def _objects(entry: InventoryArray, effective: Effective) -> int:
+    target, _ = effective[entry.path]
+    return math.prod(grid.grid_shape(target.shape, target.object_shape))
+
+
+def _item(entry: InventoryArray, effective: Effective, start: int, stop: int) -> BatchItem:
+    target, method = effective[entry.path]
+    facts = [entry.source.to_json(), target.to_json(), entry.listing_sha256, method]
     return BatchItem(
         path=entry.path,
-        source=source,
+        source=entry.source,
         target=target,
         method=method,
         start=start,
         stop=stop,
         stored_chunks=entry.stored_chunks,
         listing_sha256=entry.listing_sha256,
-        fingerprint=fingerprint,
+        fingerprint=sha256_of_json([FORMAT_VERSION, *facts]),
     )
-
-
-def _name(item: BatchItem) -> str:
-    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", item.path).strip("-")[:60] or "array"
-    digest = hashlib.sha256(item.path.encode()).hexdigest()[:8]
-    return f"{slug}.{digest}.{item.start}"

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from uplift.models.arrays import JsonValue, Method, Shape
 from uplift.models.base import Model
 
-Codecs = Literal["keep"] | tuple[dict[str, JsonValue], ...]
+NAMED_CODECS: dict[str, tuple[dict[str, JsonValue], ...]] = {
+    "blosc": ({"name": "blosc", "configuration": {"cname": "zstd", "clevel": 5}},),
+    "zstd": ({"name": "zstd", "configuration": {"level": 5, "checksum": False}},),
+    "gzip": ({"name": "gzip", "configuration": {"level": 5}},),
+    "none": ({"name": "bytes"},),
+}
+"""What a bare codec name stands for; data type and shuffle are filled in for each array."""
+
+
+def codecs_from_name(value: Any) -> Any:
+    """Spell a bare codec name as a pipeline; leave everything else to the model."""
+    if not isinstance(value, str) or value == "keep":
+        return value
+    if value not in NAMED_CODECS:
+        known = ["keep", *NAMED_CODECS]
+        raise ValueError(f"is neither {', '.join(known)} nor a list of codecs")
+    return NAMED_CODECS[value]
+
+
+def shards_from_name(value: Any) -> Any:
+    """Read ``none`` as unsharded."""
+    return None if value == "none" else value
+
+
+Codecs = Annotated[
+    Literal["keep"] | tuple[dict[str, JsonValue], ...], BeforeValidator(codecs_from_name)
+]
 """``keep`` (chunk bytes stay as they are) or a Zarr v3 codec pipeline for one chunk."""
+
+Shards = Annotated[Shape | None, BeforeValidator(shards_from_name)]
+"""Elements along each axis of one shard, or None: unsharded."""
 
 
 class PlanRule(Model):
@@ -23,8 +52,13 @@ class PlanRule(Model):
     match: str
     """Glob over array paths: ``*`` stays inside one path segment, ``**`` crosses segments."""
     chunks: Shape | None = None
-    shards: Shape | None = None
+    shards: Shards = None
     codecs: Codecs | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data with exactly the keys that were written, null shards among them."""
+        data = self.model_dump(mode="json")
+        return {key: value for key, value in data.items() if key in self.model_fields_set}
 
 
 class PlanArray(Model):
@@ -33,7 +67,7 @@ class PlanArray(Model):
     path: str
     shape: Shape
     chunks: Shape
-    shards: Shape | None
+    shards: Shards
     codecs: Codecs = "keep"
     method: Method | None = None
     objects: int | None = None
