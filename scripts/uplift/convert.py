@@ -26,6 +26,7 @@ from uplift.outcome import Outcome
 from uplift.recode import RecodeEngine
 from uplift.repack import RepackEngine
 from uplift.storage.protocol import Store, join
+from uplift.storage.retries import retried
 from uplift.tasks import Run, Task, tasks_of
 
 log = logging.getLogger(__name__)
@@ -174,11 +175,12 @@ class _ItemConversion:
         total: Outcome,
     ) -> None:
         """Run the tasks; what they write is taken out of `existing`, so the rest of it is stale."""
+        write_object = retried(engine.write_object)
 
         def work(task: Task) -> tuple[Task, Outcome, list[int]]:
             outcome, written = Outcome(), []
             for position, stored in task.objects():
-                one = engine.write_object(position, stored)
+                one = write_object(position, stored)
                 if one.objects:
                     written.append(position)
                 outcome += one

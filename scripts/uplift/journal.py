@@ -93,7 +93,9 @@ def _read(path: Path) -> tuple[bool, list[Done]]:
     """Whether the batch was complete, and the lines to trust; damage ends the reading."""
     if not path.exists():
         return False, []
-    complete, synced, waiting = False, [], []
+    complete = False
+    synced: list[Done] = []
+    waiting: list[Done] = []
     this_boot = boot_id()
     for line in path.read_bytes().splitlines():
         try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from uplift.errors import InputError
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, join
+from uplift.storage.settings import StorageOptions, options_for
 
 __all__ = ["ObjectInfo", "ObjectWriter", "Store", "display_url", "is_local", "join", "open_store"]
 
@@ -59,6 +60,41 @@ def open_store(
     InputError
         A URL that no engine knows.
     """
+    options = options_for(url, settings)
+    if not writable and url.lower().rstrip("/").endswith((".zip", ".ozx")) and not _is_folder(url):
+        return _open_archive(url.rstrip("/"), options)
     if is_local(url):
         return LocalStore(local_path(url), writable=writable, durability=durability)
-    raise InputError(f"{display_url(url)}: this kind of URL is not known; use a folder")
+    return _open_remote(url, options, writable=writable)
+
+
+def _open_remote(url: str, options: StorageOptions, *, writable: bool) -> Store:
+    """Engines are imported on first need: a local conversion does not pay for them."""
+    scheme = url.partition("://")[0].lower()
+    from uplift.storage import obstore_store
+
+    if scheme in obstore_store.SCHEMES and options.engine != "fsspec":
+        return obstore_store.ObstoreStore(url, options, writable=writable)
+    from uplift.storage import fsspec_store
+
+    if scheme in ("s3", "s3a"):
+        return fsspec_store.open_s3(url, options, writable=writable)
+    return fsspec_store.open_any(url, options, writable=writable)
+
+
+def _open_archive(url: str, options: StorageOptions) -> Store:
+    from uplift.storage import fsspec_store
+
+    if is_local(url):
+        return fsspec_store.open_zip(display_url(url), local_path(url), options, None)
+    remote = (
+        fsspec_store.open_s3(url.rpartition("/")[0], options, writable=False)
+        if url.startswith("s3")
+        else fsspec_store.open_any(url.rpartition("/")[0], options, writable=False)
+    )
+    filesystem = remote.filesystem
+    return fsspec_store.open_zip(display_url(url), url, options, filesystem)
+
+
+def _is_folder(url: str) -> bool:
+    return is_local(url) and Path(local_path(url)).is_dir()

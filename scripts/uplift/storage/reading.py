@@ -1,0 +1,51 @@
+"""Read objects side by side, in order, within a budget of memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+WINDOW_BYTES = 48 * 2**20
+"""Bytes that one reader may have under way, as far as the sizes seen so far tell."""
+FIRST_WINDOW = 4
+
+
+class ReadAhead:
+    """A pool of `concurrency` requests shared by all readers of one store."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def map(
+        self, read: Callable[[str], bytes | None], keys: Iterable[str]
+    ) -> Iterator[bytes | None]:
+        """Yield ``read(key)`` in the order of `keys` with a bounded number under way."""
+        waiting: deque[Future[bytes | None]] = deque()
+        window, largest = min(FIRST_WINDOW, self._concurrency), 1
+        pool = self._started()
+        source = iter(keys)
+        try:
+            for key in source:
+                waiting.append(pool.submit(read, key))
+                if len(waiting) < window:
+                    continue
+                data = waiting.popleft().result()
+                largest = max(largest, len(data or b""))
+                allowed = max(2, min(self._concurrency, WINDOW_BYTES // largest))
+                window = min(allowed, 2 * window)
+                yield data
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _started(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="read")
+            return self._pool
