@@ -2,10 +2,11 @@
 
 The rules, decided for each array by itself (every size is decoded):
 
-* The source chunk stays when it holds 64 KiB to 16 MiB. So does a smaller one when it is the whole
-  array, or when all of z, y and x hold less than 64 KiB: recoding would gain nothing.
+* The source chunk stays when it holds 64 KiB to 16 MiB. So does a smaller one in an array below
+  1 MiB, and where all of z, y and x hold less than 64 KiB: recoding would gain nothing.
 * Otherwise a chunk of 1 to 4 MiB is proposed, square in y and x, deeper in z when the plane is
-  small, of length 1 along every other axis.
+  small, of length 1 along every other axis. Where the shards that the user asks for are a multiple
+  of the source chunk and not of the proposed one, the source chunk stays.
 * A shard holds about 512 MiB and at most 4,096 chunks, since readers fetch its index before the
   first pixel. It grows along y and x to the full plane, then along z, never along t or c; parts
   are made even, so that the last shard is no stub.
@@ -99,9 +100,13 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
     chunks = _set_chunks(entry, settings)
     if chunks is not None:
         origins["chunks"] = "the setting chunks"
+        shards = _set_shards(entry, chunks, settings)
     else:
         chunks = _propose_chunks(entry, settings)
-    shards = _set_shards(entry, chunks, settings)
+        shards = _set_shards(entry, chunks, settings)
+        kept = _set_shards(entry, entry.source.chunks, settings)
+        if not _divides(chunks, shards) and _divides(entry.source.chunks, kept):
+            chunks, shards = entry.source.chunks, kept
     if shards is not None:
         origins["shards"] = "the setting shards"
     elif settings.shards != "none" and may_shard(entry.source):
@@ -216,6 +221,13 @@ def _set_shards(entry: InventoryArray, chunks: Shape, settings: PlanSettings) ->
     )
 
 
+def _divides(chunks: Shape, shards: Shape | None) -> bool:
+    """Whether shards are a multiple of their chunks (unsharded always fits)."""
+    if shards is None or len(shards) != len(chunks):
+        return True
+    return all(c > 0 and s % c == 0 for s, c in zip(shards, chunks, strict=True))
+
+
 def _propose_chunks(entry: InventoryArray, settings: PlanSettings) -> Shape:
     source = entry.source
     if numpy_dtype(source).kind not in "biufc" or 0 in source.shape:
@@ -224,10 +236,12 @@ def _propose_chunks(entry: InventoryArray, settings: PlanSettings) -> Shape:
     size = estimates.decoded_bytes(source, source.chunks)
     if low <= size <= high:
         return source.chunks
+    array_bytes = estimates.decoded_bytes(source, source.shape)
     whole = math.prod(grid.grid_shape(source.shape, source.chunks)) == 1
-    if whole and estimates.decoded_bytes(source, source.shape) <= high:
+    if whole and array_bytes <= high:
         return source.chunks
-    if size < low and estimates.decoded_bytes(source, _volume(entry)) < low:
+    volume_bytes = estimates.decoded_bytes(source, _volume(entry))
+    if size < low and (array_bytes < PROPOSED_CHUNK_BYTES or volume_bytes < low):
         return source.chunks
     chunks = _new_chunks(entry)
     wish = Wish(entry, chunks, None, "keep", "")
