@@ -194,7 +194,7 @@ def image(**more):
                 "B/1": {"well": {"images": []}},  # not listed by the plate
             },
             ["", "A/1/9", "B/1"],
-            None,
+            ["", "A/1", "A/1/0", "A/1/9", "B/1"],
         ),
         (
             {

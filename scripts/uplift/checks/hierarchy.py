@@ -17,18 +17,21 @@ def entries_of(ome: Mapping[str, dict[str, Any]], *, collections: bool) -> list[
     ome
         Path of each group with OME metadata to that metadata.
     collections
-        Whether it follows bioformats2raw collections too; otherwise their images are entries.
+        Whether it follows plates, wells and bioformats2raw collections; otherwise plates, wells and
+        images are entries, and it follows images to their labels only.
     """
     reached: set[str] = set()
     entries = []
     for path in sorted(ome):
         own = ome[path]
-        collection = "bioformats2raw.layout" in own and "plate" not in own
-        skip = set(own) <= {"version", "series"} or (collection and not collections)
+        several = "plate" in own or "well" in own
+        layout = "bioformats2raw.layout" in own and not several and "multiscales" not in own
+        skip = set(own) <= {"version", "series"} or (layout and not collections)
         if path in reached or skip:
             continue
         entries.append(path)
-        _follow(path, ome, reached)
+        if collections or not several:
+            _follow(path, ome, reached)
     return entries
 
 

@@ -1,8 +1,9 @@
 """Other people's validators of OME-Zarr 0.5, on a copy of the output's documents.
 
-yaozarrs is the gate, its warnings included; ome-zarr-models gives a second opinion. A complaint is
-an error, unless the same validator has the same complaint about the source's own words put in the
-place that 0.5 has for them: then the source had the fault already, and it is a warning.
+yaozarrs is the gate, its warnings included; ome-zarr-models gives a second opinion (it has no
+answer for bioformats2raw collections, so it gets their images). A complaint is an error, unless the
+same validator has the same complaint about the source's own words put in the place that 0.5 has for
+them: then the source had the fault already, and it is a warning.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from ome_zarr_models.v05 import HCS, Image, ImageLabel, Labels, Well
+from ome_zarr_models.v05 import Image, ImageLabel, Labels
+from ome_zarr_models.v05.hcs import HCSAttrs
+from ome_zarr_models.v05.well import WellAttrs
 from pydantic import ValidationError
 from yaozarrs import validate_ome_object, validate_zarr_store
 from yaozarrs._storage import StorageValidationError, StorageValidationWarning
@@ -136,13 +139,11 @@ def _model_warnings(path: str, ome: Mapping[str, Any]) -> list[Finding]:
 
 
 def _ome_zarr_models(mirror: Path, path: str, ome: Mapping[str, Any]) -> list[Finding]:
-    model = _model_of(ome)
-    if model is None:
-        return []
+    """Complaints about one group; of an image, also about its levels and labels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            model.from_zarr(zarr.open_group(mirror / path, mode="r", zarr_format=3))
+            _apply_model(mirror / path, ome)
         except Exception as error:  # models, zarr-python and validators each raise their own
             cause = _cause(error)
             details: list[Any] = [{"type": "invalid", "msg": str(cause)}]
@@ -152,17 +153,16 @@ def _ome_zarr_models(mirror: Path, path: str, ome: Mapping[str, Any]) -> list[Fi
     return []
 
 
-def _model_of(ome: Mapping[str, Any]) -> Any:
-    for key, model in (
-        ("plate", HCS),
-        ("well", Well),
-        ("image-label", ImageLabel),
-        ("multiscales", Image),
-        ("labels", Labels),
-    ):
+def _apply_model(folder: Path, ome: Mapping[str, Any]) -> None:
+    """Its models of whole plates read everything three times, so each part gets its own."""
+    for key, attributes in (("plate", HCSAttrs), ("well", WellAttrs)):
         if key in ome:
-            return model
-    return None
+            attributes.model_validate(ome)
+            return
+    for key, model in (("image-label", ImageLabel), ("multiscales", Image), ("labels", Labels)):
+        if key in ome:
+            model.from_zarr(zarr.open_group(folder, mode="r", zarr_format=3))
+            return
 
 
 def _findings(tool: str, details: Iterable[Any], path: str, mirror: Path) -> list[Finding]:
