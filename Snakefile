@@ -20,6 +20,7 @@ if Path("config/config.yaml").is_file():
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/batches.smk"
 include: "workflow/rules/inspect.smk"
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/convert.smk"
@@ -37,12 +38,12 @@ localrules:
     publish,
 
 
+# Every work file, not the last alone: what a failed job took with it is made again.
 rule all:
     default_target: True
     input:
-        expand(f"{WORK}/plan.json", dataset=SAMPLES),
-        expand(f"{WORK}/claim.json", dataset=SAMPLES),
-        expand(f"{WORK}/published.json", dataset=SAMPLES),
+        expand(f"{WORK}/{{name}}", dataset=SAMPLES, name=WORK_FILES),
+        *map(files_of_batches, SAMPLES),
 
 
 rule plans:

@@ -80,34 +80,40 @@ def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
 
 
 def _summary(folder: Path, sample: Sample) -> str:
-    verdict = folder / "validation.json"
-    if (folder / "published.json").is_file() and verdict.is_file():
-        published = records.read_model(folder / "published.json", Published)
+    verdict, publication = folder / "validation.json", folder / "published.json"
+    if publication.is_file() and verdict.is_file():
+        published = records.read_model(publication, Published)
         validation = records.read_model(verdict, Validation)
-        compared = sum(array.bytes_compared for array in validation.arrays)
-        warnings = sum(finding.severity == "warning" for finding in validation.findings)
-        plural = "" if warnings == 1 else "s"
-        noted = f", {warnings} warning{plural} (see {verdict})" if warnings else ""
-        return (
-            f"{published.verdict}, {len(validation.arrays)} arrays with every pixel compared "
-            f"({_size(compared)} decoded), {published.objects} objects ({_size(published.bytes)}) "
-            f"in {sample.output}{noted}"
-        )
-    error = _latest_error(folder / "logs")
+        error = _latest_error(folder / "logs", since=publication.stat().st_mtime)
+        stopped = f"; a later run stopped before it began: {error}" if error else ""
+        return f"{_published(published, validation, sample, verdict)}{stopped}"
     if verdict.is_file():
         validation = records.read_model(verdict, Validation)
         first = first_error(validation.findings)
         if validation.verdict == "invalid" and first is not None:
             return f"invalid, not published: {first.code} at {first.path or '/'}: {first.message}"
+    error = _latest_error(folder / "logs")
     return f"not finished: {error}" if error else "not finished"
 
 
-def _latest_error(logs: Path) -> str | None:
+def _published(published: Published, validation: Validation, sample: Sample, verdict: Path) -> str:
+    compared = sum(array.bytes_compared for array in validation.arrays)
+    warnings = sum(finding.severity == "warning" for finding in validation.findings)
+    plural = "" if warnings == 1 else "s"
+    noted = f", {warnings} warning{plural} (see {verdict})" if warnings else ""
+    return (
+        f"{published.verdict}, {len(validation.arrays)} arrays with every pixel compared "
+        f"({_size(compared)} decoded), {published.objects} objects ({_size(published.bytes)}) "
+        f"in {sample.output}{noted}"
+    )
+
+
+def _latest_error(logs: Path, since: float = 0.0) -> str | None:
     """Return the error that the newest failed job ended with, and its log."""
-    paths = sorted(logs.rglob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in paths:
+    newest = sorted(((path.stat().st_mtime, path) for path in logs.rglob("*.log")), reverse=True)
+    for stamp, path in newest:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if lines and lines[-1].startswith("error: "):
+        if stamp > since and lines and lines[-1].startswith("error: "):
             return f"{lines[-1].removeprefix('error: ')} ({path})"
     return None
 

@@ -134,7 +134,7 @@ def plan_settings(sample: Sample, config: Config) -> dict[str, Any]:
     return {**given, **config.planning.to_json()}
 
 
-def crate_sample(sample: Sample) -> dict[str, Any]:
+def crate_sample(sample: Sample, _config: Config | None = None) -> dict[str, Any]:
     """What the sheet says about a dataset to readers of its crate."""
     columns = ("dataset", "license", "organism", "modality", "name", "description", "notes")
     values = {column: getattr(sample, column) for column in columns}

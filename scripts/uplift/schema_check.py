@@ -48,9 +48,9 @@ def mistakes(
             for key in sorted(set(error.instance) - set(known)):
                 yield (*place, key), f'unknown key "{key}"{nearest(key, known)}'
         elif error.validator == "required":
-            missing = [key for key in error.validator_value if key not in error.instance]
-            for key in missing:
-                yield (*place, key), f"missing; give {_meaning(error, key)}"
+            # jsonschema reports one error for each absent key, and names it in the message alone
+            key = error.message.partition(" is a required")[0].strip("'")
+            yield (*place, key), f"missing; give {_meaning(error, key)}"
         else:
             yield place, _wrong_value(error)
 

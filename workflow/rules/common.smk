@@ -1,4 +1,4 @@
-"""Config, sample sheet, and the named functions that rules take their inputs and params from."""
+"""Config, sample sheet, and the named functions that rules take their params from."""
 
 import re
 import shlex
@@ -14,13 +14,6 @@ from uplift import samples as sheet
 from uplift.errors import InputError
 
 
-def stop(error):
-    """End before any job starts: one line for each mistake."""
-    for line in str(error).splitlines():
-        sys.stderr.write(f"error: {line}\n")
-    raise SystemExit(1)
-
-
 def config_sources():
     """Where each part of the config comes from, the strongest last."""
     files = [*workflow.configfiles, *workflow.config_settings.configfiles]
@@ -31,20 +24,23 @@ def config_sources():
     ]
 
 
+TYPED = tuple(workflow.config_settings.config_args or ())
 try:
-    CONFIG = settings.parse_config(
-        config, config_sources(), workflow.config_settings.config_args or ()
-    )
+    CONFIG = settings.parse_config(config, config_sources(), TYPED)
     SAMPLES = sheet.load_samples(CONFIG)
     if workflow.is_main_process:
         overview.refuse_gone_outputs(SAMPLES, CONFIG.results)
         if not workflow.dryrun:
             overview.forget_unpublished(SAMPLES, CONFIG.results)
 except InputError as error:
-    stop(error)
+    # one line for each mistake, before any job starts
+    sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
+    raise SystemExit(1)
 
 STORAGE = sheet.storage_settings(CONFIG)
 WORK = CONFIG.results.rstrip("/") + "/{dataset}"
+WORK_FILES = ["inventory.json", "plan.json", "batches", "claim.json", "migration.json"]
+WORK_FILES += ["crate.json", "validation.json", "published.json"]
 
 
 wildcard_constraints:
@@ -61,74 +57,37 @@ def from_sheet(column):
     return value
 
 
+def from_sample(function):
+    """Param: what a function of the sample and the config makes of them."""
+
+    def value(wildcards):
+        return function(SAMPLES[wildcards.dataset], CONFIG)
+
+    return value
+
+
 def source_state(wildcards):
     """Param that changes when the metadata at the root of a local source do."""
     return overview.source_state(SAMPLES[wildcards.dataset].input)
 
 
-def plan_settings(wildcards):
-    return sheet.plan_settings(SAMPLES[wildcards.dataset], CONFIG)
+def overwrite(wildcards, threads):
+    """Param; Snakemake does not compare params that ask for threads, so switching runs nothing."""
+    return CONFIG.overwrite
 
 
-def supplied_plan(wildcards):
-    """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
-    return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
-
-
-def crate_sample(wildcards):
-    return sheet.crate_sample(SAMPLES[wildcards.dataset])
-
-
-def work_file(wildcards, name):
-    return f"{WORK.format(dataset=wildcards.dataset)}/{name}"
-
-
-def summary_file(wildcards):
-    """The list of batches; asking for it makes Snakemake wait for the split."""
-    return f"{checkpoints.split.get(dataset=wildcards.dataset).output.batches}/summary.json"
-
-
-def batches_of(wildcards):
-    """Names of the batches of the plan in force."""
-    return records.read_json(Path(summary_file(wildcards)))["batches"]
-
-
-def batch_file(wildcards):
-    checkpoints.split.get(dataset=wildcards.dataset)
-    return work_file(wildcards, f"batches/{wildcards.batch}.json")
-
-
-def batch_files(wildcards):
-    return [
-        work_file(wildcards, f"batches/{batch}.json") for batch in batches_of(wildcards)
-    ]
-
-
-def record_files(wildcards):
-    return [
-        work_file(wildcards, f"records/{batch}.json") for batch in batches_of(wildcards)
-    ]
-
-
-def validation_files(wildcards):
-    return [
-        work_file(wildcards, f"validation/{batch}.json")
-        for batch in batches_of(wildcards)
-    ]
-
-
-def validate_command(wildcards):
-    """What to type to validate a dataset again."""
+def validate_command(wildcards, threads):
+    """What to type to validate a dataset again; not compared either."""
     words = ["snakemake", work_file(wildcards, "published.json"), "--cores", "all"]
     if Path(workflow.snakefile).parent != Path.cwd():
         words += ["-s", workflow.snakefile, "--directory", str(Path.cwd())]
-    if workflow.config_settings.config_args:
-        words += ["--config", *workflow.config_settings.config_args]
+    if TYPED:
+        words += ["--config", *TYPED]
     return shlex.join([*words, "-R", "validate_batch"])
 
 
 def report_datasets():
     """One line for each dataset, on standard error."""
     if workflow.is_main_process:
-        for line in overview.summary_lines(SAMPLES, CONFIG.results):
-            sys.stderr.write(f"{line}\n")
+        lines = overview.summary_lines(SAMPLES, CONFIG.results)
+        sys.stderr.writelines(f"{line}\n" for line in lines)

@@ -1,15 +1,15 @@
 rule claim:
     input:
-        batch_files,
-        summary=summary_file,
-        run=f"{WORK}/run.json",
+        # ancient: a new plan is no reason to claim, and so to convert everything, again
+        summary=ancient(summary_file),
+        run=ancient(f"{WORK}/run.json"),
     output:
         claim=f"{WORK}/claim.json",
     log:
         f"{WORK}/logs/claim.log",
     params:
         output=from_sheet("output"),
-        overwrite=CONFIG.overwrite,
+        overwrite=overwrite,
         published=f"{WORK}/published.json",
         storage=STORAGE,
     message:

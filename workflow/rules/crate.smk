@@ -2,14 +2,14 @@ rule crate:
     input:
         inventory=f"{WORK}/inventory.json",
         migration=f"{WORK}/migration.json",
-        run=f"{WORK}/run.json",
+        run=ancient(f"{WORK}/run.json"),
     output:
         crate=f"{WORK}/crate.json",
     log:
         f"{WORK}/logs/crate.log",
     params:
         output=from_sheet("output"),
-        sample=crate_sample,
+        sample=from_sample(sheet.crate_sample),
         settings=sheet.crate_settings(CONFIG),
         storage=STORAGE,
     message:

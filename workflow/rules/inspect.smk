@@ -12,7 +12,6 @@ rule inspect:
         source=from_sheet("input"),
         output=from_sheet("output"),
         dataset="{dataset}",
-        overwrite=CONFIG.overwrite,
         storage=STORAGE,
     message:
         "Inspecting the source of {wildcards.dataset}"

@@ -1,3 +1,8 @@
+def supplied_plan(wildcards):
+    """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
+    return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
+
+
 rule plan:
     input:
         inventory=f"{WORK}/inventory.json",
@@ -9,7 +14,7 @@ rule plan:
         f"{WORK}/logs/plan.log",
     params:
         dataset="{dataset}",
-        settings=plan_settings,
+        settings=from_sample(sheet.plan_settings),
     message:
         "Planning {wildcards.dataset}"
     script:

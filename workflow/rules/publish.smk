@@ -5,7 +5,7 @@ rule publish:
         validation=f"{WORK}/validation.json",
         root=f"{WORK}/root.zarr.json",
         claim=f"{WORK}/claim.json",
-        run=f"{WORK}/run.json",
+        run=ancient(f"{WORK}/run.json"),
     output:
         published=f"{WORK}/published.json",
     log:

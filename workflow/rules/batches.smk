@@ -1,0 +1,50 @@
+"""Input functions that wait for the one checkpoint, the split into batches."""
+
+from types import SimpleNamespace
+
+
+def work_file(wildcards, name):
+    return f"{WORK.format(dataset=wildcards.dataset)}/{name}"
+
+
+def summary_file(wildcards):
+    """The list of batches of the plan in force."""
+    return f"{checkpoints.split.get(dataset=wildcards.dataset).output.batches}/summary.json"
+
+
+def batches_of(wildcards):
+    return records.read_json(Path(summary_file(wildcards)))["batches"]
+
+
+def batch_file(wildcards):
+    checkpoints.split.get(dataset=wildcards.dataset)
+    return work_file(wildcards, f"batches/{wildcards.batch}.json")
+
+
+def batch_files(wildcards):
+    return [
+        work_file(wildcards, f"batches/{batch}.json") for batch in batches_of(wildcards)
+    ]
+
+
+def record_files(wildcards):
+    return [
+        work_file(wildcards, f"records/{batch}.json") for batch in batches_of(wildcards)
+    ]
+
+
+def validation_files(wildcards):
+    return [
+        work_file(wildcards, f"validation/{batch}.json")
+        for batch in batches_of(wildcards)
+    ]
+
+
+def files_of_batches(dataset):
+    """Input function of `all`: what the jobs of one dataset leave."""
+
+    def files(wildcards):
+        job = SimpleNamespace(dataset=dataset)
+        return record_files(job) + validation_files(job)
+
+    return files
