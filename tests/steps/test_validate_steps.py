@@ -138,3 +138,51 @@ def test_what_publish_writes_down(conversion, tmp_path):
     assert published["cost"]["peak_memory_bytes"] > 0
     assert published["published_at"].endswith("+00:00")
     assert (tmp_path / "out.zarr" / "zarr.json").exists()
+
+
+SOURCE_CRATE = {
+    "@context": "https://w3id.org/ro/crate/1.1/context",
+    "@graph": [
+        {
+            "@id": "ro-crate-metadata.json",
+            "@type": "CreativeWork",
+            "about": {"@id": "./"},
+            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        },
+        {
+            "@id": "./",
+            "@type": "Dataset",
+            "name": "n",
+            "description": "d",
+            "license": "CC-BY-4.0",
+            "datePublished": "2020-01-01",
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_crate_of_a_source_is_accounted_for(conversion, tmp_path, enabled):
+    (tmp_path / "in.zarr" / "ro-crate-metadata.json").write_text(json.dumps(SOURCE_CRATE))
+    conversion.crate = json.dumps({"enabled": enabled, "date_published": "2026-01-02"})
+    validation = conversion.all()
+    errors = [f for f in validation["findings"] if f["severity"] == "error"]
+    assert errors == []
+    kept = "ro-crate-metadata.source.json" if enabled else "ro-crate-metadata.json"
+    (tmp_path / "out.zarr" / kept).write_text("{}")
+    validation = conversion.validate()
+    codes = {(f["code"], f["path"]) for f in validation["findings"] if f["severity"] == "error"}
+    assert ("file.differs", kept) in codes
+
+
+def test_an_array_that_was_left_out_is_a_warning(conversion, tmp_path):
+    folder = tmp_path / "in.zarr" / "odd"
+    folder.mkdir()
+    document = json.loads((tmp_path / "in.zarr" / "values" / ".zarray").read_text())
+    (folder / ".zarray").write_text(json.dumps({**document, "dtype": "|O", "fill_value": None}))
+    (folder / "0.0").write_bytes(b"objects")
+    conversion.batch_settings = '{"unsupported": "skip"}'
+    validation = conversion.all()
+    assert validation["verdict"] == "valid"
+    assert ("array.skipped", "odd") in {(f["code"], f["path"]) for f in validation["findings"]}
+    assert not (tmp_path / "out.zarr" / "odd").exists()
