@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 from uplift.errors import StorageError
@@ -61,7 +61,7 @@ class ObstoreStore:
         """Return the whole object, or None when absent."""
         try:
             return bytes(obstore.get(self._store, self._path(key)).bytes())
-        except NotFoundError as error:
+        except FileNotFoundError as error:
             self._refuse_absent_bucket(error, key)
             return None
         except _FAILURES as error:
@@ -79,7 +79,7 @@ class ObstoreStore:
             options: GetOptions = {"range": {"suffix": -start}}
             result = obstore.get(self._store, self._path(key), options=options)
             return bytes(result.bytes())[:length]
-        except NotFoundError as error:
+        except FileNotFoundError as error:
             self._refuse_absent_bucket(error, key)
             return None
         except _FAILURES as error:
@@ -96,7 +96,7 @@ class ObstoreStore:
         """Describe one object, or None when absent."""
         try:
             return self._info(obstore.head(self._store, self._path(key)))
-        except NotFoundError as error:
+        except FileNotFoundError as error:
             self._refuse_absent_bucket(error, key)
             return None
         except _FAILURES as error:
@@ -174,7 +174,7 @@ class ObstoreStore:
         self._refuse_writing()
         try:
             obstore.delete(self._store, self._path(key))
-        except NotFoundError as error:
+        except FileNotFoundError as error:
             self._refuse_absent_bucket(error, key)
         except _FAILURES as error:
             raise self._failed(error, key, "delete") from error
@@ -215,7 +215,7 @@ class ObstoreStore:
             return
         try:
             obstore.delete(self._store, paths)
-        except NotFoundError as error:
+        except FileNotFoundError as error:
             self._refuse_absent_bucket(error, prefix)
         except _FAILURES as error:
             raise self._failed(error, prefix, "delete") from error
@@ -229,7 +229,7 @@ class ObstoreStore:
         stamp = meta.get("e_tag") or str(meta["last_modified"])
         return ObjectInfo(key, int(meta["size"]), stamp)
 
-    def _refuse_absent_bucket(self, error: NotFoundError, key: str) -> None:
+    def _refuse_absent_bucket(self, error: FileNotFoundError, key: str) -> None:
         """Absence is no failure, unless it is the bucket that is absent."""
         if error_code(error) == "NoSuchBucket":
             raise self._failed(error, key, "find") from error
