@@ -29,9 +29,10 @@ METADATA = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where things lie: the source, a scratch folder on the same file system, the log."""
+    """Where things lie: the source, one of some MB, a scratch folder on the same disk, the log."""
 
     source: Path
+    tiny: Path
     scratch: Path
     log: Path
     cores: int
@@ -119,11 +120,12 @@ def write_metadata(place: Place) -> None:
     run_measured(_program("migrate_attributes", options), place.log)
 
 
-def workflow(place: Place) -> Cost:
+def workflow(place: Place, *, tiny: bool = False) -> Cost:
     """Run the whole workflow: every step, every pixel compared, published."""
-    work, target = place.fresh("workflow-work"), place.fresh("workflow.zarr")
+    name = "tiny-workflow" if tiny else "workflow"
+    work, target = place.fresh(f"{name}-work"), place.fresh(f"{name}.zarr")
     work.mkdir(parents=True)
-    values = {"input": place.source, "output": target, **METADATA}
+    values = {"input": place.tiny if tiny else place.source, "output": target, **METADATA}
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
         *("--directory", str(work), "--cores", str(place.cores)),
@@ -136,28 +138,28 @@ def workflow(place: Place) -> Cost:
     return cost
 
 
-def challenge(place: Place) -> Cost:
+def challenge(place: Place, *, tiny: bool = False) -> Cost:
     """Run the tool of the OME 2024 NGFF challenge, with the shards of this project's plan."""
-    target = place.fresh("challenge.zarr")
+    target = place.fresh("tiny-challenge.zarr" if tiny else "challenge.zarr")
+    source = place.tiny if tiny else place.source
     program = CHALLENGE_ENVIRONMENT / "bin" / "ome2024-ngff-challenge"
     command = [
         *(str(program), "resave", "--silent", "--cc-by"),
         f"--rocrate-organism={METADATA['organism']}",
         f"--rocrate-modality={METADATA['modality']}",
-        f"--output-read-details={challenge_details(place)}",
-        *(str(place.source), str(target)),
+        f"--output-read-details={challenge_details(place, source, tiny=tiny)}",
+        *(str(source), str(target)),
     ]
     return run_measured(command, place.log)
 
 
-def challenge_details(place: Place) -> Path:
+def challenge_details(place: Place, source: Path, *, tiny: bool) -> Path:
     """Write the chunks and shards of this project's plan in the form that the other tool reads."""
-    plan = json.loads((place.scratch / "convert-work" / "plan.json").read_text())
+    work = place.scratch / ("tiny-workflow-work" if tiny else "workflow-work")
+    plan = json.loads(next(work.glob("results/*/plan.json")).read_text())
+    keys = ("shape", "chunks", "shards")
     details = {
-        str(place.source / array["path"]): {
-            key: array[key] for key in ("shape", "chunks", "shards")
-        }
-        for array in plan["arrays"]
+        str(source / array["path"]): {key: array[key] for key in keys} for array in plan["arrays"]
     }
     path = place.scratch / "challenge-details.json"
     path.write_text(json.dumps(details))

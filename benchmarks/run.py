@@ -26,7 +26,8 @@ from measure import Cost, FailedError, median, run_measured
 HERE = Path(__file__).resolve().parent
 START, COPY, COPY_SYNC = "program start", "cp -r", "cp -r; sync"
 CONVERT, CONVERT_FSYNC = "convert, durability: none", "convert, durability: fsync"
-WORKFLOW, CHALLENGE = "whole workflow", "challenge's tool"
+WORKFLOW, TINY_WORKFLOW = "whole workflow", "whole workflow, some MB"
+CHALLENGE, TINY_CHALLENGE = "challenge's tool", "challenge's tool, some MB"
 
 Results = dict[str, list[Cost]]
 
@@ -38,10 +39,11 @@ def main() -> int:
     log = arguments.results / "benchmark.log"
     arguments.results.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    place = Place(scratch / "source.zarr", scratch, log, arguments.cores)
+    place = Place(scratch / "source.zarr", scratch / "tiny.zarr", scratch, log, arguments.cores)
     try:
-        small = ["--small"] if arguments.small else []
-        _run(place, HERE / "dataset.py", place.source, *small)
+        size = ["--small"] if arguments.small else ["--timepoints", arguments.timepoints]
+        _run(place, HERE / "dataset.py", place.source, *size)
+        _run(place, HERE / "dataset.py", place.tiny, "--small")
         if not arguments.skip_challenge:
             candidates.install_challenge()
         results = measure(place, arguments.rounds, skip_challenge=arguments.skip_challenge)
@@ -67,9 +69,11 @@ def measure(place: Place, rounds: int, *, skip_challenge: bool) -> Results:
         CONVERT: partial(candidates.convert, durability="none"),
         COPY_SYNC: candidates.copy_and_sync,
         CONVERT_FSYNC: partial(candidates.convert, durability="fsync"),
+        TINY_WORKFLOW: partial(candidates.workflow, tiny=True),
         WORKFLOW: candidates.workflow,
     }
     if not skip_challenge:
+        turns[TINY_CHALLENGE] = partial(candidates.challenge, tiny=True)
         turns[CHALLENGE] = candidates.challenge
     _warm_up(place)
     results: Results = {name: [] for name in turns}
@@ -155,6 +159,9 @@ def ratios(medians: dict[str, Cost]) -> dict[str, float]:
         found["challenge's tool / whole workflow, wall (goal: at least 5)"] = (
             other.wall / medians[WORKFLOW].wall
         )
+        found["the same without what some MB take"] = (
+            other.wall - medians[TINY_CHALLENGE].wall
+        ) / (medians[WORKFLOW].wall - medians[TINY_WORKFLOW].wall)
         found["challenge's tool / whole workflow, CPU"] = other.cpu / medians[WORKFLOW].cpu
         found["challenge's tool / convert, wall"] = other.wall / medians[CONVERT_FSYNC].wall
     return {name: round(value, 2) for name, value in found.items()}
@@ -190,6 +197,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, help="for the data, about 6 GB (default: results)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--timepoints", type=int, default=2, help="of the dataset, 0.43 GB each")
     parser.add_argument("--small", action="store_true", help="a few MB, to try the benchmark")
     parser.add_argument("--skip-challenge", action="store_true", help="leave the other tool out")
     parser.add_argument("--keep", action="store_true", help="keep source and outputs")
