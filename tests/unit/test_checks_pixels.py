@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import zarr
 
-from support.converted import Case, Converted, recoded
+from support.converted import PATH, Case, Converted, recoded
 from uplift import grid, shards
+from uplift.checks import readers
+from uplift.checks.compare import same_bits
 from uplift.checks.digests import ROW
+from uplift.checks.readers import ReaderError, ZarrReader
 from uplift.codecs.mapping import target_of
 from uplift.codecs.v3 import parse_v3
 from uplift.errors import InputError
@@ -290,3 +293,18 @@ def test_zarr_v3_sources(tmp_path, shards, codecs):
     assert validation.items[0].sha256 == digest(values)
     flip(array.objects()[0], 20)
     assert array.codes()
+
+
+@pytest.mark.parametrize("name", ["sharded", "sparse", "big endian, F order", "recoded, sparse"])
+def test_zarr_python_reads_through_the_projects_storage(name, tmp_path, monkeypatch):
+    array = Converted(tmp_path, CASES[name]).convert()
+    reader = ZarrReader(array.output, PATH)
+    assert same_bits(reader.read((slice(None), slice(None))), array.values)
+    monkeypatch.setattr(readers, "TensorstoreReader", refusing)
+    assert array.validate()[0].findings == ()
+    flip(array.folder / "zarr.json", 1)
+    assert array.codes() == ["reader.refuses"]
+
+
+def refusing(*_arguments):
+    raise ReaderError("tensorstore", ValueError("not today"))
