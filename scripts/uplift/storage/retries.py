@@ -27,7 +27,7 @@ def retried(function: Callable[P, R]) -> Callable[P, R]:
     return tenacity.retry(
         retry=tenacity.retry_if_exception_type(TransientError),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_exponential_jitter(initial=0.2, max=10),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
         before_sleep=_tell,
         reraise=True,
     )(function)
