@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from uplift.models.inventory import GroupRole, Inventory, InventoryArray
+
+_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
 
 def describe(inventory: Inventory, target_version: str) -> str:
@@ -56,10 +56,11 @@ def _image(inventory: Inventory) -> str:
 
 
 def _data_type(array: InventoryArray) -> str:
-    name = array.source.data_type
-    if array.source.zarr_format == 3 or not isinstance(name, str):
-        return str(name)
-    return np.dtype(name).name
+    name = str(array.source.data_type)
+    kind = _KINDS.get(name[1:2])
+    if array.source.zarr_format == 3 or kind is None:
+        return name
+    return f"{kind}{8 * int(name[2:])}" if kind != "bool" else kind
 
 
 def _count(inventory: Inventory, role: GroupRole) -> int:
