@@ -15,6 +15,8 @@ from uplift.grid import Index
 from uplift.models.arrays import SourceArray
 from uplift.storage.protocol import Store, join
 
+_KEPT_INDEXES = 64
+
 Region = tuple[tuple[int, int], ...]
 
 
@@ -154,11 +156,12 @@ class _ShardIndexes:
         return sorted(found)
 
     def _table(self, shard: Index) -> NDArray[np.uint64] | None:
-        if shard not in self._kept:
-            if len(self._kept) >= 64:
-                self._kept.clear()
-            self._kept[shard] = self._fetch(shard)
-        return self._kept[shard]
+        if shard in (kept := self._kept):
+            return kept[shard]
+        table = self._fetch(shard)
+        # A new mapping each time: threads that read the old one are not disturbed.
+        self._kept = {**(kept if len(kept) < _KEPT_INDEXES else {}), shard: table}
+        return table
 
     def _fetch(self, shard: Index) -> NDArray[np.uint64] | None:
         source, store = self._chunks.source, self._chunks.store

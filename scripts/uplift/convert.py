@@ -25,6 +25,7 @@ from uplift.models.record import BadChunk, ItemRecord, Record
 from uplift.outcome import Outcome
 from uplift.recode import RecodeEngine
 from uplift.repack import RepackEngine
+from uplift.storage.local import TEMPORARY_PREFIX
 from uplift.storage.protocol import Store, join
 from uplift.storage.retries import retried
 from uplift.tasks import Run, Task, tasks_of
@@ -237,7 +238,8 @@ class _ItemConversion:
         for info in [*listed, *([alone] if alone else [])]:
             position = self._position(info.key[len(item.path) + 1 if item.path else 0 :])
             if position is None:
-                if item.start == 0:
+                mine = TEMPORARY_PREFIX not in info.key  # else another batch is writing it
+                if item.start == 0 and mine:
                     self._output.delete(info.key)
             elif item.start <= position < item.stop:
                 found[position] = info.size

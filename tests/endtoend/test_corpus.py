@@ -24,6 +24,13 @@ def inputs():
     return [name for name in names if not name.endswith(("_v05twin", "_v3_ref"))]
 
 
+def references():
+    if not CORPUS.is_dir():
+        return []
+    names = [entry["name"] for entry in json.loads((CORPUS / "corpus.json").read_text())]
+    return [name for name in names if name.endswith(("_v05twin", "_v3_ref"))]
+
+
 def truth(name):
     return json.loads((CORPUS / "arrays_truth.json").read_text())[name]
 
@@ -39,10 +46,34 @@ def read_tensorstore(path):
     return tensorstore.open(spec).result().read().result()
 
 
+UNSUPPORTED = {"zarrita_v2": ["1d.contiguous.json2.O"]}
+"""Arrays that no Zarr v3 reader could read: objects encoded as JSON."""
+
+
+def read_zarrs(path):
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        return zarr.open_array(path, mode="r", zarr_format=3)[...]
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_what_is_not_supported_is_named(name, tmp_path, capfd):
+    source = str(CORPUS / f"{name}.zarr")
+    with pytest.raises(StepError, match="split_batches"):
+        Conversion(source, str(tmp_path / "out.zarr"), tmp_path / "work").all()
+    (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert UNSUPPORTED[name][0] in line
+    assert "unsupported: skip" in line
+
+
 @pytest.mark.parametrize("name", inputs())
 def test_corpus(name, tmp_path):
     out = tmp_path / "out.zarr"
-    conversion = Conversion(str(CORPUS / f"{name}.zarr"), str(out), tmp_path / "work")
+    conversion = Conversion(
+        str(CORPUS / f"{name}.zarr"),
+        str(out),
+        tmp_path / "work",
+        batch_settings='{"unsupported": "skip"}',
+    )
     try:
         validation = conversion.all()
     except StepError:
@@ -55,12 +86,57 @@ def test_corpus(name, tmp_path):
     found = {array["path"]: array for array in validation["arrays"]}
     for array in truth(name):
         path = array["path"]
+        if path in UNSUPPORTED.get(name, ()):
+            assert not (out / path).exists()
+            continue
         opened = zarr.open_array(out / path, mode="r", zarr_format=3)
         assert list(opened.shape) == array["shape"]
         if array["dtype"] == "|O":
             continue
-        expected = array["sha_zp"] or array["sha_ts"]
+        expected = array.get("sha_zp") or array.get("sha_ts")
+        if expected is None:
+            assert found[path]["sha256"] is not None  # too large for those who made the table
+            continue
         assert digest(opened[...]) == expected, path
         assert found[path]["sha256"][:16] == expected, path
         if np.dtype(opened.dtype).kind in "biufc":
             assert digest(read_tensorstore(out / path)) == expected, path
+            assert digest(read_zarrs(out / path)) == expected, path
+
+
+TWINS = {
+    "fijijava_2d": ["0", "1"],
+    "fijijava_5d": ["0", "1"],
+    "fijijava_pyramid": ["0", "1", "2"],
+    "fijijava_xyz": ["0", "1"],
+    "ngio_c1yx": ["0", "1", "labels/label/0"],
+    "ngio_czyx": ["0", "1", "labels/label/0"],
+    "ngio_tczyx": ["0", "1", "labels/label/0"],
+    "ngio_yx": ["0", "1", "labels/label/0"],
+    "viv_blobs_v04": ["0"],
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_pixels_equal_the_twin_that_was_written_as_0_5(name, tmp_path):
+    out = tmp_path / "out.zarr"
+    Conversion(str(CORPUS / f"{name}.zarr"), str(out), tmp_path / "work").all()
+    twin = CORPUS / f"{name.removesuffix('_v04')}_v05twin.zarr"
+    for path in TWINS[name]:
+        ours, theirs = (zarr.open_array(root / path, mode="r")[...] for root in (out, twin))
+        assert (ours == theirs).all(), path
+
+
+@pytest.mark.parametrize("name", references())
+def test_zarr_v3_input_is_resharded(name, tmp_path):
+    """0.5 (or plain v3) input goes through the same plan; pixels and metadata stay."""
+    source, out = CORPUS / f"{name}.zarr", tmp_path / "out.zarr"
+    conversion = Conversion(
+        str(source), str(out), tmp_path / "work", plan_settings='{"shards": "none"}'
+    )
+    validation = conversion.all()
+    assert validation["arrays"]
+    for array in validation["arrays"]:
+        path = array["path"]
+        ours, theirs = (zarr.open_array(root / path, mode="r")[...] for root in (out, source))
+        assert np.array_equal(np.asarray(ours), np.asarray(theirs)), path

@@ -76,8 +76,9 @@ def _note_inherited(complaints: list[Finding], findings: Findings) -> None:
 
 def restate(path: str, attributes: Mapping[str, Any], version: str = "0.5") -> dict[str, Any]:
     """Put a group's OME metadata below ``ome``, each word as it is; no migration."""
-    if detect.ome_of(attributes) is not attributes:
-        return dict(attributes)
+    ome = detect.ome_of(attributes)
+    if ome is not attributes:
+        return {**attributes, "ome": {**ome, "version": version}}
     keys = detect.ome_keys_of(path, attributes)
     if not keys:
         return dict(attributes)
