@@ -3,7 +3,8 @@
 The rules, decided for each array by itself (every size is decoded):
 
 * The source chunk stays when it holds 64 KiB to 16 MiB. So does a smaller one in an array below
-  1 MiB, and where all of z, y and x hold less than 64 KiB: recoding would gain nothing.
+  1 MiB, and where all of z, y and x hold less than 64 KiB: recoding would gain nothing. Arrays
+  that are no level of an image (tables) keep theirs whatever it holds.
 * Otherwise a chunk of 1 to 4 MiB is proposed, square in y and x, deeper in z when the plane is
   small, of length 1 along every other axis. Where the shards that the user asks for are a multiple
   of the source chunk and not of the proposed one, the source chunk stays.
@@ -31,7 +32,7 @@ from uplift.grid import Shape
 from uplift.models.base import Model, nearest
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.plan import Codecs, Plan, PlanArray, Totals
-from uplift.plan_checks import RECODE_MEMORY_MIB, Wish, carry_out, shape_text
+from uplift.plan_checks import RECODE_MEMORY_MIB, Wish, carry_out, check_lengths, shape_text
 
 KIB = 2**10
 PROPOSED_CHUNK_BYTES = MIB
@@ -96,10 +97,11 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
     PlanError
         A setting that cannot be carried out, with the numbers and a value that would work.
     """
-    origins = {}
+    where, origins = f'arrays["{entry.path}"]', {}
     chunks = _set_chunks(entry, settings)
     if chunks is not None:
         origins["chunks"] = "the setting chunks"
+        check_lengths(Wish(entry, chunks, None, "keep", where, origins))
         shards = _set_shards(entry, chunks, settings)
     else:
         chunks = _propose_chunks(entry, settings)
@@ -113,7 +115,6 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
         shards = _propose_shards(entry, chunks, settings)
     if settings.codec != "keep":
         origins["codecs"] = "the setting codec"
-    where = f'arrays["{entry.path}"]'
     wish = Wish(entry, chunks, shards, settings.codec, where, origins)
     target, method = carry_out(wish, settings.recode_memory_mib)
     totals = estimates.predicted(entry, target, method)
@@ -230,7 +231,8 @@ def _divides(chunks: Shape, shards: Shape | None) -> bool:
 
 def _propose_chunks(entry: InventoryArray, settings: PlanSettings) -> Shape:
     source = entry.source
-    if numpy_dtype(source).kind not in "biufc" or 0 in source.shape:
+    numeric = numpy_dtype(source).kind in "biufc"
+    if entry.role != "level" or not numeric or 0 in source.shape:
         return source.chunks
     low, high = settings.keep_chunk_min_kib * KIB, settings.keep_chunk_max_mib * MIB
     size = estimates.decoded_bytes(source, source.chunks)
@@ -246,7 +248,7 @@ def _propose_chunks(entry: InventoryArray, settings: PlanSettings) -> Shape:
     chunks = _new_chunks(entry)
     wish = Wish(entry, chunks, None, "keep", "")
     try:
-        carry_out(wish, settings.recode_memory_mib)
+        carry_out(wish, settings.recode_memory_mib - estimates.RECODE_BLOCK_BYTES // MIB)
     except PlanError:  # too large to be decoded within the memory: better kept than refused
         return source.chunks
     return chunks
