@@ -185,7 +185,7 @@ class RecodeEngine:
                 slice(i * c - o, (i + 1) * c - o)
                 for i, c, o in zip(chunk, chunks, origin, strict=True)
             )
-            piece = values[cut]
+            piece = values[(..., *cut)]  # an array also when it has no axes
             if piece.shape != chunks:
                 whole = np.full(chunks, self._fill_value, dtype=self._dtype)
                 whole[tuple(slice(0, n) for n in piece.shape)] = piece

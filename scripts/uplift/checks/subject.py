@@ -140,7 +140,8 @@ class Subject:
 
 def inside(values: NDArray[Any], box: Box) -> NDArray[Any]:
     """Elements of a decoded chunk that lie inside the array; `box` is what it covers there."""
-    return values[tuple(slice(b - a) for a, b in box)]
+    # The ellipsis keeps an array an array when it has no axes.
+    return values[(..., *(slice(b - a) for a, b in box))]
 
 
 def in_windows(
