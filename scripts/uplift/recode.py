@@ -181,11 +181,12 @@ class RecodeEngine:
         chunks = self.item.target.chunks
 
         def encode(chunk: Index) -> bytes:
-            cut = tuple(
+            inside = (
                 slice(i * c - o, (i + 1) * c - o)
                 for i, c, o in zip(chunk, chunks, origin, strict=True)
             )
-            piece = values[(..., *cut)]  # an array also when it has no axes
+            cut: Any = (..., *inside)  # the ellipsis: an array also when it has no axes
+            piece: NDArray[Any] = values[cut]
             if piece.shape != chunks:
                 whole = np.full(chunks, self._fill_value, dtype=self._dtype)
                 whole[tuple(slice(0, n) for n in piece.shape)] = piece

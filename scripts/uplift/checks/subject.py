@@ -141,7 +141,9 @@ class Subject:
 def inside(values: NDArray[Any], box: Box) -> NDArray[Any]:
     """Elements of a decoded chunk that lie inside the array; `box` is what it covers there."""
     # The ellipsis keeps an array an array when it has no axes.
-    return values[(..., *(slice(b - a) for a, b in box))]
+    cut: Any = (..., *(slice(b - a) for a, b in box))
+    part: NDArray[Any] = values[cut]
+    return part
 
 
 def in_windows(
