@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from typing import Any
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from uplift.chunk_source import ChunkSource
 from uplift.codecs.mapping import unsupported_reason
-from uplift.codecs.v2 import parse_v2
-from uplift.codecs.v3 import chunk_index_of_key, parse_v3
 from uplift.errors import SourceError
+from uplift.listing import FOLDERS_AT_ONCE, Folder, ListedSource, side_by_side
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import (
+    GroupRole,
     Inventory,
     InventoryArray,
     InventoryFile,
     InventoryGroup,
 )
-from uplift.ngff.detect import Context, Multiscale, multiscales_of, ome_of, ome_version, roles_of
+from uplift.ngff.detect import (
+    Context,
+    Multiscale,
+    items_of,
+    multiscales_of,
+    ome_of,
+    ome_version,
+    roles_of,
+)
+from uplift.nodes import Node
+from uplift.probing import NamedSource
 from uplift.records import sha256_of_json
 from uplift.storage.protocol import ObjectInfo, Store, join
 
 log = logging.getLogger(__name__)
 
-METADATA_V2 = (".zgroup", ".zattrs", ".zarray")
-METADATA_V3 = "zarr.json"
 DROPPED = (".zmetadata",)
 """Objects that the output does not need: consolidated metadata of Zarr v2."""
-
-_DIGEST_MODULUS = 2**256
+MAX_DEPTH = 100
+"""Folders inside each other beyond which a source is refused."""
+_PROGRESS_SECONDS = 10.0
+_NESTED = (".zarray", ".zgroup", "zarr.json")
 
 
 def inspect_source(store: Store) -> Inventory:
@@ -45,15 +55,28 @@ def inspect_source(store: Store) -> Inventory:
         A read or listing that failed.
     """
     walk = _Walk(store)
-    walk.root()
+    walk.run()
     return walk.inventory()
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A folder still to be looked into, and what the groups above say about it."""
+
+    path: str
+    context: Context
+    zarr_format: int | None
+
+
 class _Walk:
-    """Collects what one recursive walk finds."""
+    """Collects what one walk finds, one generation of folders after the other."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._reader: ListedSource | NamedSource = (
+            ListedSource(store) if store.can_list else NamedSource(store)
+        )
+        self._folders: dict[str, tuple[Node | None, tuple[GroupRole, ...]]] = {}
         self._groups: list[InventoryGroup] = []
         self._attributes: dict[str, dict[str, Any]] = {}
         self._arrays: dict[str, InventoryArray] = {}
@@ -62,137 +85,76 @@ class _Walk:
         self._findings: list[Finding] = []
         self._formats: set[int] = set()
 
-    def root(self) -> None:
-        if not self._visit("", Context()):
-            raise SourceError(
-                f"{self._store.url}: not a Zarr: no .zgroup, .zarray or zarr.json there or below; "
-                "check the path"
-            )
-        if len(self._formats) > 1:
-            raise SourceError(
-                f"{self._store.url}: holds Zarr v2 and v3 nodes; keep the ones of one version"
-            )
+    def run(self) -> None:
+        """Walk, then check what the metadata promise."""
+        pool = None if self._store.is_local else ThreadPoolExecutor(FOLDERS_AT_ONCE)
+        try:
+            self._walk(pool)
+        finally:
+            self._reader.close()
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+        self._collect_groups()
+        self._refuse_other_than_one_zarr()
         self._link_levels()
         self._check_listed()
+        self._check_versions()
+        if not self._store.can_list:
+            self._find(
+                "source.not_listable",
+                "warning",
+                "",
+                "the source cannot be listed: what no metadata name is not seen and not converted",
+            )
 
-    def inventory(self) -> Inventory:
-        versions = {ome_version(a) for a in self._attributes.values()} - {None}
-        name = None
-        root = self._attributes.get("")
-        if root is not None:
-            plate = ome_of(root).get("plate")
-            names = [m.name for m in multiscales_of(root)]
-            names += [plate.get("name")] if isinstance(plate, dict) else []
-            name = next((n for n in names if isinstance(n, str) and n.strip("/ ")), None)
-        return Inventory(
-            source=self._store.url,
-            zarr_format=3 if 3 in self._formats else 2,
-            ome_versions=tuple(sorted(str(v) for v in versions)),
-            name=name,
-            groups=tuple(sorted(self._groups, key=lambda group: group.path)),
-            arrays=tuple(self._arrays[path] for path in sorted(self._arrays)),
-            files=tuple(sorted(self._files, key=lambda file: file.path)),
-            dropped=tuple(sorted(self._dropped, key=lambda file: file.path)),
-            findings=tuple(self._findings),
+    def _walk(self, pool: ThreadPoolExecutor | None) -> None:
+        told = time.monotonic()
+        places = [_Place("", Context(), None)]
+        for _ in range(MAX_DEPTH):
+            below: list[_Place] = []
+            folders = side_by_side(
+                pool,
+                lambda place: (place, self._reader.read(place.path, place.zarr_format)),
+                places,
+                2 * FOLDERS_AT_ONCE,
+            )
+            for place, folder in folders:
+                below += self._take(place, folder)
+                if time.monotonic() - told > _PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    log.info("%d groups and arrays so far", len(self._folders) + len(self._arrays))
+            if not below:
+                return
+            places = below
+        raise SourceError(
+            f"{self._store.url}/{places[0].path[:200]}: folders nest more than {MAX_DEPTH} deep; "
+            "remove what does not belong there"
         )
 
-    def _visit(self, path: str, context: Context) -> bool:
-        """Walk one folder; whether a Zarr node stands there or below."""
-        folders, objects = self._store.list_folder(path)
-        names = {info.key.rpartition("/")[2]: info for info in objects}
-        old = [name for name in (".zgroup", ".zarray") if name in names]
-        if METADATA_V3 in names and old:
-            raise SourceError(
-                f"{self._store.url}/{path}: has both {old[0]} and zarr.json; keep one of them"
-            )
-        if METADATA_V3 in names:
-            return self._visit_v3(path, folders, names, context)
-        if ".zarray" in names:
-            document = self._json(join(path, ".zarray"))
-            attributes = self._attributes_v2(path, names)
-            source = parse_v2(document, f"{self._store.url}/{join(path, '.zarray')}")
-            self._array(path, source, attributes, METADATA_V2)
-            return True
-        attributes = self._attributes_v2(path, names)
-        if ".zgroup" in names:
-            self._json(join(path, ".zgroup"))
-            self._formats.add(2)
-        explicit = ".zgroup" in names or ".zattrs" in names
-        rest = [i for n, i in names.items() if n not in METADATA_V2]
-        return self._group(path, folders, rest, attributes, context, explicit=explicit)
+    def _take(self, place: _Place, folder: Folder) -> list[_Place]:
+        """Note one folder; the places below it."""
+        path, node = place.path, folder.node
+        self._refuse_odd_names([*(info.key for info in folder.files), *folder.folders])
+        if node is not None:
+            self._formats.add(node.zarr_format)
+            if node.array is not None:
+                self._take_array(folder, node, node.array)
+                return []
+        for info in folder.files:
+            (self._dropped if _name(info) in DROPPED else self._files).append(_entry(info))
+        attributes = node.attributes if node is not None else {}
+        roles = roles_of(path, attributes, place.context)
+        self._folders[path] = (node, roles)
+        self._reader.expect(path, node)
+        context = place.context.below(path, attributes, roles)
+        zarr_format = node.zarr_format if node is not None else place.zarr_format
+        names = self._reader.names_below(folder)
+        return [_Place(join(path, name), context, zarr_format) for name in names]
 
-    def _visit_v3(
-        self, path: str, folders: list[str], names: dict[str, ObjectInfo], context: Context
-    ) -> bool:
-        document = self._json(join(path, METADATA_V3))
-        attributes = document.get("attributes") or {}
-        self._formats.add(3)
-        if document.get("node_type") == "array":
-            where = f"{self._store.url}/{join(path, METADATA_V3)}"
-            dims = document.get("dimension_names")
-            self._array(path, parse_v3(document, where), attributes, (METADATA_V3,), dims)
-            return True
-        rest = [info for name, info in names.items() if name != METADATA_V3]
-        return self._group(path, folders, rest, attributes, context, explicit=True)
-
-    def _group(
-        self,
-        path: str,
-        folders: list[str],
-        files: list[ObjectInfo],
-        attributes: dict[str, Any],
-        context: Context,
-        *,
-        explicit: bool,
-    ) -> bool:
-        roles = roles_of(path, attributes, context)
-        below = context.below(path, attributes, roles)
-        nodes = [self._visit(join(path, name), below) for name in folders]
-        for info in files:
-            entry = InventoryFile(path=info.key, bytes=info.size)
-            dropped = info.key.rpartition("/")[2] in DROPPED
-            (self._dropped if dropped else self._files).append(entry)
-        if not (explicit or any(nodes)):
-            return False
-        self._attributes[path] = attributes
-        self._groups.append(
-            InventoryGroup(
-                path=path,
-                roles=roles,
-                ome_version=ome_version(attributes),
-                attributes_sha256=sha256_of_json(attributes) if attributes else None,
-                explicit=explicit,
-            )
-        )
-        return True
-
-    def _array(
-        self,
-        path: str,
-        source: SourceArray,
-        attributes: dict[str, Any],
-        documents: tuple[str, ...],
-        dimension_names: list[str | None] | None = None,
-    ) -> None:
-        self._formats.add(source.zarr_format)
-        skip = len(path) + 1 if path else 0
-        chunks = ChunkSource(self._store, path, source)
-        stored = stored_bytes = digest = 0
-        for info in self._store.list_tree(path):
-            key = info.key[skip:]
-            if key in documents:
-                continue
-            index = chunk_index_of_key(source, key)
-            if index is None:
-                self._files.append(InventoryFile(path=info.key, bytes=info.size))
-                continue
-            stored += 1 if source.shards is None else chunks.cells_in(index)
-            stored_bytes += info.size
-            digest += entry_digest(key, info)
-        names = dimension_names or attributes.get("_ARRAY_DIMENSIONS")
-        usable = isinstance(names, list) and all(isinstance(n, str) for n in names)
-        if usable and len(names or ()) != len(source.shape):
-            usable = False
+    def _take_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
+        path, chunks = folder.path, folder.chunks
+        assert chunks is not None  # noqa: S101
+        self._take_files_in_array(path, folder.files)
         if source.zarr_format == 2 and source.fill_value is None:
             self._find(
                 "fill_value.null", "info", path, "fill value is null; the output has zero instead"
@@ -200,13 +162,98 @@ class _Walk:
         self._arrays[path] = InventoryArray(
             path=path,
             role="array",
-            axes=tuple(names or ()) if usable else None,
+            axes=_axes(node, source),
             source=source,
-            stored_chunks=stored,
-            stored_bytes=stored_bytes,
-            listing_sha256=f"{digest % _DIGEST_MODULUS:064x}",
-            attributes_sha256=sha256_of_json(attributes) if attributes else None,
+            stored_chunks=chunks.stored,
+            stored_bytes=chunks.bytes,
+            listing_sha256=chunks.listing_sha256,
+            attributes_sha256=sha256_of_json(node.attributes) if node.attributes else None,
             problem=unsupported_reason(source),
+        )
+
+    def _take_files_in_array(self, path: str, files: list[ObjectInfo]) -> None:
+        """Sort objects that are no chunks: copied, unless the output needs their place."""
+        skip = len(path) + 1 if path else 0
+        copied, hidden = [], []
+        for info in files:
+            key = info.key[skip:]
+            if key in DROPPED or key == ".zgroup":
+                self._dropped.append(_entry(info))
+            elif key == "c" or key.startswith("c/"):
+                hidden.append(info.key)
+                self._dropped.append(_entry(info))
+            else:
+                copied.append(info.key)
+                self._files.append(_entry(info))
+        nested = [key for key in copied if key.rpartition("/")[2] in _NESTED]
+        if nested:
+            text = f"{nested[0]}: Zarr metadata inside an array is no node; copied, not converted"
+            self._find("array.nested", "warning", path, text)
+        elif copied:
+            text = f"{len(copied)} objects are no chunks of the array, such as {copied[0]}; copied"
+            self._find("array.strays", "info", path, text)
+        if hidden:
+            text = f"{len(hidden)} objects outside the chunk grid, such as {hidden[0]}; left out"
+            self._find("array.outside_grid", "warning", path, text)
+
+    def _collect_groups(self) -> None:
+        """Keep the folders that are groups, or that lead to a node."""
+        found = [path for path, (node, _) in self._folders.items() if node is not None]
+        leading: set[str] = set()
+        for path in [*found, *self._arrays]:
+            above = path
+            while above:
+                above = above.rpartition("/")[0]
+                leading.add(above)
+        for path in sorted(leading.union(found)):
+            node, roles = self._folders[path]
+            attributes = node.attributes if node is not None else {}
+            self._attributes[path] = attributes
+            self._groups.append(
+                InventoryGroup(
+                    path=path,
+                    roles=roles,
+                    ome_version=ome_version(attributes),
+                    attributes_sha256=sha256_of_json(attributes) if attributes else None,
+                    explicit=node is not None and node.explicit,
+                )
+            )
+
+    def _refuse_other_than_one_zarr(self) -> None:
+        url = self._store.url
+        if not self._groups and not self._arrays:
+            if not (self._files or self._dropped or len(self._folders) > 1):
+                raise SourceError(f"{url}: no such dataset, or an empty one; check the path")
+            raise SourceError(
+                f"{url}: not a Zarr: no .zgroup, .zarray or zarr.json there or below; "
+                "check the path"
+            )
+        if len(self._formats) > 1:
+            raise SourceError(f"{url}: holds Zarr v2 and v3 nodes; keep the ones of one version")
+
+    def _refuse_odd_names(self, names: list[str]) -> None:
+        for name in names:
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise SourceError(
+                    f"{self._store.url}: the name {name!a} is not UTF-8, which Zarr keys are; "
+                    "rename it"
+                ) from None
+
+    def inventory(self) -> Inventory:
+        """What the walk found, in path order."""
+        versions = {group.ome_version for group in self._groups} - {None}
+        return Inventory(
+            source=self._store.url,
+            zarr_format=3 if 3 in self._formats else 2,
+            ome_versions=tuple(sorted(str(v) for v in versions)),
+            name=_dataset_name(self._attributes.get("")),
+            groups=tuple(self._groups),
+            arrays=tuple(self._arrays[path] for path in sorted(self._arrays)),
+            files=tuple(sorted(self._files, key=lambda file: file.path)),
+            dropped=tuple(sorted(self._dropped, key=lambda file: file.path)),
+            findings=tuple(self._findings),
         )
 
     def _link_levels(self) -> None:
@@ -250,7 +297,7 @@ class _Walk:
                 self._unlisted_labels(path, attributes)
 
     def _unlisted_labels(self, path: str, attributes: dict[str, Any]) -> None:
-        listed = {join(path, str(n)) for n in ome_of(attributes).get("labels") or ()}
+        listed = {join(path, str(n)) for n in items_of(ome_of(attributes).get("labels"))}
         for group in self._groups:
             inside = group.path.startswith(f"{path}/") and "image" in group.roles
             if inside and group.path not in listed:
@@ -261,51 +308,39 @@ class _Walk:
                     f"label image is not listed by {path}; converted all the same",
                 )
 
-    def _find(self, code: str, severity: Any, path: str, message: str) -> None:
+    def _check_versions(self) -> None:
+        versions = sorted({g.ome_version for g in self._groups if g.ome_version is not None})
+        if len(versions) > 1:
+            text = f"groups are of OME-Zarr {', '.join(versions)}; all become one version"
+            self._find("version.mixed", "info", "", text)
+
+    def _find(
+        self, code: str, severity: Literal["warning", "info"], path: str, message: str
+    ) -> None:
         self._findings.append(Finding(code=code, severity=severity, path=path, message=message))
 
-    def _attributes_v2(self, path: str, names: dict[str, ObjectInfo]) -> dict[str, Any]:
-        return self._json(join(path, ".zattrs")) if ".zattrs" in names else {}
 
-    def _json(self, key: str) -> dict[str, Any]:
-        data = self._store.get(key)
-        where = f"{self._store.url}/{key}"
-        if data is None:
-            raise SourceError(f"{where}: vanished while it was read; run again")
-        return read_document(data, where)
+def _axes(node: Node, source: SourceArray) -> tuple[str, ...] | None:
+    """Names of an array's dimensions as far as all of them have one."""
+    names: Any = node.dimension_names or node.attributes.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, (list, tuple)) or len(names) != len(source.shape):
+        return None
+    return tuple(names) if all(isinstance(name, str) for name in names) else None
 
 
-def read_document(data: bytes, where: str) -> dict[str, Any]:
-    """Decode a metadata document.
-
-    Raises
-    ------
-    SourceError
-        Not UTF-8 JSON, not an object, or with a key that stands twice.
-    """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            twice = next(key for key, _ in pairs if sum(key == k for k, _ in pairs) > 1)
-            raise SourceError(f'{where}: the key "{twice}" stands twice; remove one of them')
-        return found
-
-    try:
-        document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise SourceError(
-            f"{where}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
-            "repair it"
-        ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise SourceError(f"{where}: not JSON: {error}; repair it") from None
-    if not isinstance(document, dict):
-        raise SourceError(f"{where}: holds no JSON object; repair it")
-    return document
+def _dataset_name(root: dict[str, Any] | None) -> str | None:
+    """Name that the root's metadata give the dataset."""
+    if root is None:
+        return None
+    plate = ome_of(root).get("plate")
+    names = [multiscale.name for multiscale in multiscales_of(root)]
+    names += [plate.get("name")] if isinstance(plate, dict) else []
+    return next((name for name in names if isinstance(name, str) and name.strip("/ ")), None)
 
 
-def entry_digest(key: str, info: ObjectInfo) -> int:
-    """Digest of one stored object; the sum of all is a listing's digest, in whatever order."""
-    text = f"{key}\0{info.size}\0{info.stamp}".encode()
-    return int.from_bytes(hashlib.sha256(text).digest(), "little")
+def _entry(info: ObjectInfo) -> InventoryFile:
+    return InventoryFile(path=info.key, bytes=info.size)
+
+
+def _name(info: ObjectInfo) -> str:
+    return info.key.rpartition("/")[2]

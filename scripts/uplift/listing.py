@@ -1,0 +1,238 @@
+"""Look into the folders of a source by listing them; what is stored of an array."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from uplift.chunk_source import ChunkSource
+from uplift.codecs.v3 import chunk_index_of_key
+from uplift.errors import SourceError
+from uplift.grid import Index
+from uplift.models.arrays import SourceArray
+from uplift.ngff.detect import multiscales_of
+from uplift.nodes import (
+    METADATA,
+    METADATA_V3,
+    Document,
+    Node,
+    node_of,
+    read_document,
+    two_formats,
+)
+from uplift.storage.protocol import ObjectInfo, Store, join
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+FOLDERS_AT_ONCE = 8
+"""Folders of a remote source that are looked into side by side."""
+REQUESTS_AT_ONCE = 32
+"""Requests about single objects of a remote source under way at once."""
+_MODULUS = 2**256
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """What is stored of one array; `listing_sha256` is a digest in no particular order."""
+
+    stored: int
+    bytes: int
+    listing_sha256: str
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder of the source.
+
+    Attributes
+    ----------
+    node
+        None: no metadata here.
+    folders
+        Names of the folders below; empty for an array.
+    files
+        Objects directly here that are no metadata of the node; of an array, all objects below
+        that are no chunks.
+    chunks
+        Of an array.
+    """
+
+    path: str
+    node: Node | None
+    folders: list[str] = field(default_factory=list)
+    files: list[ObjectInfo] = field(default_factory=list)
+    chunks: Chunks | None = None
+
+
+class ListedSource:
+    """A source that can be listed. An array's folder is streamed once, whatever it holds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pool = None if store.is_local else ThreadPoolExecutor(REQUESTS_AT_ONCE)
+        self._levels: set[str] = set()
+
+    def expect(self, path: str, node: Node | None) -> None:
+        """Note which arrays the node at `path` names: those folders are not listed as groups."""
+        for multiscale in multiscales_of(node.attributes, path) if node is not None else ():
+            self._levels.update(join(path, level) for level in multiscale.levels)
+
+    def names_below(self, folder: Folder) -> list[str]:
+        """Names of the folders below a folder that was read."""
+        return folder.folders
+
+    def read(self, path: str, zarr_format: int | None) -> Folder:
+        """Look into a folder; `zarr_format` is that of the group above, when there is one.
+
+        Raises
+        ------
+        SourceError
+            Metadata that contradict themselves, links in a circle, or a file that is none.
+        """
+        if self._store.is_local:
+            _refuse_circle(Path(self._store.url), path)
+        documents: dict[str, Document] = {}
+        if self._store.is_local or path in self._levels or not path:
+            name = METADATA_V3 if zarr_format == 3 else ".zarray"
+            array = self._probe(path, name, documents)
+            if array is not None:
+                return array
+        folders, objects = self._store.list_folder(path)
+        files = []
+        for info in objects:
+            name = info.key.rpartition("/")[2]
+            if name not in METADATA:
+                files.append(info)
+            elif name not in documents:
+                document = read_document(self._store, info.key)
+                if document is not None:
+                    documents[name] = document
+        node = node_of(documents, join(self._store.url, path))
+        if node is not None and node.array is not None:
+            return self._read_array(path, node, node.array)
+        if node is not None and node.zarr_format == 3:
+            files += [i for i in objects if i.key.rpartition("/")[2] == ".zattrs"]
+        self._refuse_special(files)
+        return Folder(path, node, folders, files)
+
+    def _probe(self, path: str, name: str, documents: dict[str, Document]) -> Folder | None:
+        """Read an array by its documents, without listing its folder as one of a group."""
+        document = read_document(self._store, join(path, name))
+        if document is None:
+            return None
+        documents[name] = document
+        if name == METADATA_V3 and document.get("node_type") != "array":
+            return None
+        if name == ".zarray":
+            attributes = read_document(self._store, join(path, ".zattrs"))
+            documents |= {} if attributes is None else {".zattrs": attributes}
+        node = node_of(documents, join(self._store.url, path))
+        if node is None or node.array is None:
+            return None
+        return self._read_array(path, node, node.array)
+
+    def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
+        own = (METADATA_V3,) if node.zarr_format == 3 else (".zarray", ".zattrs")
+        other = ".zarray" if node.zarr_format == 3 else METADATA_V3
+        skip = len(path) + 1 if path else 0
+        tally = Tally(self._store, path, source)
+        files = []
+        for info in self._store.list_tree(path):
+            key = info.key[skip:]
+            index = chunk_index_of_key(source, key)
+            if index is not None:
+                tally.add(key, index, info)
+            elif key == other:
+                where = join(self._store.url, path)
+                raise two_formats(where, ".zarray")
+            elif key not in own:
+                files.append(info)
+        self._refuse_special(files)
+        return Folder(path, node, files=files, chunks=tally.total(self._pool))
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _refuse_special(self, files: list[ObjectInfo]) -> None:
+        """Reading a pipe or a socket would wait for ever."""
+        for info in files if self._store.is_local else ():
+            if self._store.stat(info.key) is None:
+                raise SourceError(
+                    f"{self._store.url}/{info.key}: is a pipe, socket or device, or has just "
+                    "vanished; remove it, then run again"
+                )
+
+
+class Tally:
+    """Adds up the stored objects of an array, one at a time; none is kept."""
+
+    def __init__(self, store: Store, path: str, source: SourceArray) -> None:
+        self._store, self._path, self._source = store, path, source
+        self._sharded = source.shards is not None
+        self._shards: list[Index] = []
+        self._stored = self._bytes = self._digest = 0
+
+    def add(self, key: str, index: Index, info: ObjectInfo) -> None:
+        """Count one object; `key` is its key below the array's path."""
+        self._stored += 1
+        self._bytes += info.size
+        self._digest += entry_digest(key, info)
+        if self._sharded:
+            self._shards.append(index)
+
+    def total(self, pool: ThreadPoolExecutor | None) -> Chunks:
+        """Sum up; the chunks in the shards of a sharded array are counted now."""
+        stored = self._stored
+        if self._sharded:
+            stored = sum(side_by_side(pool, self._cells, self._shards, 2 * REQUESTS_AT_ONCE))
+        return Chunks(stored, self._bytes, f"{self._digest % _MODULUS:064x}")
+
+    def _cells(self, shard: Index) -> int:
+        # A reader of its own: the one kept index is not made for several threads.
+        return ChunkSource(self._store, self._path, self._source).cells_in(shard)
+
+
+def _refuse_circle(root: Path, path: str) -> None:
+    """Refuse a linked folder that is, under another name, one of the folders above it."""
+    folder = root / path
+    if not path or not folder.is_symlink():
+        return
+    above = folder.parent
+    while above != root.parent:
+        if above.resolve() == folder.resolve():
+            raise SourceError(f"{folder}: the link leads to a folder above itself; remove it")
+        above = above.parent
+
+
+def entry_digest(key: str, info: ObjectInfo) -> int:
+    """Digest of one stored object; the sum of all is a listing's digest, in whatever order."""
+    text = f"{key}\0{info.size}\0{info.stamp}".encode()
+    return int.from_bytes(hashlib.sha256(text).digest(), "little")
+
+
+def side_by_side(
+    pool: ThreadPoolExecutor | None, function: Callable[[A], B], inputs: Iterable[A], window: int
+) -> Iterator[B]:
+    """Map in the order of `inputs`, at most `window` of them under way; without a pool, in turn."""
+    if pool is None:
+        yield from map(function, inputs)
+        return
+    waiting: deque[Future[B]] = deque()
+    try:
+        for item in inputs:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= window:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -1,0 +1,136 @@
+"""Look into a source that cannot be listed, such as one behind plain HTTP: ask for what has a name.
+
+Names come from consolidated metadata, and from what each group says of its levels, labels, wells,
+fields and series; chunks are asked for one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from uplift import grid
+from uplift.codecs.v3 import chunk_key, object_grid
+from uplift.grid import Index
+from uplift.listing import REQUESTS_AT_ONCE, Folder, Tally, side_by_side
+from uplift.models.arrays import SourceArray
+from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
+from uplift.nodes import METADATA_V2, METADATA_V3, Document, Node, node_of, read_document
+from uplift.storage.protocol import ObjectInfo, Store, join
+
+ROOT_FILES = ("ro-crate-metadata.json", ".zmetadata")
+OME_FILES = ("METADATA.ome.xml",)
+"""Files that have a fixed name: the only ones that can be found without a listing."""
+
+
+class NamedSource:
+    """A source that cannot be listed; does what ``ListedSource`` does."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pool = ThreadPoolExecutor(REQUESTS_AT_ONCE)
+        self._below: dict[str, dict[str, None]] = {}
+        self._arrays: set[str] = set()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def expect(self, path: str, node: Node | None) -> None:
+        """Note what the node at `path` names: levels, labels, wells, fields, series."""
+        if node is None:
+            return
+        if not path:
+            self._expect_consolidated(node.zarr_format)
+        attributes = node.attributes
+        roles = roles_of(path, attributes, Context())
+        for multiscale in multiscales_of(attributes, path):
+            self._name(path, [*multiscale.levels, "labels"])
+            self._arrays.update(join(path, level) for level in multiscale.levels)
+        listed = Context().below(path, attributes, roles).listed
+        self._name("", listed)
+        if "bioformats2raw" in roles:
+            self._name(path, ["OME", *self._series(path, node.zarr_format)])
+
+    def names_below(self, folder: Folder) -> list[str]:
+        """Names of the nodes that may be below a folder."""
+        return list(self._below.get(folder.path, ()))
+
+    def read(self, path: str, zarr_format: int | None) -> Folder:
+        """Look for the documents of a folder, and for the chunks of an array."""
+        node = self._node(path, zarr_format)
+        if node is not None and node.array is not None:
+            return self._read_array(path, node, node.array)
+        names = ROOT_FILES if not path else OME_FILES if path.endswith("OME") else ()
+        found = (self._store.stat(join(path, name)) for name in names)
+        return Folder(path, node, files=[info for info in found if info is not None])
+
+    def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
+        tally = Tally(self._store, path, source)
+
+        def ask(index: Index) -> tuple[str, Index, ObjectInfo | None]:
+            key = chunk_key(source, index)
+            return key, index, self._store.stat(join(path, key))
+
+        indices = grid.all_indices(object_grid(source))
+        for key, index, info in side_by_side(self._pool, ask, indices, 4 * REQUESTS_AT_ONCE):
+            if info is not None:
+                tally.add(key, index, info)
+        return Folder(path, node, chunks=tally.total(self._pool))
+
+    def _name(self, path: str, names: Iterable[str]) -> None:
+        """Note paths relative to `path` at which there may be a node."""
+        for name in names:
+            here = path
+            for part in name.split("/"):
+                self._below.setdefault(here, {})[part] = None
+                here = join(here, part)
+
+    def _series(self, path: str, zarr_format: int) -> list[str]:
+        """Paths of a bioformats2raw collection's images: as listed, else counted from 0."""
+        ome = self._node(join(path, "OME"), zarr_format)
+        listed = ome_of(ome.attributes).get("series") if ome is not None else None
+        if isinstance(listed, list):
+            where = f"{join(path, 'OME')}: series"
+            return [checked_path(name, where) for name in listed if isinstance(name, str)]
+        names: list[str] = []
+        while self._node(join(path, str(len(names))), zarr_format) is not None:
+            names.append(str(len(names)))
+        return names
+
+    def _expect_consolidated(self, zarr_format: int) -> None:
+        """Take the names of all nodes from consolidated metadata, where there are some."""
+        key = METADATA_V3 if zarr_format == 3 else ".zmetadata"
+        document = read_document(self._store, key) or {}
+        if zarr_format == 3:
+            document = document.get("consolidated_metadata") or {}
+        metadata = document.get("metadata") if isinstance(document, dict) else None
+        for name in metadata if isinstance(metadata, dict) else ():
+            path = name if zarr_format == 3 else name.rpartition("/")[0]
+            if not path:
+                continue
+            path = checked_path(path, f"{self._store.url}/{key}: the path of a node")
+            self._name("", [path])
+            if name.endswith("/.zarray"):
+                self._arrays.add(path)
+
+    def _node(self, path: str, zarr_format: int | None) -> Node | None:
+        documents: dict[str, Document] = {}
+        for names in self._names_to_try(path, zarr_format):
+            for name in names:
+                document = read_document(self._store, join(path, name))
+                if document is not None:
+                    documents[name] = document
+            if any(name in documents for name in (METADATA_V3, ".zgroup", ".zarray")):
+                break
+        return node_of(documents, join(self._store.url, path))
+
+    def _names_to_try(self, path: str, zarr_format: int | None) -> tuple[tuple[str, ...], ...]:
+        """Names of metadata documents, the likely ones first."""
+        if zarr_format is None:
+            return (METADATA_V3,), METADATA_V2
+        if zarr_format == 3:
+            return ((METADATA_V3,),)
+        if path in self._arrays:
+            return (".zarray", ".zattrs"), (".zgroup",)
+        return (".zgroup", ".zattrs"), (".zarray",)
