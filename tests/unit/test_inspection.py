@@ -1,0 +1,511 @@
+"""Inspect: every path of a source is a group, an array, a chunk or a file; the rest is refused."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from support.images import multiscales, write_array, write_image, write_json
+from support.steps import program
+from uplift.errors import UpliftError
+from uplift.inspection import inspect_source
+from uplift.storage.local import LocalStore
+
+GROUP = {"zarr_format": 2}
+GROUP_V3 = {"zarr_format": 3, "node_type": "group"}
+ARRAY_V3 = {
+    "zarr_format": 3,
+    "node_type": "array",
+    "shape": [4, 4],
+    "data_type": "uint8",
+    "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 2]}},
+    "chunk_key_encoding": {"name": "default"},
+    "fill_value": 0,
+    "codecs": [{"name": "bytes"}],
+}
+
+
+class Unlistable(LocalStore):
+    """Files behind a door that answers questions about names only, as plain HTTP does."""
+
+    can_list = False
+    is_local = False
+
+    def list_folder(self, prefix):
+        raise AssertionError(f"listed {prefix}")
+
+    def list_tree(self, prefix):
+        raise AssertionError(f"listed {prefix}")
+
+
+class Counting(LocalStore):
+    """Stands for a remote store; remembers which folders were listed."""
+
+    is_local = False
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.folders, self.trees = [], []
+
+    def list_folder(self, prefix):
+        self.folders.append(prefix)
+        return super().list_folder(prefix)
+
+    def list_tree(self, prefix):
+        if not any(prefix == tree or prefix.startswith(f"{tree}/") for tree in self.trees):
+            self.trees.append(prefix)
+        return super().list_tree(prefix)
+
+
+@pytest.fixture
+def image(tmp_path):
+    return write_image(tmp_path / "in.zarr", size=32)
+
+
+def inspect(root):
+    return inspect_source(LocalStore(str(root)))
+
+
+def roles(inventory):
+    return {group.path: group.roles for group in inventory.groups}
+
+
+def codes(inventory):
+    return {(finding.code, finding.path) for finding in inventory.findings}
+
+
+def write_group(root, attributes=None):
+    write_json(root / ".zgroup", GROUP)
+    if attributes is not None:
+        write_json(root / ".zattrs", attributes)
+
+
+def write_small(folder):
+    write_array(folder, np.ones((4, 4), "<u2"), (2, 2))
+
+
+def write_plain_image(root, **more):
+    write_group(root, {"multiscales": multiscales(1, "yx"), **more})
+    write_small(root / "0")
+
+
+def write_plate(root, *, wells=("A/1", "B/2"), fields=("0", "1"), **more):
+    listed = [{"path": w, "rowIndex": 0, "columnIndex": 0} for w in wells]
+    plate = {"version": "0.4", "rows": [], "columns": [], "wells": listed, "name": "p1"}
+    write_group(root, {"plate": plate, **more})
+    for well in wells:
+        images = {"version": "0.4", "images": [{"path": field} for field in fields]}
+        write_group(root / well, {"well": images})
+        for field in fields:
+            write_plain_image(root / well / field)
+
+
+def write_series(root, **more):
+    write_group(root, {"bioformats2raw.layout": 3, **more})
+    write_group(root / "OME", {"series": ["0", "1"]})
+    (root / "OME" / "METADATA.ome.xml").write_text("<OME/>")
+    for name in ("0", "1"):
+        write_plain_image(root / name)
+
+
+def test_image(image):
+    found = inspect(image)
+    assert roles(found) == {
+        "": ("image",),
+        "labels": ("labels",),
+        "labels/nuclei": ("image", "label image"),
+    }
+    levels = {a.path: (a.role, a.multiscale, a.level, a.axes) for a in found.arrays}
+    assert levels["1"] == ("level", "", 1, ("c", "z", "y", "x"))
+    assert levels["labels/nuclei/0"] == ("level", "labels/nuclei", 0, ("z", "y", "x"))
+    assert [(f.path, f.bytes) for f in found.files] == [("notes.txt", 19)]
+    assert (found.zarr_format, found.ome_versions, found.name) == (2, ("0.4",), "cells")
+    assert found.findings == ()
+
+
+def test_stored_chunks_and_bytes(image):
+    entry = next(a for a in inspect(image).arrays if a.path == "0")
+    files = [p for p in (image / "0").rglob("*") if p.is_file() and p.name != ".zarray"]
+    assert entry.stored_chunks == len(files) > 0
+    assert entry.stored_bytes == sum(p.stat().st_size for p in files)
+
+
+def test_plate_with_implicit_rows(tmp_path):
+    write_plate(tmp_path)
+    found = inspect(tmp_path)
+    assert roles(found)[""] == ("plate",)
+    assert roles(found)["A"] == ("row",)
+    assert roles(found)["A/1"] == ("well",)
+    assert roles(found)["B/2/1"] == ("image", "field")
+    assert {g.path for g in found.groups if not g.explicit} == {"A", "B"}
+    assert found.name == "p1"
+
+
+def test_bioformats2raw(tmp_path):
+    write_series(tmp_path)
+    found = inspect(tmp_path)
+    assert roles(found)[""] == ("bioformats2raw",)
+    assert roles(found)["OME"] == ("OME",)
+    assert [f.path for f in found.files] == ["OME/METADATA.ome.xml"]
+
+
+def test_plate_that_is_a_collection_too(tmp_path):
+    write_plate(tmp_path, **{"bioformats2raw.layout": 3})
+    write_group(tmp_path / "OME", {"series": ["A/1/0"]})
+    assert roles(inspect(tmp_path))[""] == ("plate", "bioformats2raw")
+
+
+def test_v3(tmp_path):
+    ome = {"version": "0.5", "multiscales": multiscales(1, "yx")}
+    write_json(tmp_path / "zarr.json", {**GROUP_V3, "attributes": {"ome": ome}})
+    write_json(tmp_path / "0" / "zarr.json", {**ARRAY_V3, "dimension_names": ["y", "x"]})
+    (tmp_path / "0" / "c" / "1").mkdir(parents=True)
+    (tmp_path / "0" / "c" / "1" / "0").write_bytes(bytes(4))
+    found = inspect(tmp_path)
+    assert (found.zarr_format, found.ome_versions) == (3, ("0.5",))
+    assert (found.arrays[0].stored_chunks, found.arrays[0].axes) == (1, ("y", "x"))
+
+
+def test_root_is_an_array(tmp_path):
+    write_small(tmp_path)
+    write_json(tmp_path / ".zmetadata", {})
+    found = inspect(tmp_path)
+    assert [a.path for a in found.arrays] == [""]
+    assert (found.groups, found.files) == ((), ())
+    assert [f.path for f in found.dropped] == [".zmetadata"]
+
+
+def test_folders_without_metadata(image):
+    write_small(image / "more" / "deep" / "a")
+    write_json(image / "papers" / "2020" / "x.json", {})
+    found = inspect(image)
+    implicit = {g.path for g in found.groups if not g.explicit}
+    assert implicit == {"more", "more/deep"}
+    assert [f.path for f in found.files] == ["notes.txt", "papers/2020/x.json"]
+
+
+def test_attributes_without_zgroup_are_kept(image):
+    write_json(image / "more" / ".zattrs", {"k": 1})
+    group = next(g for g in inspect(image).groups if g.path == "more")
+    assert not group.explicit
+    assert group.attributes_sha256 is not None
+
+
+def test_crate_is_a_file_and_consolidated_metadata_is_dropped(image):
+    write_json(image / "ro-crate-metadata.json", {})
+    write_json(image / ".zmetadata", {})
+    found = inspect(image)
+    assert [f.path for f in found.files] == ["notes.txt", "ro-crate-metadata.json"]
+    assert [f.path for f in found.dropped] == [".zmetadata"]
+
+
+def test_objects_in_an_array_that_are_no_chunks(image):
+    outside, note = image / "0" / "9" / "9" / "9" / "9", image / "0" / "note.txt"
+    for path in (outside, note):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    before = inspect(image)
+    assert {f.path for f in before.files} == {"notes.txt", "0/note.txt", "0/9/9/9/9"}
+    assert ("array.strays", "0") in codes(before)
+
+
+def test_objects_where_the_outputs_chunks_go_are_left_out(image):
+    (image / "0" / "c" / "0").mkdir(parents=True)
+    (image / "0" / "c" / "0" / "1").write_bytes(b"x")
+    found = inspect(image)
+    assert [f.path for f in found.dropped] == ["0/c/0/1"]
+    assert ("array.outside_grid", "0") in codes(found)
+
+
+def test_metadata_inside_an_array_is_no_node(image):
+    write_small(image / "0" / "inner")
+    found = inspect(image)
+    assert "0/inner" not in {a.path for a in found.arrays}
+    assert "0/inner/.zarray" in {f.path for f in found.files}
+    assert ("array.nested", "0") in codes(found)
+
+
+def test_findings(image):
+    (image / "labels" / "extra").mkdir()
+    shutil.copytree(image / "labels" / "nuclei", image / "labels" / "extra", dirs_exist_ok=True)
+    write_json(image / "labels" / ".zattrs", {"labels": ["nuclei", "gone"]})
+    document = json.loads((image / "1" / ".zarray").read_text())
+    write_json(image / "1" / ".zarray", {**document, "fill_value": None})
+    attributes = {"multiscales": [{**multiscales(1, "yx")[0], "version": "0.3"}]}
+    write_small(image / "old" / "0")
+    write_group(image / "old", attributes)
+    assert codes(inspect(image)) == {
+        ("fill_value.null", "1"),
+        ("label.unlisted", "labels/extra"),
+        ("label_image.absent", "labels/gone"),
+        ("version.mixed", ""),
+    }
+
+
+def test_absent_wells_and_fields_are_findings(tmp_path):
+    write_plate(tmp_path)
+    shutil.rmtree(tmp_path / "B")
+    shutil.rmtree(tmp_path / "A" / "1" / "1")
+    assert codes(inspect(tmp_path)) == {("well.absent", "B/2"), ("field.absent", "A/1/1")}
+
+
+@pytest.mark.parametrize("change", ["size", "stamp", "key"])
+def test_listing_digest_tells_changes(image, change):
+    digests = {a.path: a.listing_sha256 for a in inspect(image).arrays}
+    chunk = image / "0" / "0" / "0" / "0" / "0"
+    if change == "size":
+        status = chunk.stat()
+        chunk.write_bytes(chunk.read_bytes() + b"x")
+        os.utime(chunk, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif change == "stamp":
+        os.utime(chunk, ns=(0, 1))
+    else:
+        chunk.rename(image / "0" / "1" / "4" / "0" / "0")
+    after = {a.path: a.listing_sha256 for a in inspect(image).arrays}
+    assert after.pop("0") != digests.pop("0")
+    assert after == digests
+
+
+def test_listing_digest_needs_no_order(image):
+    class Reversed(LocalStore):
+        def list_tree(self, prefix):
+            return reversed(list(super().list_tree(prefix)))
+
+    assert inspect_source(Reversed(str(image))).arrays == inspect(image).arrays
+
+
+def test_remote_source_is_listed_once(image):
+    store = Counting(str(image))
+    assert inspect_source(store).arrays == inspect(image).arrays
+    assert sorted(store.folders) == ["", "labels", "labels/nuclei"]
+    assert sorted(store.trees) == ["0", "1", "labels/nuclei/0", "labels/nuclei/1"]
+
+
+# -- sources that cannot be listed
+
+STRUCTURES = {
+    "image": lambda root: write_image(root, size=32),
+    "plate": write_plate,
+    "series": write_series,
+    "plate and series": lambda root: write_plate(root, **{"bioformats2raw.layout": 3}),
+    "array": write_small,
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_unlistable_source(tmp_path, name):
+    root = tmp_path / "in.zarr"
+    STRUCTURES[name](root)
+    (root / "notes.txt").unlink(missing_ok=True)
+    listed, named = inspect(root), inspect_source(Unlistable(str(root)))
+    assert named.arrays == listed.arrays
+    assert named.groups == listed.groups
+    assert named.files == listed.files
+    assert codes(named) - codes(listed) == {("source.not_listable", "")}
+
+
+def test_unlistable_series_without_a_list_are_counted(tmp_path):
+    write_series(tmp_path)
+    shutil.rmtree(tmp_path / "OME")
+    named = inspect_source(Unlistable(str(tmp_path)))
+    assert [a.path for a in named.arrays] == ["0/0", "1/0"]
+
+
+def test_unlistable_source_with_consolidated_metadata(image):
+    write_small(image / "tables" / "t")
+    write_json(image / ".zmetadata", {"metadata": {"tables/t/.zarray": {}}})
+    named = inspect_source(Unlistable(str(image)))
+    assert "tables/t" in {a.path for a in named.arrays}
+    assert [f.path for f in named.dropped] == [".zmetadata"]
+
+
+def test_unlistable_v3_with_consolidated_metadata(tmp_path):
+    held = {"metadata": {"a/b": {}}}
+    write_json(tmp_path / "zarr.json", {**GROUP_V3, "consolidated_metadata": held})
+    write_json(tmp_path / "a" / "b" / "zarr.json", ARRAY_V3)
+    named = inspect_source(Unlistable(str(tmp_path)))
+    assert [a.path for a in named.arrays] == ["a/b"]
+    assert [g.path for g in named.groups] == ["", "a"]
+
+
+# -- refused, with one line
+
+
+def refuse(root, *words):
+    with pytest.raises(UpliftError) as caught:
+        inspect(root)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_level_without_array(image):
+    shutil.rmtree(image / "1")
+    refuse(image, "level '1'", "no array")
+
+
+@pytest.mark.parametrize("path", ["../0", "/0", "a/../0", ""])
+def test_level_outside_its_group(image, path):
+    entry = multiscales(1)[0]
+    entry["datasets"][0]["path"] = path
+    write_json(image / ".zattrs", {"multiscales": [entry]})
+    refuse(image, repr(path), "multiscales[0].datasets[0].path")
+
+
+@pytest.mark.parametrize("well", ["../A/1", "/A/1"])
+def test_well_outside_its_plate(tmp_path, well):
+    write_group(tmp_path, {"plate": {"wells": [{"path": well}]}})
+    refuse(tmp_path, repr(well))
+
+
+DOCUMENTS = [
+    (b"", "not JSON"),
+    (b'{"a": 1', "not JSON", "line 1"),
+    (b'{"a": 1, "a": 2}', '"a" stands twice'),
+    (b'{"b": {"a": 1, "a": 2}}', '"a" stands twice'),
+    (b"[]", "expected a JSON object"),
+    (b"\xff\xfe", "not Unicode"),
+    (b'{"a": "\\ud800"}', "not Unicode"),
+    (b'{"a": ' + b"1" * 5000 + b"}", "not JSON"),
+    (b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested"),
+]
+
+
+@pytest.mark.parametrize(("data", "words"), [(d, w) for d, *w in DOCUMENTS])
+def test_malformed_document(image, data, words):
+    (image / "labels" / ".zattrs").write_bytes(data)
+    refuse(image, "labels/.zattrs", *words)
+
+
+@pytest.mark.parametrize(
+    ("document", "word"),
+    [
+        ({**GROUP_V3, "attributes": [1]}, "attributes"),
+        ({**GROUP_V3, "node_type": "x"}, "node_type is 'x'"),
+        ({**GROUP_V3, "zarr_format": 2}, "zarr_format is 2"),
+        ({**ARRAY_V3, "dimension_names": 5}, "dimension_names"),
+        ({**ARRAY_V3, "dimension_names": ["x"]}, "1 dimension_names for 2"),
+    ],
+)
+def test_malformed_v3_document(tmp_path, document, word):
+    write_json(tmp_path / "zarr.json", document)
+    refuse(tmp_path, word)
+
+
+def test_one_node_of_both_formats(image):
+    write_json(image / "zarr.json", GROUP_V3)
+    refuse(image, ".zgroup", "zarr.json")
+
+
+def test_one_array_of_both_formats(image):
+    write_json(image / "0" / "zarr.json", ARRAY_V3)
+    refuse(image, ".zarray", "zarr.json")
+
+
+def test_nodes_of_both_formats(image):
+    write_json(image / "new" / "zarr.json", GROUP_V3)
+    refuse(image, "v2 and v3")
+
+
+def test_not_a_zarr(tmp_path):
+    refuse(tmp_path / "absent", "no such dataset")
+    refuse(tmp_path, "no such dataset")
+    (tmp_path / "x.tif").write_bytes(b"")
+    refuse(tmp_path, "not a Zarr", ".zgroup", ".zarray", "zarr.json")
+
+
+def test_links(image):
+    (image / "0").rename(image / "full")
+    (image / "0").symlink_to("full")
+    assert next(a for a in inspect(image).arrays if a.path == "0").role == "level"
+    (image / "etc").symlink_to("/etc")
+    refuse(image, "leads out of the dataset")
+
+
+def test_links_in_a_circle(tmp_path):
+    write_group(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "x").symlink_to("../b")
+    (tmp_path / "b" / "y").symlink_to("../a")
+    refuse(tmp_path, "leads to a folder above itself")
+
+
+def test_pipe(image):
+    os.mkfifo(image / "pipe")
+    refuse(image, "is a pipe")
+
+
+def test_name_that_is_not_utf8(image):
+    with open(os.fsencode(image) + b"/\xff", "wb"):  # noqa: PTH123
+        pass
+    refuse(image, "is not UTF-8")
+
+
+def test_endless_folders(image):
+    os.makedirs(str(image) + "/d" * 150)  # noqa: PTH103
+    refuse(image, "nest more than 100 deep")
+
+
+@pytest.mark.parametrize("value", [True, 5, "x", {"a": 1}, [1, None]])
+@pytest.mark.parametrize("key", ["labels", "multiscales", "plate", "well"])
+def test_keys_of_another_type_do_no_harm(image, key, value):
+    folder = image / "labels"
+    write_json(folder / ".zattrs", {key: value})
+    assert "labels" in {group.path for group in inspect(image).groups}
+
+
+# -- the program
+
+
+def run(source, output, tmp_path):
+    return program("inspect_source")(
+        [
+            *("--source", str(source), "--output", str(output), "--dataset", "d"),
+            *("--inventory", str(tmp_path / "inventory.json"), "--run", str(tmp_path / "run.json")),
+        ]
+    )
+
+
+def test_program_freezes_the_run(image, tmp_path):
+    assert run(image, tmp_path / "out.zarr", tmp_path) == 0
+    first = (tmp_path / "run.json").read_bytes()
+    inventory = (tmp_path / "inventory.json").read_bytes()
+    assert run(image, tmp_path / "out.zarr", tmp_path) == 0
+    assert (tmp_path / "run.json").read_bytes() == first
+    assert (tmp_path / "inventory.json").read_bytes() == inventory
+
+
+@pytest.mark.parametrize("place", ["", "labels/out", ".."])
+def test_output_that_overlaps_the_source(image, tmp_path, capsys, place):
+    assert run(image, image / place, tmp_path) == 1
+    assert "overlaps the source" in capsys.readouterr().err
+    assert not (tmp_path / "inventory.json").exists()
+
+
+def test_output_that_overlaps_by_a_link(image, tmp_path):
+    (tmp_path / "link").symlink_to(image)
+    assert run(image, tmp_path / "link" / "out.zarr", tmp_path) == 1
+
+
+def test_unusable_source_leaves_no_inventory(tmp_path, capsys):
+    assert run(tmp_path / "absent", tmp_path / "out.zarr", tmp_path) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+    assert not (tmp_path / "inventory.json").exists()
+
+
+def test_corpus_agrees_with_the_digests_of_other_readers(corpus):
+    truth = json.loads((corpus / "arrays_truth.json").read_text())
+    for name, arrays in truth.items():
+        if name.endswith(("_v05twin", "_v3_ref")):
+            continue
+        found = {a.path: a for a in inspect(corpus / f"{name}.zarr").arrays}
+        assert set(found) == {array["path"] for array in arrays}, name
+        for array in arrays:
+            entry = found[array["path"]]
+            assert list(entry.source.shape) == array["shape"], name
+            assert entry.source.data_type == array["dtype"], name
+            assert entry.stored_chunks == array["present"], name
