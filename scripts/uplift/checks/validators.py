@@ -83,7 +83,15 @@ def restate(path: str, attributes: Mapping[str, Any], version: str = "0.5") -> d
     if not keys:
         return dict(attributes)
     rest = {key: value for key, value in attributes.items() if key not in keys}
-    return {**rest, "ome": {"version": version, **{key: attributes[key] for key in keys}}}
+    own = {key: _of_version(key, attributes[key], version) for key in keys}
+    return {**rest, "ome": {"version": version, **own}}
+
+
+def _of_version(key: str, value: Any, version: str) -> Any:
+    """Say the new version where 0.5 has one: else a complaint about it would hide the others."""
+    if key in ("plate", "well", "image-label") and isinstance(value, dict) and "version" in value:
+        return {**value, "version": version}
+    return value
 
 
 def _complaints(mirror: Path, ome: Ome) -> list[Finding]:
