@@ -139,6 +139,7 @@ def summary(place: Place, results: Results, compared: list[str]) -> dict[str, An
             "used": place.cores,
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
+            "load_average": [round(load, 1) for load in os.getloadavg()],
         },
         "rounds": len(results[COPY]),
         "median": {name: _rounded(cost) for name, cost in medians.items()},
@@ -179,7 +180,8 @@ def markdown(report: dict[str, Any]) -> str:
     lines = [
         f"{dataset['chunks']:,} chunks, {dataset['stored_bytes'] / 1e9:.2f} GB stored, "
         f"{dataset['decoded_bytes'] / 1e9:.2f} GB decoded; {report['rounds']} rounds, medians; "
-        f"{report['machine']['used']} cores.",
+        f"{report['machine']['used']} of {report['machine']['cores']} cores, "
+        f"load average {report['machine']['load_average'][-1]}.",
         "",
         "| | wall, s | CPU, s | peak memory, MiB |",
         "|---|---:|---:|---:|",
