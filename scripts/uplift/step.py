@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import shlex
 import sys
 import time
@@ -33,8 +32,10 @@ def run(main: Main, job: Any) -> int:
     if job is None:
         return main(None)
     argv = arguments_of(job)
-    program = os.path.relpath(getattr(main, "__globals__", {}).get("__file__", "program"))
-    command = shlex.join([sys.executable, program, *argv])
+    program = Path(getattr(main, "__globals__", {}).get("__file__", "program")).resolve()
+    if program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
+    command = shlex.join([sys.executable, str(program), *argv])
     if not job.log:
         return _attempt(main, argv)
     path = Path(str(job.log[0]))

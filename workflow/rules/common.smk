@@ -79,8 +79,8 @@ def overwrite(wildcards, threads):
 def validate_command(wildcards, threads):
     """What to type to validate a dataset again; not compared either."""
     words = ["snakemake", work_file(wildcards, "published.json"), "--cores", "all"]
-    if Path(workflow.snakefile).parent != Path.cwd():
-        words += ["-s", workflow.snakefile, "--directory", str(Path.cwd())]
+    if Path(workflow.main_snakefile).parent != Path.cwd():
+        words += ["-s", str(workflow.main_snakefile), "--directory", str(Path.cwd())]
     if TYPED:
         words += ["--config", *TYPED]
     return shlex.join([*words, "-R", "validate_batch"])
@@ -89,5 +89,6 @@ def validate_command(wildcards, threads):
 def report_datasets():
     """One line for each dataset, on standard error."""
     if workflow.is_main_process:
+        overview.forget_unpublished(SAMPLES, CONFIG.results)
         lines = overview.summary_lines(SAMPLES, CONFIG.results)
         sys.stderr.writelines(f"{line}\n" for line in lines)

@@ -2,7 +2,6 @@ rule claim:
     input:
         # ancient: a new plan is no reason to claim, and so to convert everything, again
         summary=ancient(summary_file),
-        run=ancient(f"{WORK}/run.json"),
     output:
         claim=f"{WORK}/claim.json",
     log:
@@ -10,6 +9,8 @@ rule claim:
     params:
         output=from_sheet("output"),
         overwrite=overwrite,
+        # no inputs: they are there when they matter, and are no reason to run either
+        run=f"{WORK}/run.json",
         published=f"{WORK}/published.json",
         storage=STORAGE,
     message:

@@ -2,12 +2,12 @@ rule crate:
     input:
         inventory=f"{WORK}/inventory.json",
         migration=f"{WORK}/migration.json",
-        run=ancient(f"{WORK}/run.json"),
     output:
         crate=f"{WORK}/crate.json",
     log:
         f"{WORK}/logs/crate.log",
     params:
+        run=f"{WORK}/run.json",
         output=from_sheet("output"),
         sample=from_sample(sheet.crate_sample),
         settings=sheet.crate_settings(CONFIG),

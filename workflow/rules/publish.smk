@@ -5,12 +5,12 @@ rule publish:
         validation=f"{WORK}/validation.json",
         root=f"{WORK}/root.zarr.json",
         claim=f"{WORK}/claim.json",
-        run=ancient(f"{WORK}/run.json"),
     output:
         published=f"{WORK}/published.json",
     log:
         f"{WORK}/logs/publish.log",
     params:
+        run=f"{WORK}/run.json",
         batches=f"{WORK}/batches",
         records=f"{WORK}/records",
         output=from_sheet("output"),

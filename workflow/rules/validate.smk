@@ -2,8 +2,7 @@ rule validate_batch:
     input:
         batch=batch_file,
         record=f"{WORK}/records/{{batch}}.json",
-        # ancient: what concerns a batch is in its own file
-        migration=ancient(f"{WORK}/migration.json"),
+        migration=f"{WORK}/migration.json",
     output:
         validation=f"{WORK}/validation/{{batch}}.json",
         digests=f"{WORK}/validation/{{batch}}.digests",

@@ -1,0 +1,61 @@
+"""Run the workflow as users do, in a folder of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Run:
+    """Outcome of one call of Snakemake."""
+
+    code: int
+    text: str
+
+    @property
+    def errors(self) -> list[str]:
+        return [line for line in self.text.splitlines() if line.startswith("error: ")]
+
+    def jobs(self, rule: str) -> list[str]:
+        """Batches (or datasets) that jobs of a rule finished for, by their message."""
+        verbs = {"convert": "Converting", "validate_batch": "Validating", "inspect": "Inspecting"}
+        pattern = rf"^Job \d+: {verbs[rule]} .*?(?:batch (\S+)|of (.+))$"
+        found = re.findall(pattern, self.text, re.MULTILINE)
+        return sorted(batch or dataset for batch, dataset in found)
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")),
+        *("--directory", str(folder), "--cores", "2", *arguments),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "SOURCE_DATE_EPOCH": "1700000000"}
+
+
+def snakemake(folder: Path, *arguments: str) -> Run:
+    done = subprocess.run(
+        command(folder, *arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=300,
+    )
+    return Run(done.returncode, done.stdout + done.stderr)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
