@@ -9,8 +9,6 @@ READY := .venv/ready-$(VERSION)
 PICTURE := demo/ihc.zarr/.zattrs
 LOCKED := 3.11 3.12 3.13
 
-export PYTHONDONTWRITEBYTECODE = 1
-
 .PHONY: setup run test lint schemas lock bench crash clean
 
 setup: $(READY)
@@ -40,7 +38,7 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	cd scripts && ../$(BIN)/lint-imports --config ../pyproject.toml
-	$(BIN)/codespell --skip '*.txt,*.json,.venv,.git,.snakemake,demo,output,results' .
+	$(BIN)/codespell
 	$(BIN)/python scripts/export_schemas.py --check
 
 schemas: $(READY)
