@@ -44,8 +44,7 @@ def run(main: Main, job: Any) -> int:
         stream.write(command + "\n")
         with _stderr_to(stream):
             code = _attempt(main, argv)
-    if code != 0:
-        sys.stderr.write(_last_error(path) + "\n")
+    sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, failed=code != 0))
     return code
 
 
@@ -102,8 +101,13 @@ def _stderr_to(stream: TextIO) -> Iterator[None]:
         sys.stderr = console
 
 
-def _last_error(path: Path) -> str:
-    """Return the program's one-line error, or say where to look."""
+def _for_the_console(path: Path, *, failed: bool) -> Iterator[str]:
+    """Warnings of a log, and the one-line error that it ends with or where to look for one."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    found = next((line for line in reversed(lines) if "error: " in line), None)
-    return found or f"error: the job failed; see {path}"
+    for line in lines:
+        _, warned, text = line.partition("Z WARNING ")
+        if warned:
+            yield f"warning: {text}"
+    if failed:
+        errors = (line for line in reversed(lines) if "error: " in line)
+        yield next(errors, f"error: the job failed; see {path}")

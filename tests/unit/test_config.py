@@ -71,7 +71,10 @@ def test_schemas_are_those_of_the_models():
         ),
         ("crate={enabled: maybe}", '--config: crate.enabled: "maybe" is not true or false'),
         ("crate=no", '--config: crate: "no" is not a mapping'),
-        ("target_version=0.6", '--config: target_version: "0.6" is not one of 0.5; did you mean "0.5"?'),
+        (
+            "target_version=0.6",
+            '--config: target_version: "0.6" is not one of 0.5; did you mean "0.5"?',
+        ),
         (
             "chunks=[1, a]",
             '--config: chunks: "1 a" is not a list of lengths, one an axis, such as '
@@ -189,3 +192,20 @@ def test_codecs():
     assert codec_from_text('[{"name": "gzip"}]') == [{"name": "gzip"}]
     assert codec_from_text("[nonsense") == "[nonsense"
     assert codec_from_text("blosc")[0]["configuration"]["cname"] == "zstd"
+
+
+def test_the_conda_environment_is_part_of_the_requirements():
+    direct = (ROOT / "envs" / "requirements.in").read_text().splitlines()
+    environment = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())
+    assert set(environment["dependencies"][-1]["pip"]) <= set(direct)
+
+
+@pytest.mark.parametrize(
+    "lock", sorted((ROOT / "envs").glob("requirements-*.txt")), ids=lambda path: path.name
+)
+def test_locks_name_every_requirement_and_no_place(lock):
+    text = lock.read_text()
+    assert "://" not in text
+    for line in (ROOT / "envs" / "requirements.in").read_text().splitlines():
+        name = line.partition(">=")[0].partition("[")[0]
+        assert not name or name.startswith("#") or f"\n{name}" in text, f"{lock.name}: make lock"

@@ -69,6 +69,16 @@ def test_an_error_is_in_the_log_and_on_the_console(tmp_path, capsys):
     assert capsys.readouterr().err == "error: no such thing; do that\n"
 
 
+def test_warnings_reach_the_console(tmp_path, capsys):
+    def main(argv):
+        sys.stderr.write("2026-01-02T03:04:05Z INFO reading\n")
+        sys.stderr.write("2026-01-02T03:04:05Z WARNING plan.json: was edited; it is kept\n")
+        return 0
+
+    assert step.run(main, job(tmp_path)) == 0
+    assert capsys.readouterr().err == "warning: plan.json: was edited; it is kept\n"
+
+
 def test_what_may_pass_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(step, "PAUSE_SECONDS", 0)
     codes = [75, 75, 0]

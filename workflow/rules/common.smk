@@ -37,8 +37,9 @@ except InputError as error:
     sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
     raise SystemExit(1)
 
+ENVIRONMENT = Path(workflow.basedir) / "envs" / "environment.yaml"
 STORAGE = sheet.storage_settings(CONFIG)
-WORK = CONFIG.results.rstrip("/") + "/{dataset}"
+WORK = str(Path(CONFIG.results, "{dataset}"))
 WORK_FILES = ["inventory.json", "plan.json", "batches", "claim.json", "migration.json"]
 WORK_FILES += ["crate.json", "validation.json", "published.json"]
 
@@ -64,6 +65,11 @@ def from_sample(function):
         return function(SAMPLES[wildcards.dataset], CONFIG)
 
     return value
+
+
+def supplied_plan(wildcards):
+    """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
+    return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
 
 
 def source_state(wildcards):

@@ -6,6 +6,8 @@ rule claim:
         claim=f"{WORK}/claim.json",
     log:
         f"{WORK}/logs/claim.log",
+    conda:
+        ENVIRONMENT
     params:
         output=from_sheet("output"),
         overwrite=overwrite,
@@ -29,6 +31,8 @@ rule convert:
         f"{WORK}/logs/convert/{{batch}}.log",
     benchmark:
         f"{WORK}/benchmarks/convert/{{batch}}.tsv"
+    conda:
+        ENVIRONMENT
     threads: CONFIG.threads
     params:
         journal=f"{WORK}/journal/{{batch}}.jsonl",

@@ -6,6 +6,8 @@ rule crate:
         crate=f"{WORK}/crate.json",
     log:
         f"{WORK}/logs/crate.log",
+    conda:
+        ENVIRONMENT
     params:
         run=f"{WORK}/run.json",
         output=from_sheet("output"),

@@ -7,6 +7,8 @@ rule inspect:
         f"{WORK}/logs/inspect.log",
     benchmark:
         f"{WORK}/benchmarks/inspect.tsv"
+    conda:
+        ENVIRONMENT
     params:
         source_state,
         source=from_sheet("input"),

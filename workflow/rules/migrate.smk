@@ -10,6 +10,8 @@ rule migrate:
         f"{WORK}/logs/migrate.log",
     benchmark:
         f"{WORK}/benchmarks/migrate.tsv"
+    conda:
+        ENVIRONMENT
     params:
         batches=f"{WORK}/batches",
         output=from_sheet("output"),

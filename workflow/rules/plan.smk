@@ -1,8 +1,3 @@
-def supplied_plan(wildcards):
-    """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
-    return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
-
-
 rule plan:
     input:
         inventory=f"{WORK}/inventory.json",
@@ -12,6 +7,8 @@ rule plan:
         plan=update(f"{WORK}/plan.json"),
     log:
         f"{WORK}/logs/plan.log",
+    conda:
+        ENVIRONMENT
     params:
         dataset="{dataset}",
         settings=from_sample(sheet.plan_settings),
@@ -29,6 +26,8 @@ checkpoint split:
         batches=directory(f"{WORK}/batches"),
     log:
         f"{WORK}/logs/split.log",
+    conda:
+        ENVIRONMENT
     params:
         dataset="{dataset}",
         output=from_sheet("output"),

@@ -9,6 +9,8 @@ rule publish:
         published=f"{WORK}/published.json",
     log:
         f"{WORK}/logs/publish.log",
+    conda:
+        ENVIRONMENT
     params:
         run=f"{WORK}/run.json",
         batches=f"{WORK}/batches",

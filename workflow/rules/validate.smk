@@ -10,6 +10,8 @@ rule validate_batch:
         f"{WORK}/logs/validate/{{batch}}.log",
     benchmark:
         f"{WORK}/benchmarks/validate/{{batch}}.tsv"
+    conda:
+        ENVIRONMENT
     threads: CONFIG.threads
     params:
         digest_limit_mib=CONFIG.digest_limit_mib,
@@ -36,6 +38,8 @@ rule validate:
         f"{WORK}/logs/validate.log",
     benchmark:
         f"{WORK}/benchmarks/validate.tsv"
+    conda:
+        ENVIRONMENT
     params:
         batches=f"{WORK}/batches",
         records=f"{WORK}/records",
