@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import fsspec
 
 from uplift.errors import InputError, StorageError
-from uplift.storage.failures import failure
+from uplift.storage.failures import error_code, failure
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import retried
 from uplift.storage.settings import StorageOptions, aws_access
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_DISCARDING = ("s3", "gs")
+"""File systems (their first name) whose streams can be discarded before they are closed."""
 _CACHE_OFF = {"use_listings_cache": False, "skip_instance_cache": True}
 
 
@@ -33,7 +38,6 @@ class FsspecStore:
     """
 
     is_local = False
-    can_list = True
 
     def __init__(
         self,
@@ -49,6 +53,8 @@ class FsspecStore:
         self._root = root.rstrip("/")
         self._writable = writable
         self._ahead = ReadAhead(options.concurrency)
+        # A listing of a web server is made of the links in some page.
+        self.can_list = self._scheme() not in ("http", "https")
 
     @retried
     def get(self, key: str) -> bytes | None:
@@ -145,9 +151,10 @@ class FsspecStore:
         self._refuse_writing()
         try:
             self.filesystem.pipe_file(self._path(key), data, mode="create")
-        except FileExistsError:
-            return self.get(key) == data
         except Exception as error:
+            # s3fs turns the server's refusal into a bare OSError.
+            if isinstance(error, FileExistsError) or error_code(error) == "PreconditionFailed":
+                return self.get(key) == data
             raise self._failed(error, key, "write") from error
         return True
 
@@ -155,6 +162,12 @@ class FsspecStore:
     def writer(self, key: str) -> Iterator[ObjectWriter]:
         """Write an object in pieces: committed on a clean exit, discarded on an exception."""
         self._refuse_writing()
+        way = self._streamed if self._scheme() in _DISCARDING else self._spooled
+        with way(key) as writer:
+            yield writer
+
+    @contextlib.contextmanager
+    def _streamed(self, key: str) -> Iterator[ObjectWriter]:
         try:
             stream = self.filesystem.open(self._path(key), "wb")
         except Exception as error:
@@ -170,6 +183,28 @@ class FsspecStore:
             if isinstance(error, Exception) and _is_storage(error):
                 raise self._failed(error, key, "write") from error
             raise
+
+    @contextlib.contextmanager
+    def _spooled(self, key: str) -> Iterator[ObjectWriter]:
+        """Collect in a local file first: most file systems cannot discard what was sent."""
+        with tempfile.TemporaryDirectory(prefix="uplift-") as folder:
+            collected = Path(folder) / "object"
+            try:
+                with collected.open("wb") as stream:
+                    yield _Stream(stream)
+            except _StreamError as error:
+                raise StorageError(
+                    f"{folder}: cannot write the temporary file for {self.url}/{key}: "
+                    f"{error.__cause__}; free some space there or set TMPDIR"
+                ) from error
+            try:
+                self.filesystem.put_file(str(collected), self._path(key))
+            except Exception as error:
+                raise self._failed(error, key, "write") from error
+
+    def _scheme(self) -> str:
+        protocol = self.filesystem.protocol
+        return protocol if isinstance(protocol, str) else str(protocol[0])
 
     @retried
     def delete(self, key: str) -> None:
@@ -205,6 +240,8 @@ class FsspecStore:
         root = self._root.strip("/")
         key = name.strip("/")[len(root) + 1 :] if root else name.strip("/")
         stamp = info.get("ETag") or info.get("mtime") or info.get("created") or info.get("CRC")
+        if isinstance(stamp, datetime):
+            stamp = stamp.timestamp()  # `info` and `ls` of one file system differ in this
         return ObjectInfo(key, int(info["size"] or 0), str(stamp))
 
     def _refuse_absent_bucket(self, error: BaseException, key: str) -> None:

@@ -1,0 +1,207 @@
+"""Remote storage on a real S3 server: both engines keep their promises and tell failures apart."""
+
+import json
+import os
+import uuid
+
+import botocore.session
+import pytest
+
+from servers import rgw
+from support.images import write_image
+from support.store_contract import PROMISES
+from uplift.errors import InputError, StorageError, TransientError, UpliftError
+from uplift.inspection import inspect_source
+from uplift.storage import open_store
+from uplift.storage import settings as storage_settings
+
+ENGINES = ("obstore", "fsspec")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    reason = rgw.why_not()
+    if reason:
+        pytest.skip(f"no S3 server: {reason}")
+    running = rgw.Rgw(tmp_path_factory.mktemp("rgw") / "s3")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def environment(server, monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", rgw.USER[0])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", rgw.USER[1])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_credentials()
+    yield
+    forget_credentials()
+
+
+def forget_credentials():
+    """The process keeps the credentials that it found first."""
+    storage_settings._session.cache_clear()
+
+
+@pytest.fixture
+def client(server):
+    return botocore.session.Session().create_client(
+        "s3", endpoint_url=server.endpoint, region_name="us-east-1"
+    )
+
+
+@pytest.fixture
+def bucket(client):
+    name = f"b{uuid.uuid4().hex[:20]}"
+    client.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+def opened(bucket, engine, key="x y/out.zarr", *, writable=False, **options):
+    url = f"s3://{bucket}/{key}"
+    options = {"engine": engine, "retries": 1, "timeout": 20, **options}
+    return open_store(url, {f"s3://{bucket}": options}, writable=writable)
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda f: f.__name__)
+def test_promises(bucket, engine, promise, client):
+    promise(opened(bucket, engine, writable=True))
+    assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
+
+
+def test_more_objects_than_one_page_holds(bucket, engine):
+    fast = opened(bucket, "obstore", writable=True)
+    names = sorted(f"d/{number % 7}/{number}" for number in range(2300))
+    for name in names:
+        fast.put(name, b"1")
+    store = opened(bucket, engine, writable=True)
+    assert sorted(info.key for info in store.list_tree("d")) == names
+    assert len(store.list_folder("d")[0]) == 7
+    store.delete_tree("d")
+    assert list(store.list_tree("")) == []
+
+
+def test_engines_read_what_the_other_wrote(bucket, engine):
+    other = next(name for name in ENGINES if name != engine)
+    opened(bucket, engine, writable=True).put("k +%/é", b"data")
+    assert opened(bucket, other).get("k +%/é") == b"data"
+
+
+def test_inspect(bucket, engine, tmp_path):
+    image = write_image(tmp_path / "in.zarr", size=32)
+    upload(image, opened(bucket, "obstore", writable=True))
+    found = inspect_source(opened(bucket, engine))
+    plain = inspect_source(open_store(str(image)))
+    assert found.groups == plain.groups
+    assert found.files == plain.files
+    for mine, theirs in zip(found.arrays, plain.arrays, strict=True):
+        same = {"listing_sha256": theirs.listing_sha256}
+        assert mine.model_copy(update=same) == theirs
+
+
+def test_engines_agree_on_the_listing(bucket, tmp_path):
+    image = write_image(tmp_path / "in.zarr", size=32)
+    upload(image, opened(bucket, "obstore", writable=True))
+    one, other = (inspect_source(opened(bucket, engine)) for engine in ENGINES)
+    assert one == other
+
+
+def test_absent_dataset(bucket, engine):
+    with pytest.raises(UpliftError, match="no such dataset"):
+        inspect_source(opened(bucket, engine, "absent.zarr"))
+
+
+def test_public_bucket_without_credentials(bucket, engine, client, monkeypatch):
+    opened(bucket, engine, writable=True).put("x", b"1")
+    statement = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"]}
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": resources}]}
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    store = opened(bucket, engine, anon=True, writable=True)
+    assert store.get("x") == b"1"
+    assert [info.key for info in store.list_tree("")] == ["x"]
+    refuse(lambda: store.put("x", b"2"), StorageError, bucket)
+
+
+def refuse(attempt, kind, *words):
+    """Check that a failure is one line that names the place, and holds no secret."""
+    with pytest.raises(kind) as caught:
+        attempt()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert rgw.USER[1] not in message
+    for word in words:
+        assert word in message
+
+
+READS = {
+    "get": lambda store: store.get("x"),
+    "get_range": lambda store: store.get_range("x", 0, 1),
+    "stat": lambda store: store.stat("x"),
+    "list_folder": lambda store: store.list_folder(""),
+    "list_tree": lambda store: list(store.list_tree("")),
+    "read_many": lambda store: list(store.read_many(["x"])),
+}
+WRITES = {
+    "put": lambda store: store.put("x", b"1"),
+    "put_new": lambda store: store.put_new("x", b"1"),
+    "writer": lambda store: write(store),
+}
+
+
+def write(store):
+    with store.writer("x") as writer:
+        writer.write(b"1")
+
+
+@pytest.mark.parametrize("name", READS)
+def test_private_bucket_without_credentials(bucket, engine, name):
+    opened(bucket, engine, writable=True).put("x", b"1")
+    refuse(lambda: READS[name](opened(bucket, engine, anon=True)), StorageError, bucket)
+
+
+@pytest.mark.parametrize("name", [*READS, *WRITES])
+def test_wrong_secret_is_never_absence(bucket, engine, name, monkeypatch):
+    opened(bucket, engine, writable=True).put("x", b"1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    forget_credentials()
+    store = opened(bucket, engine, writable=True)
+    refuse(lambda: {**READS, **WRITES}[name](store), StorageError, bucket)
+
+
+@pytest.mark.parametrize("name", ["get", "list_tree", "put", "writer"])
+def test_absent_bucket_is_no_empty_one(server, engine, name):
+    store = opened("no-such-bucket", engine, writable=True)
+    refuse(lambda: {**READS, **WRITES}[name](store), StorageError, "no-such-bucket")
+
+
+def test_no_credentials(bucket, engine, monkeypatch, tmp_path):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    forget_credentials()
+    refuse(lambda: opened(bucket, engine).get("x"), (InputError, StorageError), bucket)
+
+
+def test_server_that_is_down(bucket, engine, monkeypatch):
+    monkeypatch.setattr("uplift.storage.retries.ATTEMPTS", 1)
+    options = {"endpoint_url": "http://127.0.0.1:9", "timeout": 1, "retries": 0}
+    refuse(lambda: opened(bucket, engine, **options).get("x"), TransientError, bucket)
+
+
+def upload(folder, store):
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            store.put(str(path.relative_to(folder)), path.read_bytes())
