@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift import command, plan_files, records, work_files
+from uplift import command, records, work_files
 from uplift.models.inventory import Inventory
-from uplift.planning import PlanSettings, plan_array, propose_plan, setting_notes
+from uplift.plans import files as plan_files
+from uplift.plans.planning import PlanSettings, plan_array, propose_plan, setting_notes
 
 log = logging.getLogger("uplift")
 

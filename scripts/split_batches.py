@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift import batching, command, plan_files, records, work_files
+from uplift import command, records, work_files
 from uplift.models.inventory import Inventory
-from uplift.planning import PlanSettings, plan_array
+from uplift.plans import batching
+from uplift.plans import files as plan_files
+from uplift.plans.planning import PlanSettings, plan_array
 from uplift.storage import display_url
 
 log = logging.getLogger("uplift")

@@ -9,13 +9,20 @@ from hypothesis import settings as options
 from hypothesis import strategies as st
 
 from support.inventories import entry_of, inventory_of
-from uplift import estimates, grid
-from uplift.batching import BatchSettings, cost_bytes, split
+from uplift import grid
 from uplift.errors import PlanError
 from uplift.models.plan import Plan
-from uplift.plan_checks import Wish, carry_out
-from uplift.plan_files import decide, effective_arrays, is_edited, stamped
-from uplift.planning import PROPOSED_CHUNK_BYTES, PlanSettings, axis_roles, plan_array, propose_plan
+from uplift.plans import estimates
+from uplift.plans.batching import BatchSettings, cost_bytes, split
+from uplift.plans.checks import Wish, carry_out
+from uplift.plans.files import decide, effective_arrays, is_edited, stamped
+from uplift.plans.planning import (
+    PROPOSED_CHUNK_BYTES,
+    PlanSettings,
+    axis_roles,
+    plan_array,
+    propose_plan,
+)
 
 AXES = ("tczyx", "czyx", "zyx", "yx", "tyx", "x", "yxc", None)
 DTYPES = ("|u1", "<u2", ">u2", "<f4", "<f8", "<c16", "|b1", "|S3")

@@ -5,12 +5,13 @@ import itertools
 import pytest
 
 from support.inventories import entry_of, image, inventory_of
-from uplift import batching, records
-from uplift.batching import BatchSettings, batch_name, skipped_arrays, split, summarise
+from uplift import records
 from uplift.errors import UnsupportedError
-from uplift.estimates import MIB
 from uplift.models.batch import Batch
-from uplift.plan_checks import Wish, carry_out
+from uplift.plans import batching
+from uplift.plans.batching import BatchSettings, batch_name, skipped_arrays, split, summarise
+from uplift.plans.checks import Wish, carry_out
+from uplift.plans.estimates import MIB
 from uplift.work_files import keep_backup, load_batches, load_summary, write_batches
 
 PLANE_CHUNK = (1, 1, 1, 512, 512)  # 512 KiB

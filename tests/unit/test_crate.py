@@ -7,16 +7,16 @@ from copy import deepcopy
 import pytest
 
 from uplift import crate
-from uplift.crate_build import CrateFacts, build_crate
-from uplift.crate_check import validate_crate
-from uplift.crate_merge import merge_crates, parse_source_crate
-from uplift.crate_text import describe
+from uplift.crate.build import CrateFacts, build_crate
+from uplift.crate.check import validate_crate
+from uplift.crate.merge import merge_crates, parse_source_crate
+from uplift.crate.terms import license_term, modality_term, organism_term
+from uplift.crate.text import describe
 from uplift.errors import InputError
 from uplift.models.arrays import SourceArray
 from uplift.models.crate import CrateSample, CrateSettings, Party
 from uplift.models.inventory import Inventory, InventoryArray, InventoryFile, InventoryGroup
 from uplift.storage.local import LocalStore
-from uplift.terms import license_term, modality_term, organism_term
 
 PROCESS_RUN = "process-run-crate-0.5"
 RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}

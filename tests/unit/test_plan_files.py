@@ -8,7 +8,7 @@ import pytest
 from support.inventories import entry_of, image, inventory_of
 from uplift.errors import InputError, PlanError
 from uplift.models.inventory import InventoryGroup
-from uplift.plan_files import (
+from uplift.plans.files import (
     completed,
     content_digest,
     decide,
@@ -18,7 +18,7 @@ from uplift.plan_files import (
     parse_plan,
     stamped,
 )
-from uplift.planning import PlanSettings, plan_array, propose_plan
+from uplift.plans.planning import PlanSettings, plan_array, propose_plan
 
 PROPOSE = functools.partial(plan_array, settings=PlanSettings())
 IMAGE = inventory_of(*image())

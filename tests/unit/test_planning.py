@@ -3,9 +3,10 @@
 import pytest
 
 from support.inventories import entry_of, inventory_of
-from uplift import estimates, recode
+from uplift import recode
 from uplift.errors import InputError, PlanError
-from uplift.planning import PlanSettings, plan_array, propose_plan, setting_notes
+from uplift.plans import estimates
+from uplift.plans.planning import PlanSettings, plan_array, propose_plan, setting_notes
 
 DEFAULT = PlanSettings()
 Z = {"id": "zlib", "level": 1}

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from uplift.crate_build import ACQUISITION_ID, ACTION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
-from uplift.crate_parties import Entity
+from uplift.crate.build import ACQUISITION_ID, ACTION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
+from uplift.crate.parties import Entity
 from uplift.models.findings import Finding
 
 _DESCRIPTORS = ("ro-crate-metadata.json", "ro-crate-metadata.jsonld")

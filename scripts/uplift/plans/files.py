@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from uplift import estimates
 from uplift.errors import PlanError
 from uplift.models.arrays import Method, TargetArray
 from uplift.models.base import nearest
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.plan import Plan, PlanArray, PlanRule
-from uplift.parameter_files import entries_of_levels, entries_of_paths, is_mapping
-from uplift.plan_checks import RECODE_MEMORY_MIB, Wish, carry_out, shape_text
+from uplift.plans import estimates
+from uplift.plans.checks import RECODE_MEMORY_MIB, Wish, carry_out, shape_text
+from uplift.plans.parameter_files import entries_of_levels, entries_of_paths, is_mapping
 from uplift.records import sha256_of_json
 
 _SHOWN = ("method", "objects", "bytes")

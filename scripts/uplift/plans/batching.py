@@ -14,12 +14,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from uplift import FORMAT_VERSION, estimates, grid
+from uplift import FORMAT_VERSION, grid
 from uplift.errors import UnsupportedError
-from uplift.estimates import Effective
 from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchItem, BatchSummary
 from uplift.models.inventory import Inventory, InventoryArray
+from uplift.plans import estimates
+from uplift.plans.estimates import Effective
 from uplift.records import sha256_of_json
 
 MAX_ARRAYS = 256

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from uplift import estimates, grid
+from uplift import grid
 from uplift.codecs.mapping import may_shard, target_of
 from uplift.errors import PlanError
 from uplift.grid import Shape
 from uplift.models.arrays import Method, TargetArray
 from uplift.models.inventory import InventoryArray
 from uplift.models.plan import Codecs
+from uplift.plans import estimates
 
 MAX_SHARD_CHUNKS = 2**22
 """Chunks in one shard at most: an index of 64 MiB, which writers and readers hold in memory."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from uplift import TOOL_NAME, __version__
-from uplift.crate_parties import Entity, party_entities
+from uplift.crate.parties import Entity, party_entities
+from uplift.crate.terms import license_term, modality_term, organism_term
 from uplift.models.crate import Parties
-from uplift.terms import license_term, modality_term, organism_term
 
 Document = dict[str, Any]
 

@@ -18,18 +18,16 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from uplift.crate_build import CrateFacts, build_crate
-from uplift.crate_check import validate_crate
-from uplift.crate_merge import Merged, SourceCrate, merge_crates, parse_source_crate
-from uplift.crate_text import describe, sentence_of_conversion, title_of_conversion
+from uplift.crate.build import CrateFacts, build_crate
+from uplift.crate.check import validate_crate
+from uplift.crate.merge import Merged, SourceCrate, merge_crates, parse_source_crate
+from uplift.crate.text import describe, sentence_of_conversion, title_of_conversion
 from uplift.errors import InputError
 from uplift.models.crate import CrateRecord, CrateSample, CrateSettings
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
 from uplift.publication import ensure_claimed
 from uplift.storage.protocol import Store
-
-__all__ = ["METADATA_KEY", "checked_crate", "validate_crate", "write_crate"]
 
 log = logging.getLogger(__name__)
 

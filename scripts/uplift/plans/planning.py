@@ -23,16 +23,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from uplift import estimates, grid
+from uplift import grid
 from uplift.codecs.dtypes import numpy_dtype
 from uplift.codecs.mapping import may_shard
 from uplift.errors import PlanError
-from uplift.estimates import MIB
 from uplift.grid import Shape
 from uplift.models.base import Model, nearest
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.plan import Codecs, Plan, PlanArray, Totals
-from uplift.plan_checks import RECODE_MEMORY_MIB, Wish, carry_out, check_lengths, shape_text
+from uplift.plans import estimates
+from uplift.plans.checks import RECODE_MEMORY_MIB, Wish, carry_out, check_lengths, shape_text
+from uplift.plans.estimates import MIB
 
 KIB = 2**10
 PROPOSED_CHUNK_BYTES = MIB

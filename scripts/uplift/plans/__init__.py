@@ -1,0 +1,1 @@
+"""Plans: proposed, edited, checked, cut into batches; pure functions."""
