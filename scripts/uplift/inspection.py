@@ -159,6 +159,8 @@ class _Walk:
             self._find(
                 "fill_value.null", "info", path, "fill value is null; the output has zero instead"
             )
+        if folder.other_separator is not None:
+            self._find_separator(path, source, folder.other_separator)
         self._arrays[path] = InventoryArray(
             path=path,
             role="array",
@@ -170,6 +172,15 @@ class _Walk:
             attributes_sha256=sha256_of_json(node.attributes) if node.attributes else None,
             problem=unsupported_reason(source),
         )
+
+    def _find_separator(self, path: str, source: SourceArray, how: str) -> None:
+        separator = source.separator or "."
+        if how == "read":
+            text = f'chunk keys have the separator "{separator}", other than .zarray says; read so'
+            self._find("array.separator", "info", path, text)
+        else:
+            text = f'chunk keys with either separator; read those with "{separator}", as declared'
+            self._find("array.separator", "warning", path, text)
 
     def _take_files_in_array(self, path: str, files: list[ObjectInfo]) -> None:
         """Sort objects that are no chunks: copied, unless the output needs their place."""

@@ -6,9 +6,9 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from uplift.chunk_source import ChunkSource
 from uplift.codecs.v3 import chunk_index_of_key
@@ -61,6 +61,9 @@ class Folder:
         that are no chunks.
     chunks
         Of an array.
+    other_separator
+        Chunk keys with another separator than the array declares: ``"read"`` where only such
+        exist (`node` has the one that is used), ``"strays"`` where both do.
     """
 
     path: str
@@ -68,6 +71,7 @@ class Folder:
     folders: list[str] = field(default_factory=list)
     files: list[ObjectInfo] = field(default_factory=list)
     chunks: Chunks | None = None
+    other_separator: Literal["read", "strays"] | None = None
 
 
 class ListedSource:
@@ -138,23 +142,44 @@ class ListedSource:
         return self._read_array(path, node, node.array)
 
     def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
-        own = (METADATA_V3,) if node.zarr_format == 3 else (".zarray", ".zattrs")
-        other = ".zarray" if node.zarr_format == 3 else METADATA_V3
+        keys = self._sort_keys(path, source)
+        other = other_separator(source)
+        if not keys.foreign or other is None:
+            return self._array_folder(path, node, keys)
+        if keys.tally.count:
+            keys = self._sort_keys(path, source, keep_foreign=True)
+            return self._array_folder(path, node, keys, "strays")
+        return self._array_folder(
+            path, replace(node, array=other), self._sort_keys(path, other), "read"
+        )
+
+    def _array_folder(
+        self, path: str, node: Node, keys: _Keys, other: Literal["read", "strays"] | None = None
+    ) -> Folder:
+        self._refuse_special(keys.files)
+        chunks = keys.tally.total(self._pool)
+        return Folder(path, node, files=keys.files, chunks=chunks, other_separator=other)
+
+    def _sort_keys(self, path: str, source: SourceArray, *, keep_foreign: bool = False) -> _Keys:
+        """List an array's folder; keys with the other separator are counted, or kept as files."""
+        own = (METADATA_V3,) if source.zarr_format == 3 else (".zarray", ".zattrs")
+        forbidden = ".zarray" if source.zarr_format == 3 else METADATA_V3
+        other = None if keep_foreign else other_separator(source)
         skip = len(path) + 1 if path else 0
-        tally = Tally(self._store, path, source)
-        files = []
+        keys = _Keys(Tally(self._store, path, source))
         for info in self._store.list_tree(path):
             key = info.key[skip:]
             index = chunk_index_of_key(source, key)
             if index is not None:
-                tally.add(key, index, info)
-            elif key == other:
+                keys.tally.add(key, index, info)
+            elif key == forbidden:
                 where = join(self._store.url, path)
                 raise two_formats(where, ".zarray")
+            elif other is not None and chunk_index_of_key(other, key) is not None:
+                keys.foreign += 1
             elif key not in own:
-                files.append(info)
-        self._refuse_special(files)
-        return Folder(path, node, files=files, chunks=tally.total(self._pool))
+                keys.files.append(info)
+        return keys
 
     def close(self) -> None:
         """End the threads."""
@@ -180,6 +205,11 @@ class Tally:
         self._shards: list[Index] = []
         self._stored = self._bytes = self._digest = 0
 
+    @property
+    def count(self) -> int:
+        """Objects counted so far."""
+        return self._stored
+
     def add(self, key: str, index: Index, info: ObjectInfo) -> None:
         """Count one object; `key` is its key below the array's path."""
         self._stored += 1
@@ -198,6 +228,26 @@ class Tally:
     def _cells(self, shard: Index) -> int:
         # A reader of its own: the one kept index is not made for several threads.
         return ChunkSource(self._store, self._path, self._source).cells_in(shard)
+
+
+@dataclass
+class _Keys:
+    """Objects of one array, sorted; `foreign` counts chunk keys with the other separator."""
+
+    tally: Tally
+    files: list[ObjectInfo] = field(default_factory=list)
+    foreign: int = 0
+
+
+def other_separator(source: SourceArray) -> SourceArray | None:
+    """Return the array with the separator that it does not declare; None where there is one form.
+
+    Some writers of Zarr v2 leave out ``dimension_separator``, or copy arrays from one form of keys
+    to the other without changing it.
+    """
+    if source.zarr_format != 2 or len(source.shape) < 2:
+        return None
+    return source.model_copy(update={"separator": "." if source.separator == "/" else "/"})
 
 
 def _refuse_circle(root: Path, path: str) -> None:

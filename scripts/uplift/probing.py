@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from uplift import grid
 from uplift.codecs.v3 import chunk_key, object_grid
 from uplift.grid import Index
-from uplift.listing import REQUESTS_AT_ONCE, Folder, Tally, side_by_side
+from uplift.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator, side_by_side
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
 from uplift.nodes import METADATA_V2, METADATA_V3, Document, Node, node_of, read_document
@@ -66,6 +67,17 @@ class NamedSource:
         return Folder(path, node, files=[info for info in found if info is not None])
 
     def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
+        tally = self._ask_for_chunks(path, source)
+        other = None if tally.count else other_separator(source)
+        if other is not None:
+            tried = self._ask_for_chunks(path, other)
+            if tried.count:
+                node = replace(node, array=other)
+                chunks = tried.total(self._pool)
+                return Folder(path, node, chunks=chunks, other_separator="read")
+        return Folder(path, node, chunks=tally.total(self._pool))
+
+    def _ask_for_chunks(self, path: str, source: SourceArray) -> Tally:
         tally = Tally(self._store, path, source)
 
         def ask(index: Index) -> tuple[str, Index, ObjectInfo | None]:
@@ -76,7 +88,7 @@ class NamedSource:
         for key, index, info in side_by_side(self._pool, ask, indices, 4 * REQUESTS_AT_ONCE):
             if info is not None:
                 tally.add(key, index, info)
-        return Folder(path, node, chunks=tally.total(self._pool))
+        return tally
 
     def _name(self, path: str, names: Iterable[str]) -> None:
         """Note paths relative to `path` at which there may be a node."""

@@ -509,3 +509,37 @@ def test_corpus_agrees_with_the_digests_of_other_readers(corpus):
             assert list(entry.source.shape) == array["shape"], name
             assert entry.source.data_type == array["dtype"], name
             assert entry.stored_chunks == array["present"], name
+
+
+@pytest.mark.parametrize("declared", [".", "/", None])
+@pytest.mark.parametrize("door", [LocalStore, Counting, Unlistable])
+def test_separator_is_read_off_the_keys(tmp_path, declared, door):
+    """Some writers say nothing, or the wrong thing, about the separator of their chunk keys."""
+    used = "." if declared == "/" else "/"
+    folder = tmp_path / "0"
+    write_json(tmp_path / ".zgroup", GROUP)
+    write_json(tmp_path / ".zattrs", {"multiscales": multiscales(1, "yx")})
+    write_array(folder, np.arange(16, dtype="<u2").reshape(4, 4), (2, 2))
+    document = json.loads((folder / ".zarray").read_text())
+    del document["dimension_separator"]
+    if declared is not None:
+        document["dimension_separator"] = declared
+    write_json(folder / ".zarray", document)
+    if used == ".":
+        for key in ("0/0", "0/1", "1/0", "1/1"):
+            (folder / key).rename(folder / key.replace("/", "."))
+    inventory = inspect_source(door(str(tmp_path)))
+    [array] = inventory.arrays
+    assert (array.source.separator, array.stored_chunks) == (used, 4)
+    assert ("array.separator", "info") in {(f.code, f.severity) for f in inventory.findings}
+    assert inventory.files == ()
+
+
+def test_keys_with_both_separators(tmp_path):
+    """The declared one is read, the other keys are files, and a warning says so."""
+    write_array(tmp_path, np.arange(16, dtype="<u2").reshape(4, 4), (2, 2))
+    (tmp_path / "0.0").write_bytes(b"old")
+    inventory = inspect_source(LocalStore(str(tmp_path)))
+    assert inventory.arrays[0].stored_chunks == 4
+    assert [file.path for file in inventory.files] == ["0.0"]
+    assert ("array.separator", "warning") in {(f.code, f.severity) for f in inventory.findings}
