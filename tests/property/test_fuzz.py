@@ -51,8 +51,14 @@ def places(value, path=()):
 
 
 def mutate_json(rng, data):
-    document = json.loads(data)
-    path = rng.choice([place for place in places(document) if place])
+    try:
+        document = json.loads(data)
+    except ValueError:  # damaged before
+        return mutate_bytes(rng, data)
+    found = [place for place in places(document) if place]
+    if not found:
+        return json.dumps(rng.choice(ODD_VALUES)).encode()
+    path = rng.choice(found)
     parent = document
     for key in path[:-1]:
         parent = parent[key]
@@ -86,9 +92,9 @@ def damage(rng, root):
     path = rng.choice(metadata if rng.random() < 0.7 else files)
     data = path.read_bytes()
     if path.name.startswith(".z") and rng.random() < 0.8:
-        path.write_bytes(mutate_json(rng, data))
-        return
-    changed = mutate_bytes(rng, data)
+        changed = mutate_json(rng, data)
+    else:
+        changed = mutate_bytes(rng, data)
     if changed is None:
         path.unlink()
     else:
@@ -118,3 +124,16 @@ def test_damaged_source(seed, pristine, capfd):
         assert {path.name for path in home.iterdir()} <= {"in.zarr", "out.zarr", "work"}
     finally:
         shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("labels", [True, 7, "nuclei", {}, None, [7], [["nuclei"]]])
+def test_labels_that_are_no_list_of_paths(tmp_path, labels):
+    """Found by damaged sources: a verdict or one line, and no traceback."""
+    source = write_image(tmp_path / "in.zarr", size=32, chunk=16)
+    (source / "labels" / ".zattrs").write_text(json.dumps({"labels": labels}))
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    try:
+        conversion.before_validation()
+        assert conversion.validate()["verdict"] in ("valid", "invalid")
+    except StepError as error:
+        assert error.code == 1

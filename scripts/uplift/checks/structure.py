@@ -70,7 +70,8 @@ class Structure:
         for path, ome in self.ome.items():
             if "labels" not in ome:
                 continue
-            listed = {join(path, name) for name in ome["labels"] if isinstance(name, str)}
+            names = detect.items_of(ome["labels"])
+            listed = {join(path, name) for name in names if isinstance(name, str)}
             for label in sorted(listed - self._groups.keys()):
                 text = f"lists {label[len(path) :].strip('/')!r}, which the source does not have"
                 self._findings.warning("labels.absent", path, text)
