@@ -206,3 +206,20 @@ def test_a_config_in_the_working_folder_stands_above(tmp_path):
 def test_the_demo_is_what_the_sheet_says():
     sheet = Path(__file__).resolve().parents[2] / "config" / "samples.csv"
     assert "demo/ihc.zarr" in sheet.read_text()
+
+
+def test_a_real_plate_and_a_collection_by_a_sheet(corpus, tmp_path):
+    rows = "".join(
+        f"{name},{corpus / name}.zarr\n" for name in ("challenge_hcs", "challenge_bf2raw")
+    )
+    (tmp_path / "s.csv").write_text(f"dataset,input\n{rows}")
+    settings = ["output_root=out", "defaults={license: CC0-1.0, organism: 'NCBI:txid9606'}"]
+    run = snakemake(tmp_path, "--config", "samples=s.csv", *settings)
+    assert run.code == 0, run.text
+    plate = zarr.open_group(tmp_path / "out" / "challenge_hcs.zarr", mode="r")
+    assert plate.attrs["ome"]["plate"]["wells"]
+    collection = zarr.open_group(tmp_path / "out" / "challenge_bf2raw.zarr", mode="r")
+    assert collection["OME"].attrs["ome"]["series"]
+    crate = json.loads((tmp_path / "out/challenge_hcs.zarr/ro-crate-metadata.json").read_text())
+    root = next(node for node in crate["@graph"] if node["@id"] == "./")
+    assert root["license"] == "https://creativecommons.org/publicdomain/zero/1.0/"
