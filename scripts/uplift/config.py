@@ -14,10 +14,15 @@ from pydantic import Field, StringConstraints
 from uplift.models.arrays import JsonValue
 from uplift.models.base import Model, nearest
 from uplift.models.crate import Parties
+from uplift.models.plan import NAMED_CODECS
 from uplift.schema_check import MistakesError, load_schema, mistakes, place_text
 
 Positive = Annotated[int, Field(ge=1)]
-Lengths = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Lengths = (
+    Annotated[tuple[Positive, ...], Field(min_length=1)]
+    | Annotated[dict[str, Positive], Field(min_length=1)]
+)
+"""Elements along each axis: a list of length ndim, or by axis name."""
 
 COLUMNS = (
     "dataset", "input", "output", "license", "organism", "modality", "name", "description",
@@ -26,18 +31,6 @@ COLUMNS = (
 """Columns of the sample sheet; each may be a key of the config for a single dataset."""
 
 TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in ("chunks", "shards", "codec"))
-
-NAMED_CODECS: dict[str, list[dict[str, JsonValue]]] = {
-    "blosc": [
-        {
-            "name": "blosc",
-            "configuration": {"cname": "zstd", "clevel": 5, "shuffle": "shuffle", "blocksize": 0},
-        }
-    ],
-    "zstd": [{"name": "zstd", "configuration": {"level": 5, "checksum": False}}],
-    "gzip": [{"name": "gzip", "configuration": {"level": 5}}],
-}
-"""What a bare codec name in the config or the sheet stands for."""
 
 
 class Planning(Model):
@@ -49,6 +42,7 @@ class Planning(Model):
     small_array_mib: int = Field(64, ge=0, description="a size in MiB, 0 or more")
     keep_chunk_min_kib: int = Field(64, ge=0, description="a size in KiB, 0 or more")
     keep_chunk_max_mib: int = Field(16, ge=1, description="a size in MiB, 1 or more")
+    recode_memory_mib: int = Field(2048, ge=64, description="a size in MiB, 64 or more")
 
 
 _PARTY = "a name, an ORCID iD, {name: …, orcid: …, id: URL, affiliation: …}, or a list of these"
@@ -89,13 +83,14 @@ class Config(Model):
         default_factory=dict, description="a mapping from columns of the sheet to values"
     )
     chunks: Lengths | None = Field(
-        None, description="a list of lengths, one an axis, such as [1, 1, 1, 512, 512]"
+        None,
+        description="lengths along the axes, such as [1, 1, 1, 512, 512] or {y: 512, x: 512}",
     )
     shards: Lengths | Literal["none"] | None = Field(
         None, description="a list of lengths, one an axis, such as [1, 1, 8, 2048, 2048], or none"
     )
     codec: Literal["keep"] | tuple[dict[str, JsonValue], ...] = Field(
-        "keep", description="keep, blosc, zstd, gzip or a list of Zarr v3 codecs"
+        "keep", description="keep, blosc, zstd, gzip, none or a list of Zarr v3 codecs"
     )
     planning: Planning = Planning()
     batch_mib: int = Field(4096, ge=1, description="a size in MiB, 1 or more")
@@ -170,11 +165,16 @@ def parse_config(
 
 
 def lengths_from_text(value: object) -> object:
-    """Read ``1 1 512 512``, ``1,1,512,512`` or ``[1, 1, 512, 512]``; else return the value."""
+    """Read ``1 1 512 512``, ``[1, 1, 512, 512]`` or ``{y: 512, x: 512}``; else return the value."""
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         value = " ".join(value)
+    if isinstance(value, dict):
+        return {key: _typed_leaves(length) for key, length in value.items()}
     if not isinstance(value, str):
         return value
+    if value.strip().startswith("{"):
+        pairs = re.findall(r"(\w+)\s*[:=]\s*([0-9]+)", value)
+        return {axis: int(length) for axis, length in pairs} or value.strip()
     parts = value.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
     if parts and all(re.fullmatch(r"[0-9]+", part) for part in parts):
         return [int(part) for part in parts]
@@ -187,7 +187,7 @@ def codec_from_text(value: object) -> object:
         return value
     text = value.strip()
     if text in NAMED_CODECS:
-        return NAMED_CODECS[text]
+        return list(NAMED_CODECS[text])
     if text.startswith("["):
         try:
             return json.loads(text)

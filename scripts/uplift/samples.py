@@ -42,7 +42,7 @@ class Sample(Model):
         None, description="a list of lengths, one an axis, such as 1 1 8 2048 2048, or none"
     )
     codec: Literal["keep"] | tuple[dict[str, JsonValue], ...] | None = Field(
-        None, description="keep, blosc, zstd, gzip or a JSON list of Zarr v3 codecs"
+        None, description="keep, blosc, zstd, gzip, none or a JSON list of Zarr v3 codecs"
     )
     plan: str | None = Field(None, description="the path of a plan")
     notes: str | None = Field(None, description="text")

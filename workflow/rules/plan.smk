@@ -31,7 +31,7 @@ checkpoint split:
     params:
         dataset="{dataset}",
         output=from_sheet("output"),
-        settings=dict(batch_mib=CONFIG.batch_mib, unsupported=CONFIG.unsupported),
+        settings=batch_settings,
     message:
         "Splitting {wildcards.dataset} into batches"
     script:
