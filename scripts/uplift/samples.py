@@ -134,6 +134,15 @@ def plan_settings(sample: Sample, config: Config) -> dict[str, Any]:
     return {**given, **config.planning.to_json()}
 
 
+def batch_settings(sample: Sample, config: Config) -> dict[str, Any]:
+    """Settings of one dataset's split; `planning` is what its plan was proposed with."""
+    return {
+        "batch_mib": config.batch_mib,
+        "unsupported": config.unsupported,
+        "planning": plan_settings(sample, config),
+    }
+
+
 def crate_sample(sample: Sample, _config: Config | None = None) -> dict[str, Any]:
     """What the sheet says about a dataset to readers of its crate."""
     columns = ("dataset", "license", "organism", "modality", "name", "description", "notes")

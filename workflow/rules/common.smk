@@ -67,14 +67,6 @@ def from_sample(function):
     return value
 
 
-def batch_settings(wildcards):
-    return {
-        "batch_mib": CONFIG.batch_mib,
-        "unsupported": CONFIG.unsupported,
-        "planning": plan_settings(wildcards),
-    }
-
-
 def supplied_plan(wildcards):
     """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
     return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []

@@ -31,7 +31,7 @@ checkpoint split:
     params:
         dataset="{dataset}",
         output=from_sheet("output"),
-        settings=batch_settings,
+        settings=from_sample(sheet.batch_settings),
     message:
         "Splitting {wildcards.dataset} into batches"
     script:
