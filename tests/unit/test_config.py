@@ -77,8 +77,8 @@ def test_schemas_are_those_of_the_models():
         ),
         (
             "chunks=[1, a]",
-            '--config: chunks: "1 a" is not a list of lengths, one an axis, such as '
-            "[1, 1, 1, 512, 512]",
+            '--config: chunks: "1 a" is not lengths along the axes, such as '
+            "[1, 1, 1, 512, 512] or {y: 512, x: 512}",
         ),
         (
             "shards=[0, 4]",

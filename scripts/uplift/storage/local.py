@@ -125,7 +125,7 @@ class LocalStore:
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and files (full keys), directly under `prefix`, sorted."""
         folders, files = [], []
-        for entry in self._scan(prefix):
+        for entry in self._entries(prefix):
             if entry.is_dir():
                 folders.append(entry.name)
             else:
@@ -133,12 +133,15 @@ class LocalStore:
         return sorted(folders), sorted(files)
 
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every file under the folder `prefix`, folder by folder."""
-        for entry in self._scan(prefix):
-            if entry.is_dir():
-                yield from self.list_tree(join(prefix, entry.name))
-            else:
-                yield self._info(entry, prefix)
+        """Every file under the folder `prefix`, streamed: a folder may hold millions."""
+        folders = [prefix]
+        while folders:
+            folder = folders.pop()
+            for entry in self._entries(folder):
+                if entry.is_dir():
+                    folders.append(join(folder, entry.name))
+                else:
+                    yield self._info(entry, folder)
 
     def put(self, key: str, data: bytes) -> None:
         """Write a file under a temporary name and rename it."""
@@ -250,20 +253,17 @@ class LocalStore:
         finally:
             os.close(descriptor)
 
-    def _scan(self, prefix: str) -> list[os.DirEntry[str]]:
+    def _entries(self, prefix: str) -> Iterator[os.DirEntry[str]]:
         path = f"{self.root}/{prefix}" if prefix else self.root
         try:
             with os.scandir(path) as entries:
-                found = list(entries)
+                for entry in entries:
+                    if not self._writable and entry.is_symlink():
+                        self._check_link(entry.path)
+                    yield entry
         except OSError as error:
-            if error.errno in _ABSENT:
-                return []
-            raise self._refused(error, "list", prefix) from error
-        if not self._writable:
-            for entry in found:
-                if entry.is_symlink():
-                    self._check_link(entry.path)
-        return found
+            if error.errno not in _ABSENT:
+                raise self._refused(error, "list", prefix) from error
 
     def _check_link(self, path: str) -> None:
         """Refuse a link that leads out of the root, to nothing, or to a folder above itself."""
