@@ -172,9 +172,9 @@ def lengths_from_text(value: object) -> object:
         return {key: _typed_leaves(length) for key, length in value.items()}
     if not isinstance(value, str):
         return value
-    if value.strip().startswith("{"):
-        pairs = re.findall(r"(\w+)\s*[:=]\s*([0-9]+)", value)
-        return {axis: int(length) for axis, length in pairs} or value.strip()
+    if re.fullmatch(r"\s*\{(\s*\"?\w+\"?\s*:\s*[0-9]+\s*,?)+\}\s*", value):
+        pairs = re.findall(r"(\w+)\"?\s*:\s*([0-9]+)", value)
+        return {axis: int(length) for axis, length in pairs}
     parts = value.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
     if parts and all(re.fullmatch(r"[0-9]+", part) for part in parts):
         return [int(part) for part in parts]
