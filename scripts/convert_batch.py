@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command, records
-from uplift.convert import ConvertSettings, convert_batch
-from uplift.journal import Journal
+from uplift.conversion.convert import ConvertSettings, convert_batch
+from uplift.conversion.journal import Journal
 from uplift.models.batch import Batch
 from uplift.publication import ensure_claimed
 from uplift.storage import open_store

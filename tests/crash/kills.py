@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.steps import Conversion, StepError
-from uplift.journal import Journal
+from uplift.conversion.journal import Journal
 from uplift.storage.local import LocalStore, LocalWriter
 
 

@@ -15,8 +15,8 @@ from uplift.checks.items import CheckSettings, validate_batch
 from uplift.codecs.mapping import target_of
 from uplift.codecs.v2 import parse_v2
 from uplift.codecs.v3 import array_document
-from uplift.convert import ConvertSettings, convert_batch
-from uplift.journal import Journal
+from uplift.conversion.convert import ConvertSettings, convert_batch
+from uplift.conversion.journal import Journal
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore
 

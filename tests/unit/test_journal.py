@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from uplift.journal import Done, Journal
+from uplift.conversion.journal import Done, Journal
 
 
 def done(**changes):

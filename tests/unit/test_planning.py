@@ -3,7 +3,7 @@
 import pytest
 
 from support.inventories import entry_of, inventory_of
-from uplift import recode
+from uplift.conversion import recode
 from uplift.errors import InputError, PlanError
 from uplift.plans import estimates
 from uplift.plans.planning import PlanSettings, plan_array, propose_plan, setting_notes

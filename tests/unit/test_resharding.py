@@ -8,11 +8,11 @@ import pytest
 import zarr
 
 from uplift import grid
-from uplift.chunk_source import ChunkSource
 from uplift.codecs.mapping import target_of
 from uplift.codecs.v3 import array_document, parse_v3
-from uplift.convert import ConvertSettings, convert_batch
-from uplift.journal import Journal
+from uplift.conversion.chunk_source import ChunkSource
+from uplift.conversion.convert import ConvertSettings, convert_batch
+from uplift.conversion.journal import Journal
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore
 

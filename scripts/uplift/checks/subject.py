@@ -16,14 +16,14 @@ from uplift.checks.digests import row_of
 from uplift.checks.findings import Findings
 from uplift.checks.objects import StoredObjects
 from uplift.checks.slabs import Box
-from uplift.chunk_source import ChunkSource
 from uplift.codecs.dtypes import data_type_v3, fill_scalar, fill_value_v3
 from uplift.codecs.pipeline import ChunkDecoder, DecodeError
+from uplift.conversion.chunk_source import ChunkSource
+from uplift.conversion.tasks import tasks_of
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk, ItemRecord
 from uplift.storage.protocol import Store
-from uplift.tasks import tasks_of
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -55,10 +55,18 @@ class Subject:
         Source chunks that convert could not keep as they were.
     fill
         The source's fill value.
+    root_document
+        The root's document, which is staged until it is published; None: it is at its place.
     """
 
     def __init__(
-        self, item: BatchItem, record: ItemRecord, source: Store, output: Store, findings: Findings
+        self,
+        item: BatchItem,
+        record: ItemRecord,
+        source: Store,
+        output: Store,
+        findings: Findings,
+        root_document: bytes | None = None,
     ) -> None:
         self.item = item
         self.path = item.path
@@ -66,6 +74,7 @@ class Subject:
         self.chunks = ChunkSource(source, item.path, item.source)
         self.objects = StoredObjects(output, item.path, item.target, findings)
         self.output = output
+        self.root_document = root_document
         self.decoder = ChunkDecoder(item.source)
         self.bad: dict[Index, BadChunk] = {bad.chunk: bad for bad in record.bad_chunks}
         self.fill: Any = fill_scalar(data_type_v3(item.source), fill_value_v3(item.source))

@@ -13,10 +13,10 @@ from dataclasses import replace
 from uplift import grid
 from uplift.codecs.v3 import chunk_key, object_grid
 from uplift.grid import Index
-from uplift.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator, side_by_side
+from uplift.inspection.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator, side_by_side
+from uplift.inspection.nodes import METADATA_V2, METADATA_V3, Document, Node, node_of, read_document
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
-from uplift.nodes import METADATA_V2, METADATA_V3, Document, Node, node_of, read_document
 from uplift.storage.protocol import ObjectInfo, Store, join
 
 ROOT_FILES = ("ro-crate-metadata.json", ".zmetadata")

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError
-from uplift.listing import FOLDERS_AT_ONCE, Folder, ListedSource, side_by_side
+from uplift.inspection.listing import FOLDERS_AT_ONCE, Folder, ListedSource, side_by_side
+from uplift.inspection.nodes import Node
+from uplift.inspection.probing import NamedSource
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import (
@@ -29,8 +31,6 @@ from uplift.ngff.detect import (
     ome_version,
     roles_of,
 )
-from uplift.nodes import Node
-from uplift.probing import NamedSource
 from uplift.records import sha256_of_json
 from uplift.storage.protocol import ObjectInfo, Store, join
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from uplift import grid
-from uplift.chunk_source import ChunkSource, Region
+from uplift.conversion.chunk_source import ChunkSource, Region
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 

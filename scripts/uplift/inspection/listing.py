@@ -10,13 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from uplift.chunk_source import ChunkSource
 from uplift.codecs.v3 import chunk_index_of_key
+from uplift.conversion.chunk_source import ChunkSource
 from uplift.errors import SourceError
 from uplift.grid import Index
-from uplift.models.arrays import SourceArray
-from uplift.ngff.detect import multiscales_of
-from uplift.nodes import (
+from uplift.inspection.nodes import (
     METADATA,
     METADATA_V3,
     Document,
@@ -25,6 +23,8 @@ from uplift.nodes import (
     read_document,
     two_formats,
 )
+from uplift.models.arrays import SourceArray
+from uplift.ngff.detect import multiscales_of
 from uplift.storage.protocol import ObjectInfo, Store, join
 
 A = TypeVar("A")

@@ -10,15 +10,15 @@ import math
 from collections.abc import Iterable
 
 from uplift import grid, shards
-from uplift.chunk_source import ChunkSource
 from uplift.codecs.encoded import BadEncoding, EncodedCheck, zlib_to_gzip
 from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder, DecodeError
 from uplift.codecs.v3 import target_key
+from uplift.conversion.chunk_source import ChunkSource
+from uplift.conversion.outcome import Abandoned, Outcome
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
-from uplift.outcome import Abandoned, Outcome
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import Store, join
 

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid, shards
-from uplift.chunk_source import ChunkSource, Region
 from uplift.codecs.dtypes import fill_scalar, numpy_dtype_v3
 from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder, DecodeError
 from uplift.codecs.v3 import target_key
+from uplift.conversion.chunk_source import ChunkSource, Region
+from uplift.conversion.outcome import Abandoned, Outcome
+from uplift.conversion.repack import changed_since_inspect
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
-from uplift.outcome import Abandoned, Outcome
-from uplift.repack import changed_since_inspect
 from uplift.storage.protocol import Store, join
 
 BLOCK_BYTES = 128 * 2**20
@@ -71,7 +71,7 @@ class RecodeEngine:
         return self._overlapped(region)
 
     def write_object(self, position: int, stored: Iterable[Index] | None) -> Outcome:
-        """Write one shard or chunk object; parameters as in :class:`uplift.repack.RepackEngine`."""
+        """Write one shard or chunk object; parameters as in :class:`RepackEngine`."""
         index = grid.index_of(position, self._object_grid)
         key = join(self.item.path, target_key(index))
         region = grid.chunk_region(index, self._per_shard, self._target_grid)

@@ -16,19 +16,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
 from uplift import __version__, grid
-from uplift.chunk_source import ChunkSource
 from uplift.codecs.v3 import target_key
+from uplift.conversion.chunk_source import ChunkSource
+from uplift.conversion.journal import Done, Journal, boot_id
+from uplift.conversion.outcome import Outcome
+from uplift.conversion.recode import RecodeEngine
+from uplift.conversion.repack import RepackEngine
+from uplift.conversion.tasks import Run, Task, tasks_of
 from uplift.errors import SourceError
-from uplift.journal import Done, Journal, boot_id
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.record import BadChunk, ItemRecord, Record
-from uplift.outcome import Outcome
-from uplift.recode import RecodeEngine
-from uplift.repack import RepackEngine
 from uplift.storage.local import TEMPORARY_PREFIX
 from uplift.storage.protocol import Store, join
 from uplift.storage.retries import retried
-from uplift.tasks import Run, Task, tasks_of
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Chunks into shards: repack, recode, resume."""
