@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         required=True,
         help="migration.json: the output's documents must have been written",
     )
+    parser.add_argument("--root", type=Path, required=True, help="root.zarr.json")
     parser.add_argument("--validation", type=Path, required=True, help="findings to write")
     parser.add_argument("--digests", type=Path, required=True, help="digest rows to write")
     parser.add_argument("--threads", type=int, default=1)
@@ -44,6 +45,7 @@ def _validate(arguments: argparse.Namespace) -> None:
     settings = CheckSettings(
         threads=max(1, arguments.threads),
         digest_limit_bytes=arguments.digest_limit_mib * 2**20,
+        root_document=arguments.root.read_bytes(),
     )
     validation, rows = validate_batch(batch, record, source, output, settings)
     write_digests(arguments.digests, rows)

@@ -43,6 +43,7 @@ def batch_arguments(conversion):
         "--batch": path("batches", f"{batch}.json"),
         "--record": path("records", f"{batch}.json"),
         "--migration": path("migration.json"),
+        "--root": path("root.zarr.json"),
         "--validation": path("validation", f"{batch}.json"),
         "--digests": path("validation", f"{batch}.digests"),
     }

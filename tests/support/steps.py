@@ -156,6 +156,7 @@ class Conversion:
                 batch=self.path("batches", f"{batch}.json"),
                 record=self.path("records", f"{batch}.json"),
                 migration=self.path("migration.json"),
+                root=self.path("root.zarr.json"),
                 validation=self.path("validation", f"{batch}.json"),
                 digests=self.path("validation", f"{batch}.digests"),
                 threads=self.threads,

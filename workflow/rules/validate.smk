@@ -3,6 +3,7 @@ rule validate_batch:
         batch=batch_file,
         record=f"{WORK}/records/{{batch}}.json",
         migration=f"{WORK}/migration.json",
+        root=f"{WORK}/root.zarr.json",
     output:
         validation=f"{WORK}/validation/{{batch}}.json",
         digests=f"{WORK}/validation/{{batch}}.digests",

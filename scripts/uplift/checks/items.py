@@ -29,11 +29,13 @@ Digests = list[tuple[str, int, int, bytes]]
 class CheckSettings:
     """How to validate; the verdict does not depend on `threads`.
 
-    `digest_limit_bytes`: decoded bytes up to which an array gets a digest of its own.
+    `digest_limit_bytes`: decoded bytes up to which an array gets a digest of its own;
+    `root_document`: the root's, as long as it is not published.
     """
 
     threads: int = 1
     digest_limit_bytes: int = 4 * 2**30
+    root_document: bytes | None = None
 
 
 def validate_batch(
@@ -89,7 +91,7 @@ def _check_item(
     settings: CheckSettings,
     pool: Executor | None,
 ) -> _Checked:
-    subject = Subject(item, record, source, output, findings)
+    subject = Subject(item, record, source, output, findings, settings.root_document)
     check: RepackCheck | RecodeCheck
     if item.method == "recode":
         check = RecodeCheck(subject, settings.threads)

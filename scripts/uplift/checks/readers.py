@@ -55,14 +55,23 @@ class Reader(Protocol):
         """
 
 
-def open_reader(store: Store, path: str, threads: int = 1) -> Reader:
+def open_reader(
+    store: Store, path: str, threads: int = 1, root_document: bytes | None = None
+) -> Reader:
     """Open an array of the output with the first reader that supports it.
+
+    Parameters
+    ----------
+    root_document
+        The document of an array at the root, which is not at its place before publishing.
 
     Raises
     ------
     ReaderError
         None does; the reason is the last one's.
     """
+    if not path and root_document is not None:
+        return ZarrReader(store, path, root_document)
     if isinstance(store, LocalStore):
         try:
             return TensorstoreReader(store, path, threads)
@@ -99,13 +108,13 @@ class ZarrReader:
 
     name = "zarr-python"
 
-    def __init__(self, store: Store, path: str) -> None:
+    def __init__(self, store: Store, path: str, root_document: bytes | None = None) -> None:
         try:
             with _opening, warnings.catch_warnings():
                 # It warns about data types and codecs that are not in the core specification.
                 warnings.simplefilter("ignore")
                 self._array = zarr.open_array(
-                    store=_ReadOnlyStore(store), path=path, mode="r", zarr_format=3
+                    store=_ReadOnlyStore(store, root_document), path=path, mode="r", zarr_format=3
                 )
         except Exception as error:
             raise ReaderError(self.name, error) from error
@@ -131,15 +140,16 @@ def _context(threads: int) -> Any:
 
 
 class _ReadOnlyStore(ZarrStore):
-    """The project's storage as zarr-python wants it."""
+    """The project's storage as zarr-python wants it, a staged root document laid over."""
 
     supports_writes = False
     supports_deletes = False
     supports_listing = False
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, root_document: bytes | None = None) -> None:
         super().__init__(read_only=True)
         self._store = store
+        self._root_document = root_document
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _ReadOnlyStore) and other._store is self._store
@@ -155,6 +165,8 @@ class _ReadOnlyStore(ZarrStore):
         return None if data is None else prototype.buffer.from_bytes(data)
 
     def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
+        if key == "zarr.json" and self._root_document is not None:
+            return self._root_document
         if byte_range is None:
             return self._store.get(key)
         if isinstance(byte_range, RangeByteRequest):

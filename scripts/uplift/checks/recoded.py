@@ -47,7 +47,9 @@ class RecodeCheck:
         subject.check_presence()
         self._check_objects(pool)
         try:
-            self._reader = open_reader(subject.output, subject.path, self._threads)
+            self._reader = open_reader(
+                subject.output, subject.path, self._threads, subject.root_document
+            )
         except ReaderError as error:
             subject.findings.error("reader.refuses", subject.path, str(error))
             return total, None

@@ -167,7 +167,8 @@ class RepackCheck:
 
     @cached_property
     def _reader(self) -> Reader:
-        return open_reader(self._subject.output, self._subject.path, self._threads)
+        subject = self._subject
+        return open_reader(subject.output, subject.path, self._threads, subject.root_document)
 
     def _reads_same(self, chunk: Index, values: NDArray[Any]) -> bool:
         box = self._subject.box_of(chunk)
