@@ -55,8 +55,13 @@ def inspect_source(store: Store) -> Inventory:
         A read or listing that failed.
     """
     walk = _Walk(store)
-    walk.run()
-    return walk.inventory()
+    try:
+        walk.run()
+        return walk.inventory()
+    except SourceError as error:
+        if store.url in str(error):
+            raise
+        raise SourceError(f"{store.url}: {error}") from error
 
 
 @dataclass(frozen=True)
