@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
     parser.add_argument("--target-version", choices=TARGET_VERSIONS, default=TARGET_VERSIONS[-1])
+    parser.add_argument(
+        "--consolidated-metadata", default="false", choices=("true", "false"), type=str.lower
+    )
     command.add_storage(parser)
     return command.run_program(parser, _migrate, argv)
 
@@ -38,7 +41,13 @@ def _migrate(arguments: argparse.Namespace) -> None:
     source = open_store(inventory.source, arguments.storage)
     output = open_store(arguments.output, arguments.storage, writable=True)
     migration, root = migrate_dataset(
-        inventory, targets, summary.skipped, source, output, arguments.target_version
+        inventory,
+        targets,
+        summary.skipped,
+        source,
+        output,
+        arguments.target_version,
+        consolidated=arguments.consolidated_metadata == "true",
     )
     records.write_text(arguments.root, root.decode())
     records.write_json(arguments.migration, migration)

@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--published", type=Path, required=True, help="published.json to write")
     parser.add_argument("--validate-command", required=True, help="shown when it is invalid")
+    parser.add_argument("--manifest", type=Path, help="manifest.sha256 to publish too")
     command.add_storage(parser)
     return command.run_program(parser, _publish, argv)
 
@@ -44,6 +45,7 @@ def _publish(arguments: argparse.Namespace) -> None:
         claimed,
         cost,
         validate_command=arguments.validate_command,
+        manifest=None if arguments.manifest is None else arguments.manifest.read_bytes(),
     )
     records.write_json(arguments.published, published)
     publication.release(output, claimed.run_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from uplift import command, records
 from uplift.checks.digests import write_digests
 from uplift.checks.items import CheckSettings, validate_batch
+from uplift.checks.manifest import batch_sums, spell
 from uplift.models.batch import Batch
 from uplift.models.record import Record
 from uplift.storage import open_store
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json")
     parser.add_argument("--validation", type=Path, required=True, help="findings to write")
     parser.add_argument("--digests", type=Path, required=True, help="digest rows to write")
+    parser.add_argument("--manifest", type=Path, help="check sums of the stored objects to write")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--digest-limit-mib", type=int, default=4096)
     command.add_storage(parser)
@@ -49,6 +51,8 @@ def _validate(arguments: argparse.Namespace) -> None:
     )
     validation, rows = validate_batch(batch, record, source, output, settings)
     write_digests(arguments.digests, rows)
+    if arguments.manifest is not None:
+        records.write_text(arguments.manifest, spell(batch_sums(batch, output, settings.threads)))
     records.write_json(arguments.validation, validation)
 
 

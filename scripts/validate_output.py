@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--crate", default="", help='crate.json, or "" without a crate')
     parser.add_argument("--dataset", required=True, help="name of the dataset")
     parser.add_argument("--validation", type=Path, required=True, help="verdict to write")
+    parser.add_argument("--manifest", type=Path, help="check sums of the whole output to write")
     command.add_storage(parser)
     return command.run_program(parser, _validate, argv)
 
@@ -42,8 +43,9 @@ def _validate(arguments: argparse.Namespace) -> None:
         validations=arguments.validations,
         root=arguments.root,
         crate=crate,
+        with_manifest=arguments.manifest is not None,
     )
-    validation = validate_dataset(
+    validation, manifest = validate_dataset(
         arguments.dataset,
         inventory,
         migration,
@@ -51,6 +53,8 @@ def _validate(arguments: argparse.Namespace) -> None:
         open_store(inventory.source, arguments.storage),
         open_store(migration.output, arguments.storage),
     )
+    if arguments.manifest is not None:
+        records.write_text(arguments.manifest, manifest)
     records.write_json(arguments.validation, validation)
     counts = [f.severity for f in validation.findings]
     command.log.info(

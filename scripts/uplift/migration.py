@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from uplift.codecs.consolidated import consolidate
 from uplift.codecs.v3 import array_document
 from uplift.errors import InputError, SourceError
 from uplift.grid import Shape
@@ -48,6 +50,8 @@ def migrate_dataset(
     source: Store,
     output: Store,
     target_version: str,
+    *,
+    consolidated: bool = False,
 ) -> tuple[Migration, bytes]:
     """Write all documents but the root's, and copy the other files.
 
@@ -57,6 +61,8 @@ def migrate_dataset(
         What becomes of each array, by path.
     skipped
         Arrays that are left out, with the reason.
+    consolidated
+        Whether the root's document holds those of all other nodes too.
 
     Returns
     -------
@@ -74,12 +80,16 @@ def migrate_dataset(
     _refuse_missing(inventory, {*targets, *skipped})
     run = _Run(inventory, source, target_version)
     nodes: list[MigratedNode] = []
-    root = b""
+    root, held = b"", dict[str, Any]()
     documents = itertools.chain(run.groups(), run.arrays(targets, skipped))
     for some in _in_portions(documents):
         root = next((data for node, data in some if not node.path), root)
         _write(output, [(f"{node.path}/zarr.json", data) for node, data in some if node.path])
         nodes += [node for node, _ in some]
+        if consolidated:
+            held |= {node.path: json.loads(data) for node, data in some}
+    if len(held) > 1:
+        root, nodes = _consolidate(held, nodes)
     for path in skipped:
         if output.stat(join(path, "zarr.json")) is not None:
             output.delete_tree(path)
@@ -278,6 +288,16 @@ def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
             f"{missing[0] or 'root'}: no batch converts this array ({len(missing)} in all); "
             "split the plan again (snakemake -R split)"
         )
+
+
+def _consolidate(
+    held: dict[str, Any], nodes: list[MigratedNode]
+) -> tuple[bytes, list[MigratedNode]]:
+    """Make the root's document hold all others; its digest changes with it."""
+    document = consolidate(held.pop(""), held)
+    data = (readable_json(document) + "\n").encode()
+    update = {"sha256": hashlib.sha256(data).hexdigest()}
+    return data, [node if node.path else node.model_copy(update=update) for node in nodes]
 
 
 def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:

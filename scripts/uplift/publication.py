@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 LOCK_KEY = ".ngff-uplift.lock"
 ROOT_KEY = "zarr.json"
+MANIFEST_KEY = "manifest.sha256"
 _ZARR_MARKS = (ROOT_KEY, ".zgroup", ".zattrs", ".zarray", ".zmetadata")
 
 
@@ -102,8 +103,9 @@ def publish(
     cost: Cost,
     *,
     validate_command: str,
+    manifest: bytes | None = None,
 ) -> Published:
-    """Write the root document, last of all.
+    """Write the root document, last of all; before it the check sums, when there are some.
 
     The lock stays until :func:`release`, which belongs after ``published.json`` is written.
 
@@ -121,12 +123,19 @@ def publish(
             f"{validation.dataset}: the root document changed after it was validated; "
             f"validate again: {validate_command}"
         )
+    if validation.manifest_sha256 != (None if manifest is None else _sha256(manifest)):
+        raise InputError(
+            f"{validation.dataset}: {MANIFEST_KEY} is not the one that validation made; "
+            f"validate again: {validate_command}"
+        )
     lock = _read_lock(output)
     if lock is None:
         _take(output, claimed.run_id, claimed.begun)
     else:
         _refuse_foreign(output, lock, claimed.run_id)
     _remove_leftovers(output)
+    if manifest is not None and output.get(MANIFEST_KEY) != manifest:
+        output.put(MANIFEST_KEY, manifest)
     output.flush()
     if output.get(ROOT_KEY) != root_document:
         output.put(ROOT_KEY, root_document)

@@ -57,6 +57,8 @@ class Conversion:
     threads: int = 2
     on_bad_chunk: str = "fail"
     overwrite: str = "false"
+    consolidated: str = "false"
+    manifest: bool = False
 
     def path(self, *parts: str) -> Path:
         return self.work.joinpath(*parts)
@@ -133,6 +135,7 @@ class Conversion:
             output=self.output,
             migration=self.path("migration.json"),
             root=self.path("root.zarr.json"),
+            consolidated_metadata=self.consolidated,
             storage=self.storage,
         )
 
@@ -159,6 +162,7 @@ class Conversion:
                 root=self.path("root.zarr.json"),
                 validation=self.path("validation", f"{batch}.json"),
                 digests=self.path("validation", f"{batch}.digests"),
+                manifest=self.path("validation", f"{batch}.sha256") if self.manifest else None,
                 threads=self.threads,
                 storage=self.storage,
             )
@@ -173,6 +177,7 @@ class Conversion:
             crate=self.path("crate.json"),
             dataset=self.dataset,
             validation=self.path("validation.json"),
+            manifest=self.path("manifest.sha256") if self.manifest else None,
             storage=self.storage,
         )
         return json.loads(self.path("validation.json").read_text())
@@ -189,6 +194,7 @@ class Conversion:
             output=self.output,
             published=self.path("published.json"),
             validate_command="snakemake -R validate",
+            manifest=self.path("manifest.sha256") if self.manifest else None,
             storage=self.storage,
         )
 

@@ -40,6 +40,14 @@ def validation_files(wildcards):
     ]
 
 
+def manifest_files(wildcards):
+    """Check sums that the batches made, when there is to be a manifest."""
+    return [
+        work_file(wildcards, f"validation/{batch}.sha256")
+        for batch in (batches_of(wildcards) if CONFIG.manifest else [])
+    ]
+
+
 def files_of_batches(dataset):
     """Input function of `all`: what the jobs of one dataset leave."""
 

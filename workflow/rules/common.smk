@@ -77,6 +77,11 @@ def source_state(wildcards):
     return overview.source_state(SAMPLES[wildcards.dataset].input)
 
 
+def with_manifest(file):
+    """A file of rules that make or take check sums, when there is to be a manifest."""
+    return {"manifest": file} if CONFIG.manifest else {}
+
+
 def overwrite(wildcards, threads):
     """Param; Snakemake does not compare params that ask for threads, so switching runs nothing."""
     return CONFIG.overwrite

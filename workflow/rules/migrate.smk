@@ -16,6 +16,7 @@ rule migrate:
         batches=f"{WORK}/batches",
         output=from_sheet("output"),
         target_version=CONFIG.target_version,
+        consolidated_metadata=CONFIG.consolidated_metadata,
         storage=STORAGE,
     message:
         "Migrating the metadata of {wildcards.dataset}"

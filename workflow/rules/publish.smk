@@ -2,6 +2,7 @@ rule publish:
     input:
         batch_files,
         record_files,
+        **with_manifest(f"{WORK}/manifest.sha256"),
         validation=f"{WORK}/validation.json",
         root=f"{WORK}/root.zarr.json",
         claim=f"{WORK}/claim.json",

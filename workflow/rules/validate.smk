@@ -5,6 +5,7 @@ rule validate_batch:
         migration=f"{WORK}/migration.json",
         root=f"{WORK}/root.zarr.json",
     output:
+        **with_manifest(f"{WORK}/validation/{{batch}}.sha256"),
         validation=f"{WORK}/validation/{{batch}}.json",
         digests=f"{WORK}/validation/{{batch}}.digests",
     log:
@@ -29,11 +30,13 @@ rule validate:
         batch_files,
         record_files,
         validation_files,
+        manifest_files,
         inventory=f"{WORK}/inventory.json",
         migration=f"{WORK}/migration.json",
         root=f"{WORK}/root.zarr.json",
         crate=f"{WORK}/crate.json",
     output:
+        **with_manifest(f"{WORK}/manifest.sha256"),
         validation=f"{WORK}/validation.json",
     log:
         f"{WORK}/logs/validate.log",

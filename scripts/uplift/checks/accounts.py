@@ -13,7 +13,7 @@ from uplift.codecs.v3 import chunk_index_of_key
 from uplift.grid import Shape, grid_shape
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.inventory import Inventory
-from uplift.publication import LOCK_KEY, ROOT_KEY
+from uplift.publication import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
 from uplift.storage.local import TEMPORARY_PREFIX
 from uplift.storage.protocol import Store, join
 
@@ -35,11 +35,17 @@ def check_output(
     expected: set[str],
     root_document: bytes,
     findings: Findings,
+    *,
+    with_manifest: bool = False,
 ) -> Holdings:
     """List the output: every object is a known document or file, or lies in an array's grid.
 
-    `expected` holds the keys of documents and copied files.
+    `expected` holds the keys of documents and copied files; `with_manifest`: a manifest will lie
+    beside them, and one of an earlier run may.
     """
+    if with_manifest and MANIFEST_KEY in expected:
+        text = f"{MANIFEST_KEY}: the source has such a file; rename it, or set manifest: false"
+        findings.error("manifest.taken", MANIFEST_KEY, text)
     grids: dict[str, Shape] = {
         path: grid_shape(target.shape, target.object_shape) for path, target in targets.items()
     }
@@ -47,6 +53,8 @@ def check_output(
     for info in output.list_tree(""):
         name = info.key.rpartition("/")[2]
         if info.key == LOCK_KEY or name.startswith(TEMPORARY_PREFIX):
+            continue
+        if with_manifest and info.key == MANIFEST_KEY:
             continue
         if info.key == ROOT_KEY:
             if output.get(ROOT_KEY) != root_document:
@@ -56,7 +64,10 @@ def check_output(
         objects, size = objects + 1, size + info.size
         if info.key in expected or _in_grid(info.key, grids):
             continue
-        if name in _V2_NAMES:
+        if info.key == MANIFEST_KEY:
+            text = f"{info.key}: of a run with manifest: true; delete it, or set that again"
+            findings.error("output.stray", info.key, text)
+        elif name in _V2_NAMES:
             text = f"{info.key}: Zarr v2 metadata in a Zarr v3 dataset"
             findings.error("output.v2_metadata", info.key, text)
         else:
@@ -98,7 +109,7 @@ def check_files(
     count = 0
     for before, after in places:
         count += 1
-        digests = [_sha256_of(source, before), _sha256_of(output, after)]
+        digests = [sha256_of(source, before), sha256_of(output, after)]
         if digests[1] is None:
             findings.error("file.missing", after, f"{after}: was not copied")
         elif digests[0] is None:
@@ -108,7 +119,8 @@ def check_files(
     return count
 
 
-def _sha256_of(store: Store, key: str) -> str | None:
+def sha256_of(store: Store, key: str) -> str | None:
+    """Digest of an object, read in pieces; None when there is none."""
     info = store.stat(key)
     if info is None:
         return None

@@ -13,7 +13,8 @@ from pathlib import Path
 from uplift.checks import accounts, coverage
 from uplift.checks.documents import Documents
 from uplift.checks.findings import Findings
-from uplift.checks.metadata import check_array
+from uplift.checks.manifest import manifest_text, read_sums
+from uplift.checks.metadata import Consolidated, check_array
 from uplift.checks.structure import Structure
 from uplift.checks.validators import run_validators
 from uplift.crate import METADATA_KEY, checked_crate
@@ -29,13 +30,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkFiles:
-    """Where the steps before left their files; `crate` is None when the crate is switched off."""
+    """Where the steps before left their files; `crate` is None when the crate is switched off.
+
+    `with_manifest`: list the check sums of the whole output; the batches made those of shards.
+    """
 
     batches: Path
     records: Path
     validations: Path
     root: Path
     crate: CrateRecord | None
+    with_manifest: bool = False
 
 
 def validate_dataset(
@@ -45,8 +50,10 @@ def validate_dataset(
     files: WorkFiles,
     source: Store,
     output: Store,
-) -> Validation:
+) -> tuple[Validation, str]:
     """Check everything that is not about single chunks, and sum up what was found about those.
+
+    Also returns the manifest, empty when there is to be none.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def validate_dataset(
     root_document = files.root.read_bytes()
     check = _DatasetCheck(inventory, migration, entries, work, set(summary.skipped), findings)
     check.documents(source, output, root_document)
-    holdings = check.objects(source, output, root_document, files.crate)
+    holdings = check.objects(source, output, root_document, files)
     if files.crate is not None:
         findings.extend(checked_crate(files.crate, output.get(METADATA_KEY)))
     broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
@@ -75,19 +82,25 @@ def validate_dataset(
         for path in sorted(work)
         if path in entries
     ]
+    manifest = b""
+    if files.with_manifest:
+        known = read_sums(files.validations / f"{batch}.sha256" for batch in summary.batches)
+        manifest = manifest_text(output, known, root_document).encode()
     listed = findings.listed()
     invalid = any(finding.severity == "error" for finding in listed)
-    return Validation(
+    validation = Validation(
         dataset=dataset,
         verdict="invalid" if invalid else "valid",
         findings=listed,
         arrays=tuple(arrays),
         groups=len(check.groups),
         files=len(inventory.files),
-        objects=holdings.objects + 1,
-        bytes=holdings.bytes + len(root_document),
+        objects=holdings.objects + (2 if manifest else 1),
+        bytes=holdings.bytes + len(root_document) + len(manifest),
         root_sha256=hashlib.sha256(root_document).hexdigest(),
+        manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else None,
     )
+    return validation, manifest.decode()
 
 
 class _DatasetCheck:
@@ -127,10 +140,13 @@ class _DatasetCheck:
             structure = Structure(
                 self.groups, self._entries, self._migration.target_version, self._findings
             )
+            consolidated = Consolidated(root_document, self._findings)
             for node in documents.groups():
+                consolidated.add(node)
                 structure.check_group(node)
             structure.check_labels()
             for node in documents.arrays():
+                consolidated.add(node)
                 entry = self._entries[node.path]
                 if node.path in self._work:
                     names = structure.axes.get(node.path) or _own_names(
@@ -138,19 +154,28 @@ class _DatasetCheck:
                     )
                     target = self._work[node.path].target
                     check_array(node, entry.source, target, names, self._findings)
+            consolidated.check()
             run_validators(mirror, structure.ome, structure.source_attributes, self._findings)
 
     def objects(
-        self, source: Store, output: Store, root_document: bytes, crate: CrateRecord | None
+        self, source: Store, output: Store, root_document: bytes, files: WorkFiles
     ) -> accounts.Holdings:
         """Account for every object of both sides."""
+        crate = files.crate
         written = set(crate.objects) if crate is not None else set()
         copied = [(f.path, f.path) for f in self._inventory.files if f.path not in written]
         nodes = [*(group.path for group in self.groups), *self._work]
         expected = {join(path, "zarr.json") for path in nodes if path}
         expected |= written | {place for _, place in copied}
         targets = {path: one.target for path, one in self._work.items()}
-        holdings = accounts.check_output(output, targets, expected, root_document, self._findings)
+        holdings = accounts.check_output(
+            output,
+            targets,
+            expected,
+            root_document,
+            self._findings,
+            with_manifest=files.with_manifest,
+        )
         accounts.check_source(source, self._inventory, self._findings)
         copied += self._kept_crate(crate)
         accounts.check_files(source, output, copied, self._findings)

@@ -13,6 +13,7 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 from uplift.checks.compare import same_bits
 from uplift.checks.documents import Json, Node
 from uplift.checks.findings import Findings
+from uplift.codecs import consolidated
 from uplift.codecs.dtypes import data_type_v3, fill_scalar, fill_value_v3
 from uplift.codecs.v3 import array_document
 from uplift.models.arrays import SourceArray, TargetArray
@@ -43,6 +44,29 @@ def check_array(
     if node.source_attributes != node.attributes:
         _check_attributes(node, findings)
     _check_values(node, source, findings)
+
+
+class Consolidated:
+    """Compares metadata that the root holds of all nodes with the nodes' own, where it does."""
+
+    def __init__(self, root_document: bytes, findings: Findings) -> None:
+        self._held = f'"{consolidated.KEY}"'.encode() in root_document
+        self._findings = findings
+        self._documents: dict[str, Json] = {}
+
+    def add(self, node: Node) -> None:
+        """Note the document of a node."""
+        if self._held and node.document is not None:
+            self._documents[node.path] = node.document
+
+    def check(self) -> None:
+        """Compare, once all nodes are known."""
+        root = self._documents.pop("", {})
+        if consolidated.KEY not in root:
+            return
+        for path in consolidated.differing(root, self._documents):
+            text = f"{path or '/'}: the root's {consolidated.KEY} says something else"
+            self._findings.error("root.consolidated", path, text)
 
 
 def _check_attributes(node: Node, findings: Findings) -> None:

@@ -61,7 +61,7 @@ class Validation(Model):
     """The verdict on a dataset. Holds nothing that differs between two equal runs.
 
     `root_sha256` is that of the staged root document; `objects` and `bytes` are what the output
-    holds once that is published.
+    holds once that is published; `manifest_sha256` is that of the manifest, where there is one.
     """
 
     schema_: Literal["ngff-uplift/validation/1"] = Field("ngff-uplift/validation/1", alias="schema")
@@ -74,3 +74,4 @@ class Validation(Model):
     objects: int
     bytes: int
     root_sha256: str
+    manifest_sha256: str | None = None

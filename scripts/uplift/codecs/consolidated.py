@@ -1,0 +1,36 @@
+"""Inline consolidated metadata of a Zarr v3 root group, as zarr-python writes and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Document = dict[str, Any]
+KEY = "consolidated_metadata"
+
+
+def consolidate(root: Mapping[str, Any], documents: Mapping[str, Document]) -> Document:
+    """Put the documents of all other nodes, by path, into the root group's document."""
+    return {**root, KEY: _inline({path: _entry(documents[path]) for path in sorted(documents)})}
+
+
+def differing(root: Mapping[str, Any], documents: Mapping[str, Document]) -> list[str]:
+    """Paths whose document is absent from the root's consolidated metadata, or another one."""
+    consolidated = root.get(KEY)
+    held = consolidated.get("metadata") if isinstance(consolidated, dict) else None
+    if not isinstance(held, dict):
+        return [""]
+    return sorted(
+        path
+        for path in {*held, *documents}
+        if path not in documents or held.get(path) != _entry(documents[path])
+    )
+
+
+def _entry(document: Document) -> Document:
+    """A group inside says that it has nothing of its own: all paths are the root's."""
+    return document if document.get("node_type") == "array" else {**document, KEY: _inline({})}
+
+
+def _inline(metadata: Mapping[str, Any]) -> Document:
+    return {"kind": "inline", "must_understand": False, "metadata": dict(metadata)}
