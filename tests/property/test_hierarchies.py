@@ -212,3 +212,21 @@ def test_any_hierarchy(node, plan):
 def test_array_at_the_root(tmp_path, order):
     expected, output, _ = convert(tmp_path, Array((7, 5), (3, 2), order=order, separator="/"))
     check(output, expected)
+
+
+@pytest.mark.parametrize("plan", [{}, {"codec": [{"name": "zstd"}]}])
+@pytest.mark.parametrize("shape", [(), (2, 1)])
+def test_raw_bytes(tmp_path, shape, plan):
+    """Tensorstore opens raw bytes with one more dimension: another reader has to compare them."""
+    node = Array(shape, tuple(3 for _ in shape), dtype="|V3", fill=None)
+    expected, output, _ = convert(tmp_path, Group({"a": node}), plan)
+    check(output, expected)
+
+
+@pytest.mark.parametrize("dtype", ["<M8[ns]", ">M8[D]", "<m8[s]"])
+def test_times_without_fill_value(tmp_path, dtype):
+    """What is not stored is no time, not the first of January 1970."""
+    node = Array((4,), (2,), dtype=dtype, fill=None, absent=1.0)
+    expected, output, _ = convert(tmp_path, Group({"a": node}))
+    assert np.isnat(expected["a"]).all()
+    check(output, expected)

@@ -75,7 +75,9 @@ def dtype_of(spelled: str | list[Any]) -> np.dtype[Any]:
 
 
 def fill_of(dtype: np.dtype[Any], fill: Any) -> np.ndarray[Any, Any]:
-    """The element that a fill value in JSON means; null means zero."""
+    """The element that a fill value in JSON means; null means zero, and of times none."""
+    if fill is None and dtype.kind in "mM":
+        return np.array("NaT", dtype)
     if fill is None:
         return np.zeros((), dtype)
     if dtype.kind in "SV":

@@ -93,6 +93,8 @@ class TensorstoreReader:
             self._array = opened.result()
         except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
             raise ReaderError(self.name, error) from error
+        if self._array.dtype.name == "byte":  # an element becomes one more dimension
+            raise ReaderError(self.name, ValueError("it has no data type for raw bytes"))
         self.shape = tuple(self._array.shape)
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
