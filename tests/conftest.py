@@ -1,8 +1,13 @@
 """Fixtures that several tests share."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from servers import rgw
+from uplift.storage import settings as storage_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -14,3 +19,29 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("no corpus: lay the folder `shared` beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory) -> Iterator[rgw.Rgw]:
+    """A real S3 server, one for all tests."""
+    reason = rgw.why_not()
+    if reason:
+        pytest.skip(f"no S3 server: {reason}")
+    running = rgw.Rgw(tmp_path_factory.mktemp("rgw") / "s3")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def s3_environment(s3_server, monkeypatch) -> Iterator[None]:
+    """The standard environment variables, for the owner of all buckets."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", rgw.USER[0])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", rgw.USER[1])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    storage_settings._session.cache_clear()
+    yield
+    storage_settings._session.cache_clear()

@@ -100,6 +100,17 @@ class Rgw:
                 daemon.wait()
         self._daemons.clear()
 
+    def kill_gateway(self) -> None:
+        """Kill the S3 front end; what it has stored stays."""
+        gateway = self._daemons.pop()
+        gateway.kill()
+        gateway.wait()
+
+    def start_gateway(self) -> None:
+        """Start the S3 front end (again)."""
+        self._daemon("radosgw", "-n", "client.rgw.a")
+        self._wait(self._answers)
+
     def _start(self, fsid: str, address: str) -> None:
         self._keys()
         monmap = str(self.home / "monmap")
@@ -112,8 +123,7 @@ class Rgw:
         self._ceph("ceph-osd", "-i", "0", "--osd-uuid", osd, "--mkfs")
         self._daemon("ceph-osd", "-i", "0")
         self._wait(lambda: "1 up" in self._ceph("ceph", "--connect-timeout", "20", "osd", "stat"))
-        self._daemon("radosgw", "-n", "client.rgw.a")
-        self._wait(self._answers)
+        self.start_gateway()
         self._ceph(
             *("radosgw-admin", "-n", "client.rgw.a", "user", "create", "--uid=test"),
             *("--display-name=test", f"--access-key={USER[0]}", f"--secret-key={USER[1]}"),

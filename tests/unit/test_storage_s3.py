@@ -1,7 +1,6 @@
 """Remote storage on a real S3 server: both engines keep their promises and tell failures apart."""
 
 import json
-import os
 import uuid
 
 import botocore.session
@@ -18,28 +17,9 @@ from uplift.storage import settings as storage_settings
 ENGINES = ("obstore", "fsspec")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    reason = rgw.why_not()
-    if reason:
-        pytest.skip(f"no S3 server: {reason}")
-    running = rgw.Rgw(tmp_path_factory.mktemp("rgw") / "s3")
-    yield running
-    running.stop()
-
-
 @pytest.fixture(autouse=True)
-def environment(server, monkeypatch):
-    for name in list(os.environ):
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", rgw.USER[0])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", rgw.USER[1])
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    forget_credentials()
-    yield
-    forget_credentials()
+def environment(s3_environment):
+    """The owner's credentials, unless a test changes them."""
 
 
 def forget_credentials():
@@ -48,9 +28,9 @@ def forget_credentials():
 
 
 @pytest.fixture
-def client(server):
+def client(s3_server):
     return botocore.session.Session().create_client(
-        "s3", endpoint_url=server.endpoint, region_name="us-east-1"
+        "s3", endpoint_url=s3_server.endpoint, region_name="us-east-1"
     )
 
 
@@ -181,7 +161,7 @@ def test_wrong_secret_is_never_absence(bucket, engine, name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["get", "list_tree", "put", "writer"])
-def test_absent_bucket_is_no_empty_one(server, engine, name):
+def test_absent_bucket_is_no_empty_one(engine, name):
     store = opened("no-such-bucket", engine, writable=True)
     refuse(lambda: {**READS, **WRITES}[name](store), StorageError, "no-such-bucket")
 
