@@ -83,17 +83,17 @@ def _open_remote(url: str, options: StorageOptions, *, writable: bool) -> Store:
 
 
 def _open_archive(url: str, options: StorageOptions) -> Store:
-    from uplift.storage import fsspec_store
+    from uplift.storage.archive import ArchiveStore
 
     if is_local(url):
-        return fsspec_store.open_zip(display_url(url), local_path(url), options, None)
-    remote = (
-        fsspec_store.open_s3(url.rpartition("/")[0], options, writable=False)
-        if url.startswith("s3")
-        else fsspec_store.open_any(url.rpartition("/")[0], options, writable=False)
-    )
-    filesystem = remote.filesystem
-    return fsspec_store.open_zip(display_url(url), url, options, filesystem)
+        path = Path(local_path(url)).absolute()
+        place: Store = LocalStore(str(path.parent))
+        return ArchiveStore(display_url(url), place, path.name, concurrency=1)
+    folder, _, name = url.rpartition("/")
+    if url.startswith("http"):
+        name = unquote(name)
+    place = _open_remote(folder, options, writable=False)
+    return ArchiveStore(display_url(url), place, name, concurrency=options.concurrency)
 
 
 def _is_folder(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Objects behind any fsspec file system: S3 through s3fs on request, zip archives, and others."""
+"""Objects behind any fsspec file system: S3 through s3fs on request, and others."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ class FsspecStore:
         name = str(info["name"]).rstrip("/")
         root = self._root.strip("/")
         key = name.strip("/")[len(root) + 1 :] if root else name.strip("/")
-        stamp = info.get("ETag") or info.get("mtime") or info.get("created") or info.get("CRC")
+        stamp = info.get("ETag") or info.get("mtime") or info.get("created")
         if isinstance(stamp, datetime):
             stamp = stamp.timestamp()  # `info` and `ls` of one file system differ in this
         return ObjectInfo(key, int(info["size"] or 0), str(stamp))
@@ -319,24 +319,3 @@ def open_any(url: str, options: StorageOptions, *, writable: bool) -> FsspecStor
     except (ValueError, ImportError) as error:
         raise InputError(f"{url}: this kind of URL is not known: {error}") from None
     return FsspecStore(url, filesystem, root, options, writable=writable)
-
-
-def open_zip(url: str, archive: str, options: StorageOptions, remote: Any) -> FsspecStore:
-    """Open a zip archive for reading; `remote` is an fsspec file system that holds it, or None.
-
-    When all of it lies in one folder, that folder is the root.
-    """
-    import zipfile
-
-    stream = archive if remote is None else remote.open(archive, "rb")
-    try:
-        filesystem = fsspec.filesystem("zip", fo=stream, mode="r", **_CACHE_OFF)
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{url}: not a zip archive: {error}; restore it from a copy") from None
-    except FileNotFoundError:
-        raise InputError(f"{url}: no such archive; check the path") from None
-    store = FsspecStore(url, filesystem, "", options)
-    folders, files = store.list_folder("")
-    if len(folders) == 1 and not files:
-        return FsspecStore(url, filesystem, folders[0], options)
-    return store
