@@ -230,3 +230,11 @@ def test_times_without_fill_value(tmp_path, dtype):
     expected, output, _ = convert(tmp_path, Group({"a": node}))
     assert np.isnat(expected["a"]).all()
     check(output, expected)
+
+
+@pytest.mark.parametrize("dtype", ["<U2", "|S3"])
+def test_one_text_without_axes(tmp_path, dtype):
+    """zarr-python gives one text alone, and numpy then takes it for as long as it happens to be."""
+    node = Array((), (), dtype=dtype, fill=None, absent=1.0)
+    expected, output, _ = convert(tmp_path, Group({"a": node}))
+    check(output, expected)

@@ -222,7 +222,8 @@ def test_a_recoded_bad_chunk_is_compared_by_value(tmp_path):
     edge.write_bytes(whole[:10].tobytes())  # clipped at the edge of the array
     array.convert()
     assert [bad.action for bad in array.record.items[0].bad_chunks] == ["recoded"]
-    assert array.validate()[0].findings == ()
+    findings = array.validate()[0].findings
+    assert [(f.code, f.severity) for f in findings] == [("chunk.recoded", "warning")]
 
 
 @pytest.mark.parametrize("case", [Case(), recoded(Case(), target_chunks=(10, 32), shards=(30, 64))])

@@ -92,6 +92,10 @@ def _check_item(
     pool: Executor | None,
 ) -> _Checked:
     subject = Subject(item, record, source, output, findings, settings.root_document)
+    for bad in subject.bad.values():
+        if bad.action == "recoded":
+            text = f"{bad.key}: {bad.reason}; written anew, its values are kept"
+            findings.warning("chunk.recoded", item.path, text)
     check: RepackCheck | RecodeCheck
     if item.method == "recode":
         check = RecodeCheck(subject, settings.threads)

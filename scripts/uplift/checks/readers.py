@@ -125,7 +125,10 @@ class ZarrReader:
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read elements."""
         try:
-            return np.asarray(self._array[region])
+            found: Any = self._array[region]
+            if isinstance(found, np.ndarray):
+                return found
+            return np.array(found, dtype=self._array.dtype)  # a text alone would lose its length
         except Exception as error:
             raise ReaderError(self.name, error) from error
 

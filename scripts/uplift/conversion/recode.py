@@ -152,7 +152,7 @@ class RecodeEngine:
             if data is None:
                 raise changed_since_inspect(self._chunks, chunk)
             try:
-                decoded = self._decoder.decode(data, chunk)
+                decoded, note = self._decoder.read(data, chunk)
             except DecodeError as error:
                 key = self._chunks.key_of(chunk)
                 return BadChunk(chunk=chunk, key=key, reason=str(error), action="filled")
@@ -164,7 +164,10 @@ class RecodeEngine:
             to = tuple(slice(a - o, b - o) for (a, b), o in zip(inside, low, strict=True))
             cut = tuple(slice(a - s, b - s) for (a, b), s in zip(inside, starts, strict=True))
             values[to] = decoded[cut]
-            return None
+            if note is None:
+                return None
+            key = self._chunks.key_of(chunk)
+            return BadChunk(chunk=chunk, key=key, reason=note, action="recoded")
 
         def counted(data: bytes | None) -> bytes | None:
             outcome.chunks_read += 1
@@ -173,7 +176,9 @@ class RecodeEngine:
 
         pairs = zip(needed, map(counted, self._chunks.read(needed)), strict=True)
         for bad in _in_order(self._pool, place, pairs):
-            if bad is not None:
+            if bad is not None and bad.action == "recoded":
+                outcome.bad_chunks.append(bad)
+            elif bad is not None:
                 (outcome.bad_chunks if self._fill_bad else outcome.undecodable).append(bad)
         return low, values
 
