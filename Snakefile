@@ -28,6 +28,7 @@ include: "workflow/rules/migrate.smk"
 include: "workflow/rules/crate.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/publish.smk"
+include: "workflow/rules/archive.smk"
 
 
 localrules:

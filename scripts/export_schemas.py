@@ -39,6 +39,7 @@ MODELS: dict[str, type[base.Model]] = {
     "validation": validation.Validation,
     "claim": publication.Claim,
     "published": publication.Published,
+    "archive": publication.Archived,
 }
 
 

@@ -198,6 +198,15 @@ class Conversion:
             storage=self.storage,
         )
 
+    def archive(self) -> None:
+        run(
+            "archive_dataset",
+            output=self.output,
+            archive=self.path("archive.json"),
+            overwrite=self.overwrite,
+            storage=self.storage,
+        )
+
     def before_validation(self) -> None:
         """Everything up to what validate looks at."""
         for step in (

@@ -42,6 +42,7 @@ STORAGE = sheet.storage_settings(CONFIG)
 WORK = str(Path(CONFIG.results, "{dataset}"))
 WORK_FILES = ["inventory.json", "plan.json", "batches", "claim.json", "migration.json"]
 WORK_FILES += ["crate.json", "validation.json", "published.json"]
+WORK_FILES += ["archive.json"] if CONFIG.ozx else []
 
 
 wildcard_constraints:

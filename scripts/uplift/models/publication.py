@@ -72,3 +72,18 @@ class Published(Model):
     objects: int
     bytes: int
     cost: Cost
+
+
+class Archived(Model):
+    """``archive.json``: the single-file copy beside the output; read back before this was written.
+
+    `root_sha256` is that of the root document inside.
+    """
+
+    schema_: Literal["ngff-uplift/archive/1"] = Field("ngff-uplift/archive/1", alias="schema")
+    archive: str
+    output: str
+    root_sha256: str
+    sha256: str
+    entries: int
+    bytes: int

@@ -1,0 +1,37 @@
+"""Pack a published dataset into one ``.ozx`` file beside it (RFC-9 of OME-Zarr)."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift import archiving, command, records
+from uplift.models.publication import Archived
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    parser.add_argument("--output", required=True, help="URL or folder of the published output")
+    parser.add_argument("--archive", type=Path, required=True, help="archive.json to write")
+    parser.add_argument("--published", type=Path, help="published.json; not read: it says when")
+    parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    command.add_storage(parser)
+    return command.run_program(parser, _archive, argv)
+
+
+def _archive(arguments: argparse.Namespace) -> None:
+    before = arguments.archive
+    archived = archiving.archive_dataset(
+        arguments.output,
+        arguments.storage,
+        overwrite=arguments.overwrite == "true",
+        before=records.read_model(before, Archived) if before.is_file() else None,
+    )
+    records.write_json(arguments.archive, archived)
+
+
+if __name__ == "__main__":
+    from uplift import step
+
+    sys.exit(step.run(main, globals().get("snakemake")))

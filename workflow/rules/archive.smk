@@ -1,0 +1,20 @@
+rule archive:
+    input:
+        published=f"{WORK}/published.json",
+    output:
+        # says which archive may be replaced
+        archive=update(f"{WORK}/archive.json"),
+    log:
+        f"{WORK}/logs/archive.log",
+    benchmark:
+        f"{WORK}/benchmarks/archive.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        output=from_sheet("output"),
+        overwrite=overwrite,
+        storage=STORAGE,
+    message:
+        "Packing {wildcards.dataset} into one file"
+    script:
+        "../../scripts/archive_dataset.py"
