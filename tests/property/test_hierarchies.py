@@ -38,6 +38,20 @@ COMPRESSORS = [
     {"id": "lz4", "acceleration": 1},
 ]
 CHECKSUMS = [{"id": "crc32"}, {"id": "adler32"}, {"id": "fletcher32"}]
+SCALED = {
+    "<u2": [
+        [
+            {
+                "id": "fixedscaleoffset",
+                "scale": 2,
+                "offset": 1,
+                "dtype": "<u2",
+                "astype": "<u4",
+            }
+        ]
+    ],
+    ">u4": [[{"id": "astype", "encode_dtype": ">u8", "decode_dtype": ">u4"}]],
+}
 NAMES = ["0", "1", "a b", "ä", "c", "x.y", "labels", "%20", "-", "OME", "0.0", "Straße", "'\""]
 FILES = ["notes.txt", ".hidden", "OME.xml", "sub/deep/file.bin", "c.txt"]
 
@@ -78,8 +92,9 @@ def fills(dtype):
 def filters_for(dtype):
     """Filters that hold values of this type without loss, or as they then decode."""
     if dtype.kind in "iu":
-        spelled = dtype.str
-        return [None, [], [{"id": "delta", "dtype": spelled}], *([one] for one in CHECKSUMS)]
+        delta = {"id": "delta", "dtype": dtype.str}
+        found = [None, [], [delta], [delta, CHECKSUMS[0]], *([one] for one in CHECKSUMS)]
+        return [*found, *SCALED.get(dtype.str, [])]
     if dtype.kind == "b":
         return [None, [{"id": "packbits"}]]
     if dtype.kind == "f" and dtype.itemsize >= 4:
