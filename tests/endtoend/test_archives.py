@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from servers.web import WebServer
+from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from uplift.errors import InputError, SourceError, UpliftError
@@ -232,3 +233,23 @@ def test_ten_thousand_entries(tmp_path):
     assert len(keys) == 10_001
     assert all(data is not None for data in store.read_many(keys))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+def test_archive_in_a_bucket(tmp_path, s3_server, s3_environment, image, expected, engine):
+    client = s3.client(s3_server)
+    bucket = s3.new_bucket(client)
+    archive = pack(tmp_path / "in.zip", image, prefix="in.zarr/")
+    client.put_object(Bucket=bucket, Key="a b/in.ome.zarr.zip", Body=archive.read_bytes())
+    run = Conversion(
+        f"s3://{bucket}/a b/in.ome.zarr.zip", str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    run.storage = json.dumps({"s3://": {"engine": engine}})
+    assert run.all()["verdict"] == "valid"
+    assert tree(tmp_path / "out.zarr") == expected
+
+
+def test_absent_archive_in_a_bucket(s3_server, s3_environment):
+    bucket = s3.new_bucket(s3.client(s3_server))
+    with pytest.raises(InputError, match="no such archive"):
+        open_store(f"s3://{bucket}/absent.zip")

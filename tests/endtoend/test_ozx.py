@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
+from support import s3
 from support.images import write_image
 from support.steps import Conversion, StepError
 from support.workflow import snakemake
@@ -203,3 +204,17 @@ def test_in_the_workflow(tmp_path):
     assert zipfile.is_zipfile(tmp_path / "out.ozx")
     again = snakemake(tmp_path, *given)
     assert "Nothing to be done" in again.text
+
+
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+def test_in_a_bucket(tmp_path, s3_server, s3_environment, published, engine):
+    published.archive()
+    client = s3.client(s3_server)
+    bucket = s3.new_bucket(client)
+    s3.upload(client, tmp_path / "out.zarr", bucket, "out.zarr")
+    published.output = f"s3://{bucket}/out.zarr"
+    published.storage = json.dumps({"s3://": {"engine": engine}})
+    published.archive()
+    packed = client.get_object(Bucket=bucket, Key="out.ozx")["Body"].read()
+    assert packed == (tmp_path / "out.ozx").read_bytes()
+    assert not s3.dangling(client, bucket)

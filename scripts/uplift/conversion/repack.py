@@ -19,8 +19,7 @@ from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
-from uplift.storage.local import LocalStore
-from uplift.storage.protocol import Store, join
+from uplift.storage import Store, copied_in_place, join
 
 
 class RepackEngine:
@@ -90,19 +89,16 @@ class RepackEngine:
         kept = self._kept(chunk, data, outcome)
         if kept is None:
             return outcome
-        if not (kept is data and self._cloned(chunk, key)):
+        if not (kept is data and self._copied(chunk, key)):
             self._output.put(key, kept)
         outcome.objects, outcome.bytes_written = 1, len(kept)
         return outcome
 
-    def _cloned(self, chunk: Index, key: str) -> bool:
-        """Share blocks instead of writing them, where both ends are on one such file system."""
-        source, output = self._chunks.store, self._output
-        if not (isinstance(source, LocalStore) and isinstance(output, LocalStore)):
+    def _copied(self, chunk: Index, key: str) -> bool:
+        """Let the file system or the server copy a chunk, checked by now, where one holds both."""
+        if self.item.source.shards is not None:
             return False
-        return self.item.source.shards is None and output.clone(
-            source, self._chunks.key_of(chunk), key
-        )
+        return copied_in_place(self._chunks.store, self._chunks.key_of(chunk), self._output, key)
 
     def _cell(self, chunk: Index) -> int:
         cell = 0

@@ -12,7 +12,16 @@ from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, join
 from uplift.storage.settings import StorageOptions, options_for
 
-__all__ = ["ObjectInfo", "ObjectWriter", "Store", "display_url", "is_local", "join", "open_store"]
+__all__ = [
+    "ObjectInfo",
+    "ObjectWriter",
+    "Store",
+    "copied_in_place",
+    "display_url",
+    "is_local",
+    "join",
+    "open_store",
+]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -98,3 +107,22 @@ def _open_archive(url: str, options: StorageOptions) -> Store:
 
 def _is_folder(url: str) -> bool:
     return is_local(url) and Path(local_path(url)).is_dir()
+
+
+def copied_in_place(source: Store, source_key: str, output: Store, key: str) -> bool:
+    """Copy an object without its bytes passing through here; False where that is not possible.
+
+    Shares blocks on a file system that can (reflink); copies inside the server on an S3 endpoint.
+    """
+    if isinstance(output, LocalStore):
+        return isinstance(source, LocalStore) and output.clone(source, source_key, key)
+    if isinstance(source, LocalStore):
+        return False
+    from uplift.storage.fsspec_store import FsspecStore
+    from uplift.storage.obstore_store import ObstoreStore
+
+    if isinstance(output, ObstoreStore):
+        return isinstance(source, ObstoreStore) and output.copy_from(source, source_key, key)
+    if isinstance(output, FsspecStore):
+        return isinstance(source, FsspecStore) and output.copy_from(source, source_key, key)
+    return False

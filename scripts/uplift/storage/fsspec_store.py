@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -17,6 +18,8 @@ from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import retried
 from uplift.storage.settings import StorageOptions, aws_access
+
+log = logging.getLogger(__name__)
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _DISCARDING = ("s3", "gs")
@@ -52,6 +55,7 @@ class FsspecStore:
         self.filesystem = filesystem
         self._root = root.rstrip("/")
         self._writable = writable
+        self._can_copy = True
         self._ahead = ReadAhead(options.concurrency)
         # A listing of a web server is made of the links in some page.
         self.can_list = self._scheme() not in ("http", "https")
@@ -157,6 +161,25 @@ class FsspecStore:
                 return self.get(key) == data
             raise self._failed(error, key, "write") from error
         return True
+
+    def copy_from(self, source: FsspecStore, source_key: str, key: str) -> bool:
+        """Copy an object inside an S3 server; False where that is not possible."""
+        self._refuse_writing()
+        if not (self._can_copy and self._same_server(source)):
+            return False
+        try:
+            self.filesystem.cp_file(source._path(source_key), self._path(key))
+        except Exception as error:
+            # Not every server can, and not everybody may: the caller writes bytes.
+            log.info("%s; objects are sent instead", self._failed(error, key, "copy"))
+            self._can_copy = False
+            return False
+        return True
+
+    def _same_server(self, other: FsspecStore) -> bool:
+        if self._scheme() != "s3" or other._scheme() != "s3":
+            return False
+        return bool(self.filesystem.endpoint_url == other.filesystem.endpoint_url)
 
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
 
 if TYPE_CHECKING:
     from obstore import GetOptions, WritableFile
+
+log = logging.getLogger(__name__)
 
 SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "http", "https")
 PART_BYTES = 16 * 2**20
@@ -53,6 +56,8 @@ class ObstoreStore:
         self.can_list = parts.scheme not in ("http", "https")
         self._writable = writable
         self._prefix = parts.path.strip("/") if self.can_list else ""
+        self._options = options
+        self._can_copy = True
         self._store = _open(self.url, options)
         self._ahead = ReadAhead(options.concurrency)
 
@@ -193,22 +198,33 @@ class ObstoreStore:
     def flush(self) -> None:
         """Nothing to do: a finished upload is durable."""
 
-    @retried
     def copy_from(self, source: ObstoreStore, source_key: str, key: str) -> bool:
-        """Copy an object inside the server; False when the two stores are not on one."""
-        if not self._same_server(source):
-            return False
+        """Copy an object inside the server; False where that is not possible."""
         self._refuse_writing()
+        if not (self._can_copy and self._same_bucket(source)):
+            return False
         try:
-            obstore.copy(self._store, source._path(source_key), self._path(key))
-        except _FAILURES as error:
-            raise self._failed(error, key, "copy") from error
+            self._copy(source._path(source_key), key)
+        except StorageError as error:
+            # Not every server can, and not everybody may: the caller writes bytes.
+            log.info("%s; objects are sent instead", error)
+            self._can_copy = False
+            return False
         return True
 
-    def _same_server(self, other: ObstoreStore) -> bool:
+    @retried
+    def _copy(self, path: str, key: str) -> None:
+        try:
+            obstore.copy(self._store, path, self._path(key))
+        except _FAILURES as error:
+            raise self._failed(error, key, "copy") from error
+
+    def _same_bucket(self, other: ObstoreStore) -> bool:
         mine, others = urlsplit(self.url), urlsplit(other.url)
-        same = (mine.scheme, mine.netloc) == (others.scheme, others.netloc)
-        return same and self.can_list and self._store == other._store
+        if not self.can_list or (mine.scheme, mine.netloc) != (others.scheme, others.netloc):
+            return False
+        endpoints = {aws_access(store._options).endpoint_url for store in (self, other)}
+        return mine.scheme not in ("s3", "s3a") or len(endpoints) == 1
 
     def _delete_all(self, paths: list[str], prefix: str) -> None:
         if not paths:
