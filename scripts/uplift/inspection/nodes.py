@@ -84,6 +84,11 @@ def read_document(store: Store, key: str) -> Document | None:
     if data is None:
         return None
     where = f"{store.url}/{key}"
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
+        raise SourceError(
+            f"{where}: not JSON but a web page, or XML, came; give the address of the Zarr itself, "
+            "not of a page about it, and check whether one has to log in there"
+        )
     document = parse_document(data, where)
 
     def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
