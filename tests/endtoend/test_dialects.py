@@ -344,3 +344,44 @@ def test_a_stray_multiscales_name_is_no_group(case):
     entry[0]["datasets"][0]["path"] = "c"
     node.nodes["c"].attributes["multiscales"] = entry
     case(node).convert()
+
+
+@pytest.mark.parametrize("compressor", [None, BLOSC, {"id": "zstd", "level": 1}])
+@pytest.mark.parametrize(
+    ("name", "fill"),
+    [
+        *(("vlen-utf8", fill) for fill in (None, "", 0, "n/a")),
+        ("vlen-bytes", None),
+        ("vlen-bytes", ""),
+    ],
+)
+def test_texts_of_tables(case, name, compressor, fill):
+    """As tables keep their columns; what is not stored reads as zarr-python reads the source."""
+    made = case(Group({"t": Group(attributes={"encoding-type": "dataframe", "_index": "i"})}))
+    folder = made.source / "t" / "i"
+    folder.mkdir()
+    words = ["a", "", "ä€", "long enough"]
+    values = np.array([w.encode() if name == "vlen-bytes" else w for w in words], dtype=object)
+    document = {
+        "zarr_format": 2,
+        "shape": [6],
+        "chunks": [2],
+        "dtype": "|O",
+        "filters": [{"id": name}],
+        "compressor": compressor,
+        "order": "C",
+        "fill_value": fill,
+    }
+    (folder / ".zarray").write_text(json.dumps(document))
+    codec = numcodecs.get_codec({"id": name})
+    for number in range(2):
+        data = codec.encode(values[2 * number : 2 * number + 2])
+        if compressor is not None:
+            data = numcodecs.get_codec(compressor).encode(data)
+        (folder / str(number)).write_bytes(bytes(data))
+    before = read_all(made.source, ["t/i"])["t/i"]
+    made.convert()
+    after = read_all(made.output, ["t/i"])["t/i"]
+    assert list(after[:4]) == list(values)
+    if fill is not None:
+        assert list(after) == list(before)
