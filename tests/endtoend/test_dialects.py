@@ -35,6 +35,7 @@ class Case:
         self.source, self.output = home / "in.zarr", home / "out.zarr"
         self.expected = write(self.source, node)
         self.conversion = Conversion(str(self.source), str(self.output), home / "work")
+        self.conversion.crate = '{"enabled": false}'
 
     def convert(self):
         """Convert, validate, publish; findings by code."""
