@@ -25,7 +25,7 @@ from uplift.models.migration import MigratedNode, Migration
 from uplift.ngff import axes, detect, rules
 from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
 from uplift.ngff.migrate import Migrated, keep_attributes, migrate_attributes
-from uplift.records import readable_json
+from uplift.records import readable_json, sha256_of_json
 from uplift.storage.protocol import Store, join
 from uplift.transfer import copy_files
 
@@ -129,6 +129,7 @@ class _Run:
         groups = _with_parents(self.inventory)
         for group, read in self._read(groups):
             attributes = attributes_of(read, self.zarr_format, group.path)
+            self._refuse_changed(group, attributes)
             levels = _levels(attributes, group.path, shapes)
             migrated = migrate_attributes(
                 attributes,
@@ -154,6 +155,7 @@ class _Run:
         converted = [array for array in self.inventory.arrays if array.path not in skipped]
         for array, read in self._read(converted):
             attributes = attributes_of(read, self.zarr_format, array.path)
+            self._refuse_changed(array, attributes)
             names = self._dimension_names(array, read, attributes)
             migrated = keep_attributes(attributes, array.path)
             self._note_extras(read, array.path, "array")
@@ -198,6 +200,17 @@ class _Run:
         for entry in detect.items_of(ome.get("multiscales")):
             if isinstance(entry, Mapping):
                 self.findings += rules.check_scales(entry, levels, path=path)
+
+    def _refuse_changed(
+        self, node: InventoryGroup | InventoryArray, attributes: dict[str, Any]
+    ) -> None:
+        """Compare attributes with what inspect saw."""
+        now = sha256_of_json(attributes) if attributes else None
+        if now != node.attributes_sha256:
+            raise SourceError(
+                f"{self.source.url}/{node.path}: attributes changed since the source was "
+                "inspected; inspect it again (snakemake -R inspect)"
+            )
 
     def _dimension_names(
         self, array: InventoryArray, read: dict[str, Any], attributes: dict[str, Any]

@@ -19,6 +19,7 @@ from uplift import grid
 from uplift.codecs.mapping import target_of
 from uplift.codecs.v2 import parse_v2
 from uplift.codecs.v3 import array_document
+from uplift.conversion.chunk_source import ChunkSource
 from uplift.conversion.convert import ConvertSettings, convert_batch
 from uplift.conversion.journal import Journal
 from uplift.models.batch import Batch, BatchItem
@@ -121,7 +122,7 @@ def write_v2(folder, case):
     return document, full, stored
 
 
-def item_of(document, case, stored):
+def item_of(root, document, case, stored):
     source = parse_v2(document, "test")
     chunks = case["chunks"]
     if case["recode"]:
@@ -140,7 +141,7 @@ def item_of(document, case, stored):
         start=0,
         stop=objects,
         stored_chunks=stored,
-        listing_sha256="",
+        listing_sha256=ChunkSource(LocalStore(str(root / "in")), "a/0", source).listing_sha256(),
         fingerprint="f",
     )
 
@@ -169,7 +170,7 @@ def check(case):
     root = Path(tempfile.mkdtemp())
     try:
         document, full, stored = write_v2(root / "in" / "a" / "0", case)
-        item = item_of(document, case, stored)
+        item = item_of(root, document, case, stored)
         record = convert(root, item, case["threads"])
         assert not record.items[0].bad_chunks
         opened = zarr.open_array(root / "out" / "a" / "0", mode="r", zarr_format=3)
@@ -209,7 +210,7 @@ def test_the_same_bytes_on_any_number_of_threads(tmp_path, recode):
     for threads in (1, 2, 5, 2):
         root = tmp_path / str(len(trees))
         document, _, stored = write_v2(root / "in" / "a" / "0", case)
-        convert(root, item_of(document, case, stored), threads)
+        convert(root, item_of(root, document, case, stored), threads)
         out = root / "out"
         trees.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
     assert len(trees[0]) > 2

@@ -15,6 +15,7 @@ from uplift.checks.items import CheckSettings, validate_batch
 from uplift.codecs.mapping import target_of
 from uplift.codecs.v2 import parse_v2
 from uplift.codecs.v3 import array_document
+from uplift.conversion.chunk_source import ChunkSource
 from uplift.conversion.convert import ConvertSettings, convert_batch
 from uplift.conversion.journal import Journal
 from uplift.models.batch import Batch, BatchItem
@@ -62,6 +63,11 @@ class Converted:
         self.fill_bad = fill_bad
 
     def convert(self) -> "Converted":
+        items = (
+            item.model_copy(update={"listing_sha256": self._seen(item)})
+            for item in self.batch.items
+        )
+        self.batch = self.batch.model_copy(update={"items": tuple(items)})
         self.record = convert_batch(
             self.batch,
             self.source,
@@ -102,6 +108,10 @@ class Converted:
         )
         self.batch = self.batch.model_copy(update={"items": items})
         return self
+
+    def _seen(self, item: BatchItem) -> str:
+        """What inspect would see of the source now."""
+        return ChunkSource(self.source, item.path, item.source).listing_sha256()
 
     def _item(self) -> BatchItem:
         case = self.case

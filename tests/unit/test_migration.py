@@ -1,6 +1,7 @@
 """The migrate step on a folder: documents, root held back, files, refusals."""
 
 import hashlib
+import contextlib
 import json
 import tracemalloc
 
@@ -15,6 +16,7 @@ from uplift.errors import InputError, SourceError
 from uplift.migration import migrate_dataset
 from uplift.models.inventory import Inventory, InventoryArray, InventoryFile, InventoryGroup
 from uplift.models.migration import Migration
+from uplift.records import sha256_of_json
 from uplift.storage.local import LocalStore
 
 ZARRAY = {
@@ -76,13 +78,26 @@ class Source:
         place.write_bytes(data)
         self.files.append(InventoryFile(path=path, bytes=len(data)))
 
+    def _seen(self, node):
+        """The node with the digest of its attributes, as inspect notes it."""
+        place = self.folder / node.path
+        attributes = {}
+        with contextlib.suppress(ValueError, RecursionError):  # broken on purpose
+            if (place / ".zattrs").exists():
+                attributes = json.loads((place / ".zattrs").read_text())
+            elif (place / "zarr.json").exists():
+                attributes = json.loads((place / "zarr.json").read_text()).get("attributes", {})
+            digest = sha256_of_json(attributes) if attributes else None
+            return node.model_copy(update={"attributes_sha256": digest})
+        return node
+
     def inventory(self, zarr_format=2):
         return Inventory(
             source=str(self.folder),
             zarr_format=zarr_format,
             ome_versions=("0.4",),
-            groups=tuple(self.groups),
-            arrays=tuple(self.arrays),
+            groups=tuple(self._seen(node) for node in self.groups),
+            arrays=tuple(self._seen(node) for node in self.arrays),
             files=tuple(self.files),
         )
 

@@ -49,7 +49,7 @@ def test_resharded(source, tmp_path, shards, codecs):
         start=0,
         stop=math.prod(grid.grid_shape(SHAPE, target.object_shape)),
         stored_chunks=len(stored),
-        listing_sha256="",
+        listing_sha256=chunks.listing_sha256(),
         fingerprint="f",
     )
     output = LocalStore(str(tmp_path / "out"), writable=True)

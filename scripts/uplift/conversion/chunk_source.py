@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 
@@ -13,11 +14,27 @@ from uplift.codecs.v3 import chunk_index_of_key, chunk_key
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import ObjectInfo, Store, join
 
 _KEPT_INDEXES = 64
 
 Region = tuple[tuple[int, int], ...]
+
+
+class ListingDigest:
+    """Digest of the stored objects of an array by key, size and stamp, in whatever order."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, key: str, info: ObjectInfo) -> None:
+        """Count one object; `key` is its key below the array's path."""
+        text = f"{key}\0{info.size}\0{info.stamp}".encode()
+        self._sum += int.from_bytes(hashlib.sha256(text).digest(), "little")
+
+    def hexdigest(self) -> str:
+        """Digest of all objects so far (their digests' sum modulo 2**256)."""
+        return f"{self._sum % 2**256:064x}"
 
 
 class ChunkSource:
@@ -74,6 +91,16 @@ class ChunkSource:
             if index is not None and _inside(index, region):
                 found.append(index)
         return sorted(found)
+
+    def listing_sha256(self) -> str:
+        """Digest of what is stored now; inspect noted the one of then."""
+        digest = ListingDigest()
+        skip = len(self.path) + 1 if self.path else 0
+        for info in self.store.list_tree(self.path):
+            key = info.key[skip:]
+            if chunk_index_of_key(self.source, key) is not None:
+                digest.add(key, info)
+        return digest.hexdigest()
 
     def cells_in(self, shard: Index) -> int:
         """Chunks that a shard of a sharded v3 source holds."""

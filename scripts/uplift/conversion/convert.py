@@ -132,6 +132,7 @@ class _ItemConversion:
 
     def run(self) -> tuple[ItemRecord, list[BadChunk]]:
         clock, cpu = time.perf_counter(), time.process_time()
+        self._refuse_changed_source()
         existing = self._existing()
         finished, resumed = self._trusted(existing)
         total = Outcome()
@@ -159,6 +160,20 @@ class _ItemConversion:
             cpu_seconds=round(time.process_time() - cpu, 3),
         )
         return record, total.undecodable
+
+    def _refuse_changed_source(self) -> None:
+        """Compare what is stored with what inspect saw: once an array, by listing it.
+
+        The batch that has object 0 looks; without it the dataset is never published.
+        """
+        item = self._item
+        if item.start or not self._chunks.store.can_list:
+            return
+        if self._chunks.listing_sha256() != item.listing_sha256:
+            raise SourceError(
+                f"{self._chunks.store.url}/{item.path}: chunks changed since the source was "
+                "inspected; inspect it again (snakemake -R inspect)"
+            )
 
     def _engine(self, pool: ThreadPoolExecutor) -> Engine:
         item, fill = self._item, self._settings.fill_bad_chunks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from uplift.codecs.v3 import chunk_index_of_key
-from uplift.conversion.chunk_source import ChunkSource
+from uplift.conversion.chunk_source import ChunkSource, ListingDigest
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.inspection.nodes import (
@@ -34,7 +33,6 @@ FOLDERS_AT_ONCE = 8
 """Folders of a remote source that are looked into side by side."""
 REQUESTS_AT_ONCE = 32
 """Requests about single objects of a remote source under way at once."""
-_MODULUS = 2**256
 
 
 @dataclass(frozen=True)
@@ -203,7 +201,8 @@ class Tally:
         self._store, self._path, self._source = store, path, source
         self._sharded = source.shards is not None
         self._shards: list[Index] = []
-        self._stored = self._bytes = self._digest = 0
+        self._stored = self._bytes = 0
+        self._digest = ListingDigest()
 
     @property
     def count(self) -> int:
@@ -214,7 +213,7 @@ class Tally:
         """Count one object; `key` is its key below the array's path."""
         self._stored += 1
         self._bytes += info.size
-        self._digest += entry_digest(key, info)
+        self._digest.add(key, info)
         if self._sharded:
             self._shards.append(index)
 
@@ -223,7 +222,7 @@ class Tally:
         stored = self._stored
         if self._sharded:
             stored = sum(side_by_side(pool, self._cells, self._shards, 2 * REQUESTS_AT_ONCE))
-        return Chunks(stored, self._bytes, f"{self._digest % _MODULUS:064x}")
+        return Chunks(stored, self._bytes, self._digest.hexdigest())
 
     def _cells(self, shard: Index) -> int:
         # A reader of its own: the one kept index is not made for several threads.
@@ -260,12 +259,6 @@ def _refuse_circle(root: Path, path: str) -> None:
         if above.resolve() == folder.resolve():
             raise SourceError(f"{folder}: the link leads to a folder above itself; remove it")
         above = above.parent
-
-
-def entry_digest(key: str, info: ObjectInfo) -> int:
-    """Digest of one stored object; the sum of all is a listing's digest, in whatever order."""
-    text = f"{key}\0{info.size}\0{info.stamp}".encode()
-    return int.from_bytes(hashlib.sha256(text).digest(), "little")
 
 
 def side_by_side(

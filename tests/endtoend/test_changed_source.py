@@ -1,0 +1,56 @@
+"""A source that changes under way is noticed and named; old and new are never mixed."""
+
+import pytest
+
+from support.images import write_image
+from support.steps import Conversion, StepError
+
+
+@pytest.fixture
+def conversion(tmp_path):
+    source = write_image(tmp_path / "in.zarr", size=48)
+    return Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+
+
+def prepared(conversion):
+    for step in (conversion.inspect, conversion.plan, conversion.split, conversion.claim):
+        step()
+
+
+def changes(root):
+    chunk = root / "0" / "0" / "0" / "0" / "0"
+    return {
+        "rewritten": lambda: chunk.write_bytes((root / "0" / "0" / "0" / "0" / "1").read_bytes()),
+        "removed": chunk.unlink,
+        "added": lambda: (root / "0" / "0" / "3" / "0" / "0").write_bytes(chunk.read_bytes()),
+    }
+
+
+@pytest.mark.parametrize("change", ["rewritten", "removed", "added"])
+def test_chunks_that_change_after_inspect_stop_the_conversion(conversion, tmp_path, change, capfd):
+    prepared(conversion)
+    changes(tmp_path / "in.zarr")[change]()
+    with pytest.raises(StepError, match="convert_batch"):
+        conversion.convert()
+    (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert "in.zarr/0: chunks changed since the source was inspected" in line
+    assert "-R inspect" in line
+    conversion.inspect()
+    conversion.plan()
+    conversion.split()
+    conversion.convert()
+    conversion.migrate()
+    conversion.write_crate()
+    assert conversion.validate()["verdict"] == "valid"
+
+
+def test_attributes_that_change_after_inspect_are_named(conversion, tmp_path, capfd):
+    prepared(conversion)
+    conversion.convert()
+    attributes = tmp_path / "in.zarr" / "labels" / "nuclei" / ".zattrs"
+    attributes.write_text(attributes.read_text().replace("cells", "other"))
+    with pytest.raises(StepError, match="migrate_attributes"):
+        conversion.migrate()
+    (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert "labels/nuclei" in line
+    assert "-R inspect" in line
