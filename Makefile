@@ -59,5 +59,9 @@ lock: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
+# Over 200 kills at chosen points, each resumed and compared with an uninterrupted run.
+crash: $(READY)
+	UPLIFT_CRASH_RUNS=60 $(BIN)/python -m pytest tests/crash
+
 clean:
 	rm -rf demo output results .snakemake

@@ -1,7 +1,7 @@
 """The migrate step on a folder: documents, root held back, files, refusals."""
 
-import hashlib
 import contextlib
+import hashlib
 import json
 import tracemalloc
 
