@@ -53,6 +53,26 @@ class _ResetError(Exception):
     """The client's connection is to be reset."""
 
 
+class _Upstream:
+    """One client's connection to the server behind."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.reader, self.writer = port, None, None
+
+    async def connect(self) -> None:
+        if self.writer is not None and not self.reader.at_eof():
+            return
+        self.close()
+        found = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+        self.reader, self.writer = found
+        _no_delay(self.writer)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+        self.writer = None
+
+
 class FaultyProxy:
     """Runs in a thread of its own, as a context manager; `endpoint` is its URL."""
 
@@ -83,13 +103,14 @@ class FaultyProxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in the next round
 
     async def _client(self, reader, writer) -> None:
         _no_delay(writer)
-        upstream = None
+        upstream = _Upstream(self._upstream)
         try:
             while (head := await _head(reader)) is not None:
-                upstream = await self._request(head, reader, writer, upstream)
+                await self._request(head, reader, writer, upstream)
         except _ResetError:
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -97,11 +118,10 @@ class FaultyProxy:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             self.counts["broken"] += 1
         finally:
-            for end in (writer, upstream[1] if upstream else None):
-                if end is not None:
-                    end.close()
+            writer.close()
+            upstream.close()
 
-    async def _request(self, head, reader, writer, upstream):
+    async def _request(self, head, reader, writer, upstream) -> None:
         raw, line, fields = head
         method = line.split(b" ", 1)[0].decode()
         fault = self.faults.choose(self._rng)
@@ -114,25 +134,21 @@ class FaultyProxy:
             raise _ResetError
         if fault == "error":
             await self._refuse(method, fields, reader, writer)
-            return upstream
-        if upstream is None or upstream[0].at_eof():
-            upstream = await asyncio.open_connection("127.0.0.1", self._upstream, limit=1 << 20)
-            _no_delay(upstream[1])
-        await _send(upstream[1], raw)
+            return
+        await upstream.connect()
+        await _send(upstream.writer, raw)
         answer = None
         if _expects(fields):
-            answer = await _head(upstream[0])
+            answer = await _head(upstream.reader)
             if answer is not None and b" 100 " in answer[1] + b" ":
                 await _send(writer, answer[0])
                 answer = None
         if answer is None:
-            await _body(reader, fields, upstream[1])
-            answer = await _head(upstream[0])
-        await self._answer(method, fault, answer, upstream[0], writer)
+            await _body(reader, fields, upstream.writer)
+            answer = await _head(upstream.reader)
+        await self._answer(method, fault, answer, upstream.reader, writer)
         if answer[2].get(b"connection", b"").lower() == b"close":
-            upstream[1].close()
-            return None
-        return upstream
+            upstream.close()
 
     async def _answer(self, method, fault, answer, source, writer) -> None:
         if answer is None:

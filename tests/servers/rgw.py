@@ -58,6 +58,7 @@ rgw thread pool size = 64
 rgw dns name = localhost
 rgw enable usage log = false
 rgw enable ops log = false
+rgw multipart min part size = 1024
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import botocore.session
 
-from servers.rgw import Rgw
+from servers.rgw import USER, Rgw
 
 PUBLIC = ("s3:GetObject", "s3:ListBucket")
 
@@ -14,7 +14,11 @@ PUBLIC = ("s3:GetObject", "s3:ListBucket")
 def client(server: Rgw):
     """Return a client that speaks with the server, past any proxy."""
     return botocore.session.Session().create_client(
-        "s3", endpoint_url=server.endpoint, region_name="us-east-1"
+        "s3",
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=USER[0],
+        aws_secret_access_key=USER[1],
     )
 
 

@@ -74,6 +74,11 @@ def failure(error: BaseException, url: str, action: str) -> StorageError:
         return StorageError(f"{url}: cannot {action} it: {code}: {_REMEDIES[code]}")
     if code in _BY_STATUS:
         return StorageError(f"{url}: cannot {action} it: HTTP {code}: {_BY_STATUS[code]}")
+    if code == "NoSuchUpload":
+        return TransientError(
+            f"{url}: cannot {action} it: the server lost the upload, or its answer was lost; run "
+            "again"
+        )
     if code in _TRANSIENT_CODES or (code or "").startswith("5"):
         return TransientError(
             f"{url}: cannot {action} it: the server answers {code} again and again; run again "

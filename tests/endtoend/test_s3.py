@@ -1,0 +1,344 @@
+"""Conversions from and to a real S3 server: the same bytes as local ones, through all faults."""
+
+import http.server
+import json
+import os
+import re
+import threading
+import time
+
+import pytest
+
+from servers import rgw
+from servers.faulty_proxy import Faults, FaultyProxy
+from support import s3
+from support.images import write_image, write_json
+from support.steps import Conversion, StepError
+from support.workflow import ROOT, contents, snakemake
+from uplift.storage import settings as storage_settings
+from uplift.storage.obstore_store import ObstoreStore
+
+ENGINES = ("obstore", "fsspec")
+README = ROOT / "README.md"
+RUNS = int(os.environ.get("UPLIFT_FAULT_RUNS", "4"))
+
+
+@pytest.fixture(autouse=True)
+def environment(s3_environment, monkeypatch):
+    """The owner's credentials, and one day for all runs."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+
+
+@pytest.fixture(scope="session")
+def client(s3_server):
+    return s3.client(s3_server)
+
+
+@pytest.fixture
+def bucket(client):
+    return s3.new_bucket(client)
+
+
+def write_plate(root):
+    """Write a plate of one well with two fields, one of them labelled."""
+    write_json(root / ".zgroup", {"zarr_format": 2})
+    plate = {
+        "version": "0.4",
+        "rows": [{"name": "A"}],
+        "columns": [{"name": "1"}],
+        "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}],
+    }
+    write_json(root / ".zattrs", {"plate": plate})
+    write_json(root / "A" / ".zgroup", {"zarr_format": 2})
+    write_json(root / "A/1/.zgroup", {"zarr_format": 2})
+    well = {"version": "0.4", "images": [{"path": "0"}, {"path": "1"}]}
+    write_json(root / "A/1/.zattrs", {"well": well})
+    for field in range(2):
+        write_image(root / f"A/1/{field}", size=32, labels=field == 0, seed=field)
+
+
+def write_series(root):
+    """Write what bioformats2raw makes of a file with two pictures."""
+    write_json(root / ".zgroup", {"zarr_format": 2})
+    write_json(root / ".zattrs", {"bioformats2raw.layout": 3})
+    for series in range(2):
+        write_image(root / str(series), size=32, labels=False, seed=series)
+    write_json(root / "OME" / ".zgroup", {"zarr_format": 2})
+    write_json(root / "OME" / ".zattrs", {"series": ["0", "1"]})
+    images = "".join(
+        f'<Image ID="Image:{n}"><Pixels ID="Pixels:{n}" DimensionOrder="XYZCT" Type="uint16" '
+        'SizeX="32" SizeY="32" SizeZ="5" SizeC="2" SizeT="1"/></Image>'
+        for n in range(2)
+    )
+    namespace = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    (root / "OME" / "METADATA.ome.xml").write_text(f'<OME xmlns="{namespace}">{images}</OME>')
+
+
+SOURCES = {"image": lambda root: write_image(root, size=32), "plate": write_plate}
+SOURCES["series"] = write_series
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """Datasets on disk, and what a local conversion makes of them."""
+    folder = tmp_path_factory.mktemp("local")
+    made = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        for name, write in SOURCES.items():
+            source, output = folder / f"{name}.zarr", folder / f"{name}-05.zarr"
+            write(source)
+            made[name] = source, tree(contents_of(convert(source, output, folder / f"w{name}")))
+    return made
+
+
+def convert(source, output, work, **options) -> Conversion:
+    steps = Conversion(str(source), str(output), work, **options)
+    assert steps.all()["verdict"] == "valid"
+    return steps
+
+
+def contents_of(steps):
+    return contents(steps.work.parent / steps.output)
+
+
+def tree(files):
+    """Everything but the crate, which says where the source was and when it was converted."""
+    return {key: data for key, data in files.items() if "ro-crate" not in key}
+
+
+def storage(bucket, **options):
+    return json.dumps({f"s3://{bucket}/": {"retries": 2, "timeout": 20, **options}})
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"), [*((name, "obstore") for name in SOURCES), ("plate", "fsspec")]
+)
+def test_s3_to_s3_gives_the_bytes_of_a_local_conversion(
+    local, client, bucket, tmp_path, name, engine
+):
+    source, expected = local[name]
+    s3.upload(client, source, bucket, "in put/ü +%.zarr")
+    where = f"s3://{bucket}/in put/ü +%.zarr", f"s3://{bucket}/o ut/ö&=.zarr"
+    convert(*where, tmp_path / "w", storage=storage(bucket, engine=engine))
+    assert tree(s3.objects(client, bucket, "o ut/ö&=.zarr")) == expected
+    assert not s3.dangling(client, bucket)
+    keys = s3.objects(client, bucket, "in put/ü +%.zarr")
+    assert keys == contents(source)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_s3_to_local_and_back(local, client, bucket, tmp_path, engine):
+    source, expected = local["image"]
+    s3.upload(client, source, bucket, "in.zarr")
+    there = storage(bucket, engine=engine)
+    convert(f"s3://{bucket}/in.zarr", tmp_path / "out.zarr", tmp_path / "one", storage=there)
+    assert tree(contents(tmp_path / "out.zarr")) == expected
+    convert(source, f"s3://{bucket}/out.zarr", tmp_path / "two", storage=there)
+    assert tree(s3.objects(client, bucket, "out.zarr")) == expected
+
+
+def test_the_public_example(local, client, s3_server, tmp_path, monkeypatch):
+    """An anonymous archive, converted by one line of the README with another endpoint."""
+    source, expected = local["image"]
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    s3.new_bucket(client, "idr")
+    s3.allow(client, "idr", *s3.PUBLIC)
+    s3.upload(client, source, "idr", "zarr/v0.4/idr0062A/6001240.zarr")
+    line = next(
+        block
+        for block in re.findall(r"```sh\n(.*?)```", (README).read_text(), re.DOTALL)
+        if "s3://idr/" in block
+    )
+    words = line.replace("\\\n", " ").split()
+    settings = [word for word in words[words.index("--config") + 1 :] if "=" in word]
+    settings = [
+        f"input_endpoint={s3_server.endpoint}" if word.startswith("input_endpoint=") else word
+        for word in settings
+    ]
+    assert "input=s3://idr/zarr/v0.4/idr0062A/6001240.zarr" in settings
+    run = snakemake(tmp_path, "--config", *settings)
+    assert run.code == 0, run.text
+    output = next(word for word in settings if word.startswith("output=")).partition("=")[2]
+    assert tree(contents(tmp_path / output)) == expected
+
+
+def start_over(steps: Conversion, attempts: int = 8):
+    """Do what the workflow does after exit code 75: repeat the step, then go on."""
+    plain = [steps.inspect, steps.plan, steps.split, steps.claim]
+    for step in (*plain, steps.convert, steps.migrate, steps.write_crate, steps.validate):
+        patiently(step, attempts)
+    patiently(steps.publish, attempts)
+    assert json.loads(steps.path("validation.json").read_text())["verdict"] == "valid"
+
+
+def patiently(step, attempts):
+    for _ in range(attempts):
+        try:
+            return step()
+        except StepError as error:
+            assert error.code == 75, error
+    raise AssertionError(f"{step.__name__} did not end within {attempts} attempts")
+
+
+FAULTS = Faults(error=0.1, before=0.01, midway=0.01, after=0.01, stall=0.005, stall_s=1.5)
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_faults_change_no_byte(local, client, bucket, s3_server, tmp_path, seed, monkeypatch):
+    monkeypatch.setattr("uplift.storage.obstore_store.PART_BYTES", 4096)
+    source, expected = local["image"]
+    s3.upload(client, source, bucket, "in.zarr")
+    with FaultyProxy(s3_server.port, FAULTS, seed) as proxy:
+        there = storage(
+            bucket, engine=ENGINES[seed % 2], endpoint_url=proxy.endpoint, timeout=1, retries=3
+        )
+        where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr"
+        start_over(Conversion(*where, tmp_path / "w", storage=there))
+    assert tree(s3.objects(client, bucket, "out.zarr")) == expected
+    assert not s3.dangling(client, bucket)
+    assert proxy.counts["error"] > 10
+    assert proxy.counts["before"] + proxy.counts["midway"] + proxy.counts["after"] > 3
+
+
+def test_a_server_that_is_killed_and_comes_back(
+    local, client, bucket, s3_server, tmp_path, monkeypatch
+):
+    source, expected = local["image"]
+    s3.upload(client, source, bucket, "in.zarr")
+    monkeypatch.setattr("uplift.storage.obstore_store.PART_BYTES", 4096)
+    shards = []
+
+    def revive():
+        time.sleep(3)
+        s3_server.start_gateway()
+
+    reviving = threading.Thread(target=revive)
+    writer = ObstoreStore.writer
+
+    def lethal(store, key):
+        shards.append(key)
+        if len(shards) == 2:
+            s3_server.kill_gateway()
+            reviving.start()
+        return writer(store, key)
+
+    monkeypatch.setattr(ObstoreStore, "writer", lethal)
+    there = storage(bucket, timeout=1, retries=1)
+    where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr"
+    start_over(Conversion(*where, tmp_path / "w", storage=there))
+    reviving.join()
+    assert tree(s3.objects(client, bucket, "out.zarr")) == expected
+    assert not s3.dangling(client, bucket)
+
+
+def refused(capfd, step, *words, code=1):
+    """Check that a step is refused with one line that names `words` and holds no secret."""
+    capfd.readouterr()
+    with pytest.raises(StepError) as caught:
+        step()
+    text = capfd.readouterr().err
+    assert caught.value.code == code, text
+    assert "Traceback" not in text
+    assert rgw.USER[1] not in text
+    (line,) = [one for one in text.splitlines() if one.startswith("error: ")]
+    for word in words:
+        assert word in line
+
+
+def denied(client, bucket, *actions):
+    s3.allow(client, bucket, *actions, effect="Deny")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("bucket", ("s3://absent-bucket", "bucket does not exist")),
+        ("list", ("in.zarr", "no permission")),
+        ("read", ("in.zarr", "no permission")),
+        ("secret", ("in.zarr", "AWS_SECRET_ACCESS_KEY")),
+        ("key", ("in.zarr", "AWS_ACCESS_KEY_ID")),
+        ("anonymous", ("in.zarr", "no permission")),
+    ],
+)
+def test_sources_that_refuse(
+    local, client, bucket, tmp_path, monkeypatch, capfd, engine, fault, words
+):
+    s3.upload(client, local["image"][0], bucket, "in.zarr")
+    place = "absent-bucket" if fault == "bucket" else bucket
+    if fault in ("list", "read"):
+        denied(client, bucket, {"list": "s3:ListBucket", "read": "s3:GetObject"}[fault])
+    if fault in ("secret", "key"):
+        name = {"secret": "AWS_SECRET_ACCESS_KEY", "key": "AWS_ACCESS_KEY_ID"}[fault]
+        monkeypatch.setenv(name, "someother")
+        storage_settings._session.cache_clear()
+    options = {"engine": engine, "retries": 1, "anon": fault == "anonymous"}
+    steps = Conversion(
+        f"s3://{place}/in.zarr",
+        str(tmp_path / "out.zarr"),
+        tmp_path / "w",
+        storage=storage(place, **options),
+    )
+    if engine == "fsspec" and fault in ("secret", "key"):
+        words = ("in.zarr", "check the credentials")  # s3fs asks by HEAD, whose answer has no code
+    refused(capfd, steps.inspect, *words)
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_output_that_may_not_be_written(local, client, bucket, tmp_path, capfd, engine):
+    denied(client, bucket, "s3:PutObject")
+    steps = Conversion(
+        str(local["image"][0]),
+        f"s3://{bucket}/out.zarr",
+        tmp_path / "w",
+        storage=storage(bucket, engine=engine),
+    )
+    refused(capfd, steps.before_validation, f"s3://{bucket}/out.zarr", "no permission")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_endpoint_that_is_down(tmp_path, capfd, monkeypatch, engine):
+    monkeypatch.setattr("uplift.storage.retries.ATTEMPTS", 1)
+    there = storage("b", engine=engine, endpoint_url="http://127.0.0.1:9", timeout=1, retries=0)
+    where = "s3://b/in.zarr", str(tmp_path / "out.zarr")
+    steps = Conversion(*where, tmp_path / "w", storage=there)
+    refused(capfd, steps.inspect, "s3://b/in.zarr", "endpoint_url", code=75)
+
+
+def test_a_web_page_is_no_dataset(tmp_path, capfd):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else body)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/in.zarr"
+        steps = Conversion(url, str(tmp_path / "out.zarr"), tmp_path / "w")
+        refused(capfd, steps.inspect, url, "web page")
+        server.shutdown()
+
+
+def test_no_file_holds_a_secret(local, client, bucket, tmp_path, capfd, monkeypatch):
+    s3.upload(client, local["image"][0], bucket, "in.zarr")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "")
+    where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr"
+    convert(*where, tmp_path / "w", storage=storage(bucket), manifest=True)
+    made = {**contents(tmp_path / "w"), **s3.objects(client, bucket, "out.zarr")}
+    logged = "".join(capfd.readouterr()).encode()
+    for name, data in {**made, "log": logged}.items():
+        assert rgw.USER[1].encode() not in data, name
+        assert rgw.USER[0].encode() not in data, name
