@@ -21,6 +21,7 @@ from uplift.publication import LOCK_KEY, ROOT_KEY
 from uplift.storage import open_store
 from uplift.storage.archive import ArchiveStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store
+from uplift.storage.settings import options_for
 from uplift.storage.zip_writer import ZipWriter
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,9 @@ def archive_dataset(
         raise OutputError(f"{output.url}: not published, so there is nothing to pack; publish it")
     url = archive_url(output_url)
     folder, _, name = url.rpartition("/")
-    place = open_store(folder or ("/" if url.startswith("/") else "."), settings, writable=True)
+    folder = folder or ("/" if url.startswith("/") else ".")
+    beside = {folder: options_for(output_url, settings).to_json()}
+    place = open_store(folder, beside, writable=True)
     if not overwrite:
         _refuse_foreign(place, name, {_sha256(root), before.root_sha256 if before else ""})
     entries = in_order(output.list_tree(""))
@@ -76,7 +79,7 @@ def archive_dataset(
                 _changed(output, info)
         writer.finish(comment_of(root))
     place.flush()
-    packed = open_store(url, settings)
+    packed = open_store(url, beside)
     if not isinstance(packed, ArchiveStore) or packed.verify() != len(entries):
         raise OutputError(f"{packed.url}: is not what was written there; pack it again")
     log.info("packed %d objects, %d bytes, into %s", len(entries), writer.bytes_written, packed.url)

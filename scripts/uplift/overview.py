@@ -28,6 +28,9 @@ def source_state(url: str) -> str | None:
     if root is None:
         return None
     digest = hashlib.sha256()
+    if root.is_file():  # an archive
+        status = root.stat()
+        digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
     for name in _ROOT_DOCUMENTS:
         path = root / name
         if path.is_file():

@@ -162,7 +162,9 @@ def _row_of_config(config: Config) -> _Row:
     cells = {key: getattr(config, key) for key in COLUMNS}
     if cells["dataset"] is None:
         name = str(config.input).rstrip("/").rpartition("/")[2]
-        cells["dataset"] = name.removesuffix(".zarr").removesuffix(".ome") or name
+        for suffix in (".zip", ".ozx", ".zarr", ".ome"):
+            name = name.removesuffix(suffix) or name
+        cells["dataset"] = name
     given = {key: value for key, value in cells.items() if value not in (None, "")}
     for key in ("chunks", "shards", "codec"):
         given.pop(key, None)
@@ -270,6 +272,12 @@ def _mistakes_of_row(
         yield (
             f"{named}: license: missing; give one ({how}), "
             "or write no crate with crate: {enabled: false}"
+        )
+    output = cells.get("output")
+    if isinstance(output, str) and output.lower().rstrip("/").endswith((".zip", ".ozx")):
+        yield (
+            f"{named}: output: {output}: a dataset is a folder; give its name, such as "
+            f"{output.rstrip('/')[:-4]}.zarr, and ozx: true to have it packed into one file as well"
         )
     plan = cells.get("plan")
     if isinstance(plan, str) and not Path(plan).is_file():

@@ -207,13 +207,17 @@ def test_in_the_workflow(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["obstore", "fsspec"])
-def test_in_a_bucket(tmp_path, s3_server, s3_environment, published, engine):
+def test_in_a_bucket(tmp_path, monkeypatch, s3_server, s3_environment, published, engine):
     published.archive()
     client = s3.client(s3_server)
     bucket = s3.new_bucket(client)
     s3.upload(client, tmp_path / "out.zarr", bucket, "out.zarr")
     published.output = f"s3://{bucket}/out.zarr"
-    published.storage = json.dumps({"s3://": {"engine": engine}})
+    # As `output_endpoint` and its like are handed on: for the output alone.
+    published.storage = json.dumps(
+        {published.output: {"engine": engine, "endpoint_url": s3_server.endpoint}}
+    )
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
     published.archive()
     packed = client.get_object(Bucket=bucket, Key="out.ozx")["Body"].read()
     assert packed == (tmp_path / "out.ozx").read_bytes()

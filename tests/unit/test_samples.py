@@ -4,6 +4,7 @@ import pytest
 
 from uplift.config import Config
 from uplift.errors import InputError
+from uplift.overview import source_state
 from uplift.samples import (
     crate_sample,
     load_samples,
@@ -120,6 +121,11 @@ def test_defaults_fill_empty_cells_only(sheet):
             "s.csv, line 2: dataset: '..' names a folder: begin it with a letter or a digit",
         ),
         (
+            "a,in,b/out.ozx,MIT,,,,,",
+            's.csv, line 2 (dataset "a"): output: b/out.ozx: a dataset is a folder; give its name, '
+            "such as b/out.zarr, and ozx: true to have it packed into one file as well",
+        ),
+        (
             "a,in,,MIT,,,,,,more",
             's.csv, line 2: has 10 cells, the header 9; put "quotes" around a text that holds '
             "','",
@@ -206,3 +212,18 @@ def test_one_dataset_without_a_sheet():
         "s3://bucket/": {"region": "x"},
         "s3://bucket/my set.ome.zarr/": {"endpoint_url": "https://s3.example.org", "anon": True},
     }
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr", "a.zarr.zip", "a.ozx", "a.zip", "a"])
+def test_dataset_is_named_after_its_input(name):
+    config = Config(input=f"in/{name}", license="MIT")
+    assert list(load_samples(config)) == ["a"]
+
+
+def test_state_of_a_local_archive(tmp_path):
+    archive = tmp_path / "in.zip"
+    archive.write_bytes(b"1")
+    first = source_state(str(archive))
+    archive.write_bytes(b"22")
+    assert source_state(str(archive)) != first
+    assert source_state("s3://bucket/in.zip") is None
