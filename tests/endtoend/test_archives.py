@@ -1,6 +1,7 @@
 """Zip archives as sources: in place, from disk, from a web server, damaged, and hostile."""
 
 import json
+import random
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -253,3 +254,41 @@ def test_absent_archive_in_a_bucket(s3_server, s3_environment):
     bucket = s3.new_bucket(s3.client(s3_server))
     with pytest.raises(InputError, match="no such archive"):
         open_store(f"s3://{bucket}/absent.zip")
+
+
+@pytest.mark.parametrize("name", ["ü/日本", "a b", "é"])
+def test_names_in_other_scripts(tmp_path, name):
+    archive = tmp_path / "in.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr(".zgroup", b"{}")
+        packed.writestr(name, b"123")
+    store = open_store(str(archive))
+    assert (store.get(name), store.get_range(name, 1, 1)) == (b"123", b"2")
+
+
+def test_any_damage_is_noticed(tmp_path):
+    """Bytes changed anywhere: one line, or the content that was packed."""
+    archive = tmp_path / "in.zip"
+    rng = random.Random(5)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(".zgroup", b'{"zarr_format": 2}')
+        for number in range(10):
+            packed.writestr(f"0/{number}", rng.randbytes(40) + b"y" * 60)
+    good = archive.read_bytes()
+    store = open_store(str(archive))
+    packed_data = {info.key: store.get(info.key) for info in store.list_tree("")}
+    for _ in range(1500):
+        content = bytearray(good)
+        for _ in range(rng.choice((1, 3))):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        archive.write_bytes(
+            content[: rng.randrange(len(content))] if rng.random() < 0.1 else content
+        )
+        try:
+            damaged = open_store(str(archive))
+            for info in damaged.list_tree(""):
+                data, part = damaged.get(info.key), damaged.get_range(info.key, 3, 10)
+                assert info.key not in packed_data or data == packed_data[info.key]
+                assert part == data[3:13]
+        except UpliftError as error:
+            assert "\n" not in str(error)

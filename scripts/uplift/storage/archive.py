@@ -30,6 +30,7 @@ _SPARE_BYTES = 256
 _TAIL_BYTES = 2**16 + 2**12
 _PIECE_BYTES = 4 * 2**20
 _ENCRYPTED = 0x1
+_UTF8 = 0x800
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 
@@ -93,7 +94,8 @@ class ArchiveStore:
         if length == 0:
             return b""
         if entry.compress_type == zipfile.ZIP_STORED:
-            header = self._read(key, entry.header_offset, _LOCAL_HEADER.size)
+            length_of_header = _LOCAL_HEADER.size + len(_name_in(entry))
+            header = self._read(key, entry.header_offset, length_of_header)
             return self._read(key, self._data_offset(key, entry, header) + start, length)
         with self._lock:
             name, data = self._inflated
@@ -197,7 +199,7 @@ class ArchiveStore:
 
     def _content(self, key: str, entry: zipfile.ZipInfo) -> bytes:
         """Header and data in one read."""
-        expected = 30 + len(entry.filename.encode()) + len(entry.extra) + _SPARE_BYTES
+        expected = _LOCAL_HEADER.size + len(_name_in(entry)) + len(entry.extra) + _SPARE_BYTES
         start, length = entry.header_offset, expected + entry.compress_size
         found = self._place.get_range(self._name, start, length) or b""
         offset = self._data_offset(key, entry, found) - start
@@ -224,6 +226,8 @@ class ArchiveStore:
         magic, name_bytes, extra_bytes = _LOCAL_HEADER.unpack_from(header)
         if magic != b"PK\3\4":
             self._corrupt(key, "its header is not where the archive's directory says")
+        if header[_LOCAL_HEADER.size :][:name_bytes] != _name_in(entry):
+            self._corrupt(key, "its header has another name than the archive's directory")
         return entry.header_offset + _LOCAL_HEADER.size + int(name_bytes) + int(extra_bytes)
 
     def _read(self, key: str, start: int, length: int) -> bytes:
@@ -295,6 +299,11 @@ def _refuse_unsafe(entry: zipfile.ZipInfo, url: str) -> None:
             f"{url}: {shown} is packed with method {entry.compress_type}; pack it again, stored "
             "or deflated"
         )
+
+
+def _name_in(entry: zipfile.ZipInfo) -> bytes:
+    """Name as it stands in the archive."""
+    return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8 else "cp437")
 
 
 def _root_of(entries: list[zipfile.ZipInfo]) -> str:
