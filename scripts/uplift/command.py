@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from uplift.errors import UpliftError, UsageError
+from uplift.errors import UpliftError, UsageError, remedy_for
 
 log = logging.getLogger("uplift")
 
@@ -44,6 +44,13 @@ def run_program(
     except UpliftError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
+    except OSError as error:  # of work files; storage words its own
+        where = error.filename or "a work file"
+        sys.stderr.write(f"error: {where}: {error.strerror or error}; {remedy_for(error)}\n")
+        return 1
+    except MemoryError:
+        sys.stderr.write("error: not enough memory; lower threads, or plan smaller chunks\n")
+        return 1
     return 0
 
 

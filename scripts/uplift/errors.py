@@ -15,6 +15,8 @@
 Every message is one line and says what is wrong, where (file, key, value) and what to do.
 """
 
+import errno
+
 
 class UpliftError(Exception):
     """Base of all errors raised on purpose."""
@@ -56,3 +58,23 @@ class TransientError(StorageError):
     """A failure that may pass by itself: time-out, 5xx, connection reset."""
 
     exit_code = 75
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space there, then run again",
+    errno.EDQUOT: "the quota is used up: free some space or ask for more, then run again",
+    errno.EACCES: "ask for the permission, then run again",
+    errno.EPERM: "ask for the permission, then run again",
+    errno.EROFS: "that file system is read-only: choose another output",
+    errno.EMFILE: "raise the limit (ulimit -n) or use fewer threads",
+    errno.ENFILE: "the machine has too many open files: close some, then run again",
+    errno.ENAMETOOLONG: "choose a shorter output path",
+    errno.EIO: "the disk or the network file system fails: check it, then run again",
+    errno.ESTALE: "the network file system lost the file: check the mount, then run again",
+    errno.ENOENT: "it vanished while it was in use: check the folder, then run again",
+}
+
+
+def remedy_for(error: OSError) -> str:
+    """Say what somebody can do about an error of the operating system."""
+    return _REMEDIES.get(error.errno or 0, "check the disk and the permissions, then run again")

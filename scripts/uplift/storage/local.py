@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from uplift.errors import StorageError
+from uplift.errors import StorageError, remedy_for
 from uplift.storage.protocol import ObjectInfo, join
 
 TEMPORARY_PREFIX = ".uplift-tmp."
@@ -354,9 +354,7 @@ class LocalStore:
             os.unlink(temporary)
 
     def _refused(self, error: OSError, action: str, key: str) -> StorageError:
-        remedy = _REMEDIES.get(
-            error.errno or 0, "check the disk and the permissions, then run again"
-        )
+        remedy = remedy_for(error)
         where = f"{self.root}/{key}" if key else self.root
         return StorageError(f"{where}: cannot {action} it: {error.strerror or error}; {remedy}")
 
@@ -390,21 +388,6 @@ class LocalWriter:
                 pieces[0] = memoryview(pieces[0])[done:]
         self._pieces.clear()
         self._pending = 0
-
-
-_REMEDIES = {
-    errno.ENOSPC: "free some space there, then run again",
-    errno.EDQUOT: "the quota is used up: free some space or ask for more, then run again",
-    errno.EACCES: "ask for the permission, then run again",
-    errno.EPERM: "ask for the permission, then run again",
-    errno.EROFS: "that file system is read-only: choose another output",
-    errno.EMFILE: "raise the limit (ulimit -n) or use fewer threads",
-    errno.ENFILE: "the machine has too many open files: close some, then run again",
-    errno.ENAMETOOLONG: "choose a shorter output path",
-    errno.EIO: "the disk or the network file system fails: check it, then run again",
-    errno.ESTALE: "the network file system lost the file: check the mount, then run again",
-    errno.ENOENT: "it vanished while it was in use: check the folder, then run again",
-}
 
 
 def _is_file(mode: int) -> bool:

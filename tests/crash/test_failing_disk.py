@@ -1,0 +1,103 @@
+"""A disk that fails or is full: one line, nothing torn, and a rerun ends with the right bytes."""
+
+import errno
+import os
+import random
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+from crash.kills import run_in_child, tree_digest
+from support.images import write_image
+from support.steps import Conversion, StepError
+
+RUNS = int(os.environ.get("UPLIFT_FAULT_POINTS", "16"))
+CALLS = ["open", "writev", "replace", "link", "fsync", "makedirs", "read", "scandir"]
+ERRORS = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EMFILE]
+
+
+@dataclass(frozen=True)
+class FaultPoint:
+    """The `call`-th call of ``os.<name>`` below a folder fails with an error of the system."""
+
+    name: str
+    call: int
+    number: int
+    below: str
+
+    def arm(self) -> None:
+        original, calls = getattr(os, self.name), 0
+
+        def failing(*args, **kwargs):
+            nonlocal calls
+            text = str(args[0]) if args else ""
+            # writev, read and fsync take a descriptor: any of them counts
+            if self.name in ("writev", "read", "fsync") or text.startswith(self.below):
+                calls += 1
+                if calls == self.call:
+                    raise OSError(self.number, os.strerror(self.number))
+            return original(*args, **kwargs)
+
+        setattr(os, self.name, failing)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    root = tmp_path_factory.mktemp("whole")
+    source = write_image(root / "in.zarr", size=48)
+    conversion = Conversion(str(source), str(root / "out.zarr"), root / "work")
+    assert run_in_child(conversion, None) == 0, (root / "child.log").read_text()
+    return source, tree_digest(root / "out.zarr")
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_a_system_call_fails(seed, whole, tmp_path):
+    source, expected = whole
+    rng = random.Random(seed)
+    out = tmp_path / "out.zarr"
+    conversion = Conversion(str(source), str(out), tmp_path / "work")
+    name = CALLS[seed % len(CALLS)]
+    below = str(source) if name == "scandir" else str(out)
+    point = FaultPoint(name, rng.randint(1, 25), rng.choice(ERRORS), below)
+    status = run_in_child(conversion, point)
+    log = (tmp_path / "child.log").read_text() if (tmp_path / "child.log").exists() else ""
+    assert "Traceback" not in log, (point, log)
+    failed = os.waitstatus_to_exitcode(status)
+    assert failed in (0, 101), (point, failed, log)
+    if failed:
+        errors = [line for line in log.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, (point, log)
+        assert not (out / "zarr.json").exists()
+    assert run_in_child(conversion, None) == 0, (point, (tmp_path / "child.log").read_text())
+    assert tree_digest(out) == expected
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    place = tmp_path / "small"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("needs root and mount, for a tmpfs of 600 kB")
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs a system that lets root mount a tmpfs")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk(whole, small_disk, tmp_path, capfd):
+    source, expected = whole
+    (small_disk / "ballast").write_bytes(bytes(500 * 2**10))
+    out = small_disk / "out.zarr"
+    conversion = Conversion(str(source), str(out), tmp_path / "work")
+    with pytest.raises(StepError):
+        conversion.all()
+    (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert "No space left on device" in line
+    assert "free some space" in line
+    assert not (out / "zarr.json").exists()
+    (small_disk / "ballast").unlink()
+    conversion.all()
+    assert tree_digest(out) == expected
