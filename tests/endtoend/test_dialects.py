@@ -15,8 +15,10 @@ from support.hierarchies import (
     Group,
     Strings,
     image,
+    plate,
     read_all,
     same_values,
+    well,
     write,
 )
 from support.images import multiscales
@@ -95,59 +97,26 @@ def test_versions_before_axes_and_scales(case, version, more):
     assert scales == [[1, 1, 1, 1, 1], [1, 1, 1, 2, 2]]
 
 
-def well(fields):
-    listed = [{"path": name} for name in fields]
-    return Group(
-        {name: image({"0": SMALL}) for name in fields},
-        {"well": {"images": listed, "version": "0.4"}},
-    )
-
-
-def plate(wells, listed, **more):
-    """A plate of wells by path; `listed` are the ones that its metadata name."""
-    rows = sorted({path[0] for path in [*wells, *listed]})
-    columns = sorted({path[2:] for path in [*wells, *listed]})
-    named = [
-        {"path": p, "rowIndex": rows.index(p[0]), "columnIndex": columns.index(p[2:])}
-        for p in listed
-    ]
-    attributes = {
-        "plate": {
-            "version": "0.4",
-            "name": "p",
-            "rows": [{"name": name} for name in rows],
-            "columns": [{"name": name} for name in columns],
-            "wells": named,
-        },
-        **more,
-    }
-    nodes = {}
-    for path, node in wells.items():
-        row = nodes.setdefault(path[0], Group({}, explicit=False))
-        row.nodes[path[2:]] = node
-    return Group(nodes, attributes)
-
-
 def test_plate_with_a_missing_well(case):
-    done = case(plate({"A/1": well("01")}, ["A/1", "B/2"])).convert()
+    done = case(plate({"A/1": well("01", SMALL)}, ["A/1", "B/2"])).convert()
     assert ("well.absent", "B/2") in done.findings
     assert [one["path"] for one in done.attributes()["ome"]["plate"]["wells"]] == ["A/1", "B/2"]
 
 
 def test_plate_with_an_unlisted_well(case):
-    done = case(plate({"A/1": well("0"), "B/2": well("0")}, ["A/1"])).convert()
+    done = case(plate({"A/1": well("0", SMALL), "B/2": well("0", SMALL)}, ["A/1"])).convert()
     assert [one["path"] for one in done.attributes()["ome"]["plate"]["wells"]] == ["A/1"]
     assert done.attributes("B/2")["ome"]["well"]["images"] == [{"path": "0"}]
 
 
 def test_plate_with_a_missing_field(case):
-    node = plate({"A/1": well("01")}, ["A/1"])
+    node = plate({"A/1": well("01", SMALL)}, ["A/1"])
     del node.nodes["A"].nodes["1"].nodes["1"]
     assert ("field.absent", "A/1/1") in case(node).convert().findings
 
 
 def test_plate_that_is_a_bioformats2raw_collection(case):
-    node = plate({"A/1": well("0")}, ["A/1"], **{"bioformats2raw.layout": 3})
+    node = plate({"A/1": well("0", SMALL)}, ["A/1"], **{"bioformats2raw.layout": 3})
     node.nodes["OME"] = Group(
         attributes={"series": ["A/1/0"]}, files={"METADATA.ome.xml": b"<OME/>"}
     )

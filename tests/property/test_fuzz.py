@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.hierarchies import Array, Group, plate, well, write
 from support.images import write_image
 from support.steps import Conversion, StepError
 
@@ -33,7 +34,17 @@ ODD_VALUES = [
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory):
-    return write_image(tmp_path_factory.mktemp("fuzz") / "in.zarr", size=32, chunk=16)
+    """Sources to damage: an image, the sharded Zarr v3 made of it, and a plate."""
+    home = tmp_path_factory.mktemp("fuzz")
+    image = write_image(home / "image.zarr", size=32, chunk=16)
+    sharded = home / "sharded.zarr"
+    Conversion(str(image), str(sharded), home / "work").all()
+    array = Array((2, 6, 6), (1, 4, 4), compressor={"id": "zlib", "level": 1}, order="F")
+    wells = {"A/1": well("01", array), "B/2": well("0", array)}
+    node = plate(wells, list(wells), **{"bioformats2raw.layout": 3})
+    node.nodes["OME"] = Group(attributes={"series": ["A/1/0", "A/1/1", "B/2/0"]})
+    write(home / "plate.zarr", node)
+    return [image, sharded, image, home / "plate.zarr"]
 
 
 def places(value, path=()):
@@ -86,12 +97,16 @@ def mutate_bytes(rng, data):
     return b"" if action == "empty" else None
 
 
+def is_metadata(path):
+    return path.name.startswith(".z") or path.suffix == ".json"
+
+
 def damage(rng, root):
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    metadata = [path for path in files if path.name.startswith(".z")]
+    metadata = [path for path in files if is_metadata(path)]
     path = rng.choice(metadata if rng.random() < 0.7 else files)
     data = path.read_bytes()
-    if path.name.startswith(".z") and rng.random() < 0.8:
+    if is_metadata(path) and rng.random() < 0.8:
         changed = mutate_json(rng, data)
     else:
         changed = mutate_bytes(rng, data)
@@ -107,7 +122,7 @@ def test_damaged_source(seed, pristine, capfd):
     home = Path(tempfile.mkdtemp())
     try:
         source = home / "in.zarr"
-        shutil.copytree(pristine, source)
+        shutil.copytree(pristine[seed % len(pristine)], source)
         for _ in range(rng.randint(1, 2)):
             damage(rng, source)
         before = sorted(str(path) for path in source.rglob("*"))
@@ -137,3 +152,15 @@ def test_labels_that_are_no_list_of_paths(tmp_path, labels):
         assert conversion.validate()["verdict"] in ("valid", "invalid")
     except StepError as error:
         assert error.code == 1
+
+
+@pytest.mark.parametrize("node", ["", "0", "labels", "labels/nuclei/0"])
+def test_v3_attributes_that_are_null(tmp_path, pristine, node):
+    """Found by damaged sources: a verdict or one line, and no traceback."""
+    source = tmp_path / "in.zarr"
+    shutil.copytree(pristine[1], source)
+    document = json.loads((source / node / "zarr.json").read_text())
+    (source / node / "zarr.json").write_text(json.dumps({**document, "attributes": None}))
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    conversion.before_validation()
+    assert conversion.validate()["verdict"] in ("valid", "invalid")

@@ -67,6 +67,40 @@ def image(levels: dict[str, Array], labels: dict[str, Any] | None = None, **extr
     return Group(nodes, {"multiscales": entry, **extra})
 
 
+def well(fields: str, array: Array) -> Group:
+    """A well of fields with names of one letter, each with one level."""
+    listed = [{"path": name} for name in fields]
+    return Group(
+        {name: image({"0": array}) for name in fields},
+        {"well": {"images": listed, "version": "0.4"}},
+    )
+
+
+def plate(wells: dict[str, Group], listed: list[str], **more: Any) -> Group:
+    """A plate of wells by path; `listed` are the ones that its metadata name."""
+    rows = sorted({path[0] for path in [*wells, *listed]})
+    columns = sorted({path[2:] for path in [*wells, *listed]})
+    named = [
+        {"path": p, "rowIndex": rows.index(p[0]), "columnIndex": columns.index(p[2:])}
+        for p in listed
+    ]
+    attributes = {
+        "plate": {
+            "version": "0.4",
+            "name": "p",
+            "rows": [{"name": name} for name in rows],
+            "columns": [{"name": name} for name in columns],
+            "wells": named,
+        },
+        **more,
+    }
+    nodes: dict[str, Any] = {}
+    for path, node in wells.items():
+        row = nodes.setdefault(path[0], Group({}, explicit=False))
+        row.nodes[path[2:]] = node
+    return Group(nodes, attributes)
+
+
 def dtype_of(spelled: str | list[Any]) -> np.dtype[Any]:
     """The numpy data type that JSON spells."""
     if isinstance(spelled, str):

@@ -43,8 +43,7 @@ class Node:
     @property
     def attributes(self) -> Json:
         """Attributes of the output, empty where there are none."""
-        found = (self.document or {}).get("attributes", {})
-        return found if isinstance(found, dict) else {}
+        return _attributes(self.document)
 
     @property
     def ome(self) -> Json | None:
@@ -105,7 +104,7 @@ class Documents:
                 source_document=(
                     self._parsed(self._source, join(entry.path, ".zarray"), shape) if v2 else found
                 ),
-                source_attributes=(found or {}) if v2 else (found or {}).get("attributes", {}),
+                source_attributes=(found or {}) if v2 else _attributes(found),
             )
 
     def _checked(
@@ -144,3 +143,9 @@ class Documents:
         text = f"{store.url}/{key}: is no JSON object"
         self._findings.error("document.unreadable", key, text)
         return None
+
+
+def _attributes(document: Json | None) -> Json:
+    """Attributes of a Zarr v3 node; ``null`` stands for none."""
+    found = (document or {}).get("attributes")
+    return found if isinstance(found, dict) else {}
