@@ -13,7 +13,7 @@ from support.hierarchies import Array, Group, plate, well, write
 from support.images import write_image
 from support.steps import Conversion, StepError
 
-RUNS = int(os.environ.get("UPLIFT_FUZZ_RUNS", "60"))
+RUNS = int(os.environ.get("UPLIFT_FUZZ_RUNS", "40"))
 ODD_VALUES = [
     None,
     True,
