@@ -42,6 +42,6 @@ def s3_environment(s3_server, monkeypatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", rgw.USER[1])
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    storage_settings._session.cache_clear()
+    storage_settings.session.cache_clear()
     yield
-    storage_settings._session.cache_clear()
+    storage_settings.session.cache_clear()

@@ -24,6 +24,7 @@ from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.storage import Store, is_local, local_path
 from uplift.storage.local import TEMPORARY_PREFIX
+from uplift.storage.protocol import KeepsUploads
 
 log = logging.getLogger(__name__)
 
@@ -277,7 +278,9 @@ def _empty(output: Store) -> None:
 
 
 def _remove_leftovers(output: Store) -> None:
-    """Delete unfinished objects that killed jobs left (local file systems only leave such)."""
+    """Delete unfinished objects that killed jobs left."""
+    if isinstance(output, KeepsUploads) and (aborted := output.abort_uploads()):
+        log.info("aborted %d unfinished uploads", aborted)
     if not output.is_local:
         return
     left = [

@@ -24,7 +24,7 @@ def environment(s3_environment):
 
 def forget_credentials():
     """The process keeps the credentials that it found first."""
-    storage_settings._session.cache_clear()
+    storage_settings.session.cache_clear()
 
 
 @pytest.fixture
@@ -68,6 +68,20 @@ def test_more_objects_than_one_page_holds(bucket, engine):
     assert len(store.list_folder("d")[0]) == 7
     store.delete_tree("d")
     assert list(store.list_tree("")) == []
+
+
+def test_only_unfinished_uploads_below_the_root_are_aborted(bucket, engine, client):
+    for key in ("x y/out.zarr/0/c/0", "x y/out.zarr.other/0"):
+        client.create_multipart_upload(Bucket=bucket, Key=key)
+    store = opened(bucket, engine, writable=True)
+    assert [store.abort_uploads(), store.abort_uploads()] == [1, 0]
+    left = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert [upload["Key"] for upload in left] == ["x y/out.zarr.other/0"]
+
+
+def test_who_may_not_list_uploads_is_warned(engine, caplog):
+    assert opened("no-such-bucket", engine, writable=True).abort_uploads() == 0
+    assert "no-such-bucket" in caplog.text
 
 
 def test_engines_read_what_the_other_wrote(bucket, engine):

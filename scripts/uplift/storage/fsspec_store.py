@@ -18,6 +18,7 @@ from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import retried
 from uplift.storage.settings import StorageOptions, aws_access
+from uplift.storage.uploads import abort_uploads
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class FsspecStore:
         self.filesystem = filesystem
         self._root = root.rstrip("/")
         self._writable = writable
+        self._options = options
         self._can_copy = True
         self._ahead = ReadAhead(options.concurrency)
         # A listing of a web server is made of the links in some page.
@@ -251,6 +253,11 @@ class FsspecStore:
                 self._refuse_absent_bucket(error, prefix)
             except Exception as error:
                 raise self._failed(error, prefix, "delete") from error
+
+    def abort_uploads(self) -> int:
+        """Abort what killed writers began and left unfinished (S3; others expire by themselves)."""
+        self._refuse_writing()
+        return abort_uploads(self.url, self._options) if self._scheme() == "s3" else 0
 
     def flush(self) -> None:
         """Nothing to do: a finished upload is durable."""

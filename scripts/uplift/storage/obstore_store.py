@@ -19,6 +19,7 @@ from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import retried
 from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
+from uplift.storage.uploads import abort_uploads
 
 if TYPE_CHECKING:
     from obstore import GetOptions, WritableFile
@@ -58,6 +59,7 @@ class ObstoreStore:
         self._prefix = parts.path.strip("/") if self.can_list else ""
         self._options = options
         self._can_copy = True
+        self._options = options
         self._store = _open(self.url, options)
         self._ahead = ReadAhead(options.concurrency)
 
@@ -194,6 +196,11 @@ class ObstoreStore:
                 self._delete_all(together, prefix)
                 together = []
         self._delete_all(together, prefix)
+
+    def abort_uploads(self) -> int:
+        """Abort what killed writers began and left unfinished (S3; others expire by themselves)."""
+        self._refuse_writing()
+        return abort_uploads(self.url, self._options) if self.url.startswith("s3") else 0
 
     def flush(self) -> None:
         """Nothing to do: a finished upload is durable."""

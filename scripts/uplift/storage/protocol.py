@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class ObjectInfo(NamedTuple):
@@ -71,6 +71,14 @@ class Store(Protocol):
 
     def flush(self) -> None:
         """Make everything written so far survive a power cut (nothing to do on object stores)."""
+
+
+@runtime_checkable
+class KeepsUploads(Protocol):
+    """A store in which unfinished uploads stay, unseen, until somebody aborts them."""
+
+    def abort_uploads(self) -> int:
+        """Abort what writers began and left unfinished; return how many there were."""
 
 
 def join(prefix: str, name: str) -> str:

@@ -92,7 +92,7 @@ def aws_credentials(options: StorageOptions, url: str) -> dict[str, Any]:
     InputError
         There are none.
     """
-    found = _session(options.profile).get_credentials()
+    found = session(options.profile).get_credentials()
     if found is None:
         raise InputError(
             f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or "
@@ -108,7 +108,8 @@ def aws_credentials(options: StorageOptions, url: str) -> dict[str, Any]:
 
 
 @cache
-def _session(profile: str | None) -> Any:
+def session(profile: str | None) -> Any:
+    """Botocore's view of environment, profile and role."""
     import botocore.session
 
     return botocore.session.Session(profile=profile)
@@ -118,7 +119,7 @@ def _profile(profile: str) -> Mapping[str, Any]:
     from botocore.exceptions import ProfileNotFound
 
     try:
-        scoped: Mapping[str, Any] = _session(profile).get_scoped_config()
+        scoped: Mapping[str, Any] = session(profile).get_scoped_config()
     except ProfileNotFound:
         raise InputError(
             f"AWS profile {profile!r} is not configured; see `aws configure list-profiles`"

@@ -1,0 +1,57 @@
+"""Multipart uploads that nobody will finish: a store keeps, and charges for, their parts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from uplift.storage.failures import failure
+from uplift.storage.settings import StorageOptions, aws_access, session
+
+log = logging.getLogger(__name__)
+
+
+def abort_uploads(url: str, options: StorageOptions) -> int:
+    """Abort every unfinished upload below an S3 URL and return their number.
+
+    One stays behind when the answer that names it is lost, or when its writer is killed. Neither
+    engine can list them. Who may not list or abort them gets a warning: the objects are complete.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, _, prefix = url.partition("://")[2].partition("/")
+    aborted = 0
+    try:
+        client = _client(options)
+        pages = client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/" if prefix else ""
+        )
+        for page in pages:
+            for upload in page.get("Uploads", ()):
+                client.abort_multipart_upload(
+                    Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+                aborted += 1
+    except (BotoCoreError, ClientError) as error:
+        log.warning("%s", failure(error, url, "look for unfinished uploads below"))
+    return aborted
+
+
+def _client(options: StorageOptions) -> Any:
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    access = aws_access(options)
+    config = Config(
+        connect_timeout=min(options.timeout, 10),
+        read_timeout=options.timeout,
+        retries={"max_attempts": options.retries + 1, "mode": "standard"},
+        s3={"addressing_style": "path"},
+        signature_version=UNSIGNED if access.anon else None,
+    )
+    return session(options.profile).create_client(
+        "s3",
+        region_name=access.region or "us-east-1",
+        endpoint_url=access.endpoint_url,
+        config=config,
+    )
