@@ -543,3 +543,15 @@ def test_keys_with_both_separators(tmp_path):
     assert inventory.arrays[0].stored_chunks == 4
     assert [file.path for file in inventory.files] == ["0.0"]
     assert ("array.separator", "warning") in {(f.code, f.severity) for f in inventory.findings}
+
+
+def test_path_that_readers_do_not_find(tmp_path):
+    """zarr-python takes a backslash in a path for a slash."""
+    write_json(tmp_path / ".zgroup", GROUP)
+    write_small(tmp_path / "a\\b")
+    write_small(tmp_path / "c")
+    problems = {
+        array.path: array.problem for array in inspect_source(LocalStore(str(tmp_path))).arrays
+    }
+    assert "backslash" in problems["a\\b"]
+    assert problems["c"] is None

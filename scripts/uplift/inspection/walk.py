@@ -175,7 +175,7 @@ class _Walk:
             stored_bytes=chunks.bytes,
             listing_sha256=chunks.listing_sha256,
             attributes_sha256=sha256_of_json(node.attributes) if node.attributes else None,
-            problem=unsupported_reason(source),
+            problem=unsupported_reason(source) or _unreadable(path),
         )
 
     def _find_separator(self, path: str, source: SourceArray, how: str) -> None:
@@ -352,6 +352,13 @@ def _dataset_name(root: dict[str, Any] | None) -> str | None:
     names = [multiscale.name for multiscale in multiscales_of(root)]
     names += [plate.get("name")] if isinstance(plate, dict) else []
     return next((name for name in names if isinstance(name, str) and name.strip("/ ")), None)
+
+
+def _unreadable(path: str) -> str | None:
+    """Why readers would not find an array under its path."""
+    if "\\" in path:
+        return "its path has a backslash, which readers take for a slash; rename it"
+    return None
 
 
 def _entry(info: ObjectInfo) -> InventoryFile:
