@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tensorstore
 import zarr
 
 from support import s3
@@ -222,3 +223,13 @@ def test_in_a_bucket(tmp_path, monkeypatch, s3_server, s3_environment, published
     packed = client.get_object(Bucket=bucket, Key="out.ozx")["Body"].read()
     assert packed == (tmp_path / "out.ozx").read_bytes()
     assert not s3.dangling(client, bucket)
+
+
+def test_tensorstore_reads_it(tmp_path, published):
+    published.archive()
+    base = {"driver": "zip", "base": f"file://{tmp_path}/out.ozx"}
+    for level in ("0", "1", "labels/nuclei/0"):
+        spec = {"driver": "zarr3", "kvstore": {**base, "path": f"{level}/"}}
+        packed = tensorstore.open(spec, read=True).result().read().result()
+        plain = zarr.open_array(str(tmp_path / "out.zarr" / level), mode="r")
+        assert np.array_equal(packed, plain[...])
