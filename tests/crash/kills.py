@@ -98,7 +98,11 @@ def remaining_steps(conversion: Conversion) -> Iterator[Callable[[], object]]:
 
 
 def run_in_child(conversion: Conversion, point: KillPoint | None) -> int:
-    """Run what remains in a forked child; its wait status."""
+    """Run what remains in a forked child; its wait status.
+
+    No test in this folder may run a conversion in the parent: tensorstore does not survive a fork
+    once its threads are started.
+    """
     child = os.fork()
     if child == 0:
         code = 1
