@@ -5,9 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from servers import rgw
 from uplift.storage import settings as storage_settings
+
+# The same examples in every run; UPLIFT_RANDOM=1 draws new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile("random" if os.environ.get("UPLIFT_RANDOM") else "same")
+
 
 ROOT = Path(__file__).resolve().parents[1]
 
