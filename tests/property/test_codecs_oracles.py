@@ -63,7 +63,7 @@ class Written:
         self.values = values
         self.chunks: dict[grid.Index, bytes] = {}
         for path in sorted(folder.rglob("*")):
-            index = v3.chunk_index_of_key(self.source, path.relative_to(folder).as_posix())
+            index = v3.ChunkKeys(self.source).index_of(path.relative_to(folder).as_posix())
             if path.is_file() and index is not None:
                 self.chunks[index] = path.read_bytes()
 

@@ -136,7 +136,7 @@ def array(
 )
 def test_chunk_keys(source: SourceArray, index: tuple[int, ...], key: str) -> None:
     assert v3.chunk_key(source, index) == key
-    assert v3.chunk_index_of_key(source, key) == index
+    assert v3.ChunkKeys(source).index_of(key) == index
 
 
 def test_target_keys() -> None:
@@ -150,15 +150,15 @@ def test_target_keys() -> None:
      "0.1e0", "0.²", "0." + "9" * 5000, ".zarray", "c.0.0"],
 )  # fmt: skip
 def test_other_keys_are_no_chunks(key: str) -> None:
-    assert v3.chunk_index_of_key(array(2, (4, 4), "."), key) is None
+    assert v3.ChunkKeys(array(2, (4, 4), ".")).index_of(key) is None
 
 
 def test_keys_of_shards_are_counted_in_shards() -> None:
     source = v3.parse_v3(good(), "x")
     keys = {v3.chunk_key(source, i): i for i in itertools.product(range(3), range(1))}
-    assert {key: v3.chunk_index_of_key(source, key) for key in keys} == keys
-    assert v3.chunk_index_of_key(source, "c/3/0") is None
+    assert {key: v3.ChunkKeys(source).index_of(key) for key in keys} == keys
+    assert v3.ChunkKeys(source).index_of("c/3/0") is None
 
 
 def test_an_axis_of_length_zero_has_no_keys() -> None:
-    assert v3.chunk_index_of_key(array(2, (0, 4), "."), "0.0") is None
+    assert v3.ChunkKeys(array(2, (0, 4), ".")).index_of("0.0") is None

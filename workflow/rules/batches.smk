@@ -1,5 +1,6 @@
 """Input functions that wait for the one checkpoint, the split into batches."""
 
+from functools import lru_cache
 from types import SimpleNamespace
 
 
@@ -13,7 +14,23 @@ def summary_file(wildcards):
 
 
 def batches_of(wildcards):
-    return records.read_json(Path(summary_file(wildcards)))["batches"]
+    return summary_of(wildcards)["batches"]
+
+
+def summary_of(wildcards):
+    """What split wrote; read once, not for each of a plan's thousands of jobs."""
+    file = Path(summary_file(wildcards))
+    return read_summary(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def read_summary(file, changed):
+    return records.read_json(file)
+
+
+def convert_cores(wildcards):
+    """Packing waits for the disk or the network: its threads keep one core busy at most."""
+    return CONFIG.threads if summary_of(wildcards)["methods"].get("recode") else 1
 
 
 def batch_file(wildcards):

@@ -33,8 +33,9 @@ rule convert:
         f"{WORK}/benchmarks/convert/{{batch}}.tsv"
     conda:
         ENVIRONMENT
-    threads: CONFIG.threads
+    threads: convert_cores
     params:
+        threads=CONFIG.threads,
         journal=f"{WORK}/journal/{{batch}}.jsonl",
         on_bad_chunk=CONFIG.on_bad_chunk,
         durability=CONFIG.durability,

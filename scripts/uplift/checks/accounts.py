@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from uplift.checks.findings import Findings
 from uplift.checks.objects import position_of_key
-from uplift.codecs.v3 import chunk_index_of_key
+from uplift.codecs.v3 import ChunkKeys
 from uplift.grid import Shape, grid_shape
-from uplift.models.arrays import SourceArray, TargetArray
+from uplift.models.arrays import TargetArray
 from uplift.models.inventory import Inventory
 from uplift.publication import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
 from uplift.storage.local import TEMPORARY_PREFIX
@@ -82,7 +82,7 @@ def check_source(source: Store, inventory: Inventory, findings: Findings) -> Non
         text = f"{source.url} cannot be listed; objects that the inventory misses stay unseen"
         findings.info("source.unlisted", "", text)
         return
-    arrays = {entry.path: entry.source for entry in inventory.arrays}
+    arrays = {entry.path: ChunkKeys(entry.source) for entry in inventory.arrays}
     known = _source_documents(inventory)
     known.update(file.path for file in (*inventory.files, *inventory.dropped))
     chunks: Counter[str] = Counter()
@@ -139,11 +139,11 @@ def _in_grid(key: str, grids: Mapping[str, Shape]) -> bool:
     return False
 
 
-def _array_of_chunk(key: str, arrays: Mapping[str, SourceArray]) -> str | None:
+def _array_of_chunk(key: str, arrays: Mapping[str, ChunkKeys]) -> str | None:
     for path, rest in _splits(key):
-        source = arrays.get(path)
-        if source is not None:
-            return path if chunk_index_of_key(source, rest) is not None else None
+        keys = arrays.get(path)
+        if keys is not None:
+            return path if keys.index_of(rest) is not None else None
     return None
 
 

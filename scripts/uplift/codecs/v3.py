@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ INDEX_CODECS: tuple[Codec, ...] = (
     {"name": "crc32c"},
 )
 """How the index at the end of a shard is encoded (zarr v3 sharding codec, index_codecs)."""
+_NUMBER = "(0|[1-9][0-9]{0,18})"
 
 
 def parse_v3(document: JsonValue, where: str) -> SourceArray:
@@ -114,26 +117,27 @@ def object_grid(source: SourceArray) -> Shape:
     return grid_shape(source.shape, source.shards or source.chunks)
 
 
-def chunk_index_of_key(source: SourceArray, key: str) -> Index | None:
-    """Inverse of :func:`chunk_key`; None for any other key, also for one outside the grid."""
-    grid = object_grid(source)
-    if not grid:
-        return () if key == chunk_key(source, ()) else None
-    parts = key.split(source.separator or ".")
-    if source.zarr_format == 3 and source.key_encoding != "v2":
-        if parts[0] != "c":
+class ChunkKeys:
+    """Reads the chunk keys of one array, as listings of millions of keys need it."""
+
+    def __init__(self, source: SourceArray) -> None:
+        self._grid = object_grid(source)
+        separator = re.escape(source.separator or ".")
+        parts = [_NUMBER] * len(self._grid)
+        if source.zarr_format == 3 and source.key_encoding != "v2":
+            parts.insert(0, "c")
+        elif not parts:
+            parts.append("0")
+        self._match = re.compile(separator.join(parts)).fullmatch
+
+    def index_of(self, key: str) -> Index | None:
+        """Inverse of :func:`chunk_key`; None for any other key, also for one outside the grid."""
+        found = self._match(key)
+        if found is None:
             return None
-        del parts[0]
-    if len(parts) != len(grid):
-        return None
-    index = []
-    for part, n in zip(parts, grid, strict=True):
-        if not (part.isascii() and part.isdigit()) or (part[0] == "0" and part != "0"):
-            return None
-        if len(part) > 19 or int(part) >= n:
-            return None
-        index.append(int(part))
-    return tuple(index)
+        index = tuple(map(int, found.groups()))
+        inside = all(map(operator.lt, index, self._grid))
+        return index if inside else None
 
 
 def _unwrap_shards(source: SourceArray, where: str) -> SourceArray:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid, shards
-from uplift.codecs.v3 import chunk_index_of_key, chunk_key
+from uplift.codecs.v3 import ChunkKeys, chunk_key
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray
@@ -51,6 +51,7 @@ class ChunkSource:
         self.path = path
         self.source = source
         self.grid = grid.grid_shape(source.shape, source.chunks)
+        self._keys = ChunkKeys(source)
         self._indexes = _ShardIndexes(self) if source.shards is not None else None
 
     def key_of(self, index: Index) -> str:
@@ -87,7 +88,7 @@ class ChunkSource:
         found = []
         skip = len(self.path) + 1 if self.path else 0
         for info in self.store.list_tree(join(self.path, self._common_folder(region))):
-            index = chunk_index_of_key(self.source, info.key[skip:])
+            index = self._keys.index_of(info.key[skip:])
             if index is not None and _inside(index, region):
                 found.append(index)
         return sorted(found)
@@ -98,7 +99,7 @@ class ChunkSource:
         skip = len(self.path) + 1 if self.path else 0
         for info in self.store.list_tree(self.path):
             key = info.key[skip:]
-            if chunk_index_of_key(self.source, key) is not None:
+            if self._keys.index_of(key) is not None:
                 digest.add(key, info)
         return digest.hexdigest()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from uplift.codecs.v3 import chunk_index_of_key
+from uplift.codecs.v3 import ChunkKeys
 from uplift.conversion.chunk_source import ChunkSource, ListingDigest
 from uplift.errors import SourceError
 from uplift.grid import Index
@@ -165,15 +165,17 @@ class ListedSource:
         other = None if keep_foreign else other_separator(source)
         skip = len(path) + 1 if path else 0
         keys = _Keys(Tally(self._store, path, source))
+        index_of = ChunkKeys(source).index_of
+        foreign = None if other is None else ChunkKeys(other).index_of
         for info in self._store.list_tree(path):
             key = info.key[skip:]
-            index = chunk_index_of_key(source, key)
+            index = index_of(key)
             if index is not None:
                 keys.tally.add(key, index, info)
             elif key == forbidden:
                 where = join(self._store.url, path)
                 raise two_formats(where, ".zarray")
-            elif other is not None and chunk_index_of_key(other, key) is not None:
+            elif foreign is not None and foreign(key) is not None:
                 keys.foreign += 1
             elif key not in own:
                 keys.files.append(info)
