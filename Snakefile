@@ -29,6 +29,7 @@ include: "workflow/rules/crate.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/archive.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:
@@ -37,6 +38,7 @@ localrules:
     plan,
     claim,
     publish,
+    report,
 
 
 # Every work file, not the last alone: what a failed job took with it is made again.

@@ -23,11 +23,12 @@ from uplift.models import (
     record,
     validation,
 )
-from uplift.samples import Sample
+from uplift.samples import Sample, SampleTable
 
 MODELS: dict[str, type[base.Model]] = {
     "config": Config,
     "samples": Sample,
+    "sample-table": SampleTable,
     "inventory": inventory.Inventory,
     "plan": plan.Plan,
     "batch": batch.Batch,
@@ -68,8 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _export(arguments: argparse.Namespace) -> None:
     for name in MODELS:
         path = arguments.folder / f"{name}.schema.json"
-        current = path.read_text(encoding="utf-8") if path.is_file() else None
-        if current == text_of(name):
+        if path.is_file() and path.read_text(encoding="utf-8") == text_of(name):
             continue
         if arguments.check:
             raise InputError(f"{path}: differs from the models; run make schemas")

@@ -103,6 +103,7 @@ class Config(Model):
     consolidated_metadata: bool = Field(False, description="true or false")
     manifest: bool = Field(False, description="true or false")
     ozx: bool = Field(False, description="true or false")
+    previews: bool = Field(True, description="true or false")
     digest_limit_mib: int = Field(4096, ge=0, description="a size in MiB, 0 or more")
     crate: Crate = Crate()
     date_published: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = (

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from uplift import records
-from uplift.errors import UpliftError
-from uplift.models.publication import Published
-from uplift.models.validation import Validation
-from uplift.publication import LOCK_KEY, ROOT_KEY, first_error
-from uplift.samples import Sample
+from uplift.publication import LOCK_KEY, ROOT_KEY
+from uplift.report.facts import outcome_of
+from uplift.samples import Sample, SampleTable
 from uplift.schema_check import MistakesError
-from uplift.storage import is_local, local_path
+from uplift.storage import display_url, is_local, local_path
 
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
@@ -75,60 +73,21 @@ def forget_unpublished(samples: Mapping[str, Sample], results: str) -> None:
 def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
     """One line for each dataset: verdict, what was compared, where it is or why it is not."""
     for dataset, sample in samples.items():
-        folder = Path(results, dataset)
-        try:
-            yield f"{dataset}: {_summary(folder, sample)}"
-        except UpliftError as error:
-            yield f"{dataset}: {error}"
+        yield f"{dataset}: {outcome_of(Path(results, dataset), sample).message}"
 
 
-def _summary(folder: Path, sample: Sample) -> str:
-    verdict, publication = folder / "validation.json", folder / "published.json"
-    if publication.is_file() and verdict.is_file():
-        published = records.read_model(publication, Published)
-        validation = records.read_model(verdict, Validation)
-        error = _latest_error(folder / "logs", since=publication.stat().st_mtime)
-        stopped = f"; a later run stopped before it began: {error}" if error else ""
-        return f"{_published(published, validation, sample, verdict)}{stopped}"
-    if verdict.is_file():
-        validation = records.read_model(verdict, Validation)
-        first = first_error(validation.findings)
-        if validation.verdict == "invalid" and first is not None:
-            return f"invalid, not published: {first.code} at {first.path or '/'}: {first.message}"
-    error = _latest_error(folder / "logs")
-    return f"not finished: {error}" if error else "not finished"
-
-
-def _published(published: Published, validation: Validation, sample: Sample, verdict: Path) -> str:
-    compared = sum(array.bytes_compared for array in validation.arrays)
-    warnings = sum(finding.severity == "warning" for finding in validation.findings)
-    plural = "" if warnings == 1 else "s"
-    noted = f", {warnings} warning{plural} (see {verdict})" if warnings else ""
-    return (
-        f"{published.verdict}, {len(validation.arrays)} arrays with every pixel compared "
-        f"({_size(compared)} decoded), {published.objects} objects ({_size(published.bytes)}) "
-        f"in {sample.output}{noted}"
+def note_samples(samples: Mapping[str, Sample], results: str) -> None:
+    """Write ``samples.json``: the sheet as it was understood, without the secrets of URLs."""
+    table = SampleTable(
+        samples=tuple(
+            sample.model_copy(
+                update={"input": display_url(sample.input), "output": display_url(sample.output)}
+            )
+            for sample in samples.values()
+        )
     )
-
-
-def _latest_error(logs: Path, since: float = 0.0) -> str | None:
-    """Return the error that the newest failed job ended with, and its log."""
-    newest = sorted(((path.stat().st_mtime, path) for path in logs.rglob("*.log")), reverse=True)
-    for stamp, path in newest:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if stamp > since and lines and lines[-1].startswith("error: "):
-            return f"{lines[-1].removeprefix('error: ')} ({path})"
-    return None
+    records.write_json(Path(results, "samples.json"), table)
 
 
 def _local_path(url: str) -> Path | None:
     return Path(local_path(url)) if is_local(url) else None
-
-
-def _size(count: int) -> str:
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -48,6 +48,13 @@ class Sample(Model):
     notes: str | None = Field(None, description="text")
 
 
+class SampleTable(Model):
+    """``results/samples.json``: the sheet as it was understood, without secrets of URLs."""
+
+    schema_: Literal["ngff-uplift/samples/1"] = Field("ngff-uplift/samples/1", alias="schema")
+    samples: tuple[Sample, ...]
+
+
 PLANS_FOLDER = Path("config/plans")
 """Where users keep plans for reproducible reruns, as ``<dataset>.json``."""
 

@@ -13,7 +13,7 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,12 +55,19 @@ def arguments_of(job: Any) -> list[str]:
     """
     argv: list[str] = []
     for part in (job.input, job.output, job.params):
-        for name, value in part.items():
-            text = _text(value)
-            if text is not None:
-                argv += [f"--{name.replace('_', '-')}", text]
+        argv += options_of(part)
     if job.threads > 1:  # the default of the rules and of the programs is 1
         argv += ["--threads", str(job.threads)]
+    return argv
+
+
+def options_of(values: Mapping[str, Any]) -> list[str]:
+    """Spell named values as options of a program."""
+    argv: list[str] = []
+    for name, value in values.items():
+        text = _text(value)
+        if text is not None:
+            argv += [f"--{name.replace('_', '-')}", text]
     return argv
 
 

@@ -1,5 +1,6 @@
 """The workflow from sheet to published dataset, run as users run it."""
 
+import csv
 import json
 import os
 import shlex
@@ -68,6 +69,19 @@ def test_the_good_one_is_there_and_the_bad_one_has_one_line(converted):
     assert "bad: not finished: " in run.text
     crate = json.loads((folder / OUTPUT / "ro-crate-metadata.json").read_text())
     assert next(node for node in crate["@graph"] if node["@id"] == "./")["name"] == "NA"
+
+
+def test_the_report_has_every_dataset_and_can_be_made_again(converted, one):
+    results = converted[0] / "results"
+    with (results / "catalog.csv").open(encoding="utf-8", newline="") as stream:
+        states = {row["dataset"]: row["state"] for row in csv.DictReader(stream)}
+    assert states == {"001 'a' $b": "valid", "bad": "unfinished"}
+    assert "nothing.zarr" in (results / "report.html").read_text(encoding="utf-8")
+    assert (converted[0] / WORK / "preview.png").is_file()
+    (one / "results" / "report.html").unlink()
+    assert snakemake(one, "report", *SMALL).code == 0
+    assert "bad" not in (one / "results" / "catalog.csv").read_text(encoding="utf-8")
+    assert (one / "results" / "report.html").is_file()
 
 
 def test_the_log_repeats_its_job(one):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import sys
 
 from snakemake.common.configfile import load_configfile
@@ -9,7 +10,7 @@ from snakemake.common.configfile import load_configfile
 sys.path.append(str(Path(workflow.basedir) / "scripts"))
 
 from uplift import config as settings
-from uplift import overview, records
+from uplift import overview, records, step
 from uplift import samples as sheet
 from uplift.errors import InputError
 
@@ -32,6 +33,7 @@ try:
         overview.refuse_gone_outputs(SAMPLES, CONFIG.results)
         if not workflow.dryrun:
             overview.forget_unpublished(SAMPLES, CONFIG.results)
+            overview.note_samples(SAMPLES, CONFIG.results)
 except InputError as error:
     # one line for each mistake, before any job starts
     sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
@@ -43,6 +45,12 @@ WORK = str(Path(CONFIG.results, "{dataset}"))
 WORK_FILES = ["inventory.json", "plan.json", "batches", "claim.json", "migration.json"]
 WORK_FILES += ["crate.json", "validation.json", "published.json"]
 WORK_FILES += ["archive.json"] if CONFIG.ozx else []
+REPORT = {
+    "results": CONFIG.results,
+    "samples": f"{CONFIG.results}/samples.json",
+    "previews": CONFIG.previews,
+    "storage": STORAGE,
+}
 
 
 wildcard_constraints:
@@ -99,8 +107,11 @@ def validate_command(wildcards, threads):
 
 
 def report_datasets():
-    """One line for each dataset, on standard error."""
+    """One line for each dataset on standard error, and the report on all of them."""
     if workflow.is_main_process:
         overview.forget_unpublished(SAMPLES, CONFIG.results)
         lines = overview.summary_lines(SAMPLES, CONFIG.results)
         sys.stderr.writelines(f"{line}\n" for line in lines)
+        program = Path(workflow.basedir) / "scripts" / "make_report.py"
+        options = step.options_of(REPORT)
+        subprocess.run([sys.executable, str(program), "--quiet", *options], check=False)

@@ -1,0 +1,160 @@
+"""What the work files say about each dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from uplift import records
+from uplift.errors import UpliftError
+from uplift.models.base import Model
+from uplift.models.batch import BatchSummary
+from uplift.models.findings import Finding
+from uplift.models.inventory import Inventory
+from uplift.models.publication import Cost, Published
+from uplift.models.record import Record
+from uplift.models.validation import Validation
+from uplift.publication import first_error, total_cost
+from uplift.samples import Sample
+
+M = TypeVar("M", bound=Model)
+State = Literal["valid", "invalid", "unfinished"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a dataset, in a word and in a line."""
+
+    state: State
+    message: str
+    validation: Validation | None = None
+    published: Published | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of the validation, errors first."""
+        order = ("error", "warning", "info")
+        found = () if self.validation is None else self.validation.findings
+        return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One dataset of the report.
+
+    Attributes
+    ----------
+    summary
+        Objects and bytes before and after, as planned; None before there was a plan in force.
+    cost
+        Of the convert jobs that ended; None when none did.
+    roles
+        How many groups have each role (image, label image, plate, well, ...).
+    """
+
+    sample: Sample
+    folder: Path
+    outcome: Outcome
+    summary: BatchSummary | None
+    cost: Cost | None
+    inventory: Inventory | None
+    roles: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def images(self) -> list[str]:
+        """Paths of the images' groups, label images left out."""
+        groups = () if self.inventory is None else self.inventory.groups
+        return [g.path for g in groups if "image" in g.roles and "label image" not in g.roles]
+
+
+def gather(samples: Iterable[Sample], results: Path) -> list[Facts]:
+    """Collect the facts of all datasets; a damaged work file becomes that dataset's message."""
+    return [_facts(sample, results / sample.dataset) for sample in samples]
+
+
+def outcome_of(folder: Path, sample: Sample) -> Outcome:
+    """Tell from a dataset's work files what became of it."""
+    try:
+        return _outcome(folder, sample)
+    except UpliftError as error:
+        return Outcome("unfinished", str(error))
+
+
+def _facts(sample: Sample, folder: Path) -> Facts:
+    outcome = outcome_of(folder, sample)
+    try:
+        summary = _read(folder / "batches" / "summary.json", BatchSummary)
+        inventory = _read(folder / "inventory.json", Inventory)
+        cost = _cost(folder, summary)
+    except UpliftError as error:
+        return Facts(sample, folder, Outcome("unfinished", str(error)), None, None, None)
+    groups = () if inventory is None else inventory.groups
+    roles: Counter[str] = Counter(
+        role for group in groups for role in group.roles if role != "group"
+    )
+    return Facts(sample, folder, outcome, summary, cost, inventory, dict(roles))
+
+
+def _cost(folder: Path, summary: BatchSummary | None) -> Cost | None:
+    if summary is None:
+        return None
+    files = [folder / "records" / f"{batch}.json" for batch in summary.batches]
+    done = [records.read_model(file, Record) for file in files if file.is_file()]
+    return total_cost(done) if done else None
+
+
+def _read(file: Path, model: type[M]) -> M | None:
+    return records.read_model(file, model) if file.is_file() else None
+
+
+def _outcome(folder: Path, sample: Sample) -> Outcome:
+    verdict, publication = folder / "validation.json", folder / "published.json"
+    validation = records.read_model(verdict, Validation) if verdict.is_file() else None
+    if publication.is_file() and validation is not None:
+        published = records.read_model(publication, Published)
+        error = _latest_error(folder / "logs", since=publication.stat().st_mtime)
+        stopped = f"; a later run stopped before it began: {error}" if error else ""
+        text = f"{_published(published, validation, sample, verdict)}{stopped}"
+        return Outcome("valid", text, validation, published)
+    if validation is not None:
+        first = first_error(validation.findings)
+        if validation.verdict == "invalid" and first is not None:
+            text = f"invalid, not published: {first.code} at {first.path or '/'}: {first.message}"
+            return Outcome("invalid", text, validation)
+    error = _latest_error(folder / "logs")
+    return Outcome("unfinished", f"not finished: {error}" if error else "not finished", validation)
+
+
+def _published(published: Published, validation: Validation, sample: Sample, verdict: Path) -> str:
+    compared = sum(array.bytes_compared for array in validation.arrays)
+    warnings = sum(finding.severity == "warning" for finding in validation.findings)
+    plural = "" if warnings == 1 else "s"
+    noted = f", {warnings} warning{plural} (see {verdict})" if warnings else ""
+    return (
+        f"{published.verdict}, {len(validation.arrays)} arrays with every pixel compared "
+        f"({size_text(compared)} decoded), {published.objects} objects "
+        f"({size_text(published.bytes)}) in {sample.output}{noted}"
+    )
+
+
+def _latest_error(logs: Path, since: float = 0.0) -> str | None:
+    """Return the error that the newest failed job ended with, and its log."""
+    newest = sorted(((path.stat().st_mtime, path) for path in logs.rglob("*.log")), reverse=True)
+    for stamp, path in newest:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if stamp > since and lines and lines[-1].startswith("error: "):
+            return f"{lines[-1].removeprefix('error: ')} ({path})"
+    return None
+
+
+def size_text(count: int) -> str:
+    """Spell a number of bytes for people (1 kB is 1000 bytes)."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

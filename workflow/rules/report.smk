@@ -1,0 +1,15 @@
+# Every run makes the report when it ends; `snakemake report` makes it from what there is.
+rule report:
+    log:
+        f"{CONFIG.results}/report.log",
+    conda:
+        ENVIRONMENT
+    params:
+        results=REPORT["results"],
+        samples=REPORT["samples"],
+        previews=REPORT["previews"],
+        storage=REPORT["storage"],
+    message:
+        "Reporting on {} datasets".format(len(SAMPLES))
+    script:
+        "../../scripts/make_report.py"
