@@ -30,7 +30,16 @@ def read_summary(file, changed):
 
 def convert_cores(wildcards):
     """Packing waits for the disk or the network: its threads keep one core busy at most."""
-    return CONFIG.threads if summary_of(wildcards)["methods"].get("recode") else 1
+    return (
+        batch_cores(wildcards) if summary_of(wildcards)["methods"].get("recode") else 1
+    )
+
+
+def batch_cores(wildcards):
+    """Threads pay for large batches; small ones rather run side by side."""
+    summary = summary_of(wildcards)
+    mib = summary["before"]["bytes"] / 2**20 / max(1, len(summary["batches"]))
+    return min(CONFIG.threads, 1 + int(mib // 64))
 
 
 def batch_file(wildcards):

@@ -14,7 +14,7 @@ rule validate_batch:
         f"{WORK}/benchmarks/validate/{{batch}}.tsv"
     conda:
         ENVIRONMENT
-    threads: CONFIG.threads
+    threads: batch_cores
     params:
         digest_limit_mib=CONFIG.digest_limit_mib,
         storage=STORAGE,
