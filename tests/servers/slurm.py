@@ -1,0 +1,130 @@
+"""A real SLURM of one node on loopback, in a folder of its own but for its settings, on free ports.
+
+No accounting database: the workflow's profile asks squeue. Needs root, as slurmd does.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+PACKAGES = "slurm-wlm munge"
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
+DEFAULT_CONF = Path("/etc/slurm/slurm.conf")
+_MUNGE_FILES = ("key", "pid", "log", "seed")
+_DEADLINE = 60.0
+
+_CONF = """ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={home}/munge.socket
+CredType=cred/munge
+MpiDefault=none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+ReturnToService=2
+SlurmctldPidFile={home}/slurmctld.pid
+SlurmdPidFile={home}/slurmd.pid
+SlurmctldPort={controller}
+SlurmdPort={node}
+StateSaveLocation={home}/state
+SlurmdSpoolDir={home}/spool
+SlurmctldLogFile={home}/slurmctld.log
+SlurmdLogFile={home}/slurmd.log
+KillWait=5
+MinJobAge=300
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,defer_batch=0
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+NodeName={host} NodeAddr=127.0.0.1 Port={node} CPUs={cpus} RealMemory={memory} State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def why_not() -> str | None:
+    """What keeps the cluster from starting here, or None."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        return f"no {missing[0]}; install the Debian packages {PACKAGES}"
+    if DEFAULT_CONF.exists():
+        return f"{DEFAULT_CONF} exists; this machine has a SLURM of its own"
+    return None if os.geteuid() == 0 else "slurmd wants to be started by root"
+
+
+class Slurm:
+    """A controller and a node."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._daemons = ExitStack()
+
+    def __enter__(self) -> "Slurm":
+        for name in ("state", "spool"):
+            (self.home / name).mkdir(parents=True)
+        self.home.chmod(0o755)
+        key = self.home / "munge.key"
+        key.write_bytes(secrets.token_bytes(1024))
+        key.chmod(0o400)
+        controller, node = _free_ports(2)
+        host = socket.gethostname().split(".")[0]
+        text = _CONF.format(
+            home=self.home,
+            host=host,
+            controller=controller,
+            node=node,
+            cpus=os.cpu_count(),
+            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 512,
+        )
+        (self.home / "slurm.conf").write_text(text)
+        # the executor plugin takes SLURM_CONF out of its jobs' environment
+        DEFAULT_CONF.parent.mkdir(exist_ok=True)
+        DEFAULT_CONF.symlink_to(self.home / "slurm.conf")
+        self._daemons.callback(DEFAULT_CONF.unlink)
+        files = [f"--{kind}-file={self.home}/munge.{kind}" for kind in _MUNGE_FILES]
+        place = f"--socket={self.home}/munge.socket"
+        self._start("munged", "--foreground", "--force", place, *files)
+        _wait_for(lambda: (self.home / "munge.socket").exists(), "munged")
+        self._start("slurmctld", "-D", "-c")
+        self._start("slurmd", "-D", "-N", host)
+        _wait_for(lambda: self.ask("sinfo", "-h", "-o", "%T") in ("idle", "mixed"), "slurmd")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ask("scancel", "--user=root", "--quiet")
+        self._daemons.close()
+
+    def ask(self, *command: str) -> str:
+        """Output of one of SLURM's commands."""
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def _start(self, *command: str) -> None:
+        log = self._daemons.enter_context((self.home / f"{command[0]}.out").open("wb"))
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self._daemons.callback(process.wait)
+        self._daemons.callback(process.terminate)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _wait_for(ready, what: str) -> None:
+    end = time.monotonic() + _DEADLINE
+    while not ready():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not start")
+        time.sleep(0.1)
