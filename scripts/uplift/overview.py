@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from uplift import records
+from uplift.models.batch import Batch
 from uplift.publication import LOCK_KEY, ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.samples import Sample, SampleTable
@@ -52,7 +53,9 @@ def refuse_gone_outputs(samples: Mapping[str, Sample], results: str) -> None:
         place = _local_path(sample.output)
         if place is None or not claim.is_file():
             continue
-        if not (place / LOCK_KEY).exists() and not (place / ROOT_KEY).exists():
+        if (place / LOCK_KEY).exists() or (place / ROOT_KEY).exists():
+            continue
+        if _output_asked_for(claim.parent) == sample.output:  # else the sheet names a new one
             lines.append(
                 f"{sample.output}: the output of dataset {dataset!r} is gone; put it back, take "
                 f"the dataset out of the sheet, or convert it again after: "
@@ -74,6 +77,12 @@ def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
     """One line for each dataset: verdict, what was compared, where it is or why it is not."""
     for dataset, sample in samples.items():
         yield f"{dataset}: {outcome_of(Path(results, dataset), sample).message}"
+
+
+def _output_asked_for(folder: Path) -> str | None:
+    """Output of the plan in force, as the sheet spelled it then."""
+    batch = next((folder / "batches").glob("*.*.json"), None)
+    return None if batch is None else records.read_model(batch, Batch).output
 
 
 def note_samples(samples: Mapping[str, Sample], results: str) -> None:

@@ -19,6 +19,7 @@ from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.publication import first_error, total_cost
 from uplift.samples import Sample
+from uplift.storage import is_local
 
 M = TypeVar("M", bound=Model)
 State = Literal["valid", "invalid", "unfinished"]
@@ -132,11 +133,14 @@ def _published(published: Published, validation: Validation, sample: Sample, ver
     compared = sum(array.bytes_compared for array in validation.arrays)
     warnings = sum(finding.severity == "warning" for finding in validation.findings)
     plural = "" if warnings == 1 else "s"
+    arrays = f"{len(validation.arrays)} array{'' if len(validation.arrays) == 1 else 's'}"
     noted = f", {warnings} warning{plural} (see {verdict})" if warnings else ""
+    here = is_local(sample.output) and str(Path(sample.output).absolute()) == published.output
+    place = sample.output if here else published.output
     return (
-        f"{published.verdict}, {len(validation.arrays)} arrays with every pixel compared "
+        f"{published.verdict}, {arrays} with every pixel compared "
         f"({size_text(compared)} decoded), {published.objects} objects "
-        f"({size_text(published.bytes)}) in {sample.output}{noted}"
+        f"({size_text(published.bytes)}) in {place}{noted}"
     )
 
 

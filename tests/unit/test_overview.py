@@ -1,0 +1,41 @@
+"""What stands at the outputs before a run begins, and the line that each dataset ends with."""
+
+import shutil
+
+import pytest
+
+from support.images import write_image
+from support.steps import Conversion
+from uplift import overview
+from uplift.errors import InputError
+from uplift.samples import Sample
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A folder with a published dataset, as the sheet describes it."""
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "in.zarr", size=32, chunk=32)
+    Conversion("in.zarr", "out.zarr", tmp_path / "results" / "d").all()
+    return {"d": Sample(dataset="d", input="in.zarr", output="out.zarr")}
+
+
+def test_an_output_that_is_gone_is_named_with_its_remedy(published):
+    overview.refuse_gone_outputs(published, "results")
+    shutil.rmtree("out.zarr")
+    with pytest.raises(InputError, match=r"out\.zarr: .* is gone; .* rm results/d/claim\.json"):
+        overview.refuse_gone_outputs(published, "results")
+
+
+def test_another_output_in_the_sheet_is_not_an_output_that_is_gone(published):
+    elsewhere = {"d": published["d"].model_copy(update={"output": "other.zarr"})}
+    overview.refuse_gone_outputs(elsewhere, "results")
+
+
+def test_the_summary_names_the_place_that_holds_the_dataset(published, tmp_path):
+    (line,) = overview.summary_lines(published, "results")
+    assert line.startswith("d: valid, ")
+    assert " in out.zarr" in line
+    elsewhere = {"d": published["d"].model_copy(update={"output": "other.zarr"})}
+    (line,) = overview.summary_lines(elsewhere, "results")
+    assert f" in {tmp_path}/out.zarr" in line
