@@ -34,9 +34,7 @@ def write_catalog(facts: Sequence[Facts], file: Path) -> None:
 
 def _row(facts: Facts) -> dict[str, Any]:
     sample, outcome, summary = facts.sample, facts.outcome, facts.summary
-    validation, inventory = outcome.validation, facts.inventory
-    severities = [finding.severity for finding in outcome.findings]
-    checked = outcome.validation is not None
+    verdict, source = outcome.verdict, facts.source
     row: dict[str, Any] = {
         "dataset": sample.dataset,
         "state": outcome.state,
@@ -44,19 +42,19 @@ def _row(facts: Facts) -> dict[str, Any]:
         "input": display_url(sample.input),
         "output": display_url(sample.output),
         "published_at": outcome.published.published_at if outcome.published else None,
-        "from_version": " ".join(inventory.ome_versions) if inventory else None,
-        "errors": severities.count("error") if checked else None,
-        "warnings": severities.count("warning") if checked else None,
-        "images": len(facts.images) if inventory else None,
-        "label_images": facts.roles.get("label image", 0) if inventory else None,
-        "plates": facts.roles.get("plate", 0) if inventory else None,
-        "arrays": len(inventory.arrays) if inventory else None,
+        "from_version": " ".join(source.ome_versions) if source else None,
+        "errors": verdict.severities.get("error", 0) if verdict else None,
+        "warnings": verdict.severities.get("warning", 0) if verdict else None,
+        "images": source.image_count if source else None,
+        "label_images": source.roles.get("label image", 0) if source else None,
+        "plates": source.roles.get("plate", 0) if source else None,
+        "arrays": source.array_count if source else None,
         "source_objects": summary.before.objects if summary else None,
         "source_bytes": summary.before.bytes if summary else None,
         "planned_objects": summary.after.objects if summary else None,
         "planned_bytes": summary.after.bytes if summary else None,
-        "output_objects": validation.objects if validation else None,
-        "output_bytes": validation.bytes if validation else None,
+        "output_objects": verdict.objects if verdict else None,
+        "output_bytes": verdict.bytes if verdict else None,
     }
     row |= {key: getattr(facts.cost, key, None) for key in _COST}
     return row | {key: getattr(sample, key) for key in _SHEET}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -16,7 +16,7 @@ from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
 from uplift.models.publication import Cost, Published
 from uplift.models.record import Record
-from uplift.models.validation import Validation
+from uplift.models.validation import ArrayValidation, Validation
 from uplift.publication import first_error, total_cost
 from uplift.samples import Sample
 from uplift.storage import is_local
@@ -25,21 +25,84 @@ M = TypeVar("M", bound=Model)
 State = Literal["valid", "invalid", "unfinished"]
 
 
+MOST_FINDINGS = 100
+MOST_ARRAYS = 50
+MOST_IMAGES = 24
+"""What is kept of one dataset, so that a report on thousands of plates stays small."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the validation found: how much of it, and the first of it (errors before warnings)."""
+
+    severities: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    array_count: int
+    arrays: tuple[ArrayValidation, ...]
+    objects: int
+    bytes: int
+
+    @classmethod
+    def of(cls, validation: Validation) -> Verdict:
+        """Keep the first of a validation's findings and arrays."""
+        order = ("error", "warning", "info")
+        findings = sorted(validation.findings, key=lambda one: order.index(one.severity))
+        return cls(
+            severities=Counter(finding.severity for finding in findings),
+            findings=tuple(findings[:MOST_FINDINGS]),
+            array_count=len(validation.arrays),
+            arrays=validation.arrays[:MOST_ARRAYS],
+            objects=validation.objects,
+            bytes=validation.bytes,
+        )
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a dataset, in a word and in a line."""
 
     state: State
     message: str
-    validation: Validation | None = None
+    verdict: Verdict | None = None
     published: Published | None = None
 
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Findings of the validation, errors first."""
-        order = ("error", "warning", "info")
-        found = () if self.validation is None else self.validation.findings
-        return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What inspect found.
+
+    Attributes
+    ----------
+    roles
+        How many groups have each role (image, label image, plate, well, ...).
+    images
+        Paths of images' groups, evenly spread, label images left out.
+    """
+
+    ome_versions: tuple[str, ...]
+    zarr_format: int
+    array_count: int
+    roles: Mapping[str, int]
+    image_count: int
+    images: tuple[str, ...]
+
+    @classmethod
+    def of(cls, inventory: Inventory) -> SourceFacts:
+        """Count what an inventory lists."""
+        roles = Counter(str(role) for group in inventory.groups for role in group.roles)
+        roles.pop("group", None)
+        groups = inventory.groups
+        images = [g.path for g in groups if "image" in g.roles and "label image" not in g.roles]
+        step = max(1.0, len(images) / MOST_IMAGES)
+        spread = [images[int(n * step)] for n in range(min(len(images), MOST_IMAGES))]
+        return cls(
+            ome_versions=inventory.ome_versions,
+            zarr_format=inventory.zarr_format,
+            array_count=len(inventory.arrays),
+            roles=dict(roles),
+            image_count=len(images),
+            images=tuple(spread),
+        )
 
 
 @dataclass(frozen=True)
@@ -52,23 +115,14 @@ class Facts:
         Objects and bytes before and after, as planned; None before there was a plan in force.
     cost
         Of the convert jobs that ended; None when none did.
-    roles
-        How many groups have each role (image, label image, plate, well, ...).
     """
 
     sample: Sample
     folder: Path
     outcome: Outcome
-    summary: BatchSummary | None
-    cost: Cost | None
-    inventory: Inventory | None
-    roles: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def images(self) -> list[str]:
-        """Paths of the images' groups, label images left out."""
-        groups = () if self.inventory is None else self.inventory.groups
-        return [g.path for g in groups if "image" in g.roles and "label image" not in g.roles]
+    summary: BatchSummary | None = None
+    cost: Cost | None = None
+    source: SourceFacts | None = None
 
 
 def gather(samples: Iterable[Sample], results: Path) -> list[Facts]:
@@ -91,12 +145,9 @@ def _facts(sample: Sample, folder: Path) -> Facts:
         inventory = _read(folder / "inventory.json", Inventory)
         cost = _cost(folder, summary)
     except UpliftError as error:
-        return Facts(sample, folder, Outcome("unfinished", str(error)), None, None, None)
-    groups = () if inventory is None else inventory.groups
-    roles: Counter[str] = Counter(
-        role for group in groups for role in group.roles if role != "group"
-    )
-    return Facts(sample, folder, outcome, summary, cost, inventory, dict(roles))
+        return Facts(sample, folder, Outcome("unfinished", str(error)))
+    source = None if inventory is None else SourceFacts.of(inventory)
+    return Facts(sample, folder, outcome, summary, cost, source)
 
 
 def _cost(folder: Path, summary: BatchSummary | None) -> Cost | None:
@@ -119,14 +170,15 @@ def _outcome(folder: Path, sample: Sample) -> Outcome:
         error = _latest_error(folder / "logs", since=publication.stat().st_mtime)
         stopped = f"; a later run stopped before it began: {error}" if error else ""
         text = f"{_published(published, validation, sample, verdict)}{stopped}"
-        return Outcome("valid", text, validation, published)
+        return Outcome("valid", text, Verdict.of(validation), published)
     if validation is not None:
         first = first_error(validation.findings)
         if validation.verdict == "invalid" and first is not None:
             text = f"invalid, not published: {first.code} at {first.path or '/'}: {first.message}"
-            return Outcome("invalid", text, validation)
+            return Outcome("invalid", text, Verdict.of(validation))
     error = _latest_error(folder / "logs")
-    return Outcome("unfinished", f"not finished: {error}" if error else "not finished", validation)
+    text = f"not finished: {error}" if error else "not finished"
+    return Outcome("unfinished", text, None if validation is None else Verdict.of(validation))
 
 
 def _published(published: Published, validation: Validation, sample: Sample, verdict: Path) -> str:

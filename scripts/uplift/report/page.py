@@ -15,9 +15,6 @@ from uplift.records import write_text
 from uplift.report.facts import Facts, size_text
 from uplift.storage import display_url
 
-MOST_FINDINGS = 100
-MOST_ARRAYS = 50
-"""Of one dataset; `validation.json` has them all, and the page says so."""
 _TEMPLATES = Path(__file__).parent
 
 
@@ -36,8 +33,6 @@ def write_page(facts: Sequence[Facts], file: Path) -> None:
         states=Counter(one.outcome.state for one in facts),
         total=totals(facts),
         links={one.sample.dataset: quote(one.sample.dataset) for one in facts},
-        most_findings=MOST_FINDINGS,
-        most_arrays=MOST_ARRAYS,
         version=__version__,
     )
     write_text(file, text)

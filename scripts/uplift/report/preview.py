@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 
 SIZE = 384
 """Pixels of the longer side of a preview."""
-MOST_IMAGES = 24
-"""Images of a collection or plate that are shown, evenly spread."""
 _MOST_PIXELS = 16 * 2**20
 """A plane with more pixels is shown by a piece of its centre."""
 _MOST_CHANNELS = 6
@@ -39,22 +37,20 @@ def update_previews(facts: Iterable[Facts], settings: Mapping[str, Any] | None) 
     """Draw ``preview.png`` of each dataset that was published since its last preview."""
     for one in facts:
         published, file = one.folder / "published.json", one.folder / "preview.png"
-        if one.outcome.published is None:
+        if one.outcome.published is None or one.source is None:
             file.unlink(missing_ok=True)
         elif not file.exists() or file.stat().st_mtime < published.stat().st_mtime:
             try:
-                write_preview(open_store(one.sample.output, settings), one.images, file)
+                write_preview(open_store(one.sample.output, settings), one.source.images, file)
             except UpliftError as error:
                 log.warning("no preview of %s: %s", one.sample.dataset, error)
 
 
 def write_preview(store: Store, images: Sequence[str], file: Path) -> bool:
     """Draw the images (paths of their groups) side by side; False when none can be drawn."""
-    step = max(1.0, len(images) / MOST_IMAGES)
-    chosen = [images[int(i * step)] for i in range(min(len(images), MOST_IMAGES))]
-    columns = math.ceil(math.sqrt(len(chosen)))
+    columns = math.ceil(math.sqrt(len(images)))
     tile = SIZE // max(1, columns)
-    pictures = [picture for path in chosen if (picture := _draw(store, path, tile)) is not None]
+    pictures = [picture for path in images if (picture := _draw(store, path, tile)) is not None]
     if not pictures:
         return False
     rows = math.ceil(len(pictures) / columns)
