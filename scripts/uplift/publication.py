@@ -23,7 +23,7 @@ from uplift.models.publication import Claim, Cost, Lock, Published
 from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.storage import Store, is_local, local_path
-from uplift.storage.local import TEMPORARY_PREFIX
+from uplift.storage.local import is_temporary
 from uplift.storage.protocol import KeepsUploads
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,8 @@ def claim(
     root = output.get(ROOT_KEY)
     ours = known is not None and root is not None and known.root_sha256 == _sha256(root)
     folders, files = output.list_folder("")
-    names = [*folders, *(info.key for info in files)]
+    # a run that was killed while it took the lock leaves a leftover, which is nobody's dataset
+    names = [*folders, *(info.key for info in files if not is_temporary(info.key))]
     if names and not ours:
         _refuse_unless_replaceable(output, names, overwrite=overwrite)
     begun = known.begun if known is not None and ours else uuid.uuid4().hex
@@ -283,12 +284,7 @@ def _remove_leftovers(output: Store) -> None:
         log.info("aborted %d unfinished uploads", aborted)
     if not output.is_local:
         return
-    left = [
-        info.key
-        for info in output.list_tree("")
-        if info.key.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
-    ]
-    for key in left:
+    for key in [info.key for info in output.list_tree("") if is_temporary(info.key)]:
         output.delete(key)
 
 

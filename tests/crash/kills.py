@@ -1,133 +1,264 @@
-"""Kill a conversion at chosen points, resume it as the workflow does, and compare the bytes.
+"""Kill a conversion at chosen points or times, and resume it as the workflow does.
 
-A forked child runs the steps and dies by SIGKILL at the n-th call of one function: before or after
-a rename, a journal line, a temporary file. The parent resumes with a fresh child that skips every
-step whose declared output exists, as Snakemake does.
+A child of :mod:`crash.server` runs the steps and dies by SIGKILL at the n-th call of one function,
+or at any time by an alarm that nobody handles. The next child goes on as Snakemake does.
 """
 
-import hashlib
+import contextlib
+import functools
+import importlib
+import json
 import os
 import random
+import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from crash.server import Server
 from support.steps import Conversion, StepError
-from uplift.conversion.journal import Journal
-from uplift.storage.local import LocalStore, LocalWriter
+
+ENGINES = ("RepackEngine", "RecodeEngine")
+
+_LOCAL = "uplift.storage.local"
+_S3 = "uplift.storage.obstore_store"
+_EVERYWHERE = ("uplift.conversion.journal:Journal.add", "pathlib:Path.replace")
+PLACES = {
+    "local": (
+        *_EVERYWHERE,
+        *("os:replace", "os:unlink", "os:link", "os:fsync"),
+        *(f"{_LOCAL}:LocalWriter.flush", f"{_LOCAL}:LocalStore.put", f"{_LOCAL}:LocalStore.flush"),
+        f"{_LOCAL}:LocalStore.writer",
+    ),
+    "s3": (
+        *_EVERYWHERE,
+        *(f"{_S3}:ObstoreStore.put", f"{_S3}:ObstoreStore.put_new", f"{_S3}:ObstoreStore.delete"),
+        *(f"{_S3}:ObstoreStore.writer", f"{_S3}:_Stream.write"),
+    ),
+}
+"""Functions that write; those of stores named `writer` are context managers."""
+
+MOMENTS = ("before", "after")
+MOMENTS_OF_WRITERS = ("opened", "written", "closed")
+"""When a writer is killed: nothing written, all written but not in its place, in its place."""
 
 
 @dataclass(frozen=True)
-class KillPoint:
-    """Die at the `call`-th call of `owner.name`, before it runs or after."""
+class Kill:
+    """Die at the `call`-th call of `place` (``module:name``)."""
 
-    owner: object
-    name: str
+    place: str
     call: int
-    after: bool
+    moment: str
 
     def arm(self) -> None:
-        original = getattr(self.owner, self.name)
+        _replace(self.place, self._lethal)
+
+    def _lethal(self, original: Callable[..., Any]) -> Callable[..., Any]:
         calls = 0
 
-        def lethal(*args, **kwargs):
+        @functools.wraps(original)
+        def function(*args, **kwargs):
             nonlocal calls
             calls += 1
-            here = calls == self.call
-            if here and not self.after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = original(*args, **kwargs)
-            if here:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
+            if calls != self.call:
+                return original(*args, **kwargs)
+            if self.moment in MOMENTS_OF_WRITERS:
+                return self._writing(original(*args, **kwargs))
+            if self.moment == "after":
+                original(*args, **kwargs)
+            return _die()
 
-        setattr(self.owner, self.name, lethal)
+        return function
 
-    def __str__(self) -> str:
-        owner = getattr(self.owner, "__name__", str(self.owner))
-        return f"{'after' if self.after else 'before'} {owner}.{self.name} #{self.call}"
-
-
-PLACES = [
-    (os, "replace"),
-    (os, "unlink"),
-    (Journal, "add"),
-    (Journal, "finish"),
-    (LocalWriter, "flush"),
-    (LocalStore, "put"),
-    (LocalStore, "flush"),
-    (Path, "replace"),
-]
+    @contextlib.contextmanager
+    def _writing(self, manager):
+        with manager as writer:
+            if self.moment == "opened":
+                _die()
+            yield writer
+            if self.moment == "written":
+                _die()
+        _die()
 
 
-def kill_points(seed: int, number: int) -> Iterator[KillPoint]:
-    rng = random.Random(seed)
-    for _ in range(number):
-        owner, name = rng.choice(PLACES)
-        call = min(rng.randint(1, 60), rng.randint(1, 60))
-        yield KillPoint(owner, name, call, after=rng.random() < 0.5)
+@dataclass(frozen=True)
+class Alarm:
+    """Die after some seconds, wherever the threads are."""
+
+    seconds: float
+
+    def arm(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
 
 
-def remaining_steps(conversion: Conversion) -> Iterator[Callable[[], object]]:
-    """Steps whose declared outputs are absent, in order."""
-    done = conversion.path
-    outputs = [
-        (conversion.inspect, "inventory.json"),
-        (conversion.plan, "plan.json"),
-        (conversion.split, "batches/summary.json"),
-        (conversion.claim, "claim.json"),
-    ]
-    for step, output in outputs:
-        if not done(output).exists():
-            yield step
-    for batch in conversion.batches():
-        if not done("records", f"{batch}.json").exists():
-            yield lambda batch=batch: conversion.convert_one(batch)
-    rest = [
-        (conversion.migrate, "root.zarr.json"),
-        (conversion.write_crate, "crate.json"),
-        (conversion.validate, "validation.json"),
-        (conversion.publish, "published.json"),
-    ]
-    for step, output in rest:
-        if not done(output).exists():
-            yield step
+Death = Kill | Alarm
 
 
-def run_in_child(conversion: Conversion, point: KillPoint | None) -> int:
-    """Run what remains in a forked child; its wait status.
+@dataclass(frozen=True)
+class Setting:
+    """What a child is told beyond its conversion."""
 
-    No test in this folder may run a conversion in the parent: tensorstore does not survive a fork
-    once its threads are started.
+    death: Any = None
+    environment: dict[str, str] = field(default_factory=dict)
+    part_bytes: int | None = None
+    trace: Path | None = None
+
+
+def deaths(rng: random.Random, number: int, calls: Counter[str], seconds: float) -> list[Death]:
+    """Draw where an interrupted run is to die, among the calls that a whole run makes.
+
+    A fifth of them come at any time. Later deaths of a run may not happen: less is left to do.
     """
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            sys.stdout = sys.stderr = open(conversion.work.parent / "child.log", "a")  # noqa: SIM115, PTH123
-            if point is not None:
-                point.arm()
-            for step in remaining_steps(conversion):
-                step()
-            code = 0
-        except StepError as error:
-            code = 100 + error.code
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    return os.waitpid(child, 0)[1]
+    drawn: list[Death] = []
+    for _ in range(number):
+        if rng.random() < 0.2:
+            drawn.append(Alarm(rng.uniform(0.02, seconds)))
+            continue
+        place = rng.choice(sorted(calls))
+        moments = MOMENTS_OF_WRITERS if place.endswith(".writer") else MOMENTS
+        drawn.append(Kill(place, rng.randint(1, calls[place]), rng.choice(moments)))
+    return drawn
 
 
-def tree_digest(root: Path) -> str:
-    """Digest of every path and byte below a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        digest.update(str(path.relative_to(root)).encode() + b"\0")
-        if path.is_file():
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+class Workflow:
+    """What Snakemake does with the steps: outputs are deleted before a job and made again.
+
+    A step whose job did not end well is due again, though its outputs may be there.
+    """
+
+    def __init__(self, conversion: Conversion) -> None:
+        self._conversion = conversion
+
+    def run(self) -> None:
+        do = self._conversion
+        self._step("inspect", do.inspect, "inventory.json")
+        self._step("plan", do.plan, "plan.json", kept=True)
+        self._step("split", do.split, "batches")
+        self._step("claim", do.claim, "claim.json")
+        for batch in do.batches():
+            one = functools.partial(do.convert_one, batch)
+            self._step(f"convert-{batch}", one, f"records/{batch}.json")
+        self._step("migrate", do.migrate, "migration.json", "root.zarr.json")
+        self._step("crate", do.write_crate, "crate.json")
+        self._step("validate", do.validate, "validation.json")
+        self._step("publish", do.publish, "published.json")
+
+    def _step(
+        self, name: str, job: Callable[[], object], *outputs: str, kept: bool = False
+    ) -> None:
+        begun = self._conversion.path("begun", name)
+        paths = [self._conversion.path(output) for output in outputs]
+        if all(path.exists() for path in paths) and not begun.exists():
+            return
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        begun.touch()
+        for path in () if kept else paths:
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+        job()
+        begun.unlink()
+
+
+def run_in_child(server: Server, conversion: Conversion, death: Any = None, **setting: Any) -> int:
+    """Run what remains in a child; its exit code, negative for a signal."""
+    return server.run(run_remaining, conversion, Setting(death, **setting))
+
+
+def log_of(conversion: Conversion) -> str:
+    """What the children said so far."""
+    log = conversion.work.parent / "child.log"
+    return log.read_text() if log.exists() else ""
+
+
+def shards_begun(trace: Path) -> int:
+    """How often a shard was begun, by all children that were given this trace."""
+    return len(trace.read_text().splitlines()) if trace.exists() else 0
+
+
+def count_calls(server: Server, conversion: Conversion, kind: str, **setting: Any) -> Counter[str]:
+    """Run what remains and count the calls at the places of a kind of output."""
+    counts = conversion.work.parent / "calls.json"
+    code = run_in_child(server, conversion, CountedCalls(PLACES[kind], counts), **setting)
+    assert code == 0, log_of(conversion)
+    return Counter(json.loads(counts.read_text()))
+
+
+@dataclass(frozen=True)
+class CountedCalls:
+    """No death: how often each place is called, written to a file at the end."""
+
+    places: tuple[str, ...]
+    file: Path
+
+    def arm(self) -> None:
+        counts: Counter[str] = Counter()
+        for place in self.places:
+            _replace(place, functools.partial(self._counting, place, counts))
+
+    def _counting(self, place, counts, original):
+        @functools.wraps(original)
+        def function(*args, **kwargs):
+            counts[place] += 1
+            self.file.write_text(json.dumps(counts))
+            return original(*args, **kwargs)
+
+        return function
+
+
+def run_remaining(conversion: Conversion, setting: Setting) -> int:
+    """Run what remains, in a child."""
+    sys.stdout = sys.stderr = (conversion.work.parent / "child.log").open("a")
+    os.environ.update(setting.environment)
+    try:
+        _prepare(setting)
+        if setting.death is not None:
+            setting.death.arm()
+        Workflow(conversion).run()
+    except StepError as error:
+        return 100 + error.code
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _prepare(setting: Setting) -> None:
+    if setting.part_bytes is not None:
+        importlib.import_module(_S3).PART_BYTES = setting.part_bytes
+    if setting.trace is not None:
+        for module, engine in zip(("repack", "recode"), ENGINES, strict=True):
+            place = f"uplift.conversion.{module}:{engine}.write_object"
+            _replace(place, functools.partial(_traced, setting.trace))
+
+
+def _traced(trace: Path, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Note each shard that is begun; unsharded chunks are resumed in groups and do not count."""
+
+    @functools.wraps(original)
+    def write_object(engine, position, stored):
+        if engine.item.target.shards is not None:
+            with trace.open("a") as stream:
+                stream.write(f"{engine.item.path} {position}\n")
+        return original(engine, position, stored)
+
+    return write_object
+
+
+def _replace(place: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    module, _, name = place.partition(":")
+    owner: Any = importlib.import_module(module)
+    *holders, name = name.split(".")
+    for holder in holders:
+        owner = getattr(owner, holder)
+    setattr(owner, name, wrap(getattr(owner, name)))
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -5,55 +5,31 @@ import os
 import random
 import shutil
 import subprocess
-from dataclasses import dataclass
 
 import pytest
 
-from crash.kills import run_in_child, tree_digest
+from crash.faults import FaultPoint
+from crash.kills import log_of, run_in_child
 from support.images import write_image
 from support.steps import Conversion
+from support.workflow import contents
 
 RUNS = int(os.environ.get("UPLIFT_FAULT_POINTS", "16"))
 CALLS = ["open", "writev", "replace", "link", "fsync", "makedirs", "read", "scandir"]
 ERRORS = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EMFILE]
 
 
-@dataclass(frozen=True)
-class FaultPoint:
-    """The `call`-th call of ``os.<name>`` below a folder fails with an error of the system."""
-
-    name: str
-    call: int
-    number: int
-    below: str
-
-    def arm(self) -> None:
-        original, calls = getattr(os, self.name), 0
-
-        def failing(*args, **kwargs):
-            nonlocal calls
-            text = str(args[0]) if args else ""
-            # writev, read and fsync take a descriptor: any of them counts
-            if self.name in ("writev", "read", "fsync") or text.startswith(self.below):
-                calls += 1
-                if calls == self.call:
-                    raise OSError(self.number, os.strerror(self.number))
-            return original(*args, **kwargs)
-
-        setattr(os, self.name, failing)
-
-
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(server, tmp_path_factory):
     root = tmp_path_factory.mktemp("whole")
     source = write_image(root / "in.zarr", size=48)
     conversion = Conversion(str(source), str(root / "out.zarr"), root / "work")
-    assert run_in_child(conversion, None) == 0, (root / "child.log").read_text()
-    return source, tree_digest(root / "out.zarr")
+    assert run_in_child(server, conversion) == 0, log_of(conversion)
+    return source, contents(root / "out.zarr")
 
 
 @pytest.mark.parametrize("seed", range(RUNS))
-def test_a_system_call_fails(seed, whole, tmp_path):
+def test_a_system_call_fails(seed, whole, server, tmp_path):
     source, expected = whole
     rng = random.Random(seed)
     out = tmp_path / "out.zarr"
@@ -61,17 +37,16 @@ def test_a_system_call_fails(seed, whole, tmp_path):
     name = CALLS[seed % len(CALLS)]
     below = str(source) if name == "scandir" else str(out)
     point = FaultPoint(name, rng.randint(1, 25), rng.choice(ERRORS), below)
-    status = run_in_child(conversion, point)
-    log = (tmp_path / "child.log").read_text() if (tmp_path / "child.log").exists() else ""
+    failed = run_in_child(server, conversion, point)
+    log = log_of(conversion)
     assert "Traceback" not in log, (point, log)
-    failed = os.waitstatus_to_exitcode(status)
     assert failed in (0, 101), (point, failed, log)
     if failed:
         errors = [line for line in log.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1, (point, log)
         assert not (out / "zarr.json").exists()
-    assert run_in_child(conversion, None) == 0, (point, (tmp_path / "child.log").read_text())
-    assert tree_digest(out) == expected
+    assert run_in_child(server, conversion) == 0, (point, log_of(conversion))
+    assert contents(out) == expected
 
 
 @pytest.fixture
@@ -87,17 +62,17 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk(whole, small_disk, tmp_path):
+def test_a_full_disk(whole, server, small_disk, tmp_path):
     source, expected = whole
     (small_disk / "ballast").write_bytes(bytes(500 * 2**10))
     out = small_disk / "out.zarr"
     conversion = Conversion(str(source), str(out), tmp_path / "work")
-    assert os.waitstatus_to_exitcode(run_in_child(conversion, None)) == 101
-    text = (tmp_path / "child.log").read_text()
+    assert run_in_child(server, conversion) == 101
+    text = log_of(conversion)
     (line,) = [x for x in text.splitlines() if x.startswith("error: ")]
     assert "No space left on device" in line
     assert "free some space" in line
     assert not (out / "zarr.json").exists()
     (small_disk / "ballast").unlink()
-    assert run_in_child(conversion, None) == 0, (tmp_path / "child.log").read_text()
-    assert tree_digest(out) == expected
+    assert run_in_child(server, conversion) == 0, log_of(conversion)
+    assert contents(out) == expected

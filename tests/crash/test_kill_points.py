@@ -2,46 +2,141 @@
 
 import os
 import random
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from crash.kills import kill_points, run_in_child, tree_digest
+from crash.kills import (
+    Death,
+    count_calls,
+    deaths,
+    log_of,
+    run_in_child,
+    shards_begun,
+)
+from crash.tally import account
+from servers.rgw import USER
+from support import s3
 from support.images import write_image
 from support.steps import Conversion
+from support.workflow import contents
 
-RUNS = int(os.environ.get("UPLIFT_CRASH_RUNS", "12"))
+RUNS = int(os.environ.get("UPLIFT_CRASH_RUNS", "4"))
 KILLS_A_RUN = 3
+THREADS = 2
+PART_BYTES = 4096
+"""Of the multipart uploads, so that small shards are sent in several."""
+
+KINDS = [("local", "repack"), ("local", "recode"), ("s3", "repack"), ("s3", "recode")]
+"""Where the output is, and what becomes of the chunks."""
+
+SHARDS = '"shards": {"z": 5, "y": 32, "x": 32}'
+SETTINGS = {
+    "repack": f"{{{SHARDS}}}",
+    "recode": f'{{{SHARDS}, "chunks": {{"z": 1, "y": 32, "x": 16}}}}',
+}
 
 
-def conversion_of(root, source, recode):
-    settings = '{"shards": {"z": 5, "y": 48, "x": 48}}'
-    if recode:
-        settings = '{"shards": {"z": 5, "y": 48, "x": 48}, "chunks": {"z": 1, "y": 24, "x": 24}}'
-    return Conversion(str(source), str(root / "out.zarr"), root / "work", plan_settings=settings)
+@dataclass
+class Place:
+    """Where outputs of one kind are, and what an uninterrupted run makes there."""
+
+    kind: tuple[str, str]
+    source: Path
+    client: object | None
+    environment: dict[str, str]
+
+    def conversion(self, folder: Path) -> Conversion:
+        where, method = self.kind
+        output = str(folder / "out.zarr")
+        if where == "s3":
+            output = f"s3://{s3.new_bucket(self.client, folder.name)}/a/out.zarr"
+        settings = SETTINGS[method]
+        return Conversion(
+            str(self.source), output, folder / "work", plan_settings=settings, threads=THREADS
+        )
+
+    def setting(self, folder: Path) -> dict[str, object]:
+        return {
+            "environment": self.environment,
+            "part_bytes": PART_BYTES,
+            "trace": folder / "shards.txt",
+        }
+
+    def objects(self, folder: Path) -> dict[str, bytes]:
+        if self.client is None:
+            return contents(folder / "out.zarr")
+        return s3.objects(self.client, folder.name, "a/out.zarr")
+
+    def has_root(self, folder: Path) -> bool:
+        if self.client is None:
+            return (folder / "out.zarr" / "zarr.json").exists()
+        listed = self.client.list_objects_v2(Bucket=folder.name, Prefix="a/out.zarr/zarr.json")
+        return listed["KeyCount"] > 0
 
 
-@pytest.fixture(scope="module", params=["repack", "recode"])
-def uninterrupted(request, tmp_path_factory):
-    root = tmp_path_factory.mktemp("whole")
-    source = write_image(root / "in.zarr")
-    recode = request.param == "recode"
-    conversion = conversion_of(root, source, recode)
-    assert run_in_child(conversion, None) == 0, (root / "child.log").read_text()
-    return source, recode, tree_digest(root / "out.zarr")
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+def place(request, tmp_path_factory):
+    source = write_image(tmp_path_factory.mktemp("source") / "in.zarr", size=64)
+    if request.param[0] == "local":
+        return Place(request.param, source, None, {})
+    running = request.getfixturevalue("s3_server")
+    environment = {
+        "AWS_ACCESS_KEY_ID": USER[0],
+        "AWS_SECRET_ACCESS_KEY": USER[1],
+        "AWS_ENDPOINT_URL": running.endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return Place(request.param, source, s3.client(running), environment)
+
+
+@pytest.fixture(scope="module")
+def whole(place, server, tmp_path_factory):
+    """Objects, shards and calls of an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("whole-run")
+    conversion = place.conversion(folder)
+    calls = count_calls(server, conversion, place.kind[0], **place.setting(folder))
+    return without_crate(place.objects(folder)), shards_begun(folder / "shards.txt"), calls
+
+
+def without_crate(objects):
+    """The crate says where the output is, which differs."""
+    return {key: data for key, data in objects.items() if key != "ro-crate-metadata.json"}
 
 
 @pytest.mark.parametrize("seed", range(RUNS))
-def test_killed_and_resumed(seed, uninterrupted, tmp_path):
-    source, recode, expected = uninterrupted
-    conversion = conversion_of(tmp_path, source, recode)
-    points = list(kill_points(seed, random.Random(seed).randint(1, KILLS_A_RUN)))
-    for point in points:
-        status = run_in_child(conversion, point)
-        assert os.WIFSIGNALED(status) or status == 0, (point, (tmp_path / "child.log").read_text())
-        root = tmp_path / "out.zarr" / "zarr.json"
-        if root.exists():
-            assert conversion.path("validation.json").exists(), f"root before the verdict: {point}"
-    status = run_in_child(conversion, None)
-    story = f"{[str(point) for point in points]}\n{(tmp_path / 'child.log').read_text()}"
-    assert status == 0, story
-    assert tree_digest(tmp_path / "out.zarr") == expected, story
+def test_killed_and_resumed(seed, place, whole, server, tmp_path):
+    expected, shards, calls = whole
+    folder = tmp_path / f"r{seed}-{random.Random(str(tmp_path)).randrange(10**9)}"
+    folder.mkdir()
+    conversion, setting = place.conversion(folder), place.setting(folder)
+    rng = random.Random(f"{place.kind} {seed}")
+    drawn = deaths(rng, rng.randint(1, KILLS_A_RUN), calls, seconds=1.0)
+    kills = sum(die(server, conversion, death, place, folder) for death in drawn)
+    code = run_in_child(server, conversion, **setting)
+    story = f"{drawn}\n{log_of(conversion)}"
+    assert code == 0, story
+    begun = shards_begun(folder / "shards.txt")
+    made = without_crate(place.objects(folder))
+    account(
+        " ".join(place.kind),
+        kills=kills,
+        same=made == expected,
+        shards=shards,
+        begun=begun,
+        workers=THREADS,
+    )
+    assert made == expected, story
+    assert begun <= shards + THREADS * kills, story
+    if place.client is not None:
+        assert not s3.dangling(place.client, folder.name), story
+
+
+def die(server, conversion: Conversion, death: Death, place: Place, folder: Path) -> bool:
+    """Run until the death; whether it came before the end."""
+    code = run_in_child(server, conversion, death, **place.setting(folder))
+    assert code <= 0, (death, log_of(conversion))
+    if place.has_root(folder):
+        assert conversion.path("validation.json").exists(), f"root before the verdict: {death}"
+    return code < 0

@@ -113,10 +113,10 @@ def test_a_link_to_the_source_is_an_overlap(tmp_path):
 def test_publishing_and_taking_up_again(output):
     claimed = claim(output, "run-1")
     output.put("0/c/0", b"data")
-    output.put("0/c/.uplift-tmp.1.2.1", b"left by a killed job")
+    output.put("0/c/.uplift-tmp.0123456789ab.2.1", b"left by a killed job")
     published = publish_now(output, claimed)
     assert output.get("zarr.json") == ROOT
-    assert output.get("0/c/.uplift-tmp.1.2.1") is None
+    assert output.get("0/c/.uplift-tmp.0123456789ab.2.1") is None
     assert output.get(LOCK_KEY) is not None, "until published.json is written"
     release(output, "run-1")
     assert output.get(LOCK_KEY) is None

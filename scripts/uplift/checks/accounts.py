@@ -14,7 +14,7 @@ from uplift.grid import Shape, grid_shape
 from uplift.models.arrays import TargetArray
 from uplift.models.inventory import Inventory
 from uplift.publication import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
-from uplift.storage.local import TEMPORARY_PREFIX
+from uplift.storage.local import is_temporary
 from uplift.storage.protocol import Store, join
 
 _PIECE_BYTES = 8 * 2**20
@@ -52,7 +52,7 @@ def check_output(
     objects, size = 0, 0
     for info in output.list_tree(""):
         name = info.key.rpartition("/")[2]
-        if info.key == LOCK_KEY or name.startswith(TEMPORARY_PREFIX):
+        if info.key == LOCK_KEY or is_temporary(info.key):
             continue
         if with_manifest and info.key == MANIFEST_KEY:
             continue

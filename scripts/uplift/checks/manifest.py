@@ -18,7 +18,7 @@ from uplift.checks.subject import in_windows
 from uplift.codecs.v3 import target_key
 from uplift.models.batch import Batch
 from uplift.publication import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
-from uplift.storage.local import TEMPORARY_PREFIX
+from uplift.storage.local import is_temporary
 from uplift.storage.protocol import Store, join
 
 Sums = dict[str, str]
@@ -38,8 +38,7 @@ def manifest_text(output: Store, known: Sums, root_document: bytes) -> str:
     """List every object of the output; `known` has the sums that the batches made."""
     sums = {ROOT_KEY: hashlib.sha256(root_document).hexdigest()}
     for info in output.list_tree(""):
-        name = info.key.rpartition("/")[2]
-        if info.key in _NOT_LISTED or name.startswith(TEMPORARY_PREFIX):
+        if info.key in _NOT_LISTED or is_temporary(info.key):
             continue
         digest = known.get(info.key) or sha256_of(output, info.key)
         if digest is not None:

@@ -26,7 +26,7 @@ from uplift.conversion.tasks import Run, Task, tasks_of
 from uplift.errors import SourceError
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.record import BadChunk, ItemRecord, Record
-from uplift.storage.local import TEMPORARY_PREFIX
+from uplift.storage.local import is_temporary
 from uplift.storage.protocol import Store, join
 from uplift.storage.retries import retried
 
@@ -71,8 +71,8 @@ def convert_batch(
         record, bad = _ItemConversion(item, source, output, journal, resume, settings).run()
         records.append(record)
         undecodable += bad
-    output.flush()
-    journal.flushed()
+    with journal.flushing():
+        output.flush()
     if undecodable:
         raise _undecodable_error(undecodable, source.url)
     return Record(
@@ -200,6 +200,7 @@ class _ItemConversion:
                 if one.objects:
                     written.append(position)
                 outcome += one
+            self._note(task, outcome)  # at once: what no line tells of is written again
             return task, outcome, written
 
         tasks = tasks_of(self._item, self._chunks, finished)
@@ -210,7 +211,7 @@ class _ItemConversion:
             for position in written:
                 existing.pop(position, None)
             total += outcome
-            self._note(task, outcome)
+            self._flush_sometimes()
             self._tell(task.stop, total)
 
     def _note(self, task: Task, outcome: Outcome) -> None:
@@ -230,9 +231,11 @@ class _ItemConversion:
                 boot=None if alone else self._boot,
             )
         )
-        if not alone and time.monotonic() - self._flushed > _FLUSH_EVERY_S:
-            self._output.flush()
-            self._journal.flushed()
+
+    def _flush_sometimes(self) -> None:
+        if time.monotonic() - self._flushed > _FLUSH_EVERY_S:
+            with self._journal.flushing():
+                self._output.flush()
             self._flushed = time.monotonic()
 
     def _tell(self, position: int, total: Outcome) -> None:
@@ -253,8 +256,8 @@ class _ItemConversion:
         for info in [*listed, *([alone] if alone else [])]:
             position = self._position(info.key[len(item.path) + 1 if item.path else 0 :])
             if position is None:
-                mine = TEMPORARY_PREFIX not in info.key  # else another batch is writing it
-                if item.start == 0 and mine:
+                # another batch may be writing a temporary one; publish removes leftovers
+                if item.start == 0 and not is_temporary(info.key):
                     self._output.delete(info.key)
             elif item.start <= position < item.stop:
                 found[position] = info.size

@@ -2,14 +2,18 @@
 
 A line is trusted when the fingerprint is the one asked for and the output shows the same number of
 objects and bytes. Small objects are not synced one by one: their lines carry the boot they were
-written in and count after a power cut only if a ``flushed`` line follows.
+written in and count after a power cut only when they stand before a ``mark`` whose ``flushed`` line
+follows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +66,24 @@ class Journal:
 
     def add(self, entry: Done) -> None:
         """Note finished objects."""
-        self._unsynced = self._unsynced or entry.boot is not None
         self._append(entry.to_json(), sync=entry.boot is None)
+        if entry.boot is not None:
+            self._unsynced = True
 
-    def flushed(self) -> None:
-        """Note that everything so far is on disk; call after the output store's flush."""
-        if self._unsynced:
-            self._append({"flushed": True}, sync=True)
-            self._unsynced = False
+    @contextlib.contextmanager
+    def flushing(self) -> Iterator[None]:
+        """Flush the output store inside: what stands here before it is then on disk.
+
+        Lines that other threads add meanwhile wait for the next flush.
+        """
+        if not self._unsynced:
+            yield
+            return
+        self._unsynced = False
+        mark = uuid.uuid4().hex[:16]
+        self._append({"mark": mark}, sync=False)
+        yield
+        self._append({"flushed": mark}, sync=True)
 
     def finish(self) -> None:
         """Note that the batch is complete; call after its record is written."""
@@ -94,22 +108,22 @@ def _read(path: Path) -> tuple[bool, list[Done]]:
     if not path.exists():
         return False, []
     complete = False
-    synced: list[Done] = []
-    waiting: list[Done] = []
-    this_boot = boot_id()
+    entries: list[Done] = []
+    marks: dict[str, int] = {}
+    on_disk = 0
     for line in path.read_bytes().splitlines():
         try:
             data = json.loads(line)
             if data == {"complete": True}:
                 complete = True
-                continue
-            if data == {"flushed": True}:
-                synced += waiting
-                waiting = []
-                continue
-            entry = _DONE.validate_python(data)
+            elif isinstance(data, dict) and "mark" in data:
+                marks[str(data["mark"])] = len(entries)
+            elif isinstance(data, dict) and "flushed" in data:
+                on_disk = max(on_disk, marks.get(str(data["flushed"]), 0))
+            else:
+                entries.append(_DONE.validate_python(data))
         except (ValueError, ValidationError):
             complete = False
             break
-        (synced if entry.boot is None else waiting).append(entry)
-    return complete, synced + [entry for entry in waiting if entry.boot == this_boot]
+    boots = (None, boot_id())
+    return complete, entries[:on_disk] + [e for e in entries[on_disk:] if e.boot in boots]

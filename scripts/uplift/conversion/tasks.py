@@ -13,7 +13,7 @@ from uplift.grid import Index
 from uplift.models.batch import BatchItem
 
 TASK_CHUNKS = 256
-"""Chunks that a task handles at least (small objects are grouped)."""
+"""Chunks without shards that a task handles; a shard is a task of its own, journaled by itself."""
 
 Run = tuple[int, int]
 
@@ -40,8 +40,7 @@ def tasks_of(item: BatchItem, chunks: ChunkSource, finished: list[Run]) -> Itera
     objects without chunks appear in no task.
     """
     runs = list(_gaps(item.start, item.stop, finished))
-    per_object = math.prod(grid.chunks_per_shard(item.target.object_shape, item.target.chunks))
-    step = max(1, TASK_CHUNKS // max(1, per_object))
+    step = TASK_CHUNKS if item.target.shards is None else 1
     if item.stored_chunks == math.prod(chunks.grid):
         for start, stop in runs:
             for first in range(start, stop, step):

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import itertools
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
@@ -19,14 +20,20 @@ from pathlib import Path
 from uplift.errors import StorageError, remedy_for
 from uplift.storage.protocol import ObjectInfo, join
 
-TEMPORARY_PREFIX = ".uplift-tmp."
-"""Names that start so are unfinished objects of ours; they never stay in a finished output."""
+_TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\..+", re.DOTALL)
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 _WRITE_AT = 4 * 2**20
 _SYNC_ALONE = 2**20
 _MAX_PIECES = 512
-_counter = itertools.count()
+
+
+def is_temporary(key: str) -> bool:
+    """Whether a key's last name is one that :class:`LocalStore` gives to unfinished objects.
+
+    ``.uplift-tmp.<12 hex digits>.<number>.<name>``: no other file is ever taken for a leftover.
+    """
+    return _TEMPORARY.fullmatch(key.rpartition("/")[2]) is not None
 
 
 class LocalStore:
@@ -53,6 +60,8 @@ class LocalStore:
         self._folders: set[str] = set()
         self._unsynced = threading.Event()
         self._can_clone = True
+        self._token = os.urandom(6).hex()  # process ids repeat: other containers, other nodes
+        self._counter = itertools.count()
 
     def get(self, key: str) -> bytes | None:
         """Return the whole file, or None when absent."""
@@ -295,7 +304,7 @@ class LocalStore:
 
     def _open_temporary(self, path: str, key: str) -> tuple[str, int]:
         folder, name = os.path.split(path)
-        unique = f"{TEMPORARY_PREFIX}{os.getpid()}.{next(_counter)}.{name}"
+        unique = f".uplift-tmp.{self._token}.{next(self._counter)}.{name}"
         temporary = f"{folder}/{unique[:200]}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         for attempt in range(5):
@@ -306,8 +315,6 @@ class LocalStore:
                 return temporary, os.open(temporary, flags, 0o666)
             except FileNotFoundError:
                 continue  # another process removed the folder it had just emptied
-            except FileExistsError:
-                self._discard(temporary)  # left by a crashed process that had our process id
             except OSError as error:
                 raise self._refused(error, "write", key) from error
         raise StorageError(f"{path}: cannot create its folder; is something else deleting it?")
