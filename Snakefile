@@ -54,6 +54,10 @@ rule plans:
         expand(f"{WORK}/plan.json", dataset=SAMPLES),
 
 
+onstart:
+    forget_journals()
+
+
 onsuccess:
     report_datasets()
 

@@ -1,6 +1,6 @@
 """Convert one batch: pack (or decode and encode) source chunks into the shards of the output.
 
-Killed, it goes on from its journal when it is run again.
+Killed, it goes on from its journal when it is run again. Without the journal it does all again.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uplift import command, records
 from uplift.conversion.convert import ConvertSettings, convert_batch
-from uplift.conversion.journal import Journal
+from uplift.conversion.journal import Journal, only_job
 from uplift.models.batch import Batch
 from uplift.publication import ensure_claimed
 from uplift.storage import open_store
@@ -38,13 +38,12 @@ def _convert(arguments: argparse.Namespace) -> None:
         batch.output, arguments.storage, writable=True, durability=arguments.durability
     )
     ensure_claimed(output, claim["run_id"])
-    journal = Journal(arguments.journal)
     settings = ConvertSettings(
         threads=max(1, arguments.threads), fill_bad_chunks=arguments.on_bad_chunk == "fill"
     )
-    record = convert_batch(batch, source, output, journal, settings)
-    records.write_json(arguments.record, record)
-    journal.finish()
+    with only_job(arguments.journal):
+        record = convert_batch(batch, source, output, Journal(arguments.journal), settings)
+        records.write_json(arguments.record, record)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from uplift import records
@@ -71,6 +72,35 @@ def forget_unpublished(samples: Mapping[str, Sample], results: str) -> None:
         place = _local_path(sample.output)
         if place is not None and (place / LOCK_KEY).exists() and not (place / ROOT_KEY).exists():
             Path(results, dataset, "published.json").unlink(missing_ok=True)
+
+
+def forget_journals(
+    samples: Mapping[str, Sample],
+    results: str,
+    *,
+    forceall: bool,
+    forcerun: Collection[str],
+    targets: Collection[str],
+) -> None:
+    """Delete the journals of datasets whose conversion is forced, so that nothing is skipped.
+
+    Parameters
+    ----------
+    forceall, forcerun
+        What Snakemake was given as ``-F``, and as ``-R`` (rules or files).
+    targets
+        Files (or rules) to make: all datasets when none of them is below a dataset's folder.
+    """
+    for dataset in samples:
+        folder = Path(results, dataset)
+        named = [target for target in targets if Path(target).is_relative_to(folder)]
+        elsewhere = any(Path(t).is_relative_to(results) for t in targets) and not named
+        if (forceall or {"claim", "convert"}.intersection(forcerun)) and not elsewhere:
+            shutil.rmtree(folder / "journal", ignore_errors=True)
+        for record in (Path(name) for name in forcerun):
+            if record.parent == folder / "records":
+                journal = folder / "journal" / f"{record.stem}.jsonl"
+                journal.unlink(missing_ok=True)
 
 
 def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:

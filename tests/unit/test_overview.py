@@ -1,6 +1,7 @@
 """What stands at the outputs before a run begins, and the line that each dataset ends with."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +40,29 @@ def test_the_summary_names_the_place_that_holds_the_dataset(published, tmp_path)
     elsewhere = {"d": published["d"].model_copy(update={"output": "other.zarr"})}
     (line,) = overview.summary_lines(elsewhere, "results")
     assert f" in {tmp_path}/out.zarr" in line
+
+
+@pytest.mark.parametrize(
+    ("asked", "gone"),
+    [
+        ({}, set()),
+        ({"forceall": True}, {"a/1", "a/2", "b/1"}),
+        ({"forceall": True, "targets": ["results/a/published.json"]}, {"a/1", "a/2"}),
+        ({"forceall": True, "targets": ["plans"]}, {"a/1", "a/2", "b/1"}),
+        ({"forcerun": {"convert"}}, {"a/1", "a/2", "b/1"}),
+        ({"forcerun": {"claim"}, "targets": ["results/b/published.json"]}, {"b/1"}),
+        ({"forcerun": {"inspect", "validate_batch"}}, set()),
+        ({"forcerun": {"results/a/records/2.json"}}, {"a/2"}),
+    ],
+)
+def test_forcing_forgets_what_is_finished(tmp_path, monkeypatch, asked, gone):
+    monkeypatch.chdir(tmp_path)
+    everything = {"a/1", "a/2", "b/1"}
+    for name in everything:
+        journal = Path("results", name[0], "journal", f"{name[2]}.jsonl")
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        journal.touch()
+    nothing = {"forceall": False, "forcerun": frozenset(), "targets": frozenset()}
+    overview.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
+    left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/journal/*.jsonl")}
+    assert left == everything - gone

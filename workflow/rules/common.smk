@@ -106,6 +106,19 @@ def validate_command(wildcards, threads):
     return shlex.join([*words, "-R", "validate_batch"])
 
 
+def forget_journals():
+    """Nothing is skipped of what -F or -R wants done again."""
+    asked = workflow.dag_settings
+    if workflow.is_main_process:
+        overview.forget_journals(
+            SAMPLES,
+            CONFIG.results,
+            forceall=asked.forceall,
+            forcerun=asked.forcerun,
+            targets=asked.targets,
+        )
+
+
 def report_datasets():
     """One line for each dataset on standard error, and the report on all of them."""
     if workflow.is_main_process:

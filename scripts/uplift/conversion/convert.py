@@ -88,19 +88,15 @@ def convert_batch(
 
 
 class _Resume:
-    """Which finished work may be skipped.
+    """Which finished work may be skipped: what was asked for then is what is asked for now.
 
-    A batch that was interrupted goes on. A batch that was complete runs again because some of its
-    items changed (the others are skipped) or because somebody forced it (nothing is skipped).
+    Who wants a batch done again deletes its journal, as the workflow does for ``-F``. A job that
+    was complete when Snakemake was killed is run again too, and finds nothing left to do.
     """
 
     def __init__(self, batch: Batch, journal: Journal) -> None:
         wanted = {item.path: item.fingerprint for item in batch.items}
-        unchanged = all(journal.fingerprints.get(path) == mark for path, mark in wanted.items())
-        forced = journal.complete and unchanged
-        self.kept = (
-            [] if forced else [d for d in journal.done if wanted.get(d.path) == d.fingerprint]
-        )
+        self.kept = [done for done in journal.done if wanted.get(done.path) == done.fingerprint]
 
     def of(self, item: BatchItem) -> list[Done]:
         return [done for done in self.kept if done.path == item.path]

@@ -9,17 +9,25 @@ follows.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
 from uplift.models.base import Model
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 120.0
+_LOOK_EVERY_S = 0.2
 
 
 class Done(Model):
@@ -46,17 +54,12 @@ class Journal:
         self._path = path
         self._lock = threading.Lock()
         self._unsynced = False
-        self.complete, self.done = _read(path)
-
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """Fingerprint that each array path was last written for."""
-        return {entry.path: entry.fingerprint for entry in self.done}
+        self.done = _read(path)
 
     def start(self, kept: list[Done]) -> None:
         """Begin a run: keep only the trusted lines."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
         with temporary.open("w", encoding="utf-8") as stream:
             for entry in kept:
                 stream.write(json.dumps(entry.to_json()) + "\n")
@@ -85,10 +88,6 @@ class Journal:
         yield
         self._append({"flushed": mark}, sync=True)
 
-    def finish(self) -> None:
-        """Note that the batch is complete; call after its record is written."""
-        self._append({"complete": True}, sync=True)
-
     def _append(self, line: dict[str, Any], *, sync: bool) -> None:
         with self._lock, self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
@@ -97,33 +96,68 @@ class Journal:
                 os.fsync(stream.fileno())
 
 
+@contextlib.contextmanager
+def only_job(path: Path) -> Iterator[None]:
+    """Keep a batch to one job at a time: one that outlived its Snakemake is waited for.
+
+    Two of them would write the same bytes, but every shard twice. One whose journal stands still
+    for :data:`PATIENCE_S` is not waited for, nor one on a file system without locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = path.with_suffix(".lock")
+    with place.open("a") as stream:
+        _wait_for_lock(stream, path)
+        yield
+        place.unlink(missing_ok=True)
+
+
+def _wait_for_lock(stream: TextIO, path: Path) -> None:
+    size, since = -1, time.monotonic()
+    while not _lock(stream):
+        found = path.stat().st_size if path.exists() else 0
+        if size == -1:
+            log.info("a job of an earlier run still works on this batch; waiting for it")
+        if found != size:
+            size, since = found, time.monotonic()
+        elif time.monotonic() - since > PATIENCE_S:
+            log.info("it has finished nothing for %.0f s; going on beside it", PATIENCE_S)
+            return
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _lock(stream: TextIO) -> bool:
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        log.info("jobs of the same batch cannot be kept apart here: %s", error.strerror)
+    return True
+
+
 def boot_id() -> str:
     """Name of this boot of the machine (Linux), else one that never matches another run's."""
     path = Path("/proc/sys/kernel/random/boot_id")
     return path.read_text().strip() if path.exists() else f"process {os.getpid()}"
 
 
-def _read(path: Path) -> tuple[bool, list[Done]]:
-    """Whether the batch was complete, and the lines to trust; damage ends the reading."""
+def _read(path: Path) -> list[Done]:
+    """Read the lines to trust; damage ends the reading."""
     if not path.exists():
-        return False, []
-    complete = False
+        return []
     entries: list[Done] = []
     marks: dict[str, int] = {}
     on_disk = 0
     for line in path.read_bytes().splitlines():
         try:
             data = json.loads(line)
-            if data == {"complete": True}:
-                complete = True
-            elif isinstance(data, dict) and "mark" in data:
+            if isinstance(data, dict) and "mark" in data:
                 marks[str(data["mark"])] = len(entries)
             elif isinstance(data, dict) and "flushed" in data:
                 on_disk = max(on_disk, marks.get(str(data["flushed"]), 0))
             else:
                 entries.append(_DONE.validate_python(data))
         except (ValueError, ValidationError):
-            complete = False
             break
     boots = (None, boot_id())
-    return complete, entries[:on_disk] + [e for e in entries[on_disk:] if e.boot in boots]
+    return entries[:on_disk] + [e for e in entries[on_disk:] if e.boot in boots]
