@@ -20,7 +20,7 @@ from uplift.models.publication import Archived
 from uplift.publication import LOCK_KEY, ROOT_KEY
 from uplift.storage import open_store
 from uplift.storage.archive import ArchiveStore
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store
+from uplift.storage.protocol import KeepsUnfinished, ObjectInfo, ObjectWriter, Store
 from uplift.storage.settings import options_for
 from uplift.storage.zip_writer import ZipWriter
 
@@ -79,6 +79,8 @@ def archive_dataset(
                 _changed(output, info)
         writer.finish(comment_of(root))
     place.flush()
+    if isinstance(place, KeepsUnfinished) and (removed := place.remove_unfinished(name)):
+        log.info("removed %d unfinished archives of killed jobs", removed)
     packed = open_store(url, beside)
     if not isinstance(packed, ArchiveStore) or packed.verify() != len(entries):
         raise OutputError(f"{packed.url}: is not what was written there; pack it again")

@@ -24,7 +24,7 @@ from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.storage import Store, is_local, local_path
 from uplift.storage.local import is_temporary
-from uplift.storage.protocol import KeepsUploads
+from uplift.storage.protocol import KeepsUnfinished
 
 log = logging.getLogger(__name__)
 
@@ -280,12 +280,8 @@ def _empty(output: Store) -> None:
 
 def _remove_leftovers(output: Store) -> None:
     """Delete unfinished objects that killed jobs left."""
-    if isinstance(output, KeepsUploads) and (aborted := output.abort_uploads()):
-        log.info("aborted %d unfinished uploads", aborted)
-    if not output.is_local:
-        return
-    for key in [info.key for info in output.list_tree("") if is_temporary(info.key)]:
-        output.delete(key)
+    if isinstance(output, KeepsUnfinished) and (removed := output.remove_unfinished()):
+        log.info("removed %d unfinished objects of killed jobs", removed)
 
 
 def _owner() -> str:

@@ -16,7 +16,6 @@ from crash.kills import (
     shards_begun,
 )
 from crash.tally import account
-from servers.rgw import USER
 from support import s3
 from support.images import write_image
 from support.steps import Conversion
@@ -82,13 +81,7 @@ def place(request, tmp_path_factory):
     if request.param[0] == "local":
         return Place(request.param, source, None, {})
     running = request.getfixturevalue("s3_server")
-    environment = {
-        "AWS_ACCESS_KEY_ID": USER[0],
-        "AWS_SECRET_ACCESS_KEY": USER[1],
-        "AWS_ENDPOINT_URL": running.endpoint,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    return Place(request.param, source, s3.client(running), environment)
+    return Place(request.param, source, s3.client(running), s3.variables(running))
 
 
 @pytest.fixture(scope="module")

@@ -6,152 +6,205 @@ that each worker had in hand.
 
 import os
 import random
-import signal
 import subprocess
-import time
-from contextlib import suppress
+import threading
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
+from crash.tally import account
+from crash.victims import Strike, strike, strikes, wait_for_survivors
+from support import s3
 from support.images import write_image
 from support.workflow import command, contents, environment, snakemake
 
-RUNS = max(1, int(os.environ.get("UPLIFT_CRASH_RUNS", "3")) // 3)
-"""Runs of each method, with `KILLS` kills each."""
-KILLS = 3
+RUNS = max(1, int(os.environ.get("UPLIFT_CRASH_RUNS", "4")) // 6)
+"""Runs of each kind."""
+KILLS_A_RUN = 3 if RUNS > 1 else 2
 WORKERS = 2
 METHODS = {"repack": "codec=keep", "recode": "codec=zstd"}
-VICTIMS = ("snakemake", "worker", "everything", "snakemake, asked", "everything, asked")
+KINDS = [("local", "repack"), ("local", "recode"), ("s3", "repack"), ("s3", "recode")]
+SHORT = [("local", "recode"), ("s3", "repack")]
+WORK = Path("results", "in")
+CRATE = "ro-crate-metadata.json"
+
+State = dict[str, object]
+"""Of each shard at the output, what tells one writing of it from another."""
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A source, and what uninterrupted runs made of it."""
+@dataclass
+class Place:
+    """Where the outputs of one kind are, and what an uninterrupted run made."""
 
+    kind: tuple[str, str]
     source: Path
-    outputs: dict[str, dict[str, bytes]]
-    verdicts: dict[str, bytes]
-    seconds: float
+    client: object | None
+    output: dict[str, bytes]
+    verdict: bytes
+
+    def target(self, folder: Path) -> str:
+        return f"s3://{folder.name}/out.zarr" if self.client else "out.zarr"
+
+    def settings(self, folder: Path) -> list[str]:
+        given = [f"input={self.source}", f"output={self.target(folder)}", "license=CC0-1.0"]
+        given += [METHODS[self.kind[1]], "batch_mib=4", "threads=1", "shards=[1,1,512,512]"]
+        return ["--config", *given, "previews=false"]
+
+    def contents(self, folder: Path) -> dict[str, bytes]:
+        if self.client:
+            return s3.objects(self.client, folder.name, "out.zarr")
+        return contents(folder / "out.zarr")
+
+    def shards(self, folder: Path) -> State:
+        if self.client:
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=folder.name)
+            listed = [entry for page in pages for entry in page.get("Contents", ())]
+            return {e["Key"]: e["LastModified"] for e in listed if "/c/" in e["Key"]}
+        return local_shards(folder / "out.zarr")
 
 
-def settings(source: Path, method: str) -> list[str]:
-    given = [f"input={source}", "output=out.zarr", "license=CC0-1.0", METHODS[method]]
-    given += ["batch_mib=4", "threads=1", "shards=[1,1,512,512]", "previews=false"]
-    return ["--config", *given]
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("reference")
-    source = write_image(folder / "in.zarr", size=1024, chunk=32, labels=False)
-    outputs, verdicts, began = {}, {}, time.monotonic()
-    for method in METHODS:
-        place = folder / method
-        place.mkdir()
-        run = snakemake(place, *settings(source, method))
-        assert run.code == 0, run.text
-        outputs[method] = contents(place / "out.zarr")
-        verdicts[method] = (place / "results" / "in" / "validation.json").read_bytes()
-    return Reference(source, outputs, verdicts, (time.monotonic() - began) / len(METHODS))
-
-
-@pytest.mark.parametrize("seed", range(RUNS))
-@pytest.mark.parametrize("method", METHODS)
-def test_a_killed_workflow_ends_like_an_uninterrupted_one(tmp_path, reference, method, seed):
-    moment = random.Random(f"{method} {seed}")
-    arguments = settings(reference.source, method)
-    story, redone = [], 0
-    finished = {}
-    for _ in range(KILLS):
-        story.append(kill_a_run(tmp_path, arguments, moment, reference.seconds))
-        now = shards(tmp_path / "out.zarr")
-        redone += sum(now.get(key) != state for key, state in finished.items())
-        finished = now
-    assert snakemake(tmp_path, *arguments, "--unlock").code == 0, story
-    run = snakemake(tmp_path, *arguments)
-    assert run.code == 0, f"{story}\n{run.text}"
-    now = shards(tmp_path / "out.zarr")
-    redone += sum(now.get(key) != state for key, state in finished.items())
-    assert differing(contents(tmp_path / "out.zarr"), reference.outputs[method]) == [], story
-    verdict = (tmp_path / "results" / "in" / "validation.json").read_bytes()
-    assert verdict == reference.verdicts[method], story
-    assert redone <= WORKERS * KILLS, story
-
-
-def kill_a_run(folder: Path, arguments: list[str], moment: random.Random, seconds: float) -> str:
-    """Start the workflow, as after a kill, and kill again; a description for messages."""
-    unlocked = snakemake(folder, *arguments, "--unlock")
-    assert unlocked.code == 0, unlocked.text
-    process = subprocess.Popen(
-        command(folder, *arguments),
-        env=environment(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    victim, wait = moment.choice(VICTIMS), moment.uniform(0.2, 1.0) * seconds
-    if moment.random() < 0.5:  # most of what can go wrong is in the middle of converting
-        wait_for_shards(folder, moment.randrange(40), process)
-        wait = moment.uniform(0, 0.3)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(wait)
-    strike(process, victim)
-    if victim in ("everything", "everything, asked"):
-        process.wait()
-    return f"{victim} after {wait:.2f} s"
-
-
-def strike(process: subprocess.Popen[bytes], victim: str) -> None:
-    """Send the signal; whoever got SIGTERM, or lost a worker, is given time to end by itself."""
-    if victim == "everything":
-        signal_group(process.pid, signal.SIGKILL)
-    elif victim == "everything, asked":
-        signal_group(process.pid, signal.SIGTERM)
-        process.wait()
-        signal_group(process.pid, signal.SIGKILL)
-    elif victim == "snakemake":
-        process.kill()  # its workers go on, beside those of the next run
-        process.wait()
-    elif victim == "snakemake, asked":
-        process.terminate()
-        process.wait()
-    else:
-        with suppress(psutil.NoSuchProcess):
-            found = workers(process.pid)
-            if found:
-                found[0].kill()
-        process.wait()
-
-
-def signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, number)
-
-
-def workers(pid: int) -> list[psutil.Process]:
-    """Processes that run a program of a rule."""
-    children = psutil.Process(pid).children(recursive=True)
-    return [child for child in children if any(".snakemake/scripts" in w for w in child.cmdline())]
-
-
-def wait_for_shards(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    while len(shards(folder / "out.zarr")) < count and process.poll() is None:
-        time.sleep(0.02)
-
-
-def shards(output: Path) -> dict[str, tuple[int, int]]:
-    """Inode and time of each shard at its final name."""
+def local_shards(output: Path) -> State:
     found = {}
-    for path in output.glob("*/c/**/*"):
-        with suppress(FileNotFoundError):
-            if path.is_file() and not path.name.startswith("."):
-                status = path.stat()
-                found[str(path.relative_to(output))] = (status.st_ino, status.st_mtime_ns)
+    for path, _, names in os.walk(output):
+        for name in names:
+            if f"{os.sep}c{os.sep}" in path and not name.startswith("."):
+                try:
+                    status = Path(path, name).stat()
+                except FileNotFoundError:
+                    continue
+                found[f"{path}/{name}"] = (status.st_ino, status.st_mtime_ns)
     return found
 
 
-def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
-    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+class Watcher:
+    """Looks all the time, and counts how often a shard was written."""
+
+    def __init__(self, look: Callable[[], State]) -> None:
+        self._look = look
+        self._seen: defaultdict[str, set[object]] = defaultdict(set)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> "Watcher":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._note()
+
+    def there(self) -> int:
+        return len(self._seen)
+
+    def written(self) -> int:
+        return sum(len(states) for states in self._seen.values())
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            self._note()
+
+    def _note(self) -> None:
+        for key, state in self._look().items():
+            self._seen[key].add(state)
+
+
+@pytest.fixture(scope="module", params=KINDS if RUNS > 1 else SHORT, ids="-".join)
+def place(request, tmp_path_factory, monkeypatch_module):
+    root = tmp_path_factory.mktemp("reference")
+    source = write_image(root / "in.zarr", size=1024, chunk=32, labels=False)
+    client = None
+    if request.param[0] == "s3":
+        server = request.getfixturevalue("s3_server")
+        client = s3.client(server)
+        for name, value in s3.variables(server).items():
+            monkeypatch_module.setenv(name, value)
+    made = Place(request.param, source, client, {}, b"")
+    folder = new_folder(made, root, "whole")
+    run = snakemake(folder, *made.settings(folder))
+    assert run.code == 0, run.text
+    made.output = made.contents(folder)
+    made.verdict = (folder / WORK / "validation.json").read_bytes()
+    return made
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def new_folder(place: Place, root: Path, name: str) -> Path:
+    """Make a working folder; for S3, of the name of a new bucket."""
+    folder = root / (s3.new_bucket(place.client) if place.client else name)
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_a_killed_workflow_ends_like_an_uninterrupted_one(tmp_path, place, seed):
+    folder = new_folder(place, tmp_path, "w")
+    drawn = strikes(random.Random(f"{place.kind} {seed}"), KILLS_A_RUN)
+    story, kills, groups = "; ".join(map(str, drawn)), 0, []
+    with Watcher(lambda: place.shards(folder)) as watcher:
+        for one in drawn:
+            killed, group = kill_a_run(place, folder, one, watcher)
+            kills += killed
+            groups.append(group)
+        unlock_if_asked(place, folder)
+        run = snakemake(folder, *place.settings(folder))
+        assert run.code == 0, f"{story}\n{run.text}"
+        for group in groups:
+            wait_for_survivors(group)
+    different = differing(place, place.contents(folder), place.output)
+    shards = sum("/c/" in key for key in place.output)
+    account(
+        f"workflow {' '.join(place.kind)}",
+        kills=kills,
+        same=not different,
+        shards=shards,
+        begun=watcher.written(),
+        workers=WORKERS,
+    )
+    assert different == [], story
+    if not place.client:
+        assert (folder / WORK / "validation.json").read_bytes() == place.verdict, story
+    assert watcher.written() <= shards + WORKERS * kills, story
+    if place.client:
+        assert s3.dangling(place.client, folder.name) == [], story
+
+
+def kill_a_run(place: Place, folder: Path, one: Strike, watcher: Watcher) -> tuple[bool, int]:
+    """Start the workflow, as users do after a kill, and kill it if it has not ended before."""
+    unlock_if_asked(place, folder)
+    log = folder.parent / "killed.log"
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            command(folder, *place.settings(folder)),
+            env=environment(),
+            start_new_session=True,
+            stdout=stream,
+            stderr=stream,
+        )
+        killed = strike(process, folder / WORK, one, watcher.there)
+    assert killed or process.returncode == 0, (one, log.read_text())
+    return killed, process.pid
+
+
+def unlock_if_asked(place: Place, folder: Path) -> None:
+    """Only Snakemake's own lock asks for it, when Snakemake could not end by itself."""
+    locks = folder / ".snakemake" / "locks"
+    if locks.is_dir() and any(locks.iterdir()):
+        run = snakemake(folder, *place.settings(folder), "--unlock")
+        assert run.code == 0, run.text
+
+
+def differing(place: Place, one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
+    """Keys of the objects that differ; the crate says where the output is."""
+    keys = one.keys() | other.keys()
+    if place.client:
+        keys -= {CRATE}
+    return sorted(key for key in keys if one.get(key) != other.get(key))

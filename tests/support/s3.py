@@ -22,6 +22,16 @@ def client(server: Rgw):
     )
 
 
+def variables(server: Rgw) -> dict[str, str]:
+    """Environment of a process that is to use the server as the owner of all buckets."""
+    return {
+        "AWS_ACCESS_KEY_ID": USER[0],
+        "AWS_SECRET_ACCESS_KEY": USER[1],
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 def new_bucket(s3, name: str | None = None) -> str:
     name = name or f"b{uuid.uuid4().hex[:20]}"
     s3.create_bucket(Bucket=name)

@@ -110,6 +110,39 @@ def test_a_link_to_the_source_is_an_overlap(tmp_path):
         claim(output, "run-1", source_url=str(tmp_path / "in.zarr"))
 
 
+OURS = (".uplift-tmp.0123456789ab.7.zarr.json", "0/c/.uplift-tmp.fedcba987654.12.1")
+NOT_OURS = (
+    ".uplift-tmp.txt",
+    "0/.uplift-tmp.1.2.notes",
+    "0/c/.uplift-tmp.0123456789ab.x.1",
+    "0/c/.uplift-tmp.0123456789AB.1.1",
+    "0/c/.uplift-tmp.0123456789ab.1",
+    "0/c/my.uplift-tmp.0123456789ab.1.1",
+    ".uplift-tmp.0123456789ab.1.folder/x",
+)
+
+
+def test_leftovers_are_removed_and_nobody_elses_files(output):
+    claimed = claim(output, "run-1")
+    for key in (*OURS, *NOT_OURS):
+        output.put(key, b"data")
+    publish_now(output, claimed)
+    release(output, "run-1")
+    assert {info.key for info in output.list_tree("")} == {*NOT_OURS, "zarr.json"}
+
+
+def test_a_run_killed_while_it_took_the_lock_is_in_nobodys_way(output):
+    output.put(OURS[0], b"data")
+    claim(output, "run-1")
+
+
+def test_a_file_with_a_similar_name_is_somebodys(output):
+    output.put(NOT_OURS[0], b"data")
+    with pytest.raises(OutputError, match="exists and was not begun by this run"):
+        claim(output, "run-1")
+    assert output.get(NOT_OURS[0]) == b"data"
+
+
 def test_publishing_and_taking_up_again(output):
     claimed = claim(output, "run-1")
     output.put("0/c/0", b"data")

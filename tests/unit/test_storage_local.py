@@ -142,3 +142,13 @@ def test_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match=r"No space left on device; free some space"):
         store.put("x", b"data")
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["cells.ozx", "n" * 190])
+def test_leftovers_of_one_object_are_told_from_those_of_others(store, name):
+    left = [f".uplift-tmp.0123456789ab.3.{name}"[:200], f".uplift-tmp.0123456789ab.4.{name[:-1]}"]
+    for key in left:
+        store.put(f"a/{key}", b"half")
+    assert store.remove_unfinished(f"a/{name}") == 1
+    assert [info.key for info in store.list_tree("")] == [f"a/{left[1]}"]
+    assert store.remove_unfinished() == 1

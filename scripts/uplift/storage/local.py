@@ -20,7 +20,8 @@ from pathlib import Path
 from uplift.errors import StorageError, remedy_for
 from uplift.storage.protocol import ObjectInfo, join
 
-_TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\..+", re.DOTALL)
+_TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
+_LONGEST_TEMPORARY = 200
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 _WRITE_AT = 4 * 2**20
@@ -28,12 +29,18 @@ _SYNC_ALONE = 2**20
 _MAX_PIECES = 512
 
 
-def is_temporary(key: str) -> bool:
+def is_temporary(key: str, of: str | None = None) -> bool:
     """Whether a key's last name is one that :class:`LocalStore` gives to unfinished objects.
 
     ``.uplift-tmp.<12 hex digits>.<number>.<name>``: no other file is ever taken for a leftover.
+    With `of` it must be one of that object.
     """
-    return _TEMPORARY.fullmatch(key.rpartition("/")[2]) is not None
+    last = key.rpartition("/")[2]
+    found = _TEMPORARY.fullmatch(last)
+    if found is None or of is None:
+        return found is not None
+    name = of.rpartition("/")[2]
+    return name == found[1] or (len(last) == _LONGEST_TEMPORARY and name.startswith(found[1]))
 
 
 class LocalStore:
@@ -250,6 +257,14 @@ class LocalStore:
         if prefix:
             self._prune(os.path.dirname(path))
 
+    def remove_unfinished(self, key: str | None = None) -> int:
+        """Delete files that killed writers of one object, or of any, left; return their number."""
+        found = self.list_tree("") if key is None else self.list_folder(key.rpartition("/")[0])[1]
+        left = [info.key for info in found if is_temporary(info.key, key)]
+        for leftover in left:
+            self.delete(leftover)
+        return len(left)
+
     def flush(self) -> None:
         """Return when everything written so far is on disk (``durability: fsync``)."""
         if not (self._sync and self._unsynced.is_set()):
@@ -305,7 +320,7 @@ class LocalStore:
     def _open_temporary(self, path: str, key: str) -> tuple[str, int]:
         folder, name = os.path.split(path)
         unique = f".uplift-tmp.{self._token}.{next(self._counter)}.{name}"
-        temporary = f"{folder}/{unique[:200]}"
+        temporary = f"{folder}/{unique[:_LONGEST_TEMPORARY]}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         for attempt in range(5):
             try:

@@ -197,10 +197,10 @@ class ObstoreStore:
                 together = []
         self._delete_all(together, prefix)
 
-    def abort_uploads(self) -> int:
+    def remove_unfinished(self, key: str | None = None) -> int:
         """Abort what killed writers began and left unfinished (S3; others expire by themselves)."""
         self._refuse_writing()
-        return abort_uploads(self.url, self._options) if self.url.startswith("s3") else 0
+        return abort_uploads(self.url, self._options, key) if self.url.startswith("s3") else 0
 
     def flush(self) -> None:
         """Nothing to do: a finished upload is durable."""

@@ -74,11 +74,11 @@ class Store(Protocol):
 
 
 @runtime_checkable
-class KeepsUploads(Protocol):
-    """A store in which unfinished uploads stay, unseen, until somebody aborts them."""
+class KeepsUnfinished(Protocol):
+    """A store in which the unfinished objects of killed writers stay until they are removed."""
 
-    def abort_uploads(self) -> int:
-        """Abort what writers began and left unfinished; return how many there were."""
+    def remove_unfinished(self, key: str | None = None) -> int:
+        """Remove what killed writers left of one object, or of all; return how many there were."""
 
 
 def join(prefix: str, name: str) -> str:

@@ -6,28 +6,32 @@ import logging
 from typing import Any
 
 from uplift.storage.failures import failure
+from uplift.storage.protocol import join
 from uplift.storage.settings import StorageOptions, aws_access, session
 
 log = logging.getLogger(__name__)
 
 
-def abort_uploads(url: str, options: StorageOptions) -> int:
-    """Abort every unfinished upload below an S3 URL and return their number.
+def abort_uploads(url: str, options: StorageOptions, key: str | None = None) -> int:
+    """Abort every unfinished upload below an S3 URL, or of one object there; return their number.
 
     One stays behind when the answer that names it is lost, or when its writer is killed. Neither
     engine can list them. Who may not list or abort them gets a warning: the objects are complete.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, _, prefix = url.partition("://")[2].partition("/")
+    bucket, _, root = url.partition("://")[2].partition("/")
+    prefix = join(root.rstrip("/"), key or "")
     aborted = 0
     try:
         client = _client(options)
         pages = client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/" if prefix else ""
+            Bucket=bucket, Prefix=f"{prefix}/" if prefix and key is None else prefix
         )
         for page in pages:
             for upload in page.get("Uploads", ()):
+                if key is not None and upload["Key"] != prefix:
+                    continue
                 client.abort_multipart_upload(
                     Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
