@@ -59,9 +59,9 @@ lock: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
-# Over 200 kills at chosen points, each resumed and compared with an uninterrupted run.
+# Some 350 kills of jobs and of Snakemake, here and on S3, each resumed and compared with a whole run.
 crash: $(READY)
-	UPLIFT_CRASH_RUNS=60 $(BIN)/python -m pytest tests/crash
+	UPLIFT_CRASH_RUNS=40 $(BIN)/python -m pytest tests/crash
 
 clean:
 	rm -rf demo output results .snakemake

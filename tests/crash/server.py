@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,11 @@ PROGRAMS = (
     *("inspect_source", "plan_chunks", "split_batches", "claim_output", "convert_batch"),
     *("migrate_attributes", "write_crate", "validate_batch", "validate_output", "publish_dataset"),
 )
+SLOW = (
+    *("botocore.session", "rocrate.rocrate", "rocrate_validator.services"),
+    *("uplift.storage.obstore_store", "uplift.storage.uploads"),
+)
+"""What the programs import when they need it."""
 
 
 class Server:
@@ -53,8 +59,9 @@ class Server:
 
 def serve() -> None:
     """Answer requests until there are no more."""
-    for module in ("botocore.session", "uplift.storage.obstore_store", "uplift.storage.uploads"):
-        importlib.import_module(module)
+    with warnings.catch_warnings(action="ignore"):
+        for module in SLOW:
+            importlib.import_module(module)
     for name in PROGRAMS:
         program(name)
     requests, answers = sys.stdin.buffer, sys.stdout

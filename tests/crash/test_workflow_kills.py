@@ -191,13 +191,17 @@ def kill_a_run(place: Place, folder: Path, one: Strike, watcher: Watcher) -> tup
         )
         killed = strike(process, folder / WORK, one, watcher.there)
     assert killed or process.returncode == 0, (one, log.read_text())
+    assert not is_locked(folder) or one.victim in ("snakemake", "everything"), one
     return killed, process.pid
+
+
+def is_locked(folder: Path) -> bool:
+    return any((folder / ".snakemake" / "locks").glob("*"))
 
 
 def unlock_if_asked(place: Place, folder: Path) -> None:
     """Only Snakemake's own lock asks for it, when Snakemake could not end by itself."""
-    locks = folder / ".snakemake" / "locks"
-    if locks.is_dir() and any(locks.iterdir()):
+    if is_locked(folder):
         run = snakemake(folder, *place.settings(folder), "--unlock")
         assert run.code == 0, run.text
 

@@ -67,7 +67,7 @@ def strike(
     if one.victim == "worker":
         found = _workers(process.pid)
         if not found:
-            _signal(process.pid, signal.SIGKILL)
+            process.terminate()
         for worker in found[:1]:
             with suppress(psutil.NoSuchProcess):
                 worker.kill()

@@ -30,6 +30,14 @@ def published(tmp_path):
     return run
 
 
+def test_what_a_killed_job_left_is_removed_and_no_other_file(tmp_path, published):
+    left = [f".uplift-tmp.0123456789ab.0.{name}.ozx" for name in ("out", "other")]
+    for name in left:
+        (tmp_path / name).write_bytes(b"half")
+    published.archive()
+    assert [(tmp_path / name).exists() for name in left] == [False, True]
+
+
 def test_holds_what_the_folder_holds(tmp_path, published):
     published.archive()
     path, folder = tmp_path / "out.ozx", tmp_path / "out.zarr"
