@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from uplift import records
-from uplift.models.batch import Batch
+from uplift.errors import InputError
+from uplift.models.batch import Batch, BatchSummary
 from uplift.publication import LOCK_KEY, ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.samples import Sample, SampleTable
 from uplift.schema_check import MistakesError
 from uplift.storage import display_url, is_local, local_path
 
+_MADE = ("[!p]*.json", "published.json", "batches/*.json", "records/*.json", "validation/*.json")
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
 
@@ -64,6 +66,37 @@ def refuse_gone_outputs(samples: Mapping[str, Sample], results: str) -> None:
             )
     if lines:
         raise MistakesError(lines)
+
+
+def drop_damaged(samples: Iterable[str], results: str) -> Iterator[str]:
+    """Delete work files that were cut short or emptied, so that their steps make them again.
+
+    Only the ends of a file are looked at, since there may be a hundred thousand; other damage is
+    met by whoever reads it. A plan is its user's and stays. One line for each file.
+    """
+    for dataset in samples:
+        folder = Path(results, dataset)
+        for path in sorted(path for name in _MADE for path in folder.glob(name)):
+            if not path.exists() or _is_whole(path):
+                continue
+            if path.parent.name == "batches":
+                shutil.rmtree(path.parent)
+            else:
+                path.unlink()
+            yield f"{path}: was damaged; it is made again"
+
+
+def _is_whole(path: Path) -> bool:
+    if path.name == "summary.json":  # Snakemake itself reads this one
+        try:
+            records.read_model(path, BatchSummary)
+        except InputError:
+            return False
+        return True
+    with path.open("rb") as stream:
+        first = stream.read(1)
+        stream.seek(max(0, path.stat().st_size - 2))
+        return first == b"{" and stream.read().rstrip() == b"}"
 
 
 def forget_unpublished(samples: Mapping[str, Sample], results: str) -> None:

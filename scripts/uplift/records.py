@@ -13,6 +13,8 @@ from uplift.models.base import Model
 
 M = TypeVar("M", bound=Model)
 
+_REMEDY = "mend it, or delete it and run again"
+
 
 def canonical_json(value: object) -> str:
     """Compact JSON with sorted keys: the form that digests are made of."""
@@ -75,10 +77,10 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: no such file; run the step that writes it first") from None
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{path}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            f"{path}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; {_REMEDY}"
         ) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text at byte {error.start}") from None
+        raise InputError(f"{path}: not UTF-8 text at byte {error.start}; {_REMEDY}") from None
 
 
 def read_model(path: Path, model: type[M]) -> M:

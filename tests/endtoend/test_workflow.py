@@ -178,6 +178,21 @@ def test_a_deleted_output_is_noticed_redone_killed_and_resumed(one):
     assert contents(one / OUTPUT) == before
 
 
+def test_damaged_work_files_cost_only_a_redo(one):
+    before, verdict = contents(one / OUTPUT), (one / WORK / "validation.json").read_bytes()
+    record = min((one / WORK / "records").glob("*.json"))
+    damaged = [record, one / WORK / "claim.json", one / WORK / "validation" / record.name]
+    damaged.append(one / WORK / "batches" / "summary.json")
+    for path in damaged:
+        os.truncate(path, path.stat().st_size // 2)
+    run = snakemake(one, *SMALL)
+    assert run.code == 0, run.text
+    for path in damaged:
+        assert f"{path.relative_to(one)}: was damaged" in run.text
+    assert contents(one / OUTPUT) == before
+    assert (one / WORK / "validation.json").read_bytes() == verdict
+
+
 def test_one_dataset_without_a_sheet(tmp_path):
     write_image(tmp_path / "cells.ome.zarr", size=64)
     arguments = ["input=cells.ome.zarr", "license=cc-by-4.0", "chunks=[1,1,32,32]", "shards=none"]

@@ -32,6 +32,8 @@ try:
     if workflow.is_main_process:
         overview.refuse_gone_outputs(SAMPLES, CONFIG.results)
         if not workflow.dryrun:
+            dropped = overview.drop_damaged(SAMPLES, CONFIG.results)
+            sys.stderr.writelines(f"warning: {line}\n" for line in dropped)
             overview.forget_unpublished(SAMPLES, CONFIG.results)
             overview.note_samples(SAMPLES, CONFIG.results)
 except InputError as error:
@@ -42,8 +44,9 @@ except InputError as error:
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "environment.yaml"
 STORAGE = sheet.storage_settings(CONFIG)
 WORK = str(Path(CONFIG.results, "{dataset}"))
-WORK_FILES = ["inventory.json", "plan.json", "batches", "claim.json", "migration.json"]
-WORK_FILES += ["crate.json", "validation.json", "published.json"]
+WORK_FILES = ["run.json", "inventory.json", "plan.json", "batches", "claim.json"]
+WORK_FILES += ["migration.json", "root.zarr.json", "crate.json", "validation.json"]
+WORK_FILES += ["published.json"]
 WORK_FILES += ["archive.json"] if CONFIG.ozx else []
 REPORT = {
     "results": CONFIG.results,
