@@ -47,6 +47,7 @@ def _claim(arguments: argparse.Namespace) -> None:
         source_url=source_url,
         overwrite=arguments.overwrite == "true",
         known=known,
+        folder=arguments.run.parent,
     )
     records.write_json(arguments.claim, claimed)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from uplift import command, records
 from uplift.conversion.convert import ConvertSettings, convert_batch
 from uplift.conversion.journal import Journal, only_job
+from uplift.lock import Heartbeat
 from uplift.models.batch import Batch
 from uplift.publication import ensure_claimed
 from uplift.storage import open_store
@@ -39,7 +40,9 @@ def _convert(arguments: argparse.Namespace) -> None:
     )
     ensure_claimed(output, claim["run_id"])
     settings = ConvertSettings(
-        threads=max(1, arguments.threads), fill_bad_chunks=arguments.on_bad_chunk == "fill"
+        threads=max(1, arguments.threads),
+        fill_bad_chunks=arguments.on_bad_chunk == "fill",
+        alive=Heartbeat(output, claim["run_id"]),
     )
     with only_job(arguments.journal):
         record = convert_batch(batch, source, output, Journal(arguments.journal), settings)

@@ -16,8 +16,9 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from uplift.errors import InputError, OutputError
+from uplift.lock import LOCK_KEY
 from uplift.models.publication import Archived
-from uplift.publication import LOCK_KEY, ROOT_KEY
+from uplift.publication import ROOT_KEY
 from uplift.storage import open_store
 from uplift.storage.archive import ArchiveStore
 from uplift.storage.protocol import KeepsUnfinished, ObjectInfo, ObjectWriter, Store

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from uplift import records
 from uplift.errors import InputError
+from uplift.lock import LOCK_KEY
 from uplift.models.batch import Batch, BatchSummary
-from uplift.publication import LOCK_KEY, ROOT_KEY
+from uplift.publication import ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.samples import Sample, SampleTable
 from uplift.schema_check import MistakesError

@@ -7,19 +7,18 @@ dataset and written last of all.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
-import json
 import logging
 import os
-import socket
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from uplift.errors import InputError, OutputError
+from uplift.lock import LOCK_KEY, is_abandoned, read_lock, refuse_foreign, renew, take
 from uplift.models.findings import Finding
-from uplift.models.publication import Claim, Cost, Lock, Published
+from uplift.models.publication import Claim, Cost, Published
 from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.storage import Store, is_local, local_path
@@ -28,10 +27,9 @@ from uplift.storage.protocol import KeepsUnfinished
 
 log = logging.getLogger(__name__)
 
-LOCK_KEY = ".ngff-uplift.lock"
 ROOT_KEY = "zarr.json"
 MANIFEST_KEY = "manifest.sha256"
-_ZARR_MARKS = (ROOT_KEY, ".zgroup", ".zattrs", ".zarray", ".zmetadata")
+_ZARR_MARKS = {ROOT_KEY, ".zgroup", ".zattrs", ".zarray", ".zmetadata"}
 
 
 def claim(
@@ -41,6 +39,7 @@ def claim(
     source_url: str | None = None,
     overwrite: bool = False,
     known: Published | None = None,
+    folder: Path | None = None,
 ) -> Claim:
     """Take the output for this run and hide what is published there.
 
@@ -52,6 +51,9 @@ def claim(
         Empty the place when somebody else's dataset is there.
     known
         What this work folder published before: that may be taken up again.
+    folder
+        The work folder, which goes into the lock. A lock whose work folder is gone is removed, and
+        what that run left unfinished is emptied with `overwrite`.
 
     Raises
     ------
@@ -60,20 +62,24 @@ def claim(
     """
     if source_url is not None:
         refuse_overlap(source_url, output.url)
-    lock = _read_lock(output)
-    if lock is not None:
-        _refuse_foreign(output, lock, run_id)
+    lock = read_lock(output)
+    abandoned = lock is not None and lock.run_id != run_id and is_abandoned(lock)
+    if lock is not None and not abandoned:
+        refuse_foreign(output, lock, run_id)
         _hide(output)
         return Claim(run_id=run_id, output=output.url, begun=lock.begun)
     root = output.get(ROOT_KEY)
     ours = known is not None and root is not None and known.root_sha256 == _sha256(root)
     folders, files = output.list_folder("")
     # a run that was killed while it took the lock leaves a leftover, which is nobody's dataset
-    names = [*folders, *(info.key for info in files if not is_temporary(info.key))]
+    names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
     if names and not ours:
-        _refuse_unless_replaceable(output, names, overwrite=overwrite)
+        _refuse_unless_replaceable(output, names, overwrite=overwrite, unfinished=abandoned)
+    if lock is not None:
+        log.warning("%s: the work files of the run that held it are gone; taking over", output.url)
+        output.delete(LOCK_KEY)
     begun = known.begun if known is not None and ours else uuid.uuid4().hex
-    begun = _take(output, run_id, begun)
+    begun = take(output, run_id, begun, folder)
     _hide(output)
     if names and not ours:
         log.info("%s: emptying it (overwrite: true)", output.url)
@@ -89,11 +95,12 @@ def ensure_claimed(output: Store, run_id: str) -> None:
     OutputError
         Another run holds the output.
     """
-    lock = _read_lock(output)
+    lock = read_lock(output)
     if lock is None:
-        _take(output, run_id, uuid.uuid4().hex)
+        take(output, run_id, uuid.uuid4().hex)
     else:
-        _refuse_foreign(output, lock, run_id)
+        refuse_foreign(output, lock, run_id)
+        renew(output, lock)
     _hide(output)
 
 
@@ -130,11 +137,11 @@ def publish(
             f"{validation.dataset}: {MANIFEST_KEY} is not the one that validation made; "
             f"validate again: {validate_command}"
         )
-    lock = _read_lock(output)
+    lock = read_lock(output)
     if lock is None:
-        _take(output, claimed.run_id, claimed.begun)
+        take(output, claimed.run_id, claimed.begun)
     else:
-        _refuse_foreign(output, lock, claimed.run_id)
+        refuse_foreign(output, lock, claimed.run_id)
     _remove_leftovers(output)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:
         output.put(MANIFEST_KEY, manifest)
@@ -158,7 +165,7 @@ def publish(
 
 def release(output: Store, run_id: str) -> None:
     """Remove this run's lock; another run's stays."""
-    lock = _read_lock(output)
+    lock = read_lock(output)
     if lock is not None and lock.run_id == run_id:
         output.delete(LOCK_KEY)
 
@@ -197,52 +204,15 @@ def _refuse_invalid(validation: Validation, validate_command: str) -> None:
     )
 
 
-def _read_lock(output: Store) -> Lock | None:
-    data = output.get(LOCK_KEY)
-    if data is None:
-        return None
-    where = f"{output.url}/{LOCK_KEY}"
-    try:
-        return Lock.parse(json.loads(data), where)
-    except (ValueError, InputError) as error:
-        raise OutputError(
-            f"{where}: cannot be read as a lock; delete it if no run is writing there"
-        ) from error
-
-
-def _take(output: Store, run_id: str, begun: str) -> str:
-    """Write the lock, or find that somebody was quicker; `begun` as the lock has it."""
-    lock = Lock(
-        run_id=run_id,
-        owner=_owner(),
-        since=datetime.now(UTC).isoformat(timespec="seconds"),
-        begun=begun,
-    )
-    data = json.dumps(lock.to_json(), indent=2).encode() + b"\n"
-    if output.put_new(LOCK_KEY, data):
-        return begun
-    found = _read_lock(output)
-    if found is None:
-        raise OutputError(f"{output.url}: another run has just let go of it; run again")
-    _refuse_foreign(output, found, run_id)
-    return found.begun
-
-
-def _refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
-    if lock.run_id != run_id:
-        raise OutputError(
-            f"{output.url}: another run of {lock.owner} has held it since {lock.since}; wait for "
-            f"it, choose another output, or, if it is dead, delete {output.url}/{LOCK_KEY}"
-        )
-
-
-def _refuse_unless_replaceable(output: Store, names: list[str], *, overwrite: bool) -> None:
+def _refuse_unless_replaceable(
+    output: Store, names: set[str], *, overwrite: bool, unfinished: bool
+) -> None:
     if not overwrite:
         raise OutputError(
             f"{output.url}: exists and was not begun by this run; choose another output, remove "
             "it, or set overwrite: true"
         )
-    if not any(mark in names for mark in _ZARR_MARKS):
+    if not unfinished and not names & _ZARR_MARKS:
         shown = ", ".join(sorted(names)[:3])
         raise OutputError(
             f"{output.url}: holds {shown} but no Zarr at its root, so overwrite will not empty "
@@ -282,14 +252,6 @@ def _remove_leftovers(output: Store) -> None:
     """Delete unfinished objects that killed jobs left."""
     if isinstance(output, KeepsUnfinished) and (removed := output.remove_unfinished()):
         log.info("removed %d unfinished objects of killed jobs", removed)
-
-
-def _owner() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no such user in a container
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
 
 
 def _sha256(data: bytes) -> str:

@@ -1,16 +1,18 @@
 """Who may write to an output, and when readers see a dataset there."""
 
 import json
+import shutil
 
 import pytest
 
 from uplift import publication
 from uplift.errors import InputError, OutputError
+from uplift.lock import LOCK_KEY, Heartbeat, renew
 from uplift.models.findings import Finding
-from uplift.models.publication import Cost
+from uplift.models.publication import Cost, Lock
 from uplift.models.record import ItemRecord, Record
 from uplift.models.validation import Validation
-from uplift.publication import LOCK_KEY, claim, ensure_claimed, publish, release
+from uplift.publication import claim, ensure_claimed, publish, release
 from uplift.storage.local import LocalStore
 
 ROOT = b'{"zarr_format": 3}\n'
@@ -218,6 +220,92 @@ def test_nothing_is_published_over_another_run(output):
         publish_now(output, claimed)
     release(output, "run-1")
     assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-2"
+
+
+def changed_lock(output, **changes):
+    output.put(LOCK_KEY, json.dumps(json.loads(output.get(LOCK_KEY)) | changes).encode())
+
+
+def work_folder(tmp_path, run_id):
+    folder = tmp_path / "results" / "d"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps({"run_id": run_id}))
+    return folder
+
+
+def test_a_refusal_names_owner_age_last_sign_of_life_and_work_files(output, tmp_path):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    changed_lock(output, owner="ann@node7", seen="2026-01-01T00:00:00+00:00")
+    with pytest.raises(OutputError) as caught:
+        claim(output, "run-2", overwrite=True)
+    message = str(caught.value)
+    assert "another run of ann@node7 has held it since 2" in message
+    assert "last seen" in message
+    assert "days ago" in message
+    assert str(folder) in message
+    assert message.endswith(f"delete {output.url}/{LOCK_KEY}")
+
+
+def test_a_lock_whose_work_files_are_gone_is_taken_over(output, tmp_path, caplog):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    with pytest.raises(OutputError, match="another run"):
+        claim(output, "run-2")
+    shutil.rmtree(folder)
+    claim(output, "run-2", folder=work_folder(tmp_path, "run-2"))
+    assert "the work files of the run that held it are gone; taking over" in caplog.text
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-2"
+
+
+def test_what_an_abandoned_run_left_is_emptied_only_when_asked(output, tmp_path):
+    claim(output, "run-1", folder=work_folder(tmp_path, "run-1"))
+    output.put("0/c/0", b"unfinished")
+    folder = work_folder(tmp_path, "run-2")
+    with pytest.raises(OutputError, match="not begun by this run"):
+        claim(output, "run-2", folder=folder)
+    assert output.get("0/c/0") == b"unfinished"
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-1"
+    claim(output, "run-2", folder=folder, overwrite=True)
+    assert [info.key for info in output.list_tree("")] == [LOCK_KEY]
+
+
+@pytest.mark.parametrize("changes", [{"owner": "ann@elsewhere"}, {"view": "x"}, {"folder": ""}])
+def test_work_files_that_cannot_be_seen_from_here_are_not_gone(output, tmp_path, changes):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    changed_lock(output, **changes)
+    shutil.rmtree(folder)
+    with pytest.raises(OutputError, match="another run"):
+        claim(output, "run-2", overwrite=True)
+
+
+def test_a_damaged_run_file_is_no_proof(output, tmp_path):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    (folder / "run.json").write_text("{")
+    with pytest.raises(OutputError, match="another run"):
+        claim(output, "run-2")
+
+
+def test_jobs_give_signs_of_life(output, monkeypatch):
+    claim(output, "run-1")
+    long_ago = "2026-01-01T00:00:00+00:00"
+    changed_lock(output, seen=long_ago)
+    ensure_claimed(output, "run-1")
+    first = json.loads(output.get(LOCK_KEY))
+    assert first["seen"] > long_ago
+    renew(output, Lock.parse(first, "lock"))
+    assert json.loads(output.get(LOCK_KEY)) == first, "not more often than once a minute"
+    changed_lock(output, seen=long_ago)
+    beat = Heartbeat(output, "run-1")
+    beat()
+    assert json.loads(output.get(LOCK_KEY))["seen"] == long_ago
+    monkeypatch.setattr("uplift.lock.BEAT_SECONDS", -1.0)
+    Heartbeat(output, "run-2")()
+    assert json.loads(output.get(LOCK_KEY))["seen"] == long_ago
+    beat()
+    assert json.loads(output.get(LOCK_KEY))["seen"] > long_ago
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": 3}'])

@@ -11,9 +11,10 @@ from uplift.checks.findings import Findings
 from uplift.checks.objects import position_of_key
 from uplift.codecs.v3 import ChunkKeys
 from uplift.grid import Shape, grid_shape
+from uplift.lock import LOCK_KEY
 from uplift.models.arrays import TargetArray
 from uplift.models.inventory import Inventory
-from uplift.publication import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
+from uplift.publication import MANIFEST_KEY, ROOT_KEY
 from uplift.storage.local import is_temporary
 from uplift.storage.protocol import Store, join
 

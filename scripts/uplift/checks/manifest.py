@@ -16,8 +16,9 @@ from uplift.checks.accounts import sha256_of
 from uplift.checks.objects import position_of_key
 from uplift.checks.subject import in_windows
 from uplift.codecs.v3 import target_key
+from uplift.lock import LOCK_KEY
 from uplift.models.batch import Batch
-from uplift.publication import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
+from uplift.publication import MANIFEST_KEY, ROOT_KEY
 from uplift.storage.local import is_temporary
 from uplift.storage.protocol import Store, join
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
@@ -48,6 +48,8 @@ class ConvertSettings:
 
     threads: int = 1
     fill_bad_chunks: bool = False
+    alive: Callable[[], None] = field(default=lambda: None, compare=False)
+    """Called now and then while the job goes on."""
 
 
 def convert_batch(
@@ -229,6 +231,7 @@ class _ItemConversion:
         )
 
     def _flush_sometimes(self) -> None:
+        self._settings.alive()
         if time.monotonic() - self._flushed > _FLUSH_EVERY_S:
             with self._journal.flushing():
                 self._output.flush()

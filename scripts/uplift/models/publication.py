@@ -16,8 +16,10 @@ class Lock(Model):
     ----------
     owner
         ``user@host``, for the message to whoever finds the place taken.
-    since
-        When the lock was taken, UTC.
+    since, seen
+        When the lock was taken, and the last sign of life of a job, UTC.
+    folder, view
+        The work folder of the run, and a name for the file systems it is seen through.
     begun
         As in :class:`Claim`.
     """
@@ -26,6 +28,9 @@ class Lock(Model):
     run_id: str
     owner: str
     since: str
+    seen: str = ""
+    folder: str = ""
+    view: str = ""
     begun: str
 
 
