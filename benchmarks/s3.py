@@ -1,56 +1,65 @@
 """S3 to S3: the convert step against a bare obstore loop over the same objects.
 
 Both take turns on a Ceph RGW that this program starts, directly and with 20 ms added each way (as
-40 ms before each request). The loop only moves bytes: it GETs the objects that
-the plan puts into each shard, with the same number of requests under way, and streams the shard.
+40 ms before each request). The loop only moves bytes: it GETs the objects that the plan puts into
+each shard, with the same number of requests under way, and streams the shard.
 
-    python benchmarks/s3.py [--rounds 3] [--planes 8]
+    python benchmarks/s3.py [--rounds 3] [--channels 2]
 """
 
 import argparse
-import contextlib
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+from s3_place import S3Place, s3_place  # first: it adds the folders to the path
 
-import numpy as np  # noqa: E402
-import obstore  # noqa: E402
-from obstore.store import S3Store  # noqa: E402
-
-from servers import rgw  # noqa: E402
-from servers.faulty_proxy import Faults, FaultyProxy  # noqa: E402
-from support import s3  # noqa: E402
-from support.images import multiscales, write_array, write_json  # noqa: E402
-from support.steps import Conversion  # noqa: E402
+import obstore  # isort: skip
+from dataset import Size, generate  # isort: skip
+from obstore.store import S3Store  # isort: skip
+from servers import rgw  # isort: skip
+from support.steps import Conversion  # isort: skip
 
 CONCURRENCY = 32
-CHUNK = 256
+PART_BYTES = 16 * 2**20
+Measured = tuple[float, float]
+Shards = dict[str, list[str]]
 
 
-def write_source(root: Path, planes: int) -> None:
-    """Write one array of noise."""
-    values = np.random.default_rng(0).integers(0, 4000, (1, planes, 2048, 2048), dtype="<u2")
-    write_json(root / ".zgroup", {"zarr_format": 2})
-    write_json(root / ".zattrs", {"multiscales": multiscales(1)})
-    write_array(root / "0", values, (1, 1, CHUNK, CHUNK))
-
-
-def measured(work) -> tuple[float, float]:
+def measured(work: Callable[[], object]) -> Measured:
     """Return wall and CPU seconds of a call."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def bare_loop(endpoint: str, bucket: str, planes: int, shard: tuple[int, ...]) -> None:
+def shards_of(plan: dict[str, Any]) -> Shards:
+    """Keys of the objects that the plan puts into each shard (the sources are dense)."""
+    found: Shards = {}
+    for array in plan["arrays"]:
+        shape, chunks, shards = (array[name] for name in ("shape", "chunks", "shards"))
+        counts = [-(-n // c) for n, c in zip(shape, chunks, strict=True)]
+        for index in _indices(counts):
+            place = [i // (s // c) for i, s, c in zip(index, shards, chunks, strict=True)]
+            shard = f"{array['path']}/c/{'/'.join(map(str, place))}"
+            found.setdefault(shard, []).append(f"{array['path']}/{'/'.join(map(str, index))}")
+    return found
+
+
+def _indices(counts: list[int]) -> list[list[int]]:
+    rows: list[list[int]] = [[]]
+    for count in counts:
+        rows = [[*row, i] for row in rows for i in range(count)]
+    return rows
+
+
+def bare_loop(endpoint: str, bucket: str, shards: Shards) -> None:
     """Move the same bytes with obstore and nothing else."""
     store = S3Store(
         bucket,
@@ -61,66 +70,62 @@ def bare_loop(endpoint: str, bucket: str, planes: int, shard: tuple[int, ...]) -
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
     )
-    side = range(2048 // CHUNK)
-    shards: dict[tuple[int, ...], list[str]] = {}
-    for index in ((0, z, y, x) for z in range(planes) for y in side for x in side):
-        place = tuple(
-            i // (s // c) for i, s, c in zip(index, shard, (1, 1, CHUNK, CHUNK), strict=True)
-        )
-        shards.setdefault(place, []).append("in.zarr/0/" + "/".join(map(str, index)))
     with ThreadPoolExecutor(CONCURRENCY) as pool, ThreadPoolExecutor(2) as writers:
 
-        def write(place: tuple[int, ...]) -> None:
-            key = "bare/" + "/".join(map(str, place))
-            with obstore.open_writer(store, key, buffer_size=16 * 2**20) as stream:
-                for data in pool.map(lambda k: obstore.get(store, k).bytes(), shards[place]):
+        def get(key: str) -> obstore.Bytes:
+            return obstore.get(store, f"in.zarr/{key}").bytes()
+
+        def write(shard: str) -> None:
+            with obstore.open_writer(store, f"bare/{shard}", buffer_size=PART_BYTES) as stream:
+                for data in pool.map(get, shards[shard]):
                     stream.write(data)
 
         list(writers.map(write, shards))
 
 
-def compare(endpoint: str, bucket: str, planes: int, rounds: int, scratch: Path) -> dict:
+def compare(place: S3Place, endpoint: str, rounds: int, scratch: Path) -> dict[str, Any]:
     """Let both take turns; every measurement, medians and their ratios."""
-    there = {f"s3://{bucket}/": {"endpoint_url": endpoint, "concurrency": CONCURRENCY}}
-    turns = {"convert": [], "bare loop": []}
-    for turn in range(rounds):
-        where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out{time.time_ns()}.zarr"
+    there = {f"s3://{place.bucket}/": {"endpoint_url": endpoint, "concurrency": CONCURRENCY}}
+    turns: dict[str, list[Measured]] = {"convert": [], "bare loop": []}
+    for turn in range(rounds + 1):  # the first one warms up
+        where = f"s3://{place.bucket}/in.zarr", f"s3://{place.bucket}/out.zarr"
         steps = Conversion(*where, scratch / f"{time.time_ns()}", storage=json.dumps(there))
         for step in (steps.inspect, steps.plan, steps.split, steps.claim):
             step()
-        shard = json.loads(steps.path("plan.json").read_text())["arrays"][0]["shards"]
-        both = [
-            ("convert", steps.convert),
-            ("bare loop", lambda s=tuple(shard): bare_loop(endpoint, bucket, planes, s)),
-        ]
+        shards = shards_of(json.loads(steps.path("plan.json").read_text()))
+
+        def loop(shards: Shards = shards) -> None:
+            bare_loop(endpoint, place.bucket, shards)
+
+        both = [("convert", steps.convert), ("bare loop", loop)]
         for name, work in both if turn % 2 else reversed(both):
-            turns[name].append(measured(work))
+            cost = measured(work)
+            if turn:
+                turns[name].append(cost)
+        place.delete("out.zarr/")
+        place.delete("bare/")
     median = {n: [statistics.median(v) for v in zip(*t, strict=True)] for n, t in turns.items()}
     ratio = [a / b for a, b in zip(median["convert"], median["bare loop"], strict=True)]
     return {"turns": turns, "median": median, "ratio": {"wall": ratio[0], "cpu": ratio[1]}}
 
 
-def main() -> None:
+def main() -> int:
     """Run and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--planes", type=int, default=8)
+    parser.add_argument("--channels", type=int, default=2, help="1,700 chunks each")
     arguments = parser.parse_args()
-    os.environ |= {"AWS_ACCESS_KEY_ID": rgw.USER[0], "AWS_SECRET_ACCESS_KEY": rgw.USER[1]}
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        server = rgw.Rgw(scratch / "rgw")
-        stack.callback(server.stop)
-        client = s3.client(server)
-        bucket = s3.new_bucket(client)
-        write_source(scratch / "in.zarr", arguments.planes)
-        s3.upload(client, scratch / "in.zarr", bucket, "in.zarr")
-        found = (bucket, arguments.planes, arguments.rounds, scratch)
-        results = {"direct": compare(server.endpoint, *found)}
-        with FaultyProxy(server.port, Faults(latency_s=0.04)) as proxy:
-            results["40 ms"] = compare(proxy.endpoint, *found)
-    print(json.dumps(results, indent=1))
+        generate(scratch / "in.zarr", Size(t=1, c=arguments.channels))
+        with s3_place(scratch / "in.zarr", scratch) as place:
+            results = {
+                name: compare(place, endpoint, arguments.rounds, scratch)
+                for name, endpoint in place.endpoints.items()
+            }
+    sys.stdout.write(json.dumps(results, indent=1) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -103,7 +103,7 @@ class FaultyProxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)  # transports close in the next round
+        await asyncio.sleep(0.05)  # transports close in the next rounds
 
     async def _client(self, reader, writer) -> None:
         _no_delay(writer)

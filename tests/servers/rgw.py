@@ -51,7 +51,8 @@ mon data = {home}/mon
 [osd.0]
 osd data = {home}/osd
 osd objectstore = memstore
-memstore device bytes = 2G
+memstore device bytes = {memory}
+osd client watch timeout = 3
 [client.rgw.a]
 rgw frontends = beast endpoint=127.0.0.1:{port}
 rgw thread pool size = 64
@@ -59,6 +60,9 @@ rgw dns name = localhost
 rgw enable usage log = false
 rgw enable ops log = false
 rgw multipart min part size = 1024
+rgw gc obj min wait = 5
+rgw gc processor period = 5
+rgw gc processor max time = 5
 """
 
 
@@ -71,9 +75,9 @@ def why_not() -> str | None:
 
 
 class Rgw:
-    """The server while it runs; `endpoint` is its URL."""
+    """The server while it runs; `endpoint` is its URL, `memory` what it may hold."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, memory: str = "2G") -> None:
         self.home = home
         self.port, v2, v1 = _free_ports(3)
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -82,7 +86,7 @@ class Rgw:
             (home / name).mkdir(parents=True)
         self._conf = home / "ceph.conf"
         fsid = str(uuid.uuid4())
-        text = _CONF.format(fsid=fsid, home=home, port=self.port, v1=v1, v2=v2)
+        text = _CONF.format(fsid=fsid, home=home, port=self.port, v1=v1, v2=v2, memory=memory)
         self._conf.write_text(text)
         try:
             self._start(fsid, f"[v2:127.0.0.1:{v2},v1:127.0.0.1:{v1}]")

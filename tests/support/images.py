@@ -68,14 +68,16 @@ def multiscales(levels: int, axes: str = "czyx", **extra):
     ]
 
 
-def write_image(root: Path, *, labels: bool = True, size: int = 96, chunk: int = 16, seed: int = 0):
+def write_image(
+    root: Path, *, labels: bool = True, size: int = 96, depth: int = 5, chunk: int = 16, seed=0
+):
     """Write a czyx uint16 image of two levels with a label image and a stray file."""
     rng = np.random.default_rng(seed)
     write_json(root / ".zgroup", {"zarr_format": 2})
     write_json(root / ".zattrs", {"multiscales": multiscales(2), "lab": {"version": "7", "k": 1}})
     for level in range(2):
         n = size >> level
-        values = rng.integers(0, 4000, (2, 5, n, n), dtype="<u2")
+        values = rng.integers(0, 4000, (2, depth, n, n), dtype="<u2")
         write_array(root / str(level), values, (1, 1, chunk, chunk), keep=lambda i: sum(i) % 5 != 3)
     (root / "notes.txt").write_text("stray, but precious")
     if labels:
@@ -90,6 +92,6 @@ def write_image(root: Path, *, labels: bool = True, size: int = 96, chunk: int =
         write_json(folder / ".zattrs", attributes)
         for level in range(2):
             n = size >> level
-            values = rng.integers(0, 9, (5, n, n), dtype="<u4")
+            values = rng.integers(0, 9, (depth, n, n), dtype="<u4")
             write_array(folder / str(level), values, (1, chunk, chunk))
     return root
