@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, join
 from uplift.storage.settings import StorageOptions, options_for
+from uplift.storage.urls import display_url, is_local, local_path
 
 __all__ = [
     "ObjectInfo",
@@ -20,28 +20,9 @@ __all__ = [
     "display_url",
     "is_local",
     "join",
+    "local_path",
     "open_store",
 ]
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL names a folder of this machine (a plain path or ``file://``)."""
-    return not _SCHEME.match(url) or url.startswith("file://")
-
-
-def local_path(url: str) -> str:
-    """Path of a local URL."""
-    return unquote(urlsplit(url).path) if url.startswith("file://") else url
-
-
-def display_url(url: str) -> str:
-    """Drop user name, password and query of a URL: what may stand in messages and records."""
-    if is_local(url):
-        return local_path(url)
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def open_store(

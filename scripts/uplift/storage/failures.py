@@ -94,3 +94,9 @@ def failure(error: BaseException, url: str, action: str) -> StorageError:
         )
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     return StorageError(f"{url}: cannot {action} it: {type(error).__name__}: {first[:200]}")
+
+
+def is_absent_bucket(error: BaseException) -> bool:
+    """Whether it is the bucket that is absent, which is no absence of an object."""
+    text = f"{error} {error.__cause__}"
+    return "NoSuchBucket" in text or "bucket does not exist" in text

@@ -7,40 +7,28 @@ much as the system calls they need.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import itertools
 import os
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from uplift.errors import StorageError, remedy_for
+from uplift.storage.files import (
+    LocalWriter,
+    existing_parent,
+    is_file,
+    is_temporary,
+    syncfs,
+    temporary_name,
+)
 from uplift.storage.protocol import ObjectInfo, join
 
-_TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
-_LONGEST_TEMPORARY = 200
+__all__ = ["LocalStore", "LocalWriter", "is_temporary"]
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
-_WRITE_AT = 4 * 2**20
 _SYNC_ALONE = 2**20
-_MAX_PIECES = 512
-
-
-def is_temporary(key: str, of: str | None = None) -> bool:
-    """Whether a key's last name is one that :class:`LocalStore` gives to unfinished objects.
-
-    ``.uplift-tmp.<12 hex digits>.<number>.<name>``: no other file is ever taken for a leftover.
-    With `of` it must be one of that object.
-    """
-    last = key.rpartition("/")[2]
-    found = _TEMPORARY.fullmatch(last)
-    if found is None or of is None:
-        return found is not None
-    name = of.rpartition("/")[2]
-    return name == found[1] or (len(last) == _LONGEST_TEMPORARY and name.startswith(found[1]))
 
 
 class LocalStore:
@@ -134,7 +122,7 @@ class LocalStore:
             if error.errno in _ABSENT:
                 return None
             raise self._refused(error, "look at", key) from error
-        if not _is_file(status.st_mode):
+        if not is_file(status.st_mode):
             return None
         return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
 
@@ -270,9 +258,9 @@ class LocalStore:
         if not (self._sync and self._unsynced.is_set()):
             return
         self._unsynced.clear()
-        descriptor = os.open(_existing_parent(self.root), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(existing_parent(self.root), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if _syncfs(descriptor) != 0:
+            if syncfs(descriptor) != 0:
                 os.sync()
         finally:
             os.close(descriptor)
@@ -319,8 +307,7 @@ class LocalStore:
 
     def _open_temporary(self, path: str, key: str) -> tuple[str, int]:
         folder, name = os.path.split(path)
-        unique = f".uplift-tmp.{self._token}.{next(self._counter)}.{name}"
-        temporary = f"{folder}/{unique[:_LONGEST_TEMPORARY]}"
+        temporary = f"{folder}/{temporary_name(name, self._token, next(self._counter))}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         for attempt in range(5):
             try:
@@ -379,52 +366,3 @@ class LocalStore:
         remedy = remedy_for(error)
         where = f"{self.root}/{key}" if key else self.root
         return StorageError(f"{where}: cannot {action} it: {error.strerror or error}; {remedy}")
-
-
-class LocalWriter:
-    """Collects pieces and writes them together."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._pieces: list[bytes] = []
-        self._pending = 0
-        self.written = 0
-
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
-        self._pieces.append(data)
-        self._pending += len(data)
-        if self._pending >= _WRITE_AT or len(self._pieces) >= _MAX_PIECES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand all collected pieces to the system."""
-        pieces: list[bytes | memoryview] = list(self._pieces)
-        while pieces:
-            done = os.writev(self._descriptor, pieces)
-            self.written += done
-            while pieces and done >= len(pieces[0]):
-                done -= len(pieces[0])
-                pieces.pop(0)
-            if done:
-                pieces[0] = memoryview(pieces[0])[done:]
-        self._pieces.clear()
-        self._pending = 0
-
-
-def _is_file(mode: int) -> bool:
-    return (mode & 0o170000) == 0o100000
-
-
-def _existing_parent(path: str) -> str:
-    current = Path(path)
-    while not current.exists():
-        current = current.parent
-    return str(current)
-
-
-def _syncfs(descriptor: int) -> int:
-    library = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(library, "syncfs"):
-        return -1
-    return int(library.syncfs(descriptor))

@@ -23,7 +23,10 @@ class ReadAhead:
     def map(
         self, read: Callable[[str], bytes | None], keys: Iterable[str]
     ) -> Iterator[bytes | None]:
-        """Yield ``read(key)`` in the order of `keys` with a bounded number under way."""
+        """Yield ``read(key)`` in the order of `keys` with a bounded number under way.
+
+        The window is wider than the pool: what is read already waits for its turn in it.
+        """
         waiting: deque[Future[bytes | None]] = deque()
         window, largest = min(FIRST_WINDOW, self._concurrency), 1
         pool = self._started()
@@ -35,7 +38,7 @@ class ReadAhead:
                     continue
                 data = waiting.popleft().result()
                 largest = max(largest, len(data or b""))
-                allowed = max(2, min(self._concurrency, WINDOW_BYTES // largest))
+                allowed = max(2, min(2 * self._concurrency, WINDOW_BYTES // largest))
                 window = min(allowed, 2 * window)
                 yield data
             while waiting:

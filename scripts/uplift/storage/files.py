@@ -1,0 +1,84 @@
+"""What the local store needs of the system: names of unfinished files, writes, syncs."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from pathlib import Path
+
+_TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
+_LONGEST_TEMPORARY = 200
+_WRITE_AT = 4 * 2**20
+_MAX_PIECES = 512
+
+
+def is_temporary(key: str, of: str | None = None) -> bool:
+    """Whether a key's last name is one that :class:`LocalStore` gives to unfinished objects.
+
+    ``.uplift-tmp.<12 hex digits>.<number>.<name>``: no other file is ever taken for a leftover.
+    With `of` it must be one of that object.
+    """
+    last = key.rpartition("/")[2]
+    found = _TEMPORARY.fullmatch(last)
+    if found is None or of is None:
+        return found is not None
+    name = of.rpartition("/")[2]
+    return name == found[1] or (len(last) == _LONGEST_TEMPORARY and name.startswith(found[1]))
+
+
+class LocalWriter:
+    """Collects pieces and writes them together."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._pieces: list[bytes] = []
+        self._pending = 0
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        self._pieces.append(data)
+        self._pending += len(data)
+        if self._pending >= _WRITE_AT or len(self._pieces) >= _MAX_PIECES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all collected pieces to the system."""
+        pieces: list[bytes | memoryview] = list(self._pieces)
+        while pieces:
+            done = os.writev(self._descriptor, pieces)
+            self.written += done
+            while pieces and done >= len(pieces[0]):
+                done -= len(pieces[0])
+                pieces.pop(0)
+            if done:
+                pieces[0] = memoryview(pieces[0])[done:]
+        self._pieces.clear()
+        self._pending = 0
+
+
+def is_file(mode: int) -> bool:
+    """Whether the mode of a status is that of a plain file."""
+    return (mode & 0o170000) == 0o100000
+
+
+def existing_parent(path: str) -> str:
+    """Nearest folder at or above `path` that there is."""
+    current = Path(path)
+    while not current.exists():
+        current = current.parent
+    return str(current)
+
+
+def syncfs(descriptor: int) -> int:
+    """Write out the file system of an open file (syncfs(2)); not 0 where that is not possible."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "syncfs"):
+        return -1
+    return int(library.syncfs(descriptor))
+
+
+def temporary_name(name: str, token: str, number: int) -> str:
+    """Name of a file while it is written; see :func:`is_temporary`."""
+    return f".uplift-tmp.{token}.{number}.{name}"[:_LONGEST_TEMPORARY]

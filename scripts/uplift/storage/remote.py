@@ -1,0 +1,200 @@
+"""What both engines of remote storage have in common: absence, refusals, retries."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, Self, TypeVar
+
+from uplift.errors import StorageError
+from uplift.storage.failures import failure, is_absent_bucket
+from uplift.storage.protocol import ObjectInfo, join
+from uplift.storage.reading import ReadAhead
+from uplift.storage.retries import retried
+from uplift.storage.settings import StorageOptions
+from uplift.storage.uploads import abort_uploads
+from uplift.storage.urls import WEB, display_url, split_url
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+DELETE_TOGETHER = 1000
+"""Objects that one request may delete (S3's DeleteObjects)."""
+
+
+class RemoteStore(ABC):
+    """Objects below a URL.
+
+    Parameters
+    ----------
+    url
+        ``s3://bucket/key``, ``gs://…``, ``az://container/…``, ``https://…``.
+    root
+        Path of the root as the engine takes it, without a slash at its end.
+    options
+        Endpoint, region, credentials, concurrency, retries.
+    writable
+        Sources are not.
+    """
+
+    is_local = False
+    _absent: ClassVar[tuple[type[Exception], ...]]
+    """What the engine raises where there is no object."""
+    _failures: ClassVar[tuple[type[Exception], ...]]
+    """What else it raises."""
+
+    def __init__(self, url: str, root: str, options: StorageOptions, *, writable: bool) -> None:
+        self.url = display_url(url).rstrip("/")
+        self.options = options
+        self.can_list = split_url(url).scheme not in WEB
+        self._root = root
+        self._writable = writable
+        self._can_copy = True
+        self._ahead = ReadAhead(options.concurrency)
+
+    @retried
+    def get(self, key: str) -> bytes | None:
+        """Return the whole object, or None when absent."""
+        return self._asked("read", key, lambda: self._read(self.path_of(key)))
+
+    @retried
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
+        if length == 0:
+            return b"" if self.stat(key) is not None else None
+        return self._asked("read", key, lambda: self._read_range(key, start, length))
+
+    def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of `keys`, several requests under way."""
+        return self._ahead.map(self.get, keys)
+
+    @retried
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Describe one object, or None when absent or a folder."""
+        return self._asked("look at", key, lambda: self._describe(self.path_of(key)))
+
+    @retried
+    def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
+        """Names of the folders, and objects (full keys), directly under `prefix`, sorted."""
+        self._refuse_listing()
+        found = self._asked("list", prefix, lambda: self._list(prefix))
+        folders, files = found or ([], [])
+        return sorted(set(folders)), sorted(info for info in files if info.key not in ("", prefix))
+
+    @retried
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object; readers see the old or the new one."""
+        self._refuse_writing()
+        self._told("write", key, lambda: self._write(self.path_of(key), data))
+
+    @retried
+    def delete(self, key: str) -> None:
+        """Delete one object; no error when absent."""
+        self._refuse_writing()
+        self._asked("delete", key, lambda: self._delete([self.path_of(key)]))
+
+    def delete_tree(self, prefix: str) -> None:
+        """Delete every object under the folder `prefix`."""
+        self._refuse_writing()
+        together: list[str] = []
+        for info in self.list_tree(prefix):
+            together.append(self.path_of(info.key))
+            if len(together) >= DELETE_TOGETHER:
+                self._delete_all(together, prefix)
+                together = []
+        self._delete_all(together, prefix)
+
+    @retried
+    def _delete_all(self, paths: list[str], prefix: str) -> None:
+        if paths:
+            self._asked("delete", prefix, lambda: self._delete(paths))
+
+    def copy_from(self, source: Self, source_key: str, key: str) -> bool:
+        """Copy an object inside the server; False where that is not possible."""
+        self._refuse_writing()
+        if not (self._can_copy and self._shares_server(source)):
+            return False
+        try:
+            self._copied(source.path_of(source_key), key)
+        except StorageError as error:
+            # Not every server can, and not everybody may: the caller writes bytes.
+            log.info("%s; objects are sent instead", error)
+            self._can_copy = False
+            return False
+        return True
+
+    @retried
+    def _copied(self, path: str, key: str) -> None:
+        self._told("copy", key, lambda: self._copy(path, self.path_of(key)))
+
+    def remove_unfinished(self, key: str | None = None) -> int:
+        """Abort what killed writers began and left unfinished (S3; others expire by themselves)."""
+        self._refuse_writing()
+        return abort_uploads(self.url, self.options, key) if self.url.startswith("s3") else 0
+
+    def flush(self) -> None:  # noqa: B027 - no engine has anything to do
+        """Nothing to do: a finished upload is durable."""
+
+    def path_of(self, key: str) -> str:
+        """Path of an object as the engine takes it."""
+        return join(self._root, key)
+
+    @abstractmethod
+    def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every object under the folder `prefix`, streamed."""
+
+    @abstractmethod
+    def _read(self, path: str) -> bytes: ...
+
+    @abstractmethod
+    def _read_range(self, key: str, start: int, length: int) -> bytes | None: ...
+
+    @abstractmethod
+    def _describe(self, path: str) -> ObjectInfo | None: ...
+
+    @abstractmethod
+    def _list(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]: ...
+
+    @abstractmethod
+    def _write(self, path: str, data: bytes) -> Any: ...
+
+    @abstractmethod
+    def _delete(self, paths: list[str]) -> Any: ...
+
+    @abstractmethod
+    def _copy(self, source: str, path: str) -> Any: ...
+
+    @abstractmethod
+    def _shares_server(self, other: Self) -> bool: ...
+
+    def _asked(self, action: str, key: str, request: Callable[[], R]) -> R | None:
+        """Answer of a request; None when the object is absent, but not when its bucket is."""
+        try:
+            return request()
+        except self._absent as error:
+            if is_absent_bucket(error):
+                raise self._failed(error, key, "find") from error
+            return None
+        except self._failures as error:
+            raise self._failed(error, key, action) from error
+
+    def _told(self, action: str, key: str, request: Callable[[], R]) -> R:
+        """Answer of a request for which there is no absence."""
+        try:
+            return request()
+        except self._failures as error:
+            raise self._failed(error, key, action) from error
+
+    def _refuse_writing(self) -> None:
+        if not self._writable:
+            raise StorageError(f"{self.url}: opened for reading only; nothing is written there")
+
+    def _refuse_listing(self) -> None:
+        if not self.can_list:
+            raise StorageError(f"{self.url}: plain HTTP cannot be listed")
+
+    def _failed(self, error: BaseException, key: str, action: str) -> StorageError:
+        if isinstance(error, StorageError):
+            return error
+        return failure(error, f"{self.url}/{key}" if key else self.url, action)

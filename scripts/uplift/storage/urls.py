@@ -1,0 +1,68 @@
+"""URLs taken apart: what is scheme, place, key and secret in them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+WEB = ("http", "https")
+_AZURE = ("abfs", "abfss")
+
+
+class UrlParts(NamedTuple):
+    """Of a URL that is not local.
+
+    Attributes
+    ----------
+    place
+        Bucket, container or host.
+    key
+        Without slashes at its ends. Of an object store it is all that follows: ``?`` and ``#`` are
+        letters of a key there.
+    """
+
+    scheme: str
+    place: str
+    key: str
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL names a folder of this machine (a plain path or ``file://``)."""
+    return not _SCHEME.match(url) or url.startswith("file://")
+
+
+def local_path(url: str) -> str:
+    """Path of a local URL."""
+    return unquote(urlsplit(url).path) if url.startswith("file://") else url
+
+
+def split_url(url: str) -> UrlParts:
+    """Take apart a URL that is not local; user name, password and query of a web URL are left out.
+
+    Empty segments stay: an object store tells ``a//b`` from ``a/b``.
+    """
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
+    if scheme in WEB:
+        parts = urlsplit(url)
+        return UrlParts(scheme, parts.netloc.rpartition("@")[2], parts.path.strip("/"))
+    place, _, key = rest.partition("/")
+    return UrlParts(scheme, place, key.strip("/"))
+
+
+def display_url(url: str) -> str:
+    """Drop user name, password and query of a URL: what may stand in messages and records."""
+    if is_local(url):
+        return local_path(url)
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() in WEB:
+        parts = urlsplit(url)
+        return parts._replace(
+            netloc=parts.netloc.rpartition("@")[2], query="", fragment=""
+        ).geturl()
+    place, slash, key = rest.partition("/")
+    if scheme.lower() not in _AZURE:  # there it is container@account
+        place = place.rpartition("@")[2]
+    return f"{scheme}://{place}{slash}{key}"
