@@ -12,6 +12,7 @@ from uplift import grid, records
 from uplift.checks.digests import Run, chunks_sha256, runs_of
 from uplift.checks.findings import Findings
 from uplift.errors import InputError
+from uplift.grid import Index
 from uplift.models.arrays import TargetArray
 from uplift.models.batch import Batch, BatchItem, BatchSummary
 from uplift.models.inventory import InventoryArray
@@ -27,8 +28,8 @@ class ArrayWork:
     ranges: list[tuple[int, int]] = field(default_factory=list)
     validations: list[ItemValidation] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    filled_chunks: int = 0
-    """Undecodable chunks that the output does not have."""
+    filled: set[Index] = field(default_factory=set)
+    """Undecodable source chunks; one may lie under objects of several batches."""
 
 
 def gather(
@@ -50,7 +51,7 @@ def gather(
         findings.extend(validation.findings)
         checked = {(one.path, one.start): one for one in validation.items}
         filled = {
-            (one.path, one.start): sum(bad.action == "filled" for bad in one.bad_chunks)
+            (one.path, one.start): {bad.chunk for bad in one.bad_chunks if bad.action == "filled"}
             for one in record.items
         }
         runs = {(run.path, run.start): run for run in runs_of(validations / f"{name}.digests")}
@@ -60,7 +61,7 @@ def gather(
             work = arrays.setdefault(item.path, ArrayWork(item.target))
             work.ranges.append((item.start, item.stop))
             work.validations.append(one)
-            work.filled_chunks += filled.get(key, 0) if item.method != "recode" else 0
+            work.filled |= filled.get(key, set())
             if key in runs:
                 work.runs.append(runs[key])
     return summary, arrays
@@ -78,7 +79,7 @@ def array_validation(
         findings.error("batches.incomplete", entry.path, text)
     compared = sum(one.chunks_compared for one in work.validations)
     digest, rows, unique = chunks_sha256(work.runs)
-    expected = entry.stored_chunks - work.filled_chunks
+    expected = entry.stored_chunks - len(work.filled)
     if not unique or (not broken and not compared <= rows == expected):
         text = f"{rows} chunks were compared, the source has {expected}"
         findings.error("pixels.incomplete", entry.path, text)

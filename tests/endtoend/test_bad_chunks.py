@@ -1,0 +1,64 @@
+"""Chunks of the source that cannot be decoded: all are named; filled when the config says so."""
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+
+from support.images import write_image
+from support.workflow import contents, snakemake
+
+BAD = ("0/0/0/0/0", "0/1/4/1/1", "1/0/1/0/0", "labels/nuclei/0/2/0/0")
+METHODS = {"repack": "codec=keep", "recode": "codec=zstd"}
+
+
+def settings(method, *more):
+    given = ["input=in.zarr", "output=out.zarr", "license=CC0-1.0", METHODS[method]]
+    return ["--config", *given, "previews=false", *more]
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A dataset with bad chunks in three arrays; one is cut short, one no blosc at all."""
+    write_image(tmp_path / "in.zarr", size=64, chunk=32)
+    for number, key in enumerate(BAD):
+        path = tmp_path / "in.zarr" / key
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2] if number % 2 else b"\xff" * len(data))
+    return tmp_path
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_all_bad_chunks_are_named_and_nothing_is_published(damaged, method):
+    before = contents(damaged / "in.zarr")
+    run = snakemake(damaged, "--keep-going", *settings(method))
+    assert run.code == 1
+    assert len(set(run.errors)) == 1
+    assert "4 bad chunks" in run.errors[0]
+    logs = "".join(p.read_text() for p in (damaged / "results/in/logs/convert").glob("*.log"))
+    for key in BAD:
+        assert f"in.zarr/{key}: cannot be decoded" in logs
+    assert not (damaged / "out.zarr" / "zarr.json").exists()
+    assert contents(damaged / "in.zarr") == before
+
+    write_image(damaged / "good.zarr", size=64, chunk=32)
+    for key in BAD:
+        (damaged / "in.zarr" / key).write_bytes((damaged / "good.zarr" / key).read_bytes())
+    mended = snakemake(damaged, *settings(method), "-R", "inspect")
+    assert mended.code == 0, mended.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_filled_chunks_are_findings_and_hold_the_fill_value(damaged, method):
+    run = snakemake(damaged, *settings(method, "on_bad_chunk=fill"))
+    assert run.code == 0, run.text
+    validation = json.loads((damaged / "results/in/validation.json").read_text())
+    filled = [f for f in validation["findings"] if "chunk" in f["code"] and "fill" in f["message"]]
+    assert sorted({f["path"] for f in filled}) == ["0", "1", "labels/nuclei/0"]
+    assert {f["severity"] for f in filled} == {"warning"}
+    source = zarr.open_array(damaged / "in.zarr" / "0", mode="r")
+    output = zarr.open_array(damaged / "out.zarr" / "0", mode="r")
+    assert not np.any(output[0, 0, :32, :32])
+    assert not np.any(output[1, 4, 32:, 32:])
+    assert np.array_equal(source[0, 1], output[0, 1])
