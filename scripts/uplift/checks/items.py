@@ -22,6 +22,7 @@ from uplift.storage.protocol import Store
 log = logging.getLogger(__name__)
 
 _SMALL_BYTES = 32 * 2**20
+_SMALL_AT_ONCE = 8
 Digests = list[tuple[str, int, int, bytes]]
 
 
@@ -58,10 +59,13 @@ def validate_batch(
         return _check_item(*pair, source, output, findings, settings, pool)
 
     checked: dict[tuple[str, int], _Checked] = {}
-    with ThreadPoolExecutor(settings.threads) as pool:
+    # Small arrays of a remote store are mostly round trips.
+    near = source.is_local and output.is_local
+    items_at_once = settings.threads if near else max(settings.threads, _SMALL_AT_ONCE)
+    with ThreadPoolExecutor(items_at_once) as beside, ThreadPoolExecutor(settings.threads) as pool:
         small = [pair for pair in work if _decoded_bytes(pair[0]) <= _SMALL_BYTES]
         large = [pair for pair in work if _decoded_bytes(pair[0]) > _SMALL_BYTES]
-        results = in_windows(pool, lambda pair: check(pair, None), small, 4 * settings.threads)
+        results = in_windows(beside, lambda pair: check(pair, None), small, 4 * items_at_once)
         for (item, _), one in zip(small, results, strict=True):
             checked[item.path, item.start] = one
         for item, of_item in large:

@@ -6,8 +6,8 @@ import itertools
 import math
 import struct
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +25,12 @@ _TASK_BYTES = 2 * 2**20
 _TASK_CHUNKS = 256
 _GZIP_HEADER = bytes.fromhex("1f8b08000000000000ff")
 """Deflate, no flags, no time, unknown system (RFC 1952): what a re-wrapped stream begins with."""
+_RUNS_AHEAD = 16
+"""Runs of a remote store that are read at once, of the source and of the output."""
+_AHEAD_BYTES = 64 * 2**20
 Slab = tuple[Box, NDArray[Any]]
+Task = tuple[list[Index], Slab | None]
+Read = tuple[list[Index], list[bytes | None], list[bytes | None], Slab | None]
 
 
 class RepackCheck:
@@ -51,7 +56,7 @@ class RepackCheck:
                 for position in subject.positions()
                 for run in self._runs(self._chunks_of(position))
             )
-            for tally in in_windows(pool, self._compare, runs, 2 * self._threads):
+            for tally in self._compared(pool, runs):
                 total += tally
             sha256 = None
         else:
@@ -66,7 +71,7 @@ class RepackCheck:
             for box in slabs:
                 slab = (box, digest.buffer(box, fill))
                 runs = ((run, slab) for run in self._runs(self._chunks_in(box)))
-                for tally in in_windows(pool, self._compare, runs, 2 * self._threads):
+                for tally in self._compared(pool, runs):
                     total += tally
                 digest.feed(slab[1])
             return digest.hexdigest()
@@ -111,13 +116,30 @@ class RepackCheck:
             for first in range(0, len(group), step):
                 yield group[first : first + step]
 
-    def _compare(self, task: tuple[list[Index], Slab | None]) -> Tally:
+    def _compared(self, pool: Executor | None, runs: Iterable[Task]) -> Iterator[Tally]:
+        """Read and compare; from far away many runs are read ahead of the comparing threads."""
+        if self._subject.is_local or pool is None:
+            return in_windows(
+                pool, lambda task: self._compare(self._read(task)), runs, 2 * self._threads
+            )
+        return self._compared_remote(pool, runs)
+
+    def _compared_remote(self, pool: Executor, runs: Iterable[Task]) -> Iterator[Tally]:
+        run_bytes = max(_TASK_BYTES, self._subject.chunk_bytes)
+        ahead = max(2, min(_RUNS_AHEAD, _AHEAD_BYTES // (2 * run_bytes)))
+        with ThreadPoolExecutor(ahead, thread_name_prefix="ahead") as readers:
+            read = in_windows(readers, self._read, runs, ahead)
+            yield from in_windows(pool, self._compare, read, 2 * self._threads)
+
+    def _read(self, task: Task) -> Read:
         chunks, slab = task
+        after = self._subject.objects.read(chunks)
+        return chunks, list(self._subject.chunks.read(chunks)), after, slab
+
+    def _compare(self, read: Read) -> Tally:
+        chunks, sources, outputs, slab = read
         subject, tally = self._subject, Tally()
-        encoded = zip(
-            chunks, subject.chunks.read(chunks), subject.objects.read(chunks), strict=True
-        )
-        for chunk, before, after in encoded:
+        for chunk, before, after in zip(chunks, sources, outputs, strict=True):
             values = subject.decode(before, chunk)
             if values is None or before is None:
                 continue

@@ -87,6 +87,11 @@ class Subject:
         return max(1, math.prod(self.item.source.chunks) * self.decoder.dtype.itemsize)
 
     @property
+    def is_local(self) -> bool:
+        """Whether both sides are files of this machine."""
+        return self.chunks.store.is_local and self.output.is_local
+
+    @property
     def whole(self) -> bool:
         """Whether the item is the whole array."""
         return self.item.start == 0 and self.item.stop == math.prod(self.objects.grid)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import platform
 import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +39,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _SYNCED_ALONE = 2**20
+_SMALL_ELEMENTS = 4 * 2**20
+_SMALL_AT_ONCE = 8
 _FLUSH_EVERY_S = 5.0
 _TELL_EVERY_S = 10.0
 _CANONICAL = re.compile(r"0|[1-9][0-9]*")
@@ -69,8 +73,12 @@ def convert_batch(
     resume = _Resume(batch, journal)
     journal.start(resume.kept)
     records, undecodable = [], []
-    for item in batch.items:
-        record, bad = _ItemConversion(item, source, output, journal, resume, settings).run()
+    is_local = source.is_local and output.is_local
+
+    def convert(item: BatchItem) -> tuple[ItemRecord, list[BadChunk]]:
+        return _ItemConversion(item, source, output, journal, resume, settings).run()
+
+    for record, bad in _converted(batch.items, convert, is_local=is_local):
         records.append(record)
         undecodable += bad
     with journal.flushing():
@@ -87,6 +95,33 @@ def convert_batch(
         started=started.isoformat(timespec="seconds"),
         versions=versions(),
     )
+
+
+def _converted(
+    items: Sequence[BatchItem], convert: Callable[[BatchItem], B], *, is_local: bool
+) -> Iterator[B]:
+    """Convert items in their order; small ones of a remote store, mostly round trips, together."""
+    if is_local:
+        yield from map(convert, items)
+        return
+    with ThreadPoolExecutor(_SMALL_AT_ONCE) as pool:
+        under_way: list[Future[B]] = []
+        try:
+            for together, run in itertools.groupby(items, _is_small):
+                if not together:
+                    yield from map(convert, run)
+                    continue
+                under_way = [pool.submit(convert, item) for item in run]
+                yield from (future.result() for future in under_way)
+        finally:
+            for future in under_way:
+                future.cancel()
+
+
+def _is_small(item: BatchItem) -> bool:
+    per_object = math.prod(item.target.object_shape)
+    elements = min(per_object * (item.stop - item.start), math.prod(item.target.shape))
+    return elements <= _SMALL_ELEMENTS
 
 
 class _Resume:
