@@ -86,12 +86,17 @@ class Kill:
                 _die()
         _die()
 
+    @property
+    def word(self) -> str:
+        return f"{self.moment} a call" if self.moment in MOMENTS else f"writer {self.moment}"
+
 
 @dataclass(frozen=True)
 class Alarm:
     """Die after some seconds, wherever the threads are."""
 
     seconds: float
+    word = "at any time"
 
     def arm(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
@@ -113,16 +118,18 @@ class Setting:
 def deaths(rng: random.Random, number: int, calls: Counter[str], seconds: float) -> list[Death]:
     """Draw where an interrupted run is to die, among the calls that a whole run makes.
 
-    A fifth of them come at any time. Later deaths of a run may not happen: less is left to do.
+    A fifth of them come at any time. The later ones are drawn earlier, as less is left to do; some
+    do not happen.
     """
     drawn: list[Death] = []
-    for _ in range(number):
+    for already in range(number):
         if rng.random() < 0.2:
             drawn.append(Alarm(rng.uniform(0.02, seconds)))
             continue
         place = rng.choice(sorted(calls))
         moments = MOMENTS_OF_WRITERS if place.endswith(".writer") else MOMENTS
-        drawn.append(Kill(place, rng.randint(1, calls[place]), rng.choice(moments)))
+        call = rng.randint(1, max(1, calls[place] // (already + 1)))
+        drawn.append(Kill(place, call, rng.choice(moments)))
     return drawn
 
 
@@ -148,6 +155,7 @@ class Workflow:
         self._step("crate", do.write_crate, "crate.json")
         self._step("validate", do.validate, "validation.json")
         self._step("publish", do.publish, "published.json")
+        self._step("archive", do.archive, "archive.json", kept=True)
 
     def _step(
         self, name: str, job: Callable[[], object], *outputs: str, kept: bool = False

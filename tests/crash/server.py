@@ -21,6 +21,7 @@ TESTS = Path(__file__).resolve().parents[1]
 PROGRAMS = (
     *("inspect_source", "plan_chunks", "split_batches", "claim_output", "convert_batch"),
     *("migrate_attributes", "write_crate", "validate_batch", "validate_output", "publish_dataset"),
+    "archive_dataset",
 )
 SLOW = (
     *("botocore.session", "rocrate.rocrate", "rocrate_validator.services"),

@@ -1,7 +1,8 @@
 """Counts over all crash tests of a session, printed when it ends."""
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -9,16 +10,17 @@ class Tally:
     """What one kind of kills came to."""
 
     runs: int = 0
-    kills: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
     differences: int = 0
     shards: int = 0
     begun: int = 0
     allowed: int = 0
 
     def __str__(self) -> str:
+        ways = ", ".join(f"{number} {way}" for way, number in sorted(self.kills.items()))
         return (
-            f"{self.kills} kills in {self.runs} runs, {self.differences} differences; "
-            f"{self.shards} shards, {self.begun - self.shards} begun again of "
+            f"{self.kills.total()} kills ({ways}) in {self.runs} runs, {self.differences} "
+            f"differences; {self.shards} shards, {self.begun - self.shards} begun again of "
             f"{self.allowed} allowed"
         )
 
@@ -26,12 +28,14 @@ class Tally:
 TALLIES: defaultdict[str, Tally] = defaultdict(Tally)
 
 
-def account(kind: str, *, kills: int, same: bool, shards: int, begun: int, workers: int) -> None:
-    """Add one run to its kind."""
+def account(
+    kind: str, *, kills: Sequence[str], same: bool, shards: int, begun: int, workers: int
+) -> None:
+    """Add one run to its kind; `kills` has a word for each."""
     tally = TALLIES[kind]
     tally.runs += 1
-    tally.kills += kills
+    tally.kills.update(kills)
     tally.differences += not same
     tally.shards += shards
     tally.begun += begun
-    tally.allowed += workers * kills
+    tally.allowed += workers * len(kills)

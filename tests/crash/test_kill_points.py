@@ -2,6 +2,7 @@
 
 import os
 import random
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,14 @@ from support.images import write_image
 from support.steps import Conversion
 from support.workflow import contents
 
-RUNS = int(os.environ.get("UPLIFT_CRASH_RUNS", "4"))
+RUNS = int(os.environ.get("UPLIFT_CRASH_RUNS", "2"))
 KILLS_A_RUN = 3
 THREADS = 2
 PART_BYTES = 4096
 """Of the multipart uploads, so that small shards are sent in several."""
+
+SECONDS = {"local": 0.8, "s3": 3.0}
+"""How long an uninterrupted run may take."""
 
 KINDS = [("local", "repack"), ("local", "recode"), ("s3", "repack"), ("s3", "recode")]
 """Where the output is, and what becomes of the chunks."""
@@ -68,6 +72,20 @@ class Place:
             return contents(folder / "out.zarr")
         return s3.objects(self.client, folder.name, "a/out.zarr")
 
+    def archived(self, folder: Path) -> dict[str, bytes]:
+        """What the archive beside the output holds."""
+        path = folder / "out.ozx"
+        if self.client is not None:
+            path.write_bytes(s3.objects(self.client, folder.name, "a")["out.ozx"])
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+    def leftovers(self, folder: Path) -> list[object]:
+        """Whatever is at the output or beside it and belongs to no dataset."""
+        if self.client is not None:
+            return s3.dangling(self.client, folder.name)
+        return list(folder.rglob(".uplift-tmp.*"))
+
     def has_root(self, folder: Path) -> bool:
         if self.client is None:
             return (folder / "out.zarr" / "zarr.json").exists()
@@ -105,13 +123,14 @@ def test_killed_and_resumed(seed, place, whole, server, tmp_path):
     folder.mkdir()
     conversion, setting = place.conversion(folder), place.setting(folder)
     rng = random.Random(f"{place.kind} {seed}")
-    drawn = deaths(rng, rng.randint(1, KILLS_A_RUN), calls, seconds=1.0)
-    kills = sum(die(server, conversion, death, place, folder) for death in drawn)
+    drawn = deaths(rng, rng.randint(1, KILLS_A_RUN), calls, SECONDS[place.kind[0]])
+    kills = [death.word for death in drawn if die(server, conversion, death, place, folder)]
     code = run_in_child(server, conversion, **setting)
     story = f"{drawn}\n{log_of(conversion)}"
     assert code == 0, story
     begun = shards_begun(folder / "shards.txt")
-    made = without_crate(place.objects(folder))
+    found = place.objects(folder)
+    made = without_crate(found)
     account(
         " ".join(place.kind),
         kills=kills,
@@ -121,9 +140,9 @@ def test_killed_and_resumed(seed, place, whole, server, tmp_path):
         workers=THREADS,
     )
     assert made == expected, story
-    assert begun <= shards + THREADS * kills, story
-    if place.client is not None:
-        assert not s3.dangling(place.client, folder.name), story
+    assert begun <= shards + THREADS * len(kills), story
+    assert place.archived(folder) == found, story
+    assert place.leftovers(folder) == [], story
 
 
 def die(server, conversion: Conversion, death: Death, place: Place, folder: Path) -> bool:

@@ -21,13 +21,13 @@ from support import s3
 from support.images import write_image
 from support.workflow import command, contents, environment, snakemake
 
-RUNS = max(1, int(os.environ.get("UPLIFT_CRASH_RUNS", "4")) // 6)
+RUNS = max(1, int(os.environ.get("UPLIFT_CRASH_RUNS", "2")) // 6)
 """Runs of each kind."""
-KILLS_A_RUN = 3 if RUNS > 1 else 2
+KILLS_A_RUN = 3
 WORKERS = 2
 METHODS = {"repack": "codec=keep", "recode": "codec=zstd"}
 KINDS = [("local", "repack"), ("local", "recode"), ("s3", "repack"), ("s3", "recode")]
-SHORT = [("local", "recode"), ("s3", "repack")]
+SHORT = [("local", "recode")]
 WORK = Path("results", "in")
 CRATE = "ro-crate-metadata.json"
 
@@ -148,11 +148,12 @@ def new_folder(place: Place, root: Path, name: str) -> Path:
 def test_a_killed_workflow_ends_like_an_uninterrupted_one(tmp_path, place, seed):
     folder = new_folder(place, tmp_path, "w")
     drawn = strikes(random.Random(f"{place.kind} {seed}"), KILLS_A_RUN)
-    story, kills, groups = "; ".join(map(str, drawn)), 0, []
+    story, groups = "; ".join(map(str, drawn)), []
+    kills: list[str] = []
     with Watcher(lambda: place.shards(folder)) as watcher:
         for one in drawn:
             killed, group = kill_a_run(place, folder, one, watcher)
-            kills += killed
+            kills += [one.victim] if killed else []
             groups.append(group)
         unlock_if_asked(place, folder)
         run = snakemake(folder, *place.settings(folder))
@@ -172,7 +173,7 @@ def test_a_killed_workflow_ends_like_an_uninterrupted_one(tmp_path, place, seed)
     assert different == [], story
     if not place.client:
         assert (folder / WORK / "validation.json").read_bytes() == place.verdict, story
-    assert watcher.written() <= shards + WORKERS * kills, story
+    assert watcher.written() <= shards + WORKERS * len(kills), story
     if place.client:
         assert s3.dangling(place.client, folder.name) == [], story
 
