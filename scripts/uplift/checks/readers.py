@@ -129,6 +129,8 @@ class ZarrReader:
             if isinstance(found, np.ndarray):
                 return found
             return np.array(found, dtype=self._array.dtype)  # a text alone would lose its length
+        except MemoryError:
+            raise
         except Exception as error:
             raise ReaderError(self.name, error) from error
 

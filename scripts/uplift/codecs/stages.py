@@ -165,6 +165,8 @@ def _undo_numcodecs(codec: Any, kind: str, data: bytes, _notes: list[str]) -> Bu
     try:
         with np.errstate(all="ignore"):
             return np.asarray(codec.decode(data))
+    except MemoryError:  # says nothing about the data
+        raise
     except Exception as error:
         raise DecodeError(f'filter "{kind}" cannot be undone ({_line(error)})') from error
 
@@ -177,7 +179,7 @@ def _from_blosc(data: bytes, limit: int) -> bytes:
         raise DecodeError(f"decodes to {decoded} bytes, {limit} expected")
     try:
         return bytes(_numcodecs("blosc").decompress(data))
-    except (RuntimeError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError) as error:
         raise DecodeError(f"the blosc data are damaged ({_line(error)})") from error
 
 
@@ -202,7 +204,7 @@ def _from_zstd(data: bytes, limit: int) -> Buffer:
         if most <= 2 * limit + streams.ZSTD_BLOCK_BYTES:
             return bytes(decompress(data))
         return np.asarray(decompress(data, np.empty(limit, dtype=np.uint8)))
-    except (RuntimeError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError) as error:
         raise DecodeError(f"the zstd stream is damaged ({_line(error)})") from error
 
 
@@ -215,7 +217,7 @@ def _from_lz4(data: bytes, limit: int) -> bytes:
         raise DecodeError(f"decodes to {decoded} bytes as lz4, {limit} expected{_seen(data)}")
     try:
         return bytes(_numcodecs("lz4").decompress(data))
-    except (RuntimeError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError) as error:
         raise DecodeError(f"the lz4 data are damaged ({_line(error)})") from error
 
 

@@ -118,7 +118,7 @@ def decompress_streams(
         try:
             stream = new()
             part = stream.decompress(rest, limit + 1 - total)
-        except (zlib.error, OSError, lzma.LZMAError, TypeError, ValueError, MemoryError) as error:
+        except (zlib.error, OSError, lzma.LZMAError, TypeError, ValueError) as error:
             if streams:
                 break
             raise DecodeError(f"the {name} stream is damaged ({error})") from None
