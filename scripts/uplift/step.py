@@ -23,6 +23,9 @@ ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
 """Before the second attempt after a transient failure; doubled before the third."""
 
+WARNINGS_SHOWN = 20
+"""On the console; the log of the job has all."""
+
 Main = Callable[[Sequence[str] | None], int]
 log = logging.getLogger(__name__)
 
@@ -111,10 +114,11 @@ def _stderr_to(stream: TextIO) -> Iterator[None]:
 def _for_the_console(path: Path, *, failed: bool) -> Iterator[str]:
     """Warnings of a log, and the one-line error that it ends with or where to look for one."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        _, warned, text = line.partition("Z WARNING ")
-        if warned:
-            yield f"warning: {text}"
+    warnings = [text for _, warned, text in (s.partition("Z WARNING ") for s in lines) if warned]
+    for text in warnings[:WARNINGS_SHOWN]:
+        yield f"warning: {text}"
+    if len(warnings) > WARNINGS_SHOWN:
+        yield f"warning: {len(warnings) - WARNINGS_SHOWN} more are in {path}"
     if failed:
         errors = (line for line in reversed(lines) if "error: " in line)
         yield next(errors, f"error: the job failed; see {path}")

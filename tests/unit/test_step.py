@@ -79,6 +79,20 @@ def test_warnings_reach_the_console(tmp_path, capsys):
     assert capsys.readouterr().err == "warning: plan.json: was edited; it is kept\n"
 
 
+def test_a_thousand_warnings_do_not_flood_the_console(tmp_path, capsys):
+    def main(argv):
+        for number in range(1000):
+            sys.stderr.write(f"2026-01-02T03:04:05Z WARNING 0/{number}: filled\n")
+        return 0
+
+    given = job(tmp_path)
+    assert step.run(main, given) == 0
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == step.WARNINGS_SHOWN + 1
+    assert shown[-1] == f"warning: 980 more are in {given.log[0]}"
+    assert len([line for line in log_of(given) if "WARNING" in line]) == 1000
+
+
 def test_what_may_pass_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(step, "PAUSE_SECONDS", 0)
     codes = [75, 75, 0]
