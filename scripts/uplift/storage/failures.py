@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from uplift.errors import StorageError, TransientError
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
+_REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting '([\w-]+)'")
+_QUERY = re.compile(r"\?\S*|//\S*@")
 
+_WRONG_REGION = "wrong region or endpoint; set region and endpoint_url in the storage settings"
 _REMEDIES = {
     "NoSuchBucket": "the bucket does not exist; check its name and the endpoint_url",
     "AccessDenied": "no permission; check the credentials and the bucket's policy, or set anon",
@@ -17,22 +22,54 @@ _REMEDIES = {
     "ExpiredToken": "the credentials have expired; renew them",
     "InvalidToken": "the session token is wrong; renew the credentials",
     "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
-    "AuthorizationHeaderMalformed": "wrong region; set region in the storage settings",
-    "PermanentRedirect": "wrong region or endpoint; set region and endpoint_url",
-    "TemporaryRedirect": "wrong region or endpoint; set region and endpoint_url",
-    "IllegalLocationConstraintException": "wrong region; set region in the storage settings",
+    "AuthorizationHeaderMalformed": _WRONG_REGION,
+    "PermanentRedirect": _WRONG_REGION,
+    "TemporaryRedirect": _WRONG_REGION,
+    "IllegalLocationConstraintException": _WRONG_REGION,
     "InvalidBucketName": "not a legal bucket name; check the URL",
     "QuotaExceeded": "the quota is used up; free some space or ask for more",
     "NotImplemented": "the server does not know this operation; try engine: fsspec",
 }
 _BY_STATUS = {
-    "301": _REMEDIES["PermanentRedirect"],
-    "307": _REMEDIES["TemporaryRedirect"],
+    "301": _WRONG_REGION,
+    "307": _WRONG_REGION,
     "400": "the server calls it a bad request; check region, endpoint_url and credentials",
     "401": "the credentials are wrong or missing",
     "403": _REMEDIES["AccessDenied"],
     "404": _REMEDIES["NoSuchBucket"],
 }
+_BY_WORDS = (
+    (
+        ("received redirect without location",),
+        f"the server sends the request elsewhere: {_WRONG_REGION}",
+    ),
+    (
+        ("invalidcertificate", "certificate_verify_failed"),
+        "the server's TLS certificate is not trusted; check endpoint_url and the clock, or name "
+        "the authority that signed it in SSL_CERT_FILE (and AWS_CA_BUNDLE)",
+    ),
+    (
+        ("invalidcontenttype", "wrong_version_number"),
+        "the server does not speak TLS there; write http:// in place of https://",
+    ),
+    (
+        ("name or service not known", "no address associated", "nodename nor servname"),
+        "no host has that name; check how the URL and endpoint_url are spelled, and the network",
+    ),
+    (
+        ("content-length header missing",),
+        "the server does not say how long the object is; set engine: fsspec in the storage "
+        "settings",
+    ),
+    (
+        ("etag header missing",),
+        "what answers there is no object store; check endpoint_url",
+    ),
+    (
+        ("range request not supported",),
+        "the server cannot send ranges of bytes; fetch the data by other means",
+    ),
+)
 _TRANSIENT_CODES = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "503"}
 _UNREACHABLE = (
     "error sending request",
@@ -49,51 +86,94 @@ _UNREACHABLE = (
 )
 
 
+class Refusal(NamedTuple):
+    """What a server said: its code (else the HTTP status), and the region that would be right."""
+
+    code: str | None
+    region: str | None = None
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether only the status is known: the answer to a HEAD request has no body."""
+        return self.code in _BY_STATUS
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """Read the code and the region in an exception, its response or its causes."""
+    codes, regions = [], []
+    for one in _causes(error):
+        text = str(one)
+        response = getattr(one, "response", None)
+        if isinstance(response, dict):
+            answer = response.get("Error", {})
+            headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            codes.append(answer.get("Code"))
+            regions += [answer.get("Region"), headers.get("x-amz-bucket-region")]
+        if "Received redirect without LOCATION" in text:
+            codes.append("301")
+        codes += [match.group(1) for match in (_CODE.search(text), _STATUS.search(text)) if match]
+        status = getattr(one, "status", None)
+        codes.append(str(status) if isinstance(status, int) else None)
+        regions += [match[1] or match[2] for match in (_REGION.search(text),) if match]
+    return Refusal(next(filter(None, codes), None), next(filter(None, regions), None))
+
+
 def error_code(error: BaseException) -> str | None:
     """S3 error code in the message or the response of an exception, else its HTTP status."""
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):
-        code = response.get("Error", {}).get("Code")
-        if code:
-            return str(code)
-    cause = error.__cause__
-    if cause is not None and (code := error_code(cause)) is not None:
-        return code
-    text = str(error)
-    match = _CODE.search(text) or _STATUS.search(text)
-    if match:
-        return match.group(1)
-    status = getattr(error, "status", None)
-    return str(status) if isinstance(status, int) else None
+    return refusal_of(error).code
 
 
-def failure(error: BaseException, url: str, action: str) -> StorageError:
-    """Build the one-line error for a failed `action` (read, write, list, delete) on `url`."""
-    code = error_code(error)
-    if code in _REMEDIES:
-        return StorageError(f"{url}: cannot {action} it: {code}: {_REMEDIES[code]}")
-    if code in _BY_STATUS:
-        return StorageError(f"{url}: cannot {action} it: HTTP {code}: {_BY_STATUS[code]}")
+def failure(
+    error: BaseException, url: str, action: str, refusal: Refusal | None = None
+) -> StorageError:
+    """Build the one-line error for a failed `action` (read, write, list, delete) on `url`.
+
+    `refusal` is what the server said, where more is known of it than `error` tells.
+    """
+    code, region = refusal or refusal_of(error)
+    what = f"{url}: cannot {action} it"
+    known = _REMEDIES.get(code or "") or _BY_STATUS.get(code or "")
+    if known is not None:
+        name = f"HTTP {code}" if code in _BY_STATUS else code
+        if region is not None and known is _WRONG_REGION:
+            known = f"wrong region; set region: {region} in the storage settings"
+        return StorageError(f"{what}: {name}: {known}")
     if code == "NoSuchUpload":
         return TransientError(
-            f"{url}: cannot {action} it: the server lost the upload, or its answer was lost; run "
-            "again"
+            f"{what}: the server lost the upload, or its answer was lost; run again"
         )
     if code in _TRANSIENT_CODES or (code or "").startswith("5"):
         return TransientError(
-            f"{url}: cannot {action} it: the server answers {code} again and again; run again "
-            "later, or lower concurrency in the storage settings"
+            f"{what}: the server answers {code} again and again; run again later, or lower "
+            "concurrency in the storage settings"
         )
     if isinstance(error, PermissionError):
-        return StorageError(f"{url}: cannot {action} it: {_REMEDIES['AccessDenied']}")
-    text = f"{type(error).__name__} {error}".lower()
+        return StorageError(f"{what}: {_REMEDIES['AccessDenied']}")
+    return _without_answer(error, what)
+
+
+def _without_answer(error: BaseException, what: str) -> StorageError:
+    text = " ".join(f"{type(one).__name__} {one}" for one in _causes(error)).lower()
+    for words, remedy in _BY_WORDS:
+        if any(word in text for word in words):
+            return StorageError(f"{what}: {remedy}")
     if isinstance(error, (ConnectionError, TimeoutError)) or any(w in text for w in _UNREACHABLE):
         return TransientError(
-            f"{url}: cannot {action} it: the server does not answer or breaks off; check "
-            "endpoint_url and the network, then run again"
+            f"{what}: the server does not answer or breaks off; check endpoint_url (http or "
+            "https?) and the network, then run again"
         )
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return StorageError(f"{url}: cannot {action} it: {type(error).__name__}: {first[:200]}")
+    return StorageError(f"{what}: {type(error).__name__}: {_QUERY.sub('', first)[:200]}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what led to it, the last one first."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
 
 
 def is_absent_bucket(error: BaseException) -> bool:

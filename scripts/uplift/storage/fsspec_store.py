@@ -23,6 +23,8 @@ from uplift.storage.urls import display_url, split_url
 
 _DISCARDING = ("s3", "gs")
 """File systems (their first name) whose streams can be discarded before they are closed."""
+_PARTIAL, _NOT_IN_OBJECT = 206, 416
+_NO_RANGES = "range request not supported"
 _CACHE_OFF = {"use_listings_cache": False, "skip_instance_cache": True}
 
 
@@ -145,6 +147,10 @@ class FsspecStore(RemoteStore):
         return bytes(self.filesystem.cat_file(path))
 
     def _read_range(self, key: str, start: int, length: int) -> bytes | None:
+        if not self.can_list:
+            wanted = f"{start}-{start + length - 1}" if start >= 0 else str(start)
+            found = sync(self.filesystem.loop, self._web_range, self.path_of(key), wanted)
+            return bytes(found[:length])
         if start < 0:
             info = self.stat(key)
             if info is None:
@@ -152,8 +158,30 @@ class FsspecStore(RemoteStore):
             start = max(0, info.size + start)
         return bytes(self.filesystem.cat_file(self.path_of(key), start=start, end=start + length))
 
+    async def _web_range(self, url: str, wanted: str) -> bytes:
+        """Ask for a range; fsspec takes the whole object for it where the server sends that."""
+        session = await self.filesystem.set_session()
+        async with session.get(
+            self.filesystem.encode_url(url), headers={"Range": f"bytes={wanted}"}
+        ) as answer:
+            if answer.status == _NOT_IN_OBJECT:
+                return b""
+            self.filesystem._raise_not_found_for_status(answer, url)
+            if answer.status != _PARTIAL:
+                raise OSError(_NO_RANGES)
+            return bytes(await answer.read())
+
     def _describe(self, path: str) -> ObjectInfo | None:
-        info = self.filesystem.info(path)
+        try:
+            info = self.filesystem.info(path)
+        except FileNotFoundError as error:
+            # the file system for the web takes every failure for absence
+            cause = error.__cause__
+            if self.can_list or cause is None or error_code(cause) == "404":
+                raise
+            raise cause from None
+        if info["size"] is None:
+            info = {**info, "size": len(self._read(path))}
         return self._info(info) if info["type"] == "file" else None
 
     def _list(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Self, TypeVar
 
 from uplift.errors import StorageError
-from uplift.storage.failures import failure, is_absent_bucket
+from uplift.storage.failures import failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import ObjectInfo, join
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import retried
+from uplift.storage.s3_client import reason_of
 from uplift.storage.settings import StorageOptions
 from uplift.storage.uploads import abort_uploads
 from uplift.storage.urls import WEB, display_url, split_url
@@ -72,7 +73,8 @@ class RemoteStore(ABC):
     @retried
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one object, or None when absent or a folder."""
-        return self._asked("look at", key, lambda: self._describe(self.path_of(key)))
+        info = self._asked("look at", key, lambda: self._describe(self.path_of(key)))
+        return None if info is None else info._replace(key=key)
 
     @retried
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
@@ -197,4 +199,7 @@ class RemoteStore(ABC):
     def _failed(self, error: BaseException, key: str, action: str) -> StorageError:
         if isinstance(error, StorageError):
             return error
-        return failure(error, f"{self.url}/{key}" if key else self.url, action)
+        refusal = refusal_of(error)
+        if refusal.is_vague and self.url.startswith("s3"):
+            refusal = reason_of(self.url, self.options) or refusal
+        return failure(error, f"{self.url}/{key}" if key else self.url, action, refusal)

@@ -26,7 +26,7 @@ def retried(function: Callable[P, R]) -> Callable[P, R]:
     """Repeat a call that can be repeated when it raises a transient error."""
     return tenacity.retry(
         retry=tenacity.retry_if_exception_type(TransientError),
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        stop=lambda state: state.attempt_number >= ATTEMPTS,
         wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
         before_sleep=_tell,
         reraise=True,

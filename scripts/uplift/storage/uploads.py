@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from uplift.storage.failures import failure
 from uplift.storage.protocol import join
-from uplift.storage.settings import StorageOptions, aws_access, session
+from uplift.storage.s3_client import s3_client
+from uplift.storage.settings import StorageOptions
+from uplift.storage.urls import split_url
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +21,11 @@ def abort_uploads(url: str, options: StorageOptions, key: str | None = None) -> 
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, _, root = url.partition("://")[2].partition("/")
-    prefix = join(root.rstrip("/"), key or "")
+    _, bucket, root = split_url(url)
+    prefix = join(root, key or "")
     aborted = 0
     try:
-        client = _client(options)
+        client = s3_client(options)
         pages = client.get_paginator("list_multipart_uploads").paginate(
             Bucket=bucket, Prefix=f"{prefix}/" if prefix and key is None else prefix
         )
@@ -39,23 +40,3 @@ def abort_uploads(url: str, options: StorageOptions, key: str | None = None) -> 
     except (BotoCoreError, ClientError) as error:
         log.warning("%s", failure(error, url, "look for unfinished uploads below"))
     return aborted
-
-
-def _client(options: StorageOptions) -> Any:
-    from botocore import UNSIGNED
-    from botocore.config import Config
-
-    access = aws_access(options)
-    config = Config(
-        connect_timeout=min(options.timeout, 10),
-        read_timeout=options.timeout,
-        retries={"max_attempts": options.retries + 1, "mode": "standard"},
-        s3={"addressing_style": "path"},
-        signature_version=UNSIGNED if access.anon else None,
-    )
-    return session(options.profile).create_client(
-        "s3",
-        region_name=access.region or "us-east-1",
-        endpoint_url=access.endpoint_url,
-        config=config,
-    )
