@@ -1,5 +1,6 @@
 """A server that gives one and the same answer to every request, byte for byte."""
 
+import http.client
 import http.server
 import ssl
 import subprocess
@@ -10,11 +11,13 @@ from pathlib import Path
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     answer = b""
+    seen = ()
 
     def log_message(self, *_):
         pass
 
     def _answer(self):
+        self.seen.append(self.headers)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         head, gap, body = self.answer.partition(b"\r\n\r\n")
         self.wfile.write(head + gap + (b"" if self.command == "HEAD" else body))
@@ -35,7 +38,9 @@ class CannedServer:
     """
 
     def __init__(self, answer: bytes, certificates: Path | None = None) -> None:
-        handler = type("Handler", (_Handler,), {"answer": answer})
+        self.seen: list[http.client.HTTPMessage] = []
+        """Headers of the requests."""
+        handler = type("Handler", (_Handler,), {"answer": answer, "seen": self.seen})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # clients hang up on what they do not trust
