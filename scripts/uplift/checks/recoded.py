@@ -134,6 +134,7 @@ class RecodeCheck:
         encoded = dict(zip(stored, subject.chunks.read(stored), strict=True))
         for chunk in chunks:
             self._compare_chunk(chunk, encoded, box, read, tally)
+        subject.compared.add(tally.chunks)
         return tally
 
     def _compare_chunk(

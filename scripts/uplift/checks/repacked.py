@@ -152,6 +152,7 @@ class RepackCheck:
                 tally.compared_bytes += values.nbytes
                 if chunk in self._samples:
                     self._samples[chunk] = inside(values, box)
+        subject.compared.add(len(chunks))
         return tally
 
     def _is_kept(

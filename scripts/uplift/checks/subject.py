@@ -23,6 +23,7 @@ from uplift.conversion.tasks import tasks_of
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk, ItemRecord
+from uplift.progress import Progress
 from uplift.storage.protocol import Store
 
 A = TypeVar("A")
@@ -53,6 +54,8 @@ class Subject:
         Object position to the stored source chunks under it; None when every chunk is stored.
     bad
         Source chunks that convert could not keep as they were.
+    compared
+        Tells how many chunks were compared.
     fill
         The source's fill value.
     root_document
@@ -77,6 +80,7 @@ class Subject:
         self.root_document = root_document
         self.decoder = ChunkDecoder(item.source)
         self.bad: dict[Index, BadChunk] = {bad.chunk: bad for bad in record.bad_chunks}
+        self.compared = Progress(f"{item.path or 'array'}: %d chunks compared")
         self.fill: Any = fill_scalar(data_type_v3(item.source), fill_value_v3(item.source))
         dense = item.stored_chunks == math.prod(self.chunks.grid)
         self.stored = None if dense else self._stored()

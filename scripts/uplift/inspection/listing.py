@@ -24,6 +24,7 @@ from uplift.inspection.nodes import (
 )
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import multiscales_of
+from uplift.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
 
 A = TypeVar("A")
@@ -167,7 +168,9 @@ class ListedSource:
         keys = _Keys(Tally(self._store, path, source))
         index_of = ChunkKeys(source).index_of
         foreign = None if other is None else ChunkKeys(other).index_of
+        listed = Progress(f"{path or 'array'}: %d objects listed")
         for info in self._store.list_tree(path):
+            listed.add()
             key = info.key[skip:]
             index = index_of(key)
             if index is not None:

@@ -17,6 +17,7 @@ from uplift.inspection.listing import REQUESTS_AT_ONCE, Folder, Tally, other_sep
 from uplift.inspection.nodes import METADATA_V2, METADATA_V3, Document, Node, node_of, read_document
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
+from uplift.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
 
 ROOT_FILES = ("ro-crate-metadata.json", ".zmetadata")
@@ -84,8 +85,10 @@ class NamedSource:
             key = chunk_key(source, index)
             return key, index, self._store.stat(join(path, key))
 
+        asked = Progress(f"{path or 'array'}: asked for %d objects")
         indices = grid.all_indices(object_grid(source))
         for key, index, info in side_by_side(self._pool, ask, indices, 4 * REQUESTS_AT_ONCE):
+            asked.add()
             if info is not None:
                 tally.add(key, index, info)
         return tally

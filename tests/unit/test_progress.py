@@ -1,0 +1,35 @@
+"""Long work says how far it is."""
+
+import logging
+
+from support.images import write_image
+from support.steps import Conversion
+from uplift import progress
+
+
+def lines(caplog):
+    return [r.getMessage() for r in caplog.records if r.name == progress.__name__]
+
+
+def test_nothing_is_told_at_once(caplog):
+    caplog.set_level(logging.INFO)
+    progress.Progress("%d so far").add(5)
+    assert not lines(caplog)
+
+
+def test_the_count_is_told_when_it_is_time(caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    counting = progress.Progress("%d so far")
+    counting.add(2)
+    counting.add()
+    assert lines(caplog) == ["2 so far", "3 so far"]
+
+
+def test_inspect_and_validate_tell(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    write_image(tmp_path / "in.zarr")
+    Conversion(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "w").all()
+    told = capfd.readouterr().err
+    assert "0: 288 chunks compared" in told
+    assert "0: 289 objects listed" in told  # the document among them
