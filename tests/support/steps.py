@@ -56,6 +56,7 @@ class Conversion:
     crate: str = '{"enabled": true, "date_published": "2026-01-02"}'
     threads: int = 2
     on_bad_chunk: str = "fail"
+    durability: str = "fsync"
     overwrite: str = "false"
     consolidated: str = "false"
     manifest: bool = False
@@ -120,6 +121,7 @@ class Conversion:
             journal=self.path("journal", f"{batch}.jsonl"),
             threads=self.threads,
             on_bad_chunk=self.on_bad_chunk,
+            durability=self.durability,
             storage=self.storage,
         )
 

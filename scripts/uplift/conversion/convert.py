@@ -174,9 +174,9 @@ class _ItemConversion:
                 self._write_all(self._engine(pool), pool, finished, existing, total)
         for position in sorted(existing):
             self._output.delete(self._key(position))
-        if total.bad_chunks:
-            for bad in total.bad_chunks:
-                log.warning("%s: %s: %s", bad.key, bad.action, bad.reason)
+        changed = _unique(total.bad_chunks)
+        for bad in changed:
+            log.warning("%s: %s: %s", bad.key, bad.action, bad.reason)
         record = ItemRecord(
             path=self._item.path,
             start=self._item.start,
@@ -188,11 +188,11 @@ class _ItemConversion:
             objects_written=total.objects,
             bytes_written=total.bytes_written,
             objects_resumed=resumed,
-            bad_chunks=tuple(sorted(total.bad_chunks, key=lambda bad: bad.chunk)),
+            bad_chunks=tuple(changed),
             wall_seconds=round(time.perf_counter() - clock, 3),
             cpu_seconds=round(time.process_time() - cpu, 3),
         )
-        return record, total.undecodable
+        return record, _unique(total.undecodable)
 
     def _refuse_changed_source(self) -> None:
         """Compare what is stored with what inspect saw: once an array, by listing it.
@@ -341,6 +341,11 @@ def _unordered(
     finally:
         for future in under_way:
             future.cancel()
+
+
+def _unique(found: list[BadChunk]) -> list[BadChunk]:
+    """Each chunk once, in order: one is met again for each object that needs it."""
+    return sorted({bad.chunk: bad for bad in found}.values(), key=lambda bad: bad.chunk)
 
 
 def _undecodable_error(bad: list[BadChunk], url: str) -> SourceError:
