@@ -11,14 +11,18 @@ from pathlib import Path
 from uplift import records
 from uplift.errors import InputError
 from uplift.lock import LOCK_KEY
+from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchSummary
+from uplift.models.publication import Claim
 from uplift.publication import ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.samples import Sample, SampleTable
 from uplift.schema_check import MistakesError
-from uplift.storage import display_url, is_local, local_path
+from uplift.storage import display_url, hide_url, is_local, local_path
 
 _MADE = ("[!p]*.json", "published.json", "batches/*.json", "records/*.json", "validation/*.json")
+# Snakemake itself reads the first; a bad claim would be met when published.json is deleted already
+_READ_WHOLE: dict[str, type[Model]] = {"summary.json": BatchSummary, "claim.json": Claim}
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
 
@@ -85,12 +89,24 @@ def drop_damaged(samples: Iterable[str], results: str) -> Iterator[str]:
             else:
                 path.unlink()
             yield f"{path}: was damaged; it is made again"
+        if missing := _missing_batch(folder / "batches"):
+            shutil.rmtree(folder / "batches")
+            yield f"{missing}: is gone; it is made again"
+
+
+def _missing_batch(folder: Path) -> Path | None:
+    """A batch that the summary lists and somebody deleted; Snakemake would not go on without it."""
+    if not (folder / "summary.json").is_file():
+        return None
+    there = {path.name for path in folder.iterdir()}
+    wanted = records.read_model(folder / "summary.json", BatchSummary).batches
+    return next((folder / f"{one}.json" for one in wanted if f"{one}.json" not in there), None)
 
 
 def _is_whole(path: Path) -> bool:
-    if path.name == "summary.json":  # Snakemake itself reads this one
+    if model := _READ_WHOLE.get(path.name):
         try:
-            records.read_model(path, BatchSummary)
+            records.read_model(path, model)
         except InputError:
             return False
         return True
@@ -147,6 +163,16 @@ def _output_asked_for(folder: Path) -> str | None:
     """Output of the plan in force, as the sheet spelled it then."""
     batch = next((folder / "batches").glob("*.*.json"), None)
     return None if batch is None else records.read_model(batch, Batch).output
+
+
+def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Samples for work files, params and logs: the secrets of URLs stay in the environment."""
+    return {
+        dataset: sample.model_copy(
+            update={"input": hide_url(sample.input), "output": hide_url(sample.output)}
+        )
+        for dataset, sample in samples.items()
+    }
 
 
 def note_samples(samples: Mapping[str, Sample], results: str) -> None:
