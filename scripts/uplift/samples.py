@@ -114,6 +114,7 @@ def storage_settings(config: Config) -> dict[str, dict[str, Any]]:
         }
         own = {key: value for key, value in own.items() if value is not None}
         if url is not None and own:
+            url = _without_query(url)
             settings[url] = {**settings.get(url, {}), **own}
     return settings
 
@@ -168,7 +169,7 @@ def crate_settings(config: Config) -> dict[str, Any]:
 def _row_of_config(config: Config) -> _Row:
     cells = {key: getattr(config, key) for key in COLUMNS}
     if cells["dataset"] is None:
-        name = str(config.input).rstrip("/").rpartition("/")[2]
+        name = _without_query(str(config.input)).rstrip("/").rpartition("/")[2]
         for suffix in (".zip", ".ozx", ".zarr", ".ome"):
             name = name.removesuffix(suffix) or name
         cells["dataset"] = name
@@ -176,6 +177,11 @@ def _row_of_config(config: Config) -> _Row:
     for key in ("chunks", "shards", "codec"):
         given.pop(key, None)
     return _Row("config", given)
+
+
+def _without_query(url: str) -> str:
+    """Cut off what may be the signature of a web URL."""
+    return url.partition("?")[0] if url.startswith(("http://", "https://")) else url
 
 
 def _rows_of_sheet(path: Path) -> tuple[list[_Row], list[str]]:

@@ -28,7 +28,7 @@ def config_sources():
 TYPED = tuple(workflow.config_settings.config_args or ())
 try:
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
-    SAMPLES = sheet.load_samples(CONFIG)
+    SAMPLES = overview.without_secrets(sheet.load_samples(CONFIG))
     if workflow.is_main_process:
         overview.refuse_gone_outputs(SAMPLES, CONFIG.results)
         if not workflow.dryrun:

@@ -10,7 +10,16 @@ from urllib.parse import unquote
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, join
 from uplift.storage.settings import StorageOptions, options_for
-from uplift.storage.urls import display_url, is_local, local_path
+from uplift.storage.urls import (
+    WEB,
+    display_url,
+    full_url,
+    hide_url,
+    is_local,
+    local_path,
+    query_of,
+    split_url,
+)
 
 __all__ = [
     "ObjectInfo",
@@ -18,6 +27,7 @@ __all__ = [
     "Store",
     "copied_in_place",
     "display_url",
+    "hide_url",
     "is_local",
     "join",
     "local_path",
@@ -50,8 +60,10 @@ def open_store(
     InputError
         A URL that no engine knows.
     """
-    options = options_for(url, settings)
-    if not writable and url.lower().rstrip("/").endswith((".zip", ".ozx")) and not _is_folder(url):
+    options = options_for(display_url(url), settings)
+    url = full_url(url)
+    path = display_url(url).lower().rstrip("/")
+    if not writable and path.endswith((".zip", ".ozx")) and not _is_folder(url):
         return _open_archive(url.rstrip("/"), options)
     if is_local(url):
         return LocalStore(local_path(url), writable=writable, durability=durability)
@@ -79,10 +91,11 @@ def _open_archive(url: str, options: StorageOptions) -> Store:
         path = Path(local_path(url)).absolute()
         place: Store = LocalStore(str(path.parent))
         return ArchiveStore(display_url(url), place, path.name, concurrency=1)
-    folder, _, name = url.rpartition("/")
-    if url.startswith("http"):
+    query = query_of(url)
+    folder, _, name = url.removesuffix(query).rpartition("/")
+    if split_url(url).scheme in WEB:
         name = unquote(name)
-    place = _open_remote(folder, options, writable=False)
+    place = _open_remote(folder + query, options, writable=False)
     return ArchiveStore(display_url(url), place, name, concurrency=options.concurrency)
 
 

@@ -38,6 +38,7 @@ _BY_STATUS = {
     "403": _REMEDIES["AccessDenied"],
     "404": _REMEDIES["NoSuchBucket"],
 }
+_OF_SIGNED_URLS = ("403", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
 _BY_WORDS = (
     (
         ("received redirect without location",),
@@ -134,6 +135,8 @@ def failure(
     what = f"{url}: cannot {action} it"
     known = _REMEDIES.get(code or "") or _BY_STATUS.get(code or "")
     if known is not None:
+        if url.startswith("http") and code in _OF_SIGNED_URLS:
+            known = "no permission; where the URL is signed, get a new one (they expire)"
         name = f"HTTP {code}" if code in _BY_STATUS else code
         if region is not None and known is _WRONG_REGION:
             known = f"wrong region; set region: {region} in the storage settings"

@@ -16,7 +16,7 @@ from uplift.storage.protocol import ObjectInfo, ObjectWriter
 from uplift.storage.remote import RemoteStore
 from uplift.storage.retries import retried
 from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
-from uplift.storage.urls import WEB, UrlParts, split_url
+from uplift.storage.urls import WEB, UrlParts, query_of, split_url
 
 if TYPE_CHECKING:
     from obstore import GetOptions, WritableFile
@@ -40,6 +40,7 @@ class ObstoreStore(RemoteStore):
         # A web store is opened at its whole URL.
         root = "" if parts.scheme in WEB else parts.key
         super().__init__(url, root, options, writable=writable)
+        self._is_signed = bool(query_of(url))
         self._store = _open(url, parts, options)
 
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -99,6 +100,9 @@ class ObstoreStore(RemoteStore):
             raise
 
     def _describe(self, path: str) -> ObjectInfo:
+        if self._is_signed:  # for GET alone: a HEAD request would be refused
+            options: GetOptions = {"range": (0, 1)}
+            return self._info(obstore.get(self._store, path, options=options).meta)
         return self._info(obstore.head(self._store, path))
 
     def _list(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -9,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 WEB = ("http", "https")
 _AZURE = ("abfs", "abfss")
+_FULL_URLS = "UPLIFT_FULL_URLS"
+"""Environment variable that hands URLs with secrets to the steps: JSON, by what is shown."""
 
 
 class UrlParts(NamedTuple):
@@ -66,3 +70,28 @@ def display_url(url: str) -> str:
     if scheme.lower() not in _AZURE:  # there it is container@account
         place = place.rpartition("@")[2]
     return f"{scheme}://{place}{slash}{key}"
+
+
+def hide_url(url: str) -> str:
+    """Keep what is secret in a URL in the environment of this process; return the rest.
+
+    Work files, params of jobs and logs hold the rest; :func:`full_url` finds the whole again.
+    """
+    shown = display_url(url)
+    if shown != url and not is_local(url):
+        hidden = json.loads(os.environ.get(_FULL_URLS, "{}"))
+        os.environ[_FULL_URLS] = json.dumps({**hidden, shown: url})
+        return shown
+    return url
+
+
+def full_url(url: str) -> str:
+    """Undo :func:`hide_url`."""
+    hidden = os.environ.get(_FULL_URLS)
+    return str(json.loads(hidden).get(url, url)) if hidden else url
+
+
+def query_of(url: str) -> str:
+    """Query of a web URL with its question mark; empty without one, and for other URLs."""
+    scheme, _, rest = url.partition("://")
+    return "".join(rest.partition("?")[1:]) if scheme.lower() in WEB else ""
