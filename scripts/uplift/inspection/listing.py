@@ -30,7 +30,7 @@ from uplift.storage.protocol import ObjectInfo, Store, join
 A = TypeVar("A")
 B = TypeVar("B")
 
-FOLDERS_AT_ONCE = 8
+FOLDERS_AT_ONCE = 16
 """Folders of a remote source that are looked into side by side."""
 REQUESTS_AT_ONCE = 32
 """Requests about single objects of a remote source under way at once."""
