@@ -61,8 +61,9 @@ def record_files(wildcards):
 
 def validation_files(wildcards):
     return [
-        work_file(wildcards, f"validation/{batch}.json")
+        work_file(wildcards, f"validation/{batch}.{kind}")
         for batch in batches_of(wildcards)
+        for kind in ("json", "digests")
     ]
 
 

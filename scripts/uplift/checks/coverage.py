@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uplift import grid, records
-from uplift.checks.digests import Run, chunks_sha256, runs_of
+from uplift.checks.digests import Run, chunks_sha256, rows_sha256, runs_of
 from uplift.checks.findings import Findings
 from uplift.errors import InputError
 from uplift.grid import Index
@@ -62,8 +62,7 @@ def gather(
             work.ranges.append((item.start, item.stop))
             work.validations.append(one)
             work.filled |= filled.get(key, set())
-            if key in runs:
-                work.runs.append(runs[key])
+            work.runs.append(_rows(item, one, runs.get(key), validations / f"{name}.digests"))
     return summary, arrays
 
 
@@ -109,3 +108,12 @@ def _current(item: BatchItem, one: ItemValidation | None, file: Path) -> ItemVal
             "validate that batch again"
         )
     return one
+
+
+def _rows(item: BatchItem, one: ItemValidation, run: Run | None, file: Path) -> Run:
+    if run is None or rows_sha256(run) != one.rows_sha256:
+        raise InputError(
+            f"{file}: does not hold the digests that {file.with_suffix('.json').name} speaks of, "
+            f"at {item.path or '/'}; validate that batch again"
+        )
+    return run

@@ -104,6 +104,14 @@ def runs_of(file: Path) -> list[Run]:
     return runs
 
 
+def rows_sha256(run: Run) -> str:
+    """Hex SHA-256 of the rows of one batch item."""
+    digest = hashlib.sha256()
+    for block in _blocks(run):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def chunks_sha256(runs: list[Run]) -> tuple[str, int, bool]:
     """Digest over the rows of one array in grid order, whatever batches they come from.
 

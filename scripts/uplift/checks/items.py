@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -110,6 +111,7 @@ def _check_item(
     slabs = _slabs(subject, steps, settings.digest_limit_bytes)
     log.debug("%s: comparing %s", item.path or "/", item.method)
     tally, sha256 = check.run(pool, slabs)
+    rows = sorted_rows(tally.rows)
     return _Checked(
         ItemValidation(
             path=item.path,
@@ -119,8 +121,9 @@ def _check_item(
             chunks_compared=tally.chunks,
             bytes_compared=tally.compared_bytes,
             sha256=sha256,
+            rows_sha256=hashlib.sha256(rows).hexdigest(),
         ),
-        sorted_rows(tally.rows),
+        rows,
     )
 
 

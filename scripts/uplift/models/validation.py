@@ -15,8 +15,8 @@ class ItemValidation(Model):
     """Outcome for one batch item.
 
     `sha256`: digest of the decoded little-endian C-order bytes of the whole array, when the item
-    is the whole array and within the digest limit. `digests` names the binary side file with the
-    (chunk index, SHA-256) rows that the array's ``chunks_sha256`` is made of.
+    is the whole array and within the digest limit. `rows_sha256`: that of the item's rows in the
+    ``.digests`` file beside this one, which the array's ``chunks_sha256`` is made of.
     """
 
     path: str
@@ -27,6 +27,7 @@ class ItemValidation(Model):
     bytes_compared: int
     """Decoded bytes compared with the source."""
     sha256: str | None = None
+    rows_sha256: str
 
 
 class BatchValidation(Model):
