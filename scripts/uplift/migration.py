@@ -218,7 +218,11 @@ class _Run:
         shape, path = array.source.shape, array.path
         listed = self.listings.get(path)
         if self.zarr_format == 2:
-            own: tuple[str | None, ...] | None = axes.array_names(attributes, shape, path)
+            own: tuple[str | None, ...] | None = axes.array_names(attributes, shape)
+            if own is not None and axes.repeated(own):
+                text = f"_ARRAY_DIMENSIONS is {list(own)}: a name occurs twice, which not every "
+                self._warn("dimension-names.repeated", path, f"{text}reader of Zarr v3 opens")
+                own = None
         else:
             names = read.get("dimension_names")
             own = tuple(names) if isinstance(names, list) else None
@@ -276,8 +280,14 @@ def _levels(attributes: dict[str, Any], path: str, shapes: Mapping[str, Shape]) 
 
 
 def _refuse_conflicts(inventory: Inventory) -> None:
-    """Refuse files whose keys the output needs for documents and chunks."""
+    """Refuse nodes and files whose keys the output needs for documents and chunks."""
     arrays = {array.path for array in inventory.arrays}
+    for path in [*arrays, *(group.path for group in inventory.groups)]:
+        if "zarr.json" in path.split("/"):
+            raise SourceError(
+                f"{inventory.source}/{path}: a folder has the name zarr.json, which Zarr v3 keeps "
+                "for its documents; rename it in the source"
+            )
     for file in inventory.files:
         folder, _, name = file.path.rpartition("/")
         if name == "zarr.json":

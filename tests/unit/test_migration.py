@@ -265,6 +265,18 @@ def test_files_in_the_way_are_refused(source, output, path):
         migrate(source, output)
 
 
+@pytest.mark.parametrize("kind", ["group", "array"])
+def test_a_node_in_the_way_of_a_document_is_refused(source, output, kind):
+    source.group("", {}, ("group",))
+    source.group("x", {}, ("group",))
+    if kind == "group":
+        source.group("x/zarr.json", {}, ("group",))
+    else:
+        source.array("x/zarr.json")
+    with pytest.raises(SourceError, match=r"/x/zarr\.json: .* the name zarr\.json, .*rename"):
+        migrate(source, output)
+
+
 def test_a_file_beside_the_chunks_is_no_conflict(source, output):
     source.group("", {}, ("group",))
     source.array("a")
@@ -289,6 +301,16 @@ def test_findings_about_axes_and_scales(source, output):
     codes = {finding.code for finding in migration.findings}
     assert codes == {"dimension-names.differ", "pyramid.scale"}
     assert document(output, "0")["dimension_names"] == ["y", "x"]
+
+
+def test_an_array_that_names_two_dimensions_alike_gets_no_names(source, output):
+    source.group("", {}, ("group",))
+    source.array("covariance", {"_ARRAY_DIMENSIONS": ["x", "x"]})
+    migration, _ = migrate(source, output)
+    assert [finding.code for finding in migration.findings] == ["dimension-names.repeated"]
+    written = document(output, "covariance")
+    assert "dimension_names" not in written
+    assert written["attributes"] == {"_ARRAY_DIMENSIONS": ["x", "x"]}
 
 
 def test_a_v3_source_keeps_its_metadata(tmp_path, output):

@@ -259,11 +259,9 @@ def test_dimension_names():
         level_names("0", (1, 2), {"a": ("y", "x"), "b": ("z", "x")})
     with pytest.raises(SourceError, match="has 2 axes"):
         level_names("0", (1, 2, 3), {"a": ("y", "x")})
-    assert array_names({"_ARRAY_DIMENSIONS": ["a", "b"]}, (1, 2), "0") == ("a", "b")
+    assert array_names({"_ARRAY_DIMENSIONS": ["a", "b"]}, (1, 2)) == ("a", "b")
     for names in (None, "ab", ["a"], ["a", 1]):
-        assert array_names({"_ARRAY_DIMENSIONS": names}, (1, 2), "0") is None
-    with pytest.raises(SourceError, match="alike"):
-        array_names({"_ARRAY_DIMENSIONS": ["a", "a"]}, (1, 2), "0")
+        assert array_names({"_ARRAY_DIMENSIONS": names}, (1, 2)) is None
 
 
 @pytest.mark.parametrize(

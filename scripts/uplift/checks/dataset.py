@@ -204,5 +204,6 @@ def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
 def _own_names(entry: InventoryArray, attributes: Mapping[str, object]) -> tuple[str, ...] | None:
     """Dimension names of an array in no multiscale, where its source has some."""
     if entry.source.zarr_format == 2:
-        return axes.array_names(attributes, entry.source.shape, entry.path)
+        names = axes.array_names(attributes, entry.source.shape)
+        return None if names is None or axes.repeated(names) else names
     return None

@@ -88,33 +88,33 @@ def level_names(path: str, shape: Shape, listings: Mapping[str, Sequence[str]]) 
     return names
 
 
-def array_names(attributes: Mapping[str, Any], shape: Shape, path: str) -> tuple[str, ...] | None:
+def array_names(attributes: Mapping[str, Any], shape: Shape) -> tuple[str, ...] | None:
     """Dimension names of a Zarr v2 array outside any multiscale: its ``_ARRAY_DIMENSIONS``.
 
     Returns None where there are none, or none that fit the shape.
-
-    Raises
-    ------
-    SourceError
-        A name occurs twice.
     """
     names = attributes.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, list) or len(names) != len(shape):
         return None
     if not all(isinstance(name, str) for name in names):
         return None
-    refuse_duplicates(names, f"{path}: _ARRAY_DIMENSIONS")
     return tuple(names)
 
 
 def refuse_duplicates(names: Sequence[str | None], where: str) -> None:
     """Raise :class:`SourceError` when a name occurs twice: tensorstore opens no such array."""
-    known = [name for name in names if name is not None]
-    if len(set(known)) != len(known):
+    if repeated(names):
+        known = [name for name in names if name is not None]
         raise SourceError(
             f"{where} names two dimensions alike: {known}; not every Zarr v3 reader opens such an "
             "array: give each its own name"
         )
+
+
+def repeated(names: Sequence[str | None]) -> bool:
+    """Whether a name occurs twice."""
+    known = [name for name in names if name is not None]
+    return len(set(known)) != len(known)
 
 
 def _factor(larger: int, smaller: int) -> float:
