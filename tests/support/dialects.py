@@ -7,7 +7,7 @@ from typing import Any
 
 from uplift.ngff.axes import is_known_unit
 from uplift.ngff.detect import items_of
-from uplift.ngff.image_rules import TEXTS, is_color, is_foreign
+from uplift.ngff.image_rules import NONFINITE, TEXTS, is_color, is_foreign
 
 _WINDOW = {"start": 0, "end": 1, "min": 0, "max": 1}
 
@@ -19,6 +19,8 @@ def without_dialect(ome: Mapping[str, Any]) -> dict[str, Any]:
         new["multiscales"] = [_multiscale(entry) for entry in ome["multiscales"]]
     if isinstance(ome.get("omero"), Mapping):
         new["omero"] = _omero(ome["omero"])
+    if "omero" in ome and not ome["omero"]:
+        del new["omero"]
     return new
 
 
@@ -56,6 +58,10 @@ def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
     if color is None or (isinstance(color, str) and not is_color(color)):
         new["color"] = "FFFFFF"
     if window is None or isinstance(window, Mapping):
-        given = {key: value for key, value in (window or {}).items() if value is not None}
+        given = {key: value for key, value in (window or {}).items() if _is_given(value)}
         new["window"] = {**_WINDOW, **given}
     return new
+
+
+def _is_given(limit: Any) -> bool:
+    return limit is not None and not (isinstance(limit, str) and limit in NONFINITE)

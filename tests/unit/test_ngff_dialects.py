@@ -40,5 +40,10 @@ def test_other_faults_stay():
     faulty = {**IMAGE, "omero": {"channels": [{"color": 255, "window": 3}, None]}}
     found = check_metadata(without_dialect(faulty), ("image",))
     assert [finding.code for finding in found] == ["omero"] * 3
-    for junk in ({"multiscales": [3]}, {"omero": {}}, {"plate": {"wells": 3}}, {"labels": [3]}):
+    for junk in (
+        {"multiscales": [3]},
+        {"omero": {"id": 1}},
+        {"plate": {"wells": 3}},
+        {"labels": [3]},
+    ):
         assert without_dialect(junk) == junk

@@ -222,6 +222,38 @@ def test_repairs_of_json_types_are_reported():
     assert ("error", "omero") in codes(result)  # "x" is no number
 
 
+def test_numbers_and_texts_of_plates_scales_and_layouts_are_repaired():
+    sides = {"rows": [{"name": "A"}], "columns": [{"name": 1}, {"name": "2"}]}
+    result = migrate({"plate": {**sides, "wells": [{"path": "A/1"}]}}, roles=("plate",))
+    plate = result.attributes["ome"]["plate"]
+    assert plate["columns"] == [{"name": "1"}, {"name": "2"}]
+    assert plate["wells"] == [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
+    result = migrate({"bioformats2raw.layout": "3"}, roles=("bioformats2raw",))
+    assert result.attributes["ome"]["bioformats2raw.layout"] == 3
+    assert codes(result) == [("warning", "source.repaired")]
+    scale = [{"type": "scale", "scale": ["1.5", 1]}]
+    level = {**LEVEL, "coordinateTransformations": scale}
+    result = migrate({"multiscales": [{**ENTRY, "datasets": [level]}]})
+    (found,) = result.attributes["ome"]["multiscales"][0]["datasets"]
+    assert found["coordinateTransformations"][0]["scale"] == [1.5, 1]
+    assert ("warning", "source.repaired") in codes(result)
+
+
+def test_levels_of_0_4_without_transformations_get_their_scale():
+    """What 0.5 asks to write where scaling information is not available."""
+    levels = [{"path": "0"}, {"path": "1"}]
+    shapes = {"0": (8, 8), "1": (8, 4)}
+    entry = {**ENTRY, "version": "0.4", "datasets": levels}
+    result = migrate({"multiscales": [entry]}, arrays=shapes)
+    found = result.attributes["ome"]["multiscales"][0]["datasets"]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in found]
+    assert scales == [[1, 1], [1, 2]]
+    assert codes(result) == [("warning", "source.repaired")] * 2
+    levels[0]["coordinateTransformations"] = [{"type": "identity"}]  # wrong, not missing
+    result = migrate({"multiscales": [entry]}, arrays=shapes)
+    assert result.attributes["ome"]["multiscales"][0]["datasets"] == levels
+
+
 def test_nan_is_spelled_as_text():
     result = keep_attributes({"a": [math.nan, {"b": -math.inf}], "c": 1.5}, "0")
     assert result.attributes == {"a": ["NaN", {"b": "-Infinity"}], "c": 1.5}

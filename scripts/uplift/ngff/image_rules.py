@@ -15,6 +15,9 @@ _RANK = {"time": 0, "space": 2}
 TEXTS: tuple[tuple[str, type], ...] = (("name", str), ("type", str), ("metadata", dict))
 """What a multiscale says about itself, and how."""
 
+NONFINITE = ("NaN", "Infinity", "-Infinity")
+"""What numbers that are no JSON are spelled as."""
+
 _WINDOW = ("start", "end", "min", "max")
 
 
@@ -145,6 +148,9 @@ def _check_transform(item: dict[str, Any], ndim: int | None, where: str, check: 
 
 def check_omero(value: Any, check: Check) -> None:
     """Section omero metadata."""
+    if not value:
+        check.dialect("omero", "omero is empty, without a list of channels")
+        return
     channels = value.get("channels") if isinstance(value, dict) else None
     if not isinstance(channels, list):
         check.error("omero", f"omero.channels is {shown(channels)}, expected a list of channels")
@@ -173,7 +179,9 @@ def _check_channel(channel: dict[str, Any], where: str, check: Check) -> None:
         check.error("omero", f"{where}.window is {shown(window)}, expected an object")
     else:
         limits = {key: (window or {}).get(key) for key in _WINDOW}
-        wrong = {key: v for key, v in limits.items() if v is not None and not is_number(v)}
+        texts = {key: v for key, v in limits.items() if v is not None and not is_number(v)}
+        wrong = {key: v for key, v in texts.items() if not (isinstance(v, str) and v in NONFINITE)}
+        odd += [f"window.{key} {v}" for key, v in texts.items() if key not in wrong]
         if wrong:
             check.error("omero", f"{where}.window: {shown(wrong)} should be numbers")
         missing = [key for key, limit in limits.items() if limit is None]

@@ -7,8 +7,9 @@ source's attributes (OME-Zarr 0.5, section OME-Zarr metadata).
 Edits that are no loss: ``ome.version`` in place of ``multiscales[].version``; a new version of
 plate, well and image-label; ``omero.version`` gone when it was the OME-Zarr version; axis names
 spelled as objects; axes, scales and well indices that were missing; numbers that became texts in a
-level's path, and texts that became numbers in an omero window; an empty list of transformations of
-all levels; NaN and infinities, which are no JSON, spelled as texts.
+level's path and in names of rows and columns; texts that became numbers in an omero window, a
+scale, a translation and ``bioformats2raw.layout``; an empty list of transformations of all levels;
+NaN and infinities, which are no JSON, spelled as texts.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ _VERSION = re.compile(r"(plate|well|image-label)\.version")
 _OLD_VERSION = re.compile(r"multiscales\[\d+\]\.version")
 _COMMON = re.compile(r"multiscales\[\d+\]\.coordinateTransformations")
 _AXIS = re.compile(r"multiscales\[\d+\]\.axes\[\d+\]")
-_LEVEL_PATH = re.compile(r"multiscales\[\d+\]\.datasets\[\d+\]\.path")
-_WINDOW = re.compile(r"omero\.channels\[\d+\]\.window\.(start|end|min|max)")
+_TEXT = re.compile(r"multiscales\[\d+\]\.datasets\[\d+\]\.path|plate\.(rows|columns)\[\d+\]\.name")
+_NUMBER = re.compile(
+    r"omero\.channels\[\d+\]\.window\.(start|end|min|max)|bioformats2raw\.layout"
+    r"|multiscales\[\d+\]\.datasets\[\d+\]\.coordinateTransformations\[\d+\]"
+    r"\.(scale|translation)\[\d+\]"
+)
 _ADDED = re.compile(
     r"(plate|well|image-label)\.version"
     r"|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
@@ -143,9 +148,9 @@ def _is_edit(old: Any, new: Any, where: str) -> bool:
         return isinstance(new, str)
     if _AXIS.fullmatch(where) and isinstance(old, str):
         return isinstance(new, Mapping) and new.get("name") == old and set(new) <= {"name", "type"}
-    if _LEVEL_PATH.fullmatch(where) and isinstance(old, int):
+    if _TEXT.fullmatch(where) and isinstance(old, int):
         return _same(str(old), new)
-    if _WINDOW.fullmatch(where) and isinstance(old, str) and isinstance(new, (int, float)):
+    if _NUMBER.fullmatch(where) and isinstance(old, str) and isinstance(new, (int, float)):
         try:
             return float(old) == new
         except ValueError:

@@ -17,7 +17,7 @@ from uplift.grid import Shape
 from uplift.models.findings import Finding
 from uplift.models.inventory import GroupRole
 from uplift.models.migration import Change
-from uplift.ngff import axes, detect, rules
+from uplift.ngff import axes, detect, repairs, rules
 
 TARGET_VERSIONS = ("0.5",)
 
@@ -186,7 +186,12 @@ def _migrate_value(key: str, value: Any, state: _Migration) -> Any:
     if key == "omero" and isinstance(value, Mapping):
         return _omero(value, state)
     if key == "plate" and isinstance(value, Mapping):
-        return _with_version(key, {**value, **_wells(value, state)}, state)
+        return _with_version(key, _plate(value, state), state)
+    if key == "bioformats2raw.layout":
+        new, repaired = repairs.repair_layout(value)
+        if repaired:
+            state.repaired(key, "the text '3' became the number 3")
+        return new
     if key in ("well", "image-label") and isinstance(value, Mapping):
         return _with_version(key, value, state)
     return value
@@ -215,8 +220,7 @@ def _multiscale(entry: Any, number: int, state: _Migration) -> Any:
     datasets = new.get("datasets")
     if isinstance(datasets, list):
         new["datasets"] = [
-            _level_path(level, f"{where}.datasets[{i}].path", state)
-            for i, level in enumerate(datasets)
+            _level(level, f"{where}.datasets[{i}]", state) for i, level in enumerate(datasets)
         ]
     if new.get("coordinateTransformations") == []:
         del new["coordinateTransformations"]
@@ -224,17 +228,29 @@ def _multiscale(entry: Any, number: int, state: _Migration) -> Any:
     new = _with_axes(new, where, state)
     names = detect.axis_names(new.get("axes"))
     axes.refuse_duplicates(names, f"{state.where}: {where}.axes")
-    if state.version in _BEFORE_04:
+    before = state.version in _BEFORE_04
+    if before or (state.version == "0.4" and not state.in_place and _says_no_scale(new)):
         return _with_scales(new, where, state)
     return new
 
 
-def _level_path(level: Any, where: str, state: _Migration) -> Any:
-    value = level.get("path") if isinstance(level, Mapping) else None
-    if not isinstance(value, int) or isinstance(value, bool):
-        return level
-    state.repaired(where, f"the number {value} became the text {str(value)!r}")
-    return {**level, "path": str(value)}
+def _says_no_scale(entry: Mapping[str, Any]) -> bool:
+    """Whether no level has transformations, not even wrong ones."""
+    levels = detect.items_of(entry.get("datasets"))
+    known = [level for level in levels if isinstance(level, Mapping)]
+    return bool(known) and not any("coordinateTransformations" in level for level in known)
+
+
+def _level(level: Any, where: str, state: _Migration) -> Any:
+    new, repaired = repairs.repair_path(level)
+    if repaired:
+        state.repaired(
+            f"{where}.path", f"the number {level['path']} became the text {new['path']!r}"
+        )
+    new, repaired = repairs.repair_transforms(new)
+    for key in repaired:
+        state.repaired(f"{where}.{key}", "texts became numbers")
+    return new
 
 
 def _with_axes(entry: dict[str, Any], where: str, state: _Migration) -> dict[str, Any]:
@@ -288,7 +304,10 @@ def _with_scales(entry: dict[str, Any], where: str, state: _Migration) -> dict[s
         level = old
         if "coordinateTransformations" not in old:
             key = f"{where}.datasets[{i}].coordinateTransformations"
-            state.note(key, "added", f"scale {scale}, from the shapes of the levels")
+            text = f"scale {scale}, from the shapes of the levels"
+            state.note(key, "added", text)
+            if state.version not in _BEFORE_04:
+                state.warn("source.repaired", f"{key}: was missing; {text}, as 0.5 asks for")
             transform = {"type": "scale", "scale": scale}
             level = {**old, "coordinateTransformations": [transform]}
         levels.append(level)
@@ -307,6 +326,16 @@ def _shapes(entry: Mapping[str, Any], where: str, state: _Migration) -> list[Sha
     if not shapes:
         raise SourceError(f"{state.where}: {where} has no datasets; add the paths of its levels")
     return shapes
+
+
+def _plate(plate: Mapping[str, Any], state: _Migration) -> dict[str, Any]:
+    new = dict(plate)
+    for side in ("rows", "columns"):
+        if side in plate:
+            new[side], repaired = repairs.repair_names(plate[side])
+            for key in repaired:
+                state.repaired(f"plate.{side}{key}", "the number became a text")
+    return {**new, **_wells(new, state)}
 
 
 def _wells(plate: Mapping[str, Any], state: _Migration) -> dict[str, Any]:
@@ -356,31 +385,10 @@ def _omero(omero: Mapping[str, Any], state: _Migration) -> dict[str, Any]:
 
 
 def _channel(channel: Any, where: str, state: _Migration) -> Any:
-    """Rendering windows need numbers: a text that spells one becomes it."""
-    window = channel.get("window") if isinstance(channel, Mapping) else None
-    if not isinstance(window, Mapping):
-        return channel
-    numbers = {
-        key: number
-        for key in ("start", "end", "min", "max")
-        if isinstance(window.get(key), str) and (number := _number(window[key])) is not None
-    }
-    if not numbers:
-        return channel
-    state.repaired(where, f"texts became numbers: {', '.join(numbers)}")
-    return {**channel, "window": {**window, **numbers}}
-
-
-def _number(text: str) -> int | float | None:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    new, repaired = repairs.repair_window(channel)
+    if repaired:
+        state.repaired(where, f"texts became numbers: {', '.join(repaired)}")
+    return new
 
 
 def _known_version(attributes: Mapping[str, Any], path: str) -> str | None:
