@@ -174,6 +174,14 @@ def test_unlisted_label(case):
     assert "image-label" in done.attributes("labels/cells")["ome"]
 
 
+def test_labels_of_a_label_image_are_not_the_images(case):
+    inner = label()
+    inner.nodes["labels"] = Group({"spots": label()}, {"labels": ["spots"]})
+    node = image({"0": SMALL}, {"nuclei": inner})
+    done = case(node).convert()
+    assert not [code for code, _ in done.findings if code.endswith(".unlisted")]
+
+
 def test_not_ome_at_all(case):
     node = Group({"table": Group({"x": SMALL, "names": Strings(("a", "", "ä€"))}, {"k": [1]})})
     done = case(node).convert()

@@ -82,11 +82,14 @@ class Structure:
 
     def _label_images(self, path: str) -> set[str]:
         prefix = f"{path}/" if path else ""
+        labels = [other for other, ome in self.ome.items() if "labels" in ome and other != path]
+        inner = tuple(f"{other}/" for other in labels if other.startswith(prefix))
         return {
             group.path
             for group in self._groups.values()
             if group.path != path
             and group.path.startswith(prefix)
+            and not group.path.startswith(inner)
             and "label image" in group.roles
             and "multiscales" in self.ome.get(group.path, {})
         }

@@ -314,8 +314,12 @@ class _Walk:
 
     def _unlisted_labels(self, path: str, attributes: dict[str, Any]) -> None:
         listed = {join(path, str(n)) for n in items_of(ome_of(attributes).get("labels"))}
-        for group in self._groups:
-            inside = group.path.startswith(f"{path}/") and "image" in group.roles
+        prefix = f"{path}/" if path else ""
+        below = [group for group in self._groups if group.path.startswith(prefix)]
+        inner = [g.path for g in below if "labels" in g.roles and g.path != path]
+        others = tuple(f"{other}/" for other in inner)
+        for group in below:
+            inside = "image" in group.roles and not group.path.startswith(others)
             if inside and group.path not in listed:
                 self._find(
                     "label.unlisted",
