@@ -182,6 +182,14 @@ def test_labels_of_a_label_image_are_not_the_images(case):
     assert not [code for code, _ in done.findings if code.endswith(".unlisted")]
 
 
+def test_nan_in_the_attributes_of_an_array(case):
+    """As xarray writes the ``_FillValue`` of floats."""
+    done = case(Group({"a": Array((4, 4), (2, 2), attributes={"_FillValue": math.nan})})).convert()
+    assert ("source.repaired", "a") in done.findings
+    document = json.loads((done.output / "a" / "zarr.json").read_text())
+    assert document["attributes"] == {"_FillValue": "NaN"}
+
+
 def test_not_ome_at_all(case):
     node = Group({"table": Group({"x": SMALL, "names": Strings(("a", "", "ä€"))}, {"k": [1]})})
     done = case(node).convert()

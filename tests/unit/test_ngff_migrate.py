@@ -249,9 +249,24 @@ def test_levels_of_0_4_without_transformations_get_their_scale():
     scales = [level["coordinateTransformations"][0]["scale"] for level in found]
     assert scales == [[1, 1], [1, 2]]
     assert codes(result) == [("warning", "source.repaired")] * 2
-    levels[0]["coordinateTransformations"] = [{"type": "identity"}]  # wrong, not missing
+    levels[0]["coordinateTransformations"] = [{"type": "affine"}]  # wrong, not missing
     result = migrate({"multiscales": [entry]}, arrays=shapes)
     assert result.attributes["ome"]["multiscales"][0]["datasets"] == levels
+
+
+def test_identity_is_spelled_as_a_scale():
+    """As iohub wrote it, for the levels and for all of them."""
+    identity = [{"type": "identity"}]
+    levels = [{"path": "0", "coordinateTransformations": identity}]
+    entry = {**ENTRY, "datasets": levels, "coordinateTransformations": identity}
+    result = migrate({"multiscales": [entry]})
+    assert codes(result) == [("warning", "source.repaired")] * 2
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert found["coordinateTransformations"] == SCALE
+    assert found["datasets"][0]["coordinateTransformations"] == SCALE
+    both = [*identity, *SCALE]  # not alone: stays, and is an error
+    result = migrate({"multiscales": [{**entry, "coordinateTransformations": both}]})
+    assert ("error", "multiscales.transforms") in codes(result)
 
 
 def test_nan_is_spelled_as_text():

@@ -17,6 +17,7 @@ from uplift.codecs import consolidated
 from uplift.codecs.dtypes import data_type_v3, fill_scalar, fill_value_v3
 from uplift.codecs.v3 import array_document
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.ngff.lossless import lost_array_attributes
 
 _PLANNED = ("shape", "chunk_grid", "chunk_key_encoding", "codecs", "storage_transformers")
 
@@ -41,8 +42,8 @@ def check_array(
     if names is not None and found != list(names):
         text = f"dimension_names are {_shown(found)}, the axes {_shown(list(names))}"
         findings.error("array.dimension_names", path, text)
-    if node.source_attributes != node.attributes:
-        _check_attributes(node, findings)
+    for text in lost_array_attributes(node.source_attributes, node.attributes):
+        findings.error("attributes.lost", path, text)
     _check_values(node, source, findings)
 
 
@@ -67,20 +68,6 @@ class Consolidated:
         for path in consolidated.differing(root, self._documents):
             text = f"{path or '/'}: the root's {consolidated.KEY} says something else"
             self._findings.error("root.consolidated", path, text)
-
-
-def _check_attributes(node: Node, findings: Findings) -> None:
-    old, new = node.source_attributes, node.attributes
-    for key in sorted({*old, *new}):
-        if key not in new:
-            text = f"{key}: missing in the output"
-        elif key not in old:
-            text = f"{key}: in the output, not in the source"
-        elif old[key] != new[key] and repr(old[key]) != repr(new[key]):
-            text = f"{key}: {_shown(old[key])} in the source, {_shown(new[key])} in the output"
-        else:
-            continue
-        findings.error("attributes.lost", node.path, text)
 
 
 def _check_values(node: Node, source: SourceArray, findings: Findings) -> None:

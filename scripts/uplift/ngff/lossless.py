@@ -8,8 +8,8 @@ Edits that are no loss: ``ome.version`` in place of ``multiscales[].version``; a
 plate, well and image-label; ``omero.version`` gone when it was the OME-Zarr version; axis names
 spelled as objects; axes, scales and well indices that were missing; numbers that became texts in a
 level's path and in names of rows and columns; texts that became numbers in an omero window, a
-scale, a translation and ``bioformats2raw.layout``; an empty list of transformations of all levels;
-NaN and infinities, which are no JSON, spelled as texts.
+scale, a translation and ``bioformats2raw.layout``; an identity that became the scale 1; an empty
+list of transformations of all levels; NaN and infinities, which are no JSON, spelled as texts.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _NUMBER = re.compile(
     r"|multiscales\[\d+\]\.datasets\[\d+\]\.coordinateTransformations\[\d+\]"
     r"\.(scale|translation)\[\d+\]"
 )
+_FIRST = re.compile(r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations\[0\]")
 _ADDED = re.compile(
     r"(plate|well|image-label)\.version"
     r"|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
@@ -148,6 +149,10 @@ def _is_edit(old: Any, new: Any, where: str) -> bool:
         return isinstance(new, str)
     if _AXIS.fullmatch(where) and isinstance(old, str):
         return isinstance(new, Mapping) and new.get("name") == old and set(new) <= {"name", "type"}
+    if _FIRST.fullmatch(where) and old == {"type": "identity"} and isinstance(new, Mapping):
+        scale = new.get("scale")
+        ones = isinstance(scale, list) and all(value == 1 for value in scale)
+        return ones and new == {"type": "scale", "scale": scale}
     if _TEXT.fullmatch(where) and isinstance(old, int):
         return _same(str(old), new)
     if _NUMBER.fullmatch(where) and isinstance(old, str) and isinstance(new, (int, float)):

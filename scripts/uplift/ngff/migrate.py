@@ -228,17 +228,26 @@ def _multiscale(entry: Any, number: int, state: _Migration) -> Any:
     new = _with_axes(new, where, state)
     names = detect.axis_names(new.get("axes"))
     axes.refuse_duplicates(names, f"{state.where}: {where}.axes")
+    new = _spell_identities(new, len(names), where, state)
     before = state.version in _BEFORE_04
-    if before or (state.version == "0.4" and not state.in_place and _says_no_scale(new)):
+    if before or (state.version == "0.4" and not state.in_place and repairs.says_no_scale(new)):
         return _with_scales(new, where, state)
     return new
 
 
-def _says_no_scale(entry: Mapping[str, Any]) -> bool:
-    """Whether no level has transformations, not even wrong ones."""
-    levels = detect.items_of(entry.get("datasets"))
-    known = [level for level in levels if isinstance(level, Mapping)]
-    return bool(known) and not any("coordinateTransformations" in level for level in known)
+def _spell_identities(
+    entry: dict[str, Any], ndim: int, where: str, state: _Migration
+) -> dict[str, Any]:
+    new, repaired = repairs.repair_identity(entry, ndim)
+    found = [f"{where}.{key}" for key in repaired]
+    levels = []
+    for i, level in enumerate(detect.items_of(entry.get("datasets"))):
+        spelled, repaired = repairs.repair_identity(level, ndim)
+        found += [f"{where}.datasets[{i}].{key}" for key in repaired]
+        levels.append(spelled)
+    for key in found:
+        state.repaired(key, "identity, which 0.5 forbids, became the scale 1 of each axis")
+    return {**new, "datasets": levels} if levels else new
 
 
 def _level(level: Any, where: str, state: _Migration) -> Any:

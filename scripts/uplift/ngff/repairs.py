@@ -12,6 +12,7 @@ from typing import Any
 
 _LIMITS = ("start", "end", "min", "max")
 _NUMBERS = ("scale", "translation")
+_TRANSFORMS = "coordinateTransformations"
 
 Repaired = tuple[Any, list[str]]
 
@@ -55,7 +56,7 @@ def repair_window(channel: Any) -> Repaired:
 
 def repair_transforms(level: Any) -> Repaired:
     """Read scales and translations given as texts."""
-    transforms = level.get("coordinateTransformations") if isinstance(level, Mapping) else None
+    transforms = level.get(_TRANSFORMS) if isinstance(level, Mapping) else None
     if not isinstance(transforms, list):
         return level, []
     new, repaired = list(transforms), []
@@ -65,8 +66,24 @@ def repair_transforms(level: Any) -> Repaired:
             read = _numbers(values) if isinstance(values, list) else None
             if read is not None:
                 new[number] = {**new[number], key: read}
-                repaired.append(f"coordinateTransformations[{number}].{key}")
-    return ({**level, "coordinateTransformations": new} if repaired else level), repaired
+                repaired.append(f"{_TRANSFORMS}[{number}].{key}")
+    return ({**level, _TRANSFORMS: new} if repaired else level), repaired
+
+
+def repair_identity(holder: Any, ndim: int) -> Repaired:
+    """Spell an identity that stands alone as the scale that it is."""
+    transforms = holder.get(_TRANSFORMS) if isinstance(holder, Mapping) else None
+    if transforms != [{"type": "identity"}] or not ndim:
+        return holder, []
+    return {**holder, _TRANSFORMS: [{"type": "scale", "scale": [1.0] * ndim}]}, [_TRANSFORMS]
+
+
+def says_no_scale(multiscale: Mapping[str, Any]) -> bool:
+    """Whether no level has transformations, not even wrong ones."""
+    levels = multiscale.get("datasets")
+    listed = levels if isinstance(levels, list) else []
+    known = [level for level in listed if isinstance(level, Mapping)]
+    return bool(known) and not any(_TRANSFORMS in level for level in known)
 
 
 def _numbers(values: list[Any]) -> list[Any] | None:
