@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command, records
-from uplift.conversion.convert import ConvertSettings, convert_batch
+from uplift.conversion.convert import convert_batch
+from uplift.conversion.item import ConvertSettings
 from uplift.conversion.journal import Journal, only_job
 from uplift.lock import Heartbeat
 from uplift.models.batch import Batch

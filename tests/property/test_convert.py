@@ -20,7 +20,8 @@ from uplift.codecs.mapping import target_of
 from uplift.codecs.v2 import parse_v2
 from uplift.codecs.v3 import array_document
 from uplift.conversion.chunk_source import ChunkSource
-from uplift.conversion.convert import ConvertSettings, convert_batch
+from uplift.conversion.convert import convert_batch
+from uplift.conversion.item import ConvertSettings
 from uplift.conversion.journal import Journal
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore

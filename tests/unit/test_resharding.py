@@ -11,7 +11,8 @@ from uplift import grid
 from uplift.codecs.mapping import target_of
 from uplift.codecs.v3 import array_document, parse_v3
 from uplift.conversion.chunk_source import ChunkSource
-from uplift.conversion.convert import ConvertSettings, convert_batch
+from uplift.conversion.convert import convert_batch
+from uplift.conversion.item import ConvertSettings
 from uplift.conversion.journal import Journal
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore

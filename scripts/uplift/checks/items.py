@@ -13,11 +13,12 @@ from uplift.checks.findings import Findings
 from uplift.checks.recoded import RecodeCheck
 from uplift.checks.repacked import RepackCheck
 from uplift.checks.slabs import Box, slabs_of
-from uplift.checks.subject import Subject, in_windows
+from uplift.checks.subject import Subject
 from uplift.errors import InputError
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.record import ItemRecord, Record
 from uplift.models.validation import BatchValidation, ItemValidation
+from uplift.parallel import in_order
 from uplift.storage.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def validate_batch(
     with ThreadPoolExecutor(items_at_once) as beside, ThreadPoolExecutor(settings.threads) as pool:
         small = [pair for pair in work if _decoded_bytes(pair[0]) <= _SMALL_BYTES]
         large = [pair for pair in work if _decoded_bytes(pair[0]) > _SMALL_BYTES]
-        results = in_windows(beside, lambda pair: check(pair, None), small, 4 * items_at_once)
+        results = in_order(beside, lambda pair: check(pair, None), small, 4 * items_at_once)
         for (item, _), one in zip(small, results, strict=True):
             checked[item.path, item.start] = one
         for item, of_item in large:

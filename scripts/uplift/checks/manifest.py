@@ -14,10 +14,10 @@ from pathlib import Path
 from uplift import grid
 from uplift.checks.accounts import sha256_of
 from uplift.checks.objects import position_of_key
-from uplift.checks.subject import in_windows
 from uplift.codecs.v3 import target_key
 from uplift.lock import LOCK_KEY
 from uplift.models.batch import Batch
+from uplift.parallel import in_order
 from uplift.publication import MANIFEST_KEY, ROOT_KEY
 from uplift.storage.local import is_temporary
 from uplift.storage.protocol import Store, join
@@ -29,7 +29,7 @@ _NOT_LISTED = (LOCK_KEY, MANIFEST_KEY, ROOT_KEY)
 def batch_sums(batch: Batch, output: Store, threads: int) -> Sums:
     """Hash the stored objects of a batch."""
     with ThreadPoolExecutor(threads) as pool:
-        pairs = in_windows(
+        pairs = in_order(
             pool, lambda key: (key, sha256_of(output, key)), _keys(batch, output), 4 * threads
         )
         return {key: digest for key, digest in pairs if digest is not None}

@@ -16,8 +16,9 @@ from uplift import grid
 from uplift.checks.compare import first_difference, same_bits
 from uplift.checks.readers import Reader, ReaderError, open_reader
 from uplift.checks.slabs import ArrayHash, Box, boxes_in, common, relative
-from uplift.checks.subject import Subject, Tally, filled_array, in_windows
+from uplift.checks.subject import Subject, Tally, filled_array
 from uplift.grid import Index, Shape
+from uplift.parallel import in_order
 
 _BOX_BYTES = 8 * 2**20
 _MOST_BOX_BYTES = 64 * 2**20
@@ -60,7 +61,7 @@ class RecodeCheck:
             for position in subject.positions()
             for box in boxes_in(self._object_box(position), self.steps)
         )
-        for tally in in_windows(pool, self._compare, boxes, 2 * self._threads):
+        for tally in in_order(pool, self._compare, boxes, 2 * self._threads):
             total += tally
         return total, None
 
@@ -71,7 +72,7 @@ class RecodeCheck:
             for outer in slabs:
                 slab = (outer, digest.buffer(outer, fill))
                 boxes = ((box, slab) for box in boxes_in(outer, self.steps))
-                for tally in in_windows(pool, self._compare, boxes, 2 * self._threads):
+                for tally in in_order(pool, self._compare, boxes, 2 * self._threads):
                     total += tally
                 digest.feed(slab[1])
             return digest.hexdigest()
@@ -81,7 +82,7 @@ class RecodeCheck:
     def _check_objects(self, pool: Executor | None) -> None:
         subject = self._subject
         if subject.item.target.shards is not None:
-            for _ in in_windows(pool, self._check_index, subject.positions(), 2 * self._threads):
+            for _ in in_order(pool, self._check_index, subject.positions(), 2 * self._threads):
                 pass
             return
         for position in sorted(set(subject.positions()) - subject.objects.existing()):

@@ -18,8 +18,9 @@ from uplift import grid
 from uplift.checks.compare import same_bits
 from uplift.checks.readers import Reader, ReaderError, open_reader
 from uplift.checks.slabs import ArrayHash, Box, relative
-from uplift.checks.subject import Subject, Tally, filled_array, in_windows, inside
+from uplift.checks.subject import Subject, Tally, filled_array, inside
 from uplift.grid import Index
+from uplift.parallel import in_order
 
 _TASK_BYTES = 2 * 2**20
 _TASK_CHUNKS = 256
@@ -48,7 +49,7 @@ class RepackCheck:
         """Check everything; with `slabs` also make the digest of the whole array."""
         subject, total = self._subject, Tally()
         subject.check_presence()
-        for _ in in_windows(pool, self._check_index, subject.positions(), 2 * self._threads):
+        for _ in in_order(pool, self._check_index, subject.positions(), 2 * self._threads):
             pass
         if slabs is None:
             runs = (
@@ -119,7 +120,7 @@ class RepackCheck:
     def _compared(self, pool: Executor | None, runs: Iterable[Task]) -> Iterator[Tally]:
         """Read and compare; from far away many runs are read ahead of the comparing threads."""
         if self._subject.is_local or pool is None:
-            return in_windows(
+            return in_order(
                 pool, lambda task: self._compare(self._read(task)), runs, 2 * self._threads
             )
         return self._compared_remote(pool, runs)
@@ -128,8 +129,8 @@ class RepackCheck:
         run_bytes = max(_TASK_BYTES, self._subject.chunk_bytes)
         ahead = max(2, min(_RUNS_AHEAD, _AHEAD_BYTES // (2 * run_bytes)))
         with ThreadPoolExecutor(ahead, thread_name_prefix="ahead") as readers:
-            read = in_windows(readers, self._read, runs, ahead)
-            yield from in_windows(pool, self._compare, read, 2 * self._threads)
+            read = in_order(readers, self._read, runs, ahead)
+            yield from in_order(pool, self._compare, read, 2 * self._threads)
 
     def _read(self, task: Task) -> Read:
         chunks, slab = task

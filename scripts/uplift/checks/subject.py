@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,6 @@ from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk, ItemRecord
 from uplift.progress import Progress
 from uplift.storage.protocol import Store
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(slots=True)
@@ -162,26 +158,6 @@ def inside(values: NDArray[Any], box: Box) -> NDArray[Any]:
     cut: Any = (..., *(slice(b - a) for a, b in box))
     part: NDArray[Any] = values[cut]
     return part
-
-
-def in_windows(
-    pool: Executor | None, function: Callable[[A], B], inputs: Iterable[A], window: int
-) -> Iterator[B]:
-    """Map over a pool (None: here) with a bounded number of calls under way, results in order."""
-    if pool is None:
-        yield from map(function, inputs)
-        return
-    waiting: list[Future[B]] = []
-    try:
-        for value in inputs:
-            waiting.append(pool.submit(function, value))
-            if len(waiting) >= window:
-                yield waiting.pop(0).result()
-        while waiting:
-            yield waiting.pop(0).result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def filled_array(box: Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]:

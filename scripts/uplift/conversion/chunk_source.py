@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid, shards
+from uplift.codecs.pipeline import ChunkDecoder
 from uplift.codecs.v3 import ChunkKeys, chunk_key
 from uplift.errors import SourceError
 from uplift.grid import Index
@@ -71,10 +73,16 @@ class ChunkSource:
             A shard index of the source that cannot be trusted.
         """
         if self._indexes is not None:
-            return map(self._indexes.read, indices)
+            return self._indexes.read(indices)
         prefix, source = join(self.path, ""), self.source
         prefix = f"{prefix}/" if prefix else ""
-        return self.store.read_many(prefix + chunk_key(source, index) for index in indices)
+        keys = (prefix + chunk_key(source, index) for index in indices)
+        return self.store.read_many(keys, self._chunk_bytes)
+
+    @cached_property
+    def _chunk_bytes(self) -> int:
+        """Decoded bytes of a chunk, most often more than it has as stored; 0 when unknown."""
+        return ChunkDecoder(self.source).nbytes or 0
 
     def stored_in(self, region: Region) -> list[Index]:
         """Indices of the chunks that exist inside half-open ranges, in C order.
@@ -154,18 +162,23 @@ class _ShardIndexes:
         table = self._table(shard)
         return 0 if table is None else int((table[:, 0] != shards.ABSENT).sum())
 
-    def read(self, index: Index) -> bytes | None:
-        place = self.locate(index)
-        if place is None:
-            return None
-        key = self._chunks.key_of(index)
-        data = self._chunks.store.get_range(key, *place)
-        if data is None or len(data) != place[1]:
-            raise SourceError(
-                f"{self._chunks.store.url}/{key}: the shard ends before chunk {index} does; "
-                "restore it from a good copy"
-            )
-        return data
+    def read(self, indices: Iterable[Index]) -> Iterator[bytes | None]:
+        chunks = self._chunks
+        wanted = list(indices)
+        places = [self.locate(index) for index in wanted]
+        found = chunks.store.read_ranges(
+            (chunks.key_of(index), *place)
+            for index, place in zip(wanted, places, strict=True)
+            if place is not None
+        )
+        for index, place in zip(wanted, places, strict=True):
+            data = None if place is None else next(found)
+            if place is not None and (data is None or len(data) != place[1]):
+                raise SourceError(
+                    f"{chunks.store.url}/{chunks.key_of(index)}: the shard ends before chunk "
+                    f"{index} does; restore it from a good copy"
+                )
+            yield data
 
     def stored_in(self, region: Region) -> list[Index]:
         ranges = tuple(

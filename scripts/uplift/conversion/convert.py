@@ -2,58 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import logging
 import math
 import platform
-import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeVar
+from threading import Event
 
-from uplift import __version__, grid
-from uplift.codecs.v3 import target_key
-from uplift.conversion.chunk_source import ChunkSource
-from uplift.conversion.journal import Done, Journal, boot_id
-from uplift.conversion.outcome import Outcome
-from uplift.conversion.recode import RecodeEngine
-from uplift.conversion.repack import RepackEngine
-from uplift.conversion.tasks import Run, Task, tasks_of
+from uplift import __version__
+from uplift.conversion.item import Converted, ConvertSettings, ItemConversion, Resume, Shared
+from uplift.conversion.journal import Journal
 from uplift.errors import SourceError
 from uplift.models.batch import Batch, BatchItem
-from uplift.models.record import BadChunk, ItemRecord, Record
-from uplift.storage.local import is_temporary
-from uplift.storage.protocol import Store, join
-from uplift.storage.retries import retried
+from uplift.models.record import BadChunk, Record
+from uplift.parallel import in_order
+from uplift.storage.protocol import Store
 
 log = logging.getLogger(__name__)
 
-Engine = RepackEngine | RecodeEngine
-A = TypeVar("A")
-B = TypeVar("B")
 
-_SYNCED_ALONE = 2**20
 _SMALL_ELEMENTS = 4 * 2**20
 _SMALL_AT_ONCE = 8
-_FLUSH_EVERY_S = 5.0
-_TELL_EVERY_S = 10.0
-_CANONICAL = re.compile(r"0|[1-9][0-9]*")
-
-
-@dataclass(frozen=True)
-class ConvertSettings:
-    """How to convert; changes no byte of a dataset without bad chunks."""
-
-    threads: int = 1
-    fill_bad_chunks: bool = False
-    alive: Callable[[], None] = field(default=lambda: None, compare=False)
-    """Called now and then while the job goes on."""
+_LARGE_AT_ONCE = 2
 
 
 def convert_batch(
@@ -70,15 +48,15 @@ def convert_batch(
         A read or write that failed.
     """
     started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
-    resume = _Resume(batch, journal)
+    resume = Resume(batch, journal)
     journal.start(resume.kept)
     records, undecodable = [], []
-    is_local = source.is_local and output.is_local
 
-    def convert(item: BatchItem) -> tuple[ItemRecord, list[BadChunk]]:
-        return _ItemConversion(item, source, output, journal, resume, settings).run()
+    def convert(shared: Shared | None, item: BatchItem) -> Converted:
+        return ItemConversion(item, source, output, journal, resume, settings).run(shared)
 
-    for record, bad in _converted(batch.items, convert, is_local=is_local):
+    near = source.is_local and output.is_local
+    for record, bad in _converted(batch.items, convert, settings.threads, near=near):
         records.append(record)
         undecodable += bad
     with journal.flushing():
@@ -98,254 +76,42 @@ def convert_batch(
 
 
 def _converted(
-    items: Sequence[BatchItem], convert: Callable[[BatchItem], B], *, is_local: bool
-) -> Iterator[B]:
-    """Convert items in their order; small ones of a remote store, mostly round trips, together."""
-    if is_local:
-        yield from map(convert, items)
+    items: Sequence[BatchItem],
+    convert: Callable[[Shared | None, BatchItem], Converted],
+    threads: int,
+    *,
+    near: bool,
+) -> Iterator[Converted]:
+    """Convert items, results in their order.
+
+    Of remote stores small items, mostly round trips, are converted together, and of large ones
+    whose bytes are kept the next begins while the last shards of one are under way. `threads`
+    shards are written at once however many items there are.
+    """
+    if near:
+        for item in items:
+            yield convert(None, item)
         return
-    with ThreadPoolExecutor(_SMALL_AT_ONCE) as pool:
-        under_way: list[Future[B]] = []
-        try:
-            for together, run in itertools.groupby(items, _is_small):
-                if not together:
-                    yield from map(convert, run)
-                    continue
-                under_way = [pool.submit(convert, item) for item in run]
-                yield from (future.result() for future in under_way)
-        finally:
-            for future in under_way:
-                future.cancel()
+    for at_once, run in itertools.groupby(items, _items_at_once):
+        with contextlib.ExitStack() as stack:
+            beside = stack.enter_context(ThreadPoolExecutor(at_once)) if at_once > 1 else None
+            shared = None
+            if at_once == _LARGE_AT_ONCE:
+                shared = Shared(stack.enter_context(ThreadPoolExecutor(threads)), Event())
+                stack.callback(shared.ended.set)
+            yield from in_order(beside, functools.partial(convert, shared), run, 2 * at_once)
+
+
+def _items_at_once(item: BatchItem) -> int:
+    if _is_small(item):
+        return _SMALL_AT_ONCE
+    return 1 if item.method == "recode" else _LARGE_AT_ONCE
 
 
 def _is_small(item: BatchItem) -> bool:
     per_object = math.prod(item.target.object_shape)
     elements = min(per_object * (item.stop - item.start), math.prod(item.target.shape))
     return elements <= _SMALL_ELEMENTS
-
-
-class _Resume:
-    """Which finished work may be skipped: what was asked for then is what is asked for now.
-
-    Who wants a batch done again deletes its journal, as the workflow does for ``-F``. A job that
-    was complete when Snakemake was killed is run again too, and finds nothing left to do.
-    """
-
-    def __init__(self, batch: Batch, journal: Journal) -> None:
-        wanted = {item.path: item.fingerprint for item in batch.items}
-        self.kept = [done for done in journal.done if wanted.get(done.path) == done.fingerprint]
-
-    def of(self, item: BatchItem) -> list[Done]:
-        return [done for done in self.kept if done.path == item.path]
-
-
-class _ItemConversion:
-    """One batch item on its way."""
-
-    def __init__(
-        self,
-        item: BatchItem,
-        source: Store,
-        output: Store,
-        journal: Journal,
-        resume: _Resume,
-        settings: ConvertSettings,
-    ) -> None:
-        self._item = item
-        self._output = output
-        self._journal = journal
-        self._done = resume.of(item)
-        self._settings = settings
-        self._chunks = ChunkSource(source, item.path, item.source)
-        target = item.target
-        self._object_grid = grid.grid_shape(target.shape, target.object_shape)
-        self._boot = boot_id()
-        self._window = 2 * settings.threads
-        self._flushed = self._told = time.monotonic()
-
-    def run(self) -> tuple[ItemRecord, list[BadChunk]]:
-        clock, cpu = time.perf_counter(), time.process_time()
-        self._refuse_changed_source()
-        existing = self._existing()
-        finished, resumed = self._trusted(existing)
-        total = Outcome()
-        if self._item.stored_chunks:
-            with ThreadPoolExecutor(self._settings.threads) as pool:
-                self._write_all(self._engine(pool), pool, finished, existing, total)
-        for position in sorted(existing):
-            self._output.delete(self._key(position))
-        changed = _unique(total.bad_chunks)
-        for bad in changed:
-            log.warning("%s: %s: %s", bad.key, bad.action, bad.reason)
-        record = ItemRecord(
-            path=self._item.path,
-            start=self._item.start,
-            stop=self._item.stop,
-            method=self._item.method,
-            fingerprint=self._item.fingerprint,
-            chunks_read=total.chunks_read,
-            bytes_read=total.bytes_read,
-            objects_written=total.objects,
-            bytes_written=total.bytes_written,
-            objects_resumed=resumed,
-            bad_chunks=tuple(changed),
-            wall_seconds=round(time.perf_counter() - clock, 3),
-            cpu_seconds=round(time.process_time() - cpu, 3),
-        )
-        return record, _unique(total.undecodable)
-
-    def _refuse_changed_source(self) -> None:
-        """Compare what is stored with what inspect saw: once an array, by listing it.
-
-        The batch that has object 0 looks; without it the dataset is never published.
-        """
-        item = self._item
-        if item.start or not self._chunks.store.can_list:
-            return
-        if self._chunks.listing_sha256() != item.listing_sha256:
-            raise SourceError(
-                f"{self._chunks.store.url}/{item.path}: chunks changed since the source was "
-                "inspected; inspect it again (snakemake -R inspect)"
-            )
-
-    def _engine(self, pool: ThreadPoolExecutor) -> Engine:
-        item, fill = self._item, self._settings.fill_bad_chunks
-        if item.method != "recode":
-            return RepackEngine(item, self._chunks, self._output, fill=fill)
-        inner = pool if item.target.shards is not None else None
-        return RecodeEngine(item, self._chunks, self._output, fill=fill, pool=inner)
-
-    def _write_all(
-        self,
-        engine: Engine,
-        pool: ThreadPoolExecutor,
-        finished: list[Run],
-        existing: dict[int, int],
-        total: Outcome,
-    ) -> None:
-        """Run the tasks; what they write is taken out of `existing`, so the rest of it is stale."""
-        write_object = retried(engine.write_object)
-
-        def work(task: Task) -> tuple[Task, Outcome, list[int]]:
-            outcome, written = Outcome(), []
-            for position, stored in task.objects():
-                one = write_object(position, stored)
-                if one.objects:
-                    written.append(position)
-                outcome += one
-            self._note(task, outcome)  # at once: what no line tells of is written again
-            return task, outcome, written
-
-        tasks = tasks_of(self._item, self._chunks, finished)
-        # A sharded recode keeps the pool busy inside each shard, so that one shard is in memory.
-        inside = isinstance(engine, RecodeEngine) and self._item.target.shards is not None
-        results = map(work, tasks) if inside else _unordered(pool, work, tasks, self._window)
-        for task, outcome, written in results:
-            for position in written:
-                existing.pop(position, None)
-            total += outcome
-            self._flush_sometimes()
-            self._tell(task.stop, total)
-
-    def _note(self, task: Task, outcome: Outcome) -> None:
-        """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
-        if outcome.bad_chunks or outcome.undecodable:
-            return
-        alone = outcome.objects == 1 and outcome.bytes_written >= _SYNCED_ALONE
-        self._journal.add(
-            Done(
-                path=self._item.path,
-                fingerprint=self._item.fingerprint,
-                start=task.start,
-                stop=task.stop,
-                objects=outcome.objects,
-                bytes=outcome.bytes_written,
-                chunks=outcome.chunks_read,
-                boot=None if alone else self._boot,
-            )
-        )
-
-    def _flush_sometimes(self) -> None:
-        self._settings.alive()
-        if time.monotonic() - self._flushed > _FLUSH_EVERY_S:
-            with self._journal.flushing():
-                self._output.flush()
-            self._flushed = time.monotonic()
-
-    def _tell(self, position: int, total: Outcome) -> None:
-        if time.monotonic() - self._told < _TELL_EVERY_S:
-            return
-        self._told = time.monotonic()
-        span = self._item.stop - self._item.start
-        percent = 100 * (position - self._item.start) // max(1, span)
-        mib = total.bytes_written / 2**20
-        log.info("%s: %d %% (%.0f MiB written)", self._item.path or "array", percent, mib)
-
-    def _existing(self) -> dict[int, int]:
-        """Sizes of this item's objects at the output; objects outside the grid are deleted."""
-        found, item = {}, self._item
-        folder = join(item.path, "c")
-        listed = list(self._output.list_tree(folder))
-        alone = self._output.stat(folder) if not item.target.shape else None
-        for info in [*listed, *([alone] if alone else [])]:
-            position = self._position(info.key[len(item.path) + 1 if item.path else 0 :])
-            if position is None:
-                # another batch may be writing a temporary one; publish removes leftovers
-                if item.start == 0 and not is_temporary(info.key):
-                    self._output.delete(info.key)
-            elif item.start <= position < item.stop:
-                found[position] = info.size
-        return found
-
-    def _position(self, key: str) -> int | None:
-        """Object that a key of the output belongs to; None when the plan has no such object."""
-        parts = key.split("/")[1:]
-        if len(parts) != len(self._object_grid) or not all(map(_CANONICAL.fullmatch, parts)):
-            return None
-        index = tuple(map(int, parts))
-        if any(i >= n for i, n in zip(index, self._object_grid, strict=True)):
-            return None
-        return grid.linear_index(index, self._object_grid)
-
-    def _key(self, position: int) -> str:
-        return join(self._item.path, target_key(grid.index_of(position, self._object_grid)))
-
-    def _trusted(self, existing: dict[int, int]) -> tuple[list[Run], int]:
-        """Finished runs whose objects stand at the output as noted, and how many objects."""
-        runs, resumed = [], 0
-        for done in self._done:
-            there = [existing[i] for i in range(done.start, done.stop) if i in existing]
-            if len(there) == done.objects and sum(there) == done.bytes:
-                runs.append((done.start, done.stop))
-                resumed += done.objects
-        for start, stop in runs:
-            for position in range(start, stop):
-                existing.pop(position, None)
-        return sorted(runs), resumed
-
-
-def _unordered(
-    pool: ThreadPoolExecutor, function: Callable[[A], B], inputs: Iterable[A], window: int
-) -> Iterator[B]:
-    """Map over a pool with at most `window` tasks under way, results as they come."""
-    under_way: set[Future[B]] = set()
-    try:
-        for value in inputs:
-            under_way.add(pool.submit(function, value))
-            if len(under_way) >= window:
-                ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in ready)
-        while under_way:
-            ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in ready)
-    finally:
-        for future in under_way:
-            future.cancel()
-
-
-def _unique(found: list[BadChunk]) -> list[BadChunk]:
-    """Each chunk once, in order: one is met again for each object that needs it."""
-    return sorted({bad.chunk: bad for bad in found}.values(), key=lambda bad: bad.chunk)
 
 
 def _undecodable_error(bad: list[BadChunk], url: str) -> SourceError:

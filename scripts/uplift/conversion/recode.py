@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +26,12 @@ from uplift.conversion.repack import changed_since_inspect
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
+from uplift.parallel import in_order
 from uplift.storage.protocol import Store, join
 
 BLOCK_BYTES = 128 * 2**20
 """Decoded bytes of the target chunks worked on together."""
-
-A = TypeVar("A")
-B = TypeVar("B")
+_WINDOW = 8
 
 
 class RecodeEngine:
@@ -133,7 +131,7 @@ class RecodeEngine:
             or any(i in covered for i in grid.indices_in(self._overlapped(_alone(chunk))))
         ]
         encode = self._encode_from(origin, values)
-        yield from zip(wanted, _in_order(self._pool, encode, wanted), strict=True)
+        yield from zip(wanted, in_order(self._pool, encode, wanted, _WINDOW), strict=True)
 
     def _decoded(
         self, block: Region, needed: list[Index], outcome: Outcome
@@ -175,7 +173,7 @@ class RecodeEngine:
             return data
 
         pairs = zip(needed, map(counted, self._chunks.read(needed)), strict=True)
-        for bad in _in_order(self._pool, place, pairs):
+        for bad in in_order(self._pool, place, pairs, _WINDOW):
             if bad is not None and bad.action == "recoded":
                 outcome.bad_chunks.append(bad)
             elif bad is not None:
@@ -234,19 +232,3 @@ def _blocks(region: Region, chunk_bytes: int, budget: int) -> Iterator[Region]:
         for start in range(first, last, step):
             run = (start, min(start + step, last))
             yield (*((i, i + 1) for i in outer), run, *region[axis:])
-
-
-def _in_order(
-    pool: Executor | None, function: Callable[[A], B], inputs: Iterable[A], window: int = 8
-) -> Iterator[B]:
-    """Map over a pool with a bounded number of tasks under way, results in order."""
-    if pool is None:
-        yield from map(function, inputs)
-        return
-    waiting: deque[Any] = deque()
-    for value in inputs:
-        waiting.append(pool.submit(function, value))
-        if len(waiting) >= window:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from uplift.codecs.v3 import ChunkKeys
 from uplift.conversion.chunk_source import ChunkSource, ListingDigest
@@ -24,11 +22,9 @@ from uplift.inspection.nodes import (
 )
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import multiscales_of
+from uplift.parallel import in_order
 from uplift.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 FOLDERS_AT_ONCE = 16
 """Folders of a remote source that are looked into side by side."""
@@ -226,7 +222,7 @@ class Tally:
         """Sum up; the chunks in the shards of a sharded array are counted now."""
         stored = self._stored
         if self._sharded:
-            stored = sum(side_by_side(pool, self._cells, self._shards, 2 * REQUESTS_AT_ONCE))
+            stored = sum(in_order(pool, self._cells, self._shards, 2 * REQUESTS_AT_ONCE))
         return Chunks(stored, self._bytes, self._digest.hexdigest())
 
     def _cells(self, shard: Index) -> int:
@@ -264,23 +260,3 @@ def _refuse_circle(root: Path, path: str) -> None:
         if above.resolve() == folder.resolve():
             raise SourceError(f"{folder}: the link leads to a folder above itself; remove it")
         above = above.parent
-
-
-def side_by_side(
-    pool: ThreadPoolExecutor | None, function: Callable[[A], B], inputs: Iterable[A], window: int
-) -> Iterator[B]:
-    """Map in the order of `inputs`, at most `window` of them under way; without a pool, in turn."""
-    if pool is None:
-        yield from map(function, inputs)
-        return
-    waiting: deque[Future[B]] = deque()
-    try:
-        for item in inputs:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= window:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

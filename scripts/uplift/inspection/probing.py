@@ -13,10 +13,11 @@ from dataclasses import replace
 from uplift import grid
 from uplift.codecs.v3 import chunk_key, object_grid
 from uplift.grid import Index
-from uplift.inspection.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator, side_by_side
+from uplift.inspection.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator
 from uplift.inspection.nodes import METADATA_V2, METADATA_V3, Document, Node, node_of, read_document
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
+from uplift.parallel import in_order
 from uplift.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
 
@@ -87,7 +88,7 @@ class NamedSource:
 
         asked = Progress(f"{path or 'array'}: asked for %d objects")
         indices = grid.all_indices(object_grid(source))
-        for key, index, info in side_by_side(self._pool, ask, indices, 4 * REQUESTS_AT_ONCE):
+        for key, index, info in in_order(self._pool, ask, indices, 4 * REQUESTS_AT_ONCE):
             asked.add()
             if info is not None:
                 tally.add(key, index, info)

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError
-from uplift.inspection.listing import FOLDERS_AT_ONCE, Folder, ListedSource, side_by_side
+from uplift.inspection import foresight
+from uplift.inspection.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspection.nodes import Node
 from uplift.inspection.probing import NamedSource
 from uplift.models.arrays import SourceArray
@@ -31,6 +32,7 @@ from uplift.ngff.detect import (
     ome_version,
     roles_of,
 )
+from uplift.parallel import in_order
 from uplift.records import sha256_of_json
 from uplift.storage.protocol import ObjectInfo, Store, join
 
@@ -44,8 +46,13 @@ _PROGRESS_SECONDS = 10.0
 _NESTED = (".zarray", ".zgroup", "zarr.json")
 
 
-def inspect_source(store: Store) -> Inventory:
+def inspect_source(store: Store, *, refuse_invalid: bool = False) -> Inventory:
     """Describe everything under the root of a store.
+
+    Parameters
+    ----------
+    refuse_invalid
+        Whether metadata that cannot become valid OME-Zarr are an error.
 
     Raises
     ------
@@ -57,6 +64,8 @@ def inspect_source(store: Store) -> Inventory:
     walk = _Walk(store)
     try:
         walk.run()
+        if refuse_invalid:
+            walk.refuse_invalid()
         return walk.inventory()
     except SourceError as error:
         if store.url in str(error):
@@ -117,7 +126,7 @@ class _Walk:
         places = [_Place("", Context(), None)]
         for _ in range(MAX_DEPTH):
             below: list[_Place] = []
-            folders = side_by_side(
+            folders = in_order(
                 pool,
                 lambda place: (place, self._reader.read(place.path, place.zarr_format)),
                 places,
@@ -256,6 +265,12 @@ class _Walk:
                     f"{self._store.url}: the name {name!a} is not UTF-8, which Zarr keys are; "
                     "rename it"
                 ) from None
+
+    def refuse_invalid(self) -> None:
+        """Refuse what would be found invalid after all has been converted."""
+        shapes = {path: array.source.shape for path, array in self._arrays.items()}
+        zarr_format = 3 if 3 in self._formats else 2
+        foresight.refuse_invalid(self._groups, self._attributes, shapes, zarr_format)
 
     def inventory(self) -> Inventory:
         """What the walk found, in path order."""

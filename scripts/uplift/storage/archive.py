@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import itertools
 import re
 import struct
 import threading
@@ -18,7 +19,7 @@ from contextlib import AbstractContextManager
 from typing import NoReturn
 
 from uplift.errors import InputError, SourceError, StorageError
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, join
+from uplift.storage.protocol import ObjectInfo, ObjectWriter, Range, Store, join
 from uplift.storage.reading import ReadAhead
 
 METADATA_NAMES = (".zgroup", ".zattrs", ".zarray", "zarr.json")
@@ -105,9 +106,17 @@ class ArchiveStore:
                 self._inflated = (key, data)
         return data[start : start + length]
 
-    def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
         """Yield whole objects in the order of `keys`."""
-        return map(self.get, keys) if self._ahead is None else self._ahead.map(self.get, keys)
+        if self._ahead is None:
+            return map(self.get, keys)
+        return self._ahead.map(self.get, keys, expected_bytes)
+
+    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
+        """Yield parts of objects in the order of `ranges`."""
+        if self._ahead is None:
+            return itertools.starmap(self.get_range, ranges)
+        return self._ahead.map(lambda part: self.get_range(*part), ranges)
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one object, or None when absent."""

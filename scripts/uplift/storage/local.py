@@ -23,7 +23,7 @@ from uplift.storage.files import (
     syncfs,
     temporary_name,
 )
-from uplift.storage.protocol import ObjectInfo, join
+from uplift.storage.protocol import ObjectInfo, Range, join
 
 __all__ = ["LocalStore", "LocalWriter", "is_temporary"]
 
@@ -110,9 +110,13 @@ class LocalStore:
         finally:
             os.close(descriptor)
 
-    def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
         """Yield whole files in the order of `keys`; the page cache reads ahead."""
         return map(self.get, keys)
+
+    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
+        """Yield parts of files in the order of `ranges`."""
+        return itertools.starmap(self.get_range, ranges)
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one file, or None when absent or a folder."""

@@ -27,6 +27,10 @@ class ObjectWriter(Protocol):
         """Append fresh ``bytes`` (the writer may keep a reference to them)."""
 
 
+Range = tuple[str, int, int]
+"""Key, start (negative: from the end) and length in bytes."""
+
+
 class Store(Protocol):
     """A root URL and the objects under it."""
 
@@ -42,8 +46,14 @@ class Store(Protocol):
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
         """Return `length` bytes from `start` (negative: from the end), or None when absent."""
 
-    def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
-        """Yield whole objects in the order of `keys`, with bounded read-ahead where that pays."""
+    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of `keys`, with bounded read-ahead where that pays.
+
+        `expected_bytes` of one object, where it is known, sets how far ahead reading begins.
+        """
+
+    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
+        """Yield what :meth:`get_range` returns, in order, with bounded read-ahead."""
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one object, or None when absent."""

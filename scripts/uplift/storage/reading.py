@@ -6,6 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+K = TypeVar("K")
 
 WINDOW_BYTES = 48 * 2**20
 """Bytes that one reader may have under way, as far as the sizes seen so far tell."""
@@ -21,14 +24,18 @@ class ReadAhead:
         self._lock = threading.Lock()
 
     def map(
-        self, read: Callable[[str], bytes | None], keys: Iterable[str]
+        self, read: Callable[[K], bytes | None], keys: Iterable[K], expected_bytes: int = 0
     ) -> Iterator[bytes | None]:
         """Yield ``read(key)`` in the order of `keys` with a bounded number under way.
 
-        The window is wider than the pool: what is read already waits for its turn in it.
+        The window is wider than the pool: what is read already waits for its turn in it. It grows
+        from a few requests on, unless the size to expect of an object is known.
         """
         waiting: deque[Future[bytes | None]] = deque()
-        window, largest = min(FIRST_WINDOW, self._concurrency), 1
+        largest = 1
+        window = min(FIRST_WINDOW, self._concurrency)
+        if expected_bytes:
+            window = self._window(expected_bytes)
         pool = self._started()
         source = iter(keys)
         try:
@@ -38,14 +45,16 @@ class ReadAhead:
                     continue
                 data = waiting.popleft().result()
                 largest = max(largest, len(data or b""))
-                allowed = max(2, min(2 * self._concurrency, WINDOW_BYTES // largest))
-                window = min(allowed, 2 * window)
+                window = min(self._window(largest), 2 * window)
                 yield data
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+    def _window(self, object_bytes: int) -> int:
+        return max(2, min(2 * self._concurrency, WINDOW_BYTES // object_bytes))
 
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:

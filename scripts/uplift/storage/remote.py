@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from uplift.errors import StorageError
 from uplift.storage.failures import failure, is_absent_bucket, refusal_of
-from uplift.storage.protocol import ObjectInfo, join
+from uplift.storage.protocol import ObjectInfo, Range, join
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import retried
 from uplift.storage.s3_client import reason_of
@@ -66,9 +66,13 @@ class RemoteStore(ABC):
             return b"" if self.stat(key) is not None else None
         return self._asked("read", key, lambda: self._read_range(key, start, length))
 
-    def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
         """Yield whole objects in the order of `keys`, several requests under way."""
-        return self._ahead.map(self.get, keys)
+        return self._ahead.map(self.get, keys, expected_bytes)
+
+    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
+        """Yield parts of objects in the order of `ranges`, several requests under way."""
+        return self._ahead.map(lambda part: self.get_range(*part), ranges)
 
     @retried
     def stat(self, key: str) -> ObjectInfo | None:

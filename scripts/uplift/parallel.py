@@ -1,0 +1,53 @@
+"""Map over a pool with a bounded number of calls under way."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def in_order(
+    pool: Executor | None, function: Callable[[A], B], inputs: Iterable[A], window: int
+) -> Iterator[B]:
+    """Yield results in the order of `inputs`, at most `window` under way; no pool: in turn.
+
+    `inputs` is read as far ahead. Whoever stops reading cancels what has not begun.
+    """
+    if pool is None:
+        yield from map(function, inputs)
+        return
+    waiting: deque[Future[B]] = deque()
+    try:
+        for value in inputs:
+            waiting.append(pool.submit(function, value))
+            if len(waiting) >= window:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def as_done(
+    pool: Executor, function: Callable[[A], B], inputs: Iterable[A], window: int
+) -> Iterator[B]:
+    """Yield results as they come, at most `window` calls under way."""
+    under_way: set[Future[B]] = set()
+    try:
+        for value in inputs:
+            under_way.add(pool.submit(function, value))
+            if len(under_way) >= window:
+                ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in ready)
+        while under_way:
+            ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in ready)
+    finally:
+        for future in under_way:
+            future.cancel()
