@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _inspect(arguments: argparse.Namespace) -> None:
     refuse_overlap(arguments.source, arguments.output)
     source = open_store(arguments.source, arguments.storage)
-    inventory = inspect_source(source)
+    inventory = inspect_source(source, refuse_invalid=True)
     if not arguments.run.exists():
         facts = {
             "schema": "ngff-uplift/run/1",

@@ -497,6 +497,32 @@ def test_unusable_source_leaves_no_inventory(tmp_path, capsys):
     assert not (tmp_path / "inventory.json").exists()
 
 
+AXES = [{"name": name, "type": "space"} for name in "yx"]
+SCALE = [{"type": "scale", "scale": [1, 1]}]
+LEVELS = [{"path": "0", "coordinateTransformations": SCALE}]
+WRONG = [
+    ({"multiscales": [{"axes": [], "datasets": LEVELS}]}, "expected a list of 2 to 5 axes"),
+    ({"multiscales": [{"axes": AXES, "datasets": LEVELS}]}, "has 2 axes", "3 dimensions"),
+    ({"multiscales": [{"axes": AXES[:1] * 2, "datasets": LEVELS}]}, "alike"),
+    ({"multiscales": [{"version": "0.9"}]}, "'0.9' is not known"),
+    ({"plate": {"rows": []}}, "plate.rows is []", "(and 2 more in the log)"),
+    ({"plate": {}, "ome": 1}, 'an attribute "ome"'),
+]
+
+
+@pytest.mark.parametrize(("attributes", "words"), [(a, w) for a, *w in WRONG])
+def test_metadata_that_cannot_become_valid_are_refused_at_once(tmp_path, capsys, attributes, words):
+    """Not after everything has been converted."""
+    source = tmp_path / "in.zarr"
+    write_group(source, attributes)
+    write_array(source / "0", np.zeros((2, 4, 4), "u1"), (1, 2, 2))
+    assert run(source, tmp_path / "out.zarr", tmp_path) == 1
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+    for word in ("/in.zarr: ", "root: ", *words):
+        assert word in line
+    assert not (tmp_path / "inventory.json").exists()
+
+
 def test_corpus_agrees_with_the_digests_of_other_readers(corpus):
     truth = json.loads((corpus / "arrays_truth.json").read_text())
     for name, arrays in truth.items():

@@ -1,0 +1,74 @@
+"""Say before anything is converted that a source's metadata cannot become valid OME-Zarr 0.5."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from uplift.errors import SourceError, UnsupportedError
+from uplift.grid import Shape
+from uplift.models.findings import Finding
+from uplift.models.inventory import InventoryGroup
+from uplift.ngff import axes, detect
+from uplift.ngff.migrate import TARGET_VERSIONS, migrate_attributes
+from uplift.storage.protocol import join
+
+log = logging.getLogger(__name__)
+
+
+def refuse_invalid(
+    groups: Iterable[InventoryGroup],
+    attributes: Mapping[str, Mapping[str, Any]],
+    shapes: Mapping[str, Shape],
+    zarr_format: int,
+) -> None:
+    """Migrate all groups for a try.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of each group, by its path.
+    shapes
+        Shape of each array, by its path.
+
+    Raises
+    ------
+    SourceError
+        They cannot be migrated, or what they become breaks a MUST; one line, all in the log.
+    """
+    errors: list[Finding] = []
+    listings: dict[str, dict[str, tuple[str, ...]]] = {}
+    for group in groups:
+        path, old = group.path, attributes[group.path]
+        levels = {
+            level: shapes[join(path, level)]
+            for multiscale in detect.multiscales_of(old, path)
+            for level in multiscale.levels
+        }
+        try:
+            migrated = migrate_attributes(
+                old, path, group.roles, TARGET_VERSIONS[-1], levels, zarr_format=zarr_format
+            )
+        except UnsupportedError as error:
+            raise SourceError(str(error)) from None
+        errors += [finding for finding in migrated.findings if finding.severity == "error"]
+        for number, multiscale in enumerate(detect.multiscales_of(migrated.attributes, path)):
+            for level in multiscale.levels if multiscale.axes else ():
+                where = f"{path or 'root'}: multiscales[{number}]"
+                listings.setdefault(join(path, level), {}).setdefault(where, multiscale.axes)
+    if errors:
+        _refuse(errors)
+    for path, listed in listings.items():
+        axes.level_names(path, shapes[path], listed)
+
+
+def _refuse(errors: list[Finding]) -> None:
+    for finding in errors:
+        log.warning("%s at %s: %s", finding.code, finding.path or "root", finding.message)
+    first, more = errors[0], len(errors) - 1
+    others = f" (and {more} more in the log)" if more else ""
+    raise SourceError(
+        f"{first.path or 'root'}: {first.message}{others}: no valid OME-Zarr "
+        f"{TARGET_VERSIONS[-1]} can be made of that ({first.code}); correct the source's metadata"
+    )
