@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
+from pydantic import Field
+
 from uplift.errors import InputError
 from uplift.models.base import Model
 
@@ -28,9 +30,9 @@ class StorageOptions(Model):
     anon: bool | None = None
     region: str | None = None
     profile: str | None = None
-    concurrency: int = 32
-    retries: int = 8
-    timeout: float = 60.0
+    concurrency: int = Field(64, ge=1, le=1024)
+    retries: int = Field(8, ge=0)
+    timeout: float = Field(60.0, gt=0)
     engine: Literal["auto", "obstore", "fsspec"] = "auto"
 
 
