@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,18 @@ settings.load_profile("random" if os.environ.get("UPLIFT_RANDOM") else "same")
 
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def no_network(monkeypatch) -> None:
+    """Whoever uses the network fails; nothing is taken from SOURCE_DATE_EPOCH."""
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
 
 
 @pytest.fixture

@@ -1,0 +1,201 @@
+"""Crates beside those of the source, and what becomes of the files."""
+
+import json
+from copy import deepcopy
+
+import pytest
+
+from support.crates import COMPLETE, facts, graph_of, harvested, inventory
+from uplift import crate
+from uplift.crate.build import build_crate
+from uplift.crate.check import validate_crate
+from uplift.crate.merge import merge_crates, parse_source_crate
+from uplift.models.crate import CrateSample, CrateSettings
+from uplift.models.inventory import InventoryFile
+from uplift.storage.local import LocalStore
+
+PROCESS_RUN = "process-run-crate-0.5"
+RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
+
+pytestmark = pytest.mark.usefixtures("no_network")
+
+
+# A source that has a crate of its own: what the OME 2024 NGFF challenge writes ...
+CHALLENGE = {
+    "@context": [
+        "https://w3id.org/ro/crate/1.1/context",
+        {"organism_classification": "https://schema.org/taxonomicRange"},
+    ],
+    "@graph": [
+        {"@id": "./", "@type": "Dataset", "license": "https://example.org/old", "name": "old",
+         "resultOf": {"@id": "#3"}},
+        {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"},
+         "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"}},
+        {"@id": "#1", "@type": "biosample",
+         "organism_classification": {"@id": "NCBI:txid9606"}},
+        {"@id": "#2", "@type": "specimen", "biosample": {"@id": "#1"}},
+        {"@id": "#3", "@type": "image_acquisition", "fbbi_id": {"@id": "obo:FBbi_00000251"},
+         "specimen": {"@id": "#2"}},
+    ],
+}  # fmt: skip
+
+# ... and one with people, files and an action, whose root has an address.
+RICH = {
+    "@context": ["https://w3id.org/ro/crate/1.1/context", {"magnification": "https://example.org/m"}],
+    "@graph": [
+        {"@id": "ro-crate-metadata.json", "@type": "CreativeWork",
+         "about": {"@id": "https://example.org/set/"},
+         "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"}, "name": "descriptor"},
+        {"@id": "https://example.org/set/", "@type": "Dataset", "name": "A set",
+         "description": "Old words.", "datePublished": "2020-01-01",
+         "license": {"@id": "https://example.org/l"}, "author": {"@id": "#ann"},
+         "hasPart": [{"@id": "notes.txt"}], "mentions": {"@id": "#conversion"},
+         "magnification": 63},
+        {"@id": "https://example.org/l", "@type": "CreativeWork", "name": "A license",
+         "description": "Words."},
+        {"@id": "#ann", "@type": "Person", "name": "Ann"},
+        {"@id": "notes.txt", "@type": "File", "name": "notes", "license": "https://example.org/l"},
+        {"@id": "#conversion", "@type": "CreateAction", "name": "an earlier one",
+         "instrument": {"@id": "#ann"}, "result": {"@id": "https://example.org/set/"}},
+    ],
+}  # fmt: skip
+
+
+def source_crate(document):
+    return parse_source_crate(json.dumps(document).encode())
+
+
+def test_the_crate_of_the_challenge_becomes_valid():
+    old = source_crate(CHALLENGE)
+    merged = merge_crates(build_crate(facts(organism=None, modality=None)), old)
+    assert validate_crate(merged.document, merged.kept) == ()
+    assert merged.kept == ("#1", "#2", "#3")
+    read = harvested(merged.document, last=True)
+    assert read == harvested(merged.document, last=False)
+    assert (read["organism"], read["modality"]) == ("NCBI:txid9606", "obo:FBbi_00000251")
+    assert merged.overridden["./: license"] == "https://example.org/old"
+
+
+def test_the_sheet_overrides_the_source_and_says_so():
+    merged = merge_crates(build_crate(facts()), source_crate(CHALLENGE))
+    assert validate_crate(merged.document, merged.kept) == ()
+    assert harvested(merged.document, last=True) == COMPLETE
+    assert harvested(merged.document, last=False) == COMPLETE
+    assert "NCBI:txid9606" in merged.overridden["#1: organism_classification"]
+    graph = graph_of(merged.document)
+    assert "#biosample" not in graph  # one chain, the source's
+    assert graph["#3"]["specimen"] == {"@id": "#2"}
+    assert graph["./"]["resultOf"] == {"@id": "#3"}
+
+
+def test_several_organisms_stay_and_a_finding_says_that_the_sheet_disagrees():
+    document = deepcopy(CHALLENGE)
+    document["@graph"].append(
+        {"@id": "#4", "@type": "biosample", "organism_classification": {"@id": "NCBI:txid10090"}}
+    )
+    merged = merge_crates(build_crate(facts()), source_crate(document))
+    assert [finding.code for finding in merged.findings] == ["crate.biosample_differs"]
+
+
+def test_everything_of_a_rich_crate_stays():
+    merged = merge_crates(build_crate(facts()), source_crate(RICH))
+    assert validate_crate(merged.document, merged.kept) == ()
+    graph = graph_of(merged.document)
+    root = graph["./"]
+    assert root["hasPart"] == [{"@id": "notes.txt"}]
+    assert root["author"] == {"@id": "#ann"}
+    assert root["magnification"] == 63
+    assert root["mentions"] == [{"@id": "#conversion"}, {"@id": "#conversion-2"}]
+    assert graph["#conversion"]["label"] == "an earlier one"
+    assert graph["#conversion"]["result"] == {"@id": "./"}
+    assert graph["#conversion-2"]["label"].startswith("Upgraded")
+    assert graph["notes.txt"]["licensed_under"] == "https://example.org/l"
+    assert harvested(merged.document, last=True) == COMPLETE
+    assert merge_crates(build_crate(facts()), source_crate(RICH)) == merged
+
+
+def test_what_was_wrong_in_the_source_is_a_warning():
+    document = deepcopy(RICH)
+    document["@graph"].append({"@id": "lost.txt", "@type": "File", "name": "in no hasPart"})
+    merged = merge_crates(build_crate(facts()), source_crate(document))
+    found = validate_crate(merged.document, merged.kept)
+    assert {(finding.code, finding.severity) for finding in found} == {
+        ("crate.inherited", "warning")
+    }
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"@graph": [{"@id": "a"}]}', b"\xff"])
+def test_no_crate_at_all(data):
+    assert parse_source_crate(data) is None
+
+
+@pytest.fixture
+def places(tmp_path):
+    source = tmp_path / "in.zarr"
+    source.mkdir()
+    return source, LocalStore(str(source)), LocalStore(str(tmp_path / "out.zarr"), writable=True)
+
+
+def written(places, found, sample=None, settings=None):
+    _, source, output = places
+    row = sample or CrateSample(dataset="d", license="CC-BY-4.0")
+    return crate.write_crate(found, source, output, row, settings or CrateSettings(), RUN, "0.5")
+
+
+def test_written_and_recorded(places):
+    record = written(places, inventory(name="Cells"))
+    data = places[2].get("ro-crate-metadata.json")
+    assert record.objects == ("ro-crate-metadata.json",)
+    assert (record.name, record.date_published) == ("Cells", "2026-01-02")
+    assert [finding.code for finding in record.findings] == [
+        "crate.organism_missing",
+        "crate.modality_missing",
+    ]
+    assert crate.checked_crate(record, data) == record.findings
+    assert written(places, inventory(name="Cells")) == record
+
+
+def test_a_change_behind_our_back_is_noticed(places):
+    record = written(places, inventory())
+    data = places[2].get("ro-crate-metadata.json")
+    changed = crate.checked_crate(record, data.replace(b'"d"', b'"e"'))
+    assert [finding.code for finding in changed] == ["crate.differs"]
+    assert [finding.code for finding in crate.checked_crate(record, None)] == ["crate.differs"]
+    assert crate.checked_crate(record, b"{")[0].code == "crate.invalid"
+
+
+def test_the_original_bytes_are_kept(places):
+    original = json.dumps(CHALLENGE).encode()
+    (places[0] / "ro-crate-metadata.json").write_bytes(original)
+    taken = "ro-crate-metadata.source.json"
+    files = (InventoryFile(path="ro-crate-metadata.json", bytes=len(original)),)
+    record = written(places, inventory(files=files))
+    assert record.objects == ("ro-crate-metadata.json", taken)
+    assert places[2].get(taken) == original
+    assert (record.organism, record.findings) == ("NCBI:txid9606", ())
+    # a file of the source that has this very name keeps it
+    files = (*files, InventoryFile(path=taken, bytes=1))
+    assert written(places, inventory(files=files)).objects[1] == "ro-crate-metadata.source-2.json"
+
+
+def test_an_unreadable_crate_is_kept_and_reported(places):
+    (places[0] / "ro-crate-metadata.json").write_bytes(b"not JSON")
+    record = written(
+        places, inventory(files=(InventoryFile(path="ro-crate-metadata.json", bytes=8),))
+    )
+    assert record.findings[-1].code == "crate.source_unreadable"
+    assert places[2].get("ro-crate-metadata.source.json") == b"not JSON"
+
+
+def test_switched_off(places):
+    off = CrateSettings(enabled=False)
+    written(places, inventory())
+    record = written(places, inventory(), CrateSample(dataset="d"), off)
+    assert (record.enabled, record.objects, record.sha256) == (False, (), None)
+    assert places[2].get("ro-crate-metadata.json") is None
+    (places[0] / "ro-crate-metadata.json").write_bytes(b"anything")
+    found = inventory(files=(InventoryFile(path="ro-crate-metadata.json", bytes=8),))
+    record = written(places, found, CrateSample(dataset="d"), off)
+    assert record.objects == ("ro-crate-metadata.json",)
+    assert places[2].get("ro-crate-metadata.json") == b"anything"
+    assert crate.checked_crate(record, b"anything") == ()
