@@ -26,11 +26,13 @@ Lengths = (
 
 COLUMNS = (
     "dataset", "input", "output", "license", "organism", "modality", "name", "description",
-    "chunks", "shards", "codec", "plan", "notes",
+    "date_published", "chunks", "shards", "codec", "plan", "notes",
 )  # fmt: skip
 """Columns of the sample sheet; each may be a key of the config for a single dataset."""
 
-TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in ("chunks", "shards", "codec"))
+TEXT_COLUMNS = tuple(
+    name for name in COLUMNS if name not in ("date_published", "chunks", "shards", "codec")
+)
 
 
 class Planning(Model):

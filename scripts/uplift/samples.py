@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import os
 import re
@@ -35,6 +36,9 @@ class Sample(Model):
     )
     name: str | None = Field(None, description="text")
     description: str | None = Field(None, description="text")
+    date_published: str | None = Field(
+        None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="a day such as 2026-01-31"
+    )
     chunks: Lengths | None = Field(
         None, description="a list of lengths, one an axis, such as 1 1 1 512 512"
     )
@@ -158,11 +162,12 @@ def crate_sample(sample: Sample, _config: Config | None = None) -> dict[str, Any
     return {column: value for column, value in values.items() if value is not None}
 
 
-def crate_settings(config: Config) -> dict[str, Any]:
-    """Settings of every crate."""
+def crate_settings(sample: Sample, config: Config) -> dict[str, Any]:
+    """Settings of one dataset's crate."""
     settings = config.crate.to_json()
-    if config.date_published is not None:
-        settings["date_published"] = config.date_published
+    day = sample.date_published or config.date_published
+    if day is not None:
+        settings["date_published"] = day
     return settings
 
 
@@ -256,6 +261,8 @@ def _filled_in(cells: Mapping[str, Any], config: Config) -> dict[str, Any]:
     for key in ("chunks", "shards"):
         if key in filled:
             filled[key] = lengths_from_text(filled[key])
+    if isinstance(filled.get("date_published"), dt.date):
+        filled["date_published"] = filled["date_published"].isoformat()
     if "codec" in filled:
         filled["codec"] = codec_from_text(filled["codec"])
     return filled

@@ -1,5 +1,7 @@
 """Sample sheet: text stays text, and every mistake is one line."""
 
+import datetime as dt
+
 import pytest
 
 from uplift.config import Config
@@ -7,6 +9,7 @@ from uplift.errors import InputError
 from uplift.overview import source_state
 from uplift.samples import (
     crate_sample,
+    crate_settings,
     load_samples,
     plan_settings,
     storage_settings,
@@ -75,6 +78,22 @@ def test_defaults_fill_empty_cells_only(sheet):
     assert crate_sample(samples["b"]) == {
         "dataset": "b", "license": "MIT", "organism": "NCBI:txid9606",
     }  # fmt: skip
+
+
+def test_the_day_of_publication_comes_from_the_sheet_else_from_the_config(sheet):
+    table = "dataset,input,license,date_published\na,x,MIT,2026-01-31\nb,y,MIT,\n"
+    samples = sheet(table)
+    assert "date_published" not in crate_settings(samples["b"], Config())
+    config = Config(date_published="2020-05-06")
+    days = {name: crate_settings(one, config)["date_published"] for name, one in samples.items()}
+    assert days == {"a": "2026-01-31", "b": "2020-05-06"}
+    samples = sheet(table, defaults={"date_published": dt.date(2021, 2, 3)})
+    assert (samples["a"].date_published, samples["b"].date_published) == (
+        "2026-01-31", "2021-02-03",
+    )  # fmt: skip
+    (line,) = lines(sheet, "a,x,MIT,31.1.2026", header="dataset,input,license,date_published")
+    assert "date_published" in line
+    assert "a day such as 2026-01-31" in line
 
 
 @pytest.mark.parametrize(
@@ -162,7 +181,7 @@ def test_header(sheet):
     found = lines(sheet, "a,b,c,d,e", header="dataset,path,licence,name,name")
     assert found[:4] == [
         's.csv, line 1: unknown column "path"; known: dataset, input, output, license, organism, '
-        "modality, name, description, chunks, shards, codec, plan, notes",
+        "modality, name, description, date_published, chunks, shards, codec, plan, notes",
         's.csv, line 1: unknown column "licence"; did you mean "license"?',
         's.csv, line 1: column "name" is there twice; keep one',
         's.csv, line 1: no column "input"; the sheet needs dataset and input',

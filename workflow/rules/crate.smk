@@ -12,7 +12,7 @@ rule crate:
         run=f"{WORK}/run.json",
         output=from_sheet("output"),
         sample=from_sample(sheet.crate_sample),
-        settings=sheet.crate_settings(CONFIG),
+        settings=from_sample(sheet.crate_settings),
         storage=STORAGE,
     message:
         "Writing the RO-Crate of {wildcards.dataset}"
