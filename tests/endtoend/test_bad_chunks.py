@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import zarr
 
+from support import s3
 from support.images import write_image
+from support.steps import Conversion, StepError
 from support.workflow import contents, snakemake
 
 BAD = ("0/0/0/0/0", "0/1/4/1/1", "1/0/1/0/0", "labels/nuclei/0/2/0/0")
 METHODS = {"repack": "codec=keep", "recode": "codec=zstd"}
+MANY = 1200
 
 
 def settings(method, *more):
@@ -62,3 +65,60 @@ def test_filled_chunks_are_findings_and_hold_the_fill_value(damaged, method):
     assert not np.any(output[0, 0, :32, :32])
     assert not np.any(output[1, 4, 32:, 32:])
     assert np.array_equal(source[0, 1], output[0, 1])
+
+
+def test_more_than_a_thousand_are_all_in_the_log_and_one_line_on_the_console(tmp_path):
+    write_image(tmp_path / "in.zarr", size=144, chunk=8, labels=False)
+    chunks = sorted(path for path in (tmp_path / "in.zarr/0").rglob("[0-9]*") if path.is_file())
+    for path in chunks[:MANY]:
+        path.write_bytes(b"\xff" * 40)
+    run = snakemake(tmp_path, *settings("repack"))
+    assert run.code == 1
+    assert len(set(run.errors)) == 1
+    assert f"({MANY} bad chunks in this batch, all listed in the log)" in run.errors[0]
+    assert run.text.count("cannot be decoded") == 2, "of the job, and in the summary"
+    (log,) = (tmp_path / "results/in/logs/convert").glob("*.log")
+    listed = [line for line in log.read_text().splitlines() if ": cannot be decoded: " in line]
+    named = {line.partition("in.zarr/")[2].partition(":")[0] for line in listed}
+    assert named == {str(path.relative_to(tmp_path / "in.zarr")) for path in chunks[:MANY]}
+    assert not (tmp_path / "out.zarr" / "zarr.json").exists()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bad_chunks_from_and_to_s3(method, damaged, s3_server, s3_environment, capsys):
+    client = s3.client(s3_server)
+    bucket = s3.new_bucket(client)
+    s3.upload(client, damaged / "in.zarr", bucket, "in.zarr")
+    made = Conversion(
+        f"s3://{bucket}/in.zarr",
+        f"s3://{bucket}/out.zarr",
+        damaged / "work",
+        plan_settings=json.dumps({"codec": METHODS[method].partition("=")[2]}),
+    )
+    with pytest.raises(StepError):
+        made.all()
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error: ")]
+    assert "4 bad chunks" in line
+    assert f"s3://{bucket}/in.zarr/{BAD[0]}: cannot be decoded" in line
+    assert "zarr.json" not in s3.objects(client, bucket, "out.zarr")
+
+    made.on_bad_chunk = "fill"
+    validation = made.all()
+    assert validation["verdict"] == "valid"
+    filled = {
+        f["path"]: f["severity"] for f in validation["findings"] if f["code"] == "chunk.filled"
+    }
+    assert filled == dict.fromkeys(["0", "1", "labels/nuclei/0"], "warning")
+    fetched = s3.objects(client, bucket, "out.zarr")
+    local = Conversion(
+        str(damaged / "in.zarr"),
+        str(damaged / "out.zarr"),
+        damaged / "local",
+        plan_settings=made.plan_settings,
+        on_bad_chunk="fill",
+    )
+    assert local.all()["findings"] == validation["findings"]
+    here = contents(damaged / "out.zarr")
+    assert here.keys() == fetched.keys()
+    assert [key for key in here if here[key] != fetched[key]] == ["ro-crate-metadata.json"]
+    assert s3.dangling(client, bucket) == []
