@@ -77,3 +77,29 @@ def test_a_full_disk(whole, server, small_disk, tmp_path):
     (small_disk / "ballast").unlink()
     assert run_in_child(server, conversion) == 0, log_of(conversion)
     assert contents(out) == expected
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["from the start", "in between"])
+def test_a_disk_that_is_read_only(begun, whole, server, small_disk, tmp_path):
+    source, expected = whole
+    out = small_disk / "out.zarr"
+    conversion = Conversion(str(source), str(out), tmp_path / "work")
+    for step in (conversion.inspect, conversion.plan, conversion.split, conversion.claim):
+        if begun:
+            step()
+    before = contents(small_disk)
+    remount(small_disk, "ro")
+    assert run_in_child(server, conversion) == 101
+    text = log_of(conversion)
+    (line,) = [x for x in text.splitlines() if x.startswith("error: ")]
+    assert "Read-only file system" in line
+    assert str(out) in line
+    assert "Traceback" not in text
+    assert contents(small_disk) == before
+    remount(small_disk, "rw")
+    assert run_in_child(server, conversion) == 0, log_of(conversion)
+    assert contents(out) == expected
+
+
+def remount(place, mode):
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(place)], check=True)
