@@ -25,8 +25,9 @@ from dataset import Size, generate  # isort: skip
 from obstore.store import S3Store  # isort: skip
 from servers import rgw  # isort: skip
 from support.steps import Conversion  # isort: skip
+from uplift.storage.settings import StorageOptions  # isort: skip
 
-CONCURRENCY = 32
+CONCURRENCY = StorageOptions().concurrency
 PART_BYTES = 16 * 2**20
 Measured = tuple[float, float]
 Shards = dict[str, list[str]]
