@@ -269,6 +269,50 @@ def test_identity_is_spelled_as_a_scale():
     assert ("error", "multiscales.transforms") in codes(result)
 
 
+def dropped(result):
+    return [change.key for change in result.changes if "empty" in (change.detail or "")]
+
+
+def test_nulls_and_empty_lists_go_where_the_key_may_be_absent():
+    """As libraries leave them that spell out every optional field."""
+    levels = [
+        {"path": str(i), "coordinateTransformations": empty} for i, empty in ((0, None), (1, []))
+    ]
+    entry = {**ENTRY, "datasets": levels, "coordinateTransformations": None}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (8, 8), "1": (4, 4)})
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert [one["coordinateTransformations"][0]["scale"] for one in found["datasets"]] == [
+        [1, 1],
+        [2, 2],
+    ]
+    assert "coordinateTransformations" not in found
+    label = {"colors": [], "properties": None, "source": {"image": None, "mine": None}}
+    result = migrate({"image-label": label}, roles=("label image",))
+    kept = {"source": {"mine": None}, "version": "0.5"}
+    assert result.attributes["ome"]["image-label"] == kept
+    assert dropped(result) == [
+        "image-label.colors",
+        "image-label.properties",
+        "image-label.source.image",
+    ]
+    well = {"images": [{"path": "0", "acquisition": None}]}
+    assert dropped(migrate({"well": well}, roles=("well",))) == ["well.images[0].acquisition"]
+    plate = {"name": None, "acquisitions": [{"id": 0, "endtime": None}], "rows": None}
+    result = migrate({"plate": plate}, roles=("plate",))
+    assert dropped(result) == ["plate.name", "plate.acquisitions[0].endtime"]
+
+
+def test_names_and_indices_of_the_wrong_type():
+    result = migrate({"labels": [0, "a"]}, "labels", ("labels",))
+    assert result.attributes["ome"]["labels"] == ["0", "a"]
+    sides = {"rows": [{"name": "A"}], "columns": [{"name": "1"}], "field_count": "2"}
+    wells = [{"path": "A/1", "rowIndex": "0", "columnIndex": 0}]
+    result = migrate({"plate": {**sides, "wells": wells}}, roles=("plate",))
+    plate = result.attributes["ome"]["plate"]
+    assert (plate["field_count"], plate["wells"][0]["rowIndex"]) == (2, 0)
+    assert codes(result) == [("warning", "source.repaired")] * 2
+
+
 def test_nan_is_spelled_as_text():
     result = keep_attributes({"a": [math.nan, {"b": -math.inf}], "c": 1.5}, "0")
     assert result.attributes == {"a": ["NaN", {"b": "-Infinity"}], "c": 1.5}

@@ -132,6 +132,11 @@ def typed(*kinds):
         (image((1, 1), omero=channel(label=1, active=1)), (), ["dialect.omero"]),
         ({"version": "0.5", "well": {"images": [{"path": "0_mip"}]}}, (), ["dialect.well"]),
         ({"version": "0.5", "well": {"images": [{"path": 0}]}}, (), ["well"]),
+        (
+            {"version": "0.5", "image-label": {"colors": [{"label-value": 1, "rgba": None}]}},
+            (),
+            ["dialect.image-label"],
+        ),
     ],
 )
 def test_rules(ome, roles, expected):

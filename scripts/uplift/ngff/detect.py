@@ -253,7 +253,8 @@ def _listed_by(attributes: Attributes, path: str) -> dict[str, GroupRole]:
         for image in _paths(ome["well"].get("images"), f"{where}: well.images"):
             listed[image] = "field"
     if "labels" in ome_keys_of(path, attributes):
-        for number, label in enumerate(items_of(ome["labels"])):
+        for number, name in enumerate(items_of(ome["labels"])):
+            label = str(name) if type(name) is int else name
             if isinstance(label, str):
                 listed[checked_path(label, f"{where}: labels[{number}]")] = "label image"
     return listed

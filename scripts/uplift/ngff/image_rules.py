@@ -223,7 +223,9 @@ def _check_label_values(key: str, entries: Any, check: Check) -> None:
         if label in seen:
             check.dialect("image-label", f"{where}: the label {label} is described twice")
         seen.add(label)
-        if key == "colors" and "rgba" in entry and not _is_rgba(rgba):
+        if key == "colors" and "rgba" in entry and rgba is None:
+            check.dialect("image-label", f"{where}: the label {label} has null as its color")
+        elif key == "colors" and "rgba" in entry and not _is_rgba(rgba):
             check.error(
                 "image-label", f"{where}.rgba is {shown(rgba)}, expected four integers 0 to 255"
             )

@@ -6,10 +6,11 @@ source's attributes (OME-Zarr 0.5, section OME-Zarr metadata).
 
 Edits that are no loss: ``ome.version`` in place of ``multiscales[].version``; a new version of
 plate, well and image-label; ``omero.version`` gone when it was the OME-Zarr version; axis names
-spelled as objects; axes, scales and well indices that were missing; numbers that became texts in a
-level's path and in names of rows and columns; texts that became numbers in an omero window, a
-scale, a translation and ``bioformats2raw.layout``; an identity that became the scale 1; an empty
-list of transformations of all levels; NaN and infinities, which are no JSON, spelled as texts.
+spelled as objects; axes, scales and well indices that were missing; numbers that became texts in
+paths of levels, labels and series, and in names of rows and columns; texts that became numbers in
+an omero window, a scale, a translation, ``bioformats2raw.layout`` and a plate's counts; an identity
+that became the scale 1; nulls and empty lists gone where the key may be absent; NaN and
+infinities, which are no JSON, spelled as texts.
 """
 
 from __future__ import annotations
@@ -26,15 +27,25 @@ _BY_ROLE: dict[str, GroupRole] = {"labels": "labels", "series": "OME"}
 
 _VERSION = re.compile(r"(plate|well|image-label)\.version")
 _OLD_VERSION = re.compile(r"multiscales\[\d+\]\.version")
-_COMMON = re.compile(r"multiscales\[\d+\]\.coordinateTransformations")
+_TRANSFORMS = r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations"
+_EMPTY_LIST = re.compile(rf"{_TRANSFORMS}|image-label\.(colors|properties)")
+_NULL = re.compile(
+    rf"{_TRANSFORMS}|image-label\.(colors|properties|source|source\.image)"
+    r"|plate\.(name|field_count|acquisitions|acquisitions\[\d+\]\.[a-z]+)"
+    r"|well\.images\[\d+\]\.acquisition"
+)
 _AXIS = re.compile(r"multiscales\[\d+\]\.axes\[\d+\]")
-_TEXT = re.compile(r"multiscales\[\d+\]\.datasets\[\d+\]\.path|plate\.(rows|columns)\[\d+\]\.name")
+_TEXT = re.compile(
+    r"multiscales\[\d+\]\.datasets\[\d+\]\.path|plate\.(rows|columns)\[\d+\]\.name"
+    r"|(labels|series)\[\d+\]"
+)
 _NUMBER = re.compile(
     r"omero\.channels\[\d+\]\.window\.(start|end|min|max)|bioformats2raw\.layout"
+    r"|plate\.field_count|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
     r"|multiscales\[\d+\]\.datasets\[\d+\]\.coordinateTransformations\[\d+\]"
     r"\.(scale|translation)\[\d+\]"
 )
-_FIRST = re.compile(r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations\[0\]")
+_FIRST = re.compile(rf"{_TRANSFORMS}\[0\]")
 _ADDED = re.compile(
     r"(plate|well|image-label)\.version"
     r"|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
@@ -138,9 +149,13 @@ def _differing_keys(
 
 
 def _may_go(old: Any, where: str) -> bool:
-    """Whether a key may be absent: a version that moved, a list of no transformations."""
-    empty = old == [] and _COMMON.fullmatch(where)
-    return bool(_OLD_VERSION.fullmatch(where) or empty)
+    """Whether a key may be absent: a version that moved, or one that said nothing."""
+    return bool(_OLD_VERSION.fullmatch(where) or _says_nothing(old, where))
+
+
+def _says_nothing(old: Any, where: str) -> bool:
+    empty = old == [] and _EMPTY_LIST.fullmatch(where)
+    return bool(empty or (old is None and _NULL.fullmatch(where)))
 
 
 def _is_edit(old: Any, new: Any, where: str) -> bool:
@@ -149,6 +164,8 @@ def _is_edit(old: Any, new: Any, where: str) -> bool:
         return isinstance(new, str)
     if _AXIS.fullmatch(where) and isinstance(old, str):
         return isinstance(new, Mapping) and new.get("name") == old and set(new) <= {"name", "type"}
+    if _says_nothing(old, where) and _ADDED.fullmatch(where):
+        return isinstance(new, list)
     if _FIRST.fullmatch(where) and old == {"type": "identity"} and isinstance(new, Mapping):
         scale = new.get("scale")
         ones = isinstance(scale, list) and all(value == 1 for value in scale)

@@ -181,6 +181,9 @@ def _in_place(
 
 
 def _migrate_value(key: str, value: Any, state: _Migration) -> Any:
+    value, dropped = repairs.drop_empty(key, value)
+    for place in dropped:
+        state.repaired(place, "dropped: empty, which 0.5 forbids")
     if key == "multiscales" and isinstance(value, list):
         return [_multiscale(entry, i, state) for i, entry in enumerate(value)]
     if key == "omero" and isinstance(value, Mapping):
@@ -191,6 +194,11 @@ def _migrate_value(key: str, value: Any, state: _Migration) -> Any:
         new, repaired = repairs.repair_layout(value)
         if repaired:
             state.repaired(key, "the text '3' became the number 3")
+        return new
+    if key in ("labels", "series"):
+        new, repaired = repairs.repair_names_of_groups(value)
+        for place in repaired:
+            state.repaired(f"{key}{place}", "the number became a text")
         return new
     if key in ("well", "image-label") and isinstance(value, Mapping):
         return _with_version(key, value, state)
@@ -222,9 +230,6 @@ def _multiscale(entry: Any, number: int, state: _Migration) -> Any:
         new["datasets"] = [
             _level(level, f"{where}.datasets[{i}]", state) for i, level in enumerate(datasets)
         ]
-    if new.get("coordinateTransformations") == []:
-        del new["coordinateTransformations"]
-        state.repaired(f"{where}.coordinateTransformations", "dropped: empty, which 0.5 forbids")
     new = _with_axes(new, where, state)
     names = detect.axis_names(new.get("axes"))
     axes.refuse_duplicates(names, f"{state.where}: {where}.axes")
@@ -338,7 +343,9 @@ def _shapes(entry: Mapping[str, Any], where: str, state: _Migration) -> list[Sha
 
 
 def _plate(plate: Mapping[str, Any], state: _Migration) -> dict[str, Any]:
-    new = dict(plate)
+    new, repaired = repairs.repair_plate_numbers(plate)
+    for key in repaired:
+        state.repaired(f"plate.{key}", "the text became a number")
     for side in ("rows", "columns"):
         if side in plate:
             new[side], repaired = repairs.repair_names(plate[side])

@@ -7,6 +7,7 @@ A value that is right, or that nobody can read, comes back as it is.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,69 @@ _LIMITS = ("start", "end", "min", "max")
 _NUMBERS = ("scale", "translation")
 _TRANSFORMS = "coordinateTransformations"
 
+_EMPTY: dict[str, tuple[tuple[tuple[str, ...], bool], ...]] = {
+    "multiscales": (
+        (("*", _TRANSFORMS), True),
+        (("*", "datasets", "*", _TRANSFORMS), True),
+    ),
+    "image-label": (
+        (("colors",), True),
+        (("properties",), True),
+        (("source",), False),
+        (("source", "image"), False),
+    ),
+    "plate": (
+        (("name",), False),
+        (("field_count",), False),
+        (("acquisitions",), False),
+        *(
+            (("acquisitions", "*", key), False)
+            for key in ("name", "description", "maximumfieldcount", "starttime", "endtime")
+        ),
+    ),
+    "well": ((("images", "*", "acquisition"), False),),
+}
+"""Where a null says nothing, and whether an empty list does; ``*`` is every item of a list."""
+
 Repaired = tuple[Any, list[str]]
+
+
+def drop_empty(key: str, value: Any) -> Repaired:
+    """Leave out what OME-Zarr lets be absent, and does not let be null or an empty list."""
+    dropped: list[str] = []
+    for path, lists in _EMPTY.get(key, ()):
+        value, found = _without(value, path, lists=lists)
+        dropped += [f"{key}{place}" for place in found]
+    return value, dropped
+
+
+def repair_names_of_groups(value: Any) -> Repaired:
+    """Spell the paths in ``labels`` or ``series`` given as numbers."""
+    if not isinstance(value, list) or not any(_is_integer(item) for item in value):
+        return value, []
+    found = [f"[{number}]" for number, item in enumerate(value) if _is_integer(item)]
+    return [str(item) if _is_integer(item) else item for item in value], found
+
+
+def repair_plate_numbers(plate: Mapping[str, Any]) -> Repaired:
+    """Read the number of fields and the indices of wells given as texts."""
+    new, found = dict(plate), []
+    if (count := _count(plate.get("field_count"))) is not None:
+        new["field_count"] = count
+        found.append("field_count")
+    wells = plate.get("wells")
+    if isinstance(wells, list):
+        new["wells"] = list(wells)
+        for number, well in enumerate(wells):
+            read = {
+                key: index
+                for key in ("rowIndex", "columnIndex")
+                if isinstance(well, Mapping) and (index := _count(well.get(key))) is not None
+            }
+            if read:
+                new["wells"][number] = {**well, **read}
+                found += [f"wells[{number}].{key}" for key in read]
+    return new, found
 
 
 def repair_layout(value: Any) -> Repaired:
@@ -84,6 +147,32 @@ def says_no_scale(multiscale: Mapping[str, Any]) -> bool:
     listed = levels if isinstance(levels, list) else []
     known = [level for level in listed if isinstance(level, Mapping)]
     return bool(known) and not any(_TRANSFORMS in level for level in known)
+
+
+def _without(value: Any, path: tuple[str, ...], *, lists: bool) -> Repaired:
+    """Leave out the keys at `path` that hold null, or an empty list."""
+    first, rest = path[0], path[1:]
+    if first == "*":
+        if not isinstance(value, list):
+            return value, []
+        items = [_without(item, rest, lists=lists) for item in value]
+        found = [f"[{i}]{place}" for i, (_, places) in enumerate(items) for place in places]
+        return ([item for item, _ in items] if found else value), found
+    if not isinstance(value, Mapping) or first not in value:
+        return value, []
+    held = value[first]
+    if not rest:
+        gone = held is None or (lists and held == [])
+        return (
+            ({k: v for k, v in value.items() if k != first}, [f".{first}"]) if gone else (value, [])
+        )
+    new, found = _without(held, rest, lists=lists)
+    return ({**value, first: new} if found else value), [f".{first}{place}" for place in found]
+
+
+def _count(value: Any) -> int | None:
+    """Read a text of digits."""
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else None
 
 
 def _numbers(values: list[Any]) -> list[Any] | None:
