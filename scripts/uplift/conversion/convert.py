@@ -86,18 +86,21 @@ def _converted(
 
     Of remote stores small items, mostly round trips, are converted together, and of large ones
     whose bytes are kept the next begins while the last shards of one are under way. `threads`
-    shards are written at once however many items there are.
+    shards are written at once however many items there are; of small items at least one each.
     """
     if near:
         for item in items:
             yield convert(None, item)
         return
-    for at_once, run in itertools.groupby(items, _items_at_once):
+    for at_once, group in itertools.groupby(items, _items_at_once):
+        run = list(group)
         with contextlib.ExitStack() as stack:
             beside = stack.enter_context(ThreadPoolExecutor(at_once)) if at_once > 1 else None
             shared = None
-            if at_once == _LARGE_AT_ONCE:
-                shared = Shared(stack.enter_context(ThreadPoolExecutor(threads)), Event())
+            if at_once > 1:
+                least = min(at_once, len(run)) if at_once == _SMALL_AT_ONCE else 1
+                writers = max(threads, least)
+                shared = Shared(stack.enter_context(ThreadPoolExecutor(writers)), Event())
                 stack.callback(shared.ended.set)
             yield from in_order(beside, functools.partial(convert, shared), run, 2 * at_once)
 
