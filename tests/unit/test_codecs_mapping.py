@@ -187,6 +187,14 @@ def test_other_chunks_keep_the_codec_family(source: SourceArray, codecs: tuple[A
     assert (target.chunks, target.shards) == ((8, 8), (16, 8))
 
 
+@pytest.mark.parametrize("given", [{}, {"configuration": {}}])
+def test_numcodecs_wrappers_keep_an_empty_configuration(given: dict[str, Any]) -> None:
+    source = v3_array(LITTLE, {"name": "numcodecs.bz2", **given})
+    target, method = mapping.target_of(source, source.chunks, None, "keep")
+    assert target.codecs == (LITTLE, {"name": "numcodecs.bz2", "configuration": {}})
+    assert method == "repack"
+
+
 @pytest.mark.parametrize(
     ("given", "codecs"),
     [

@@ -73,6 +73,8 @@ def good() -> dict[str, Any]:
         ({"zarr_format": 2}, "zarr_format is not 3"),
         ({"node_type": "group"}, "node_type is 'group'"),
         ({"storage_transformers": [{"name": "x"}]}, "storage_transformers"),
+        ({"extra": {"must_understand": True}}, 'the key "extra" is none of Zarr v3'),
+        ({"extra": 3}, 'the key "extra" is none of Zarr v3'),
         ({"fill_value": None}, "fill_value is missing"),
         ({"fill_value": -1}, 'fill_value -1 does not fit data type "uint16"'),
         ({"shape": [3, -2]}, "shape is [3, -2]"),

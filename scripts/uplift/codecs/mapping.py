@@ -270,7 +270,9 @@ def _completed(codec: Codec, chain: Chain) -> Codec:
         return {"name": name, "configuration": {"level": 3, "checksum": False, **given}}
     if name == "gzip":
         return {"name": name, "configuration": {"level": 5, **given}}
-    return {"name": name, "configuration": given} if given else {"name": name}
+    # zarr-python refuses its numcodecs wrappers without a configuration, were it an empty one
+    spelled = given or name.startswith("numcodecs.")
+    return {"name": name, "configuration": given} if spelled else {"name": name}
 
 
 def _check_writable(target: TargetArray) -> None:

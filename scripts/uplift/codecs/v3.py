@@ -20,6 +20,13 @@ INDEX_CODECS: tuple[Codec, ...] = (
     {"name": "crc32c"},
 )
 """How the index at the end of a shard is encoded (zarr v3 sharding codec, index_codecs)."""
+ARRAY_KEYS = frozenset(
+    {
+        *("zarr_format", "node_type", "attributes", "shape", "data_type", "chunk_grid"),
+        *("chunk_key_encoding", "fill_value", "codecs", "dimension_names", "storage_transformers"),
+    }
+)
+"""Every key that the core specification defines for arrays."""
 _NUMBER = "(0|[1-9][0-9]{0,18})"
 
 
@@ -46,6 +53,7 @@ def parse_v3(document: JsonValue, where: str) -> SourceArray:
         raise SourceError(f"{where}: storage_transformers are not known to this version")
     if "fill_value" not in document or document["fill_value"] is None:
         raise SourceError(f"{where}: fill_value is missing; Zarr v3 needs one")
+    _refuse_extensions(document, where)
     shape = parse_shape(document.get("shape"), where, "shape", least=0)
     grid = _configuration(document.get("chunk_grid"), "regular", where, "chunk_grid")
     outer = _chunk_shape(grid.get("chunk_shape"), shape, where)
@@ -138,6 +146,17 @@ class ChunkKeys:
         index = tuple(map(int, found.groups()))
         inside = all(map(operator.lt, index, self._grid))
         return index if inside else None
+
+
+def _refuse_extensions(document: dict[str, Any], where: str) -> None:
+    """Refuse what the core specification lets nobody ignore who does not know it."""
+    for key in sorted(document.keys() - ARRAY_KEYS):
+        value = document[key]
+        if not (isinstance(value, dict) and value.get("must_understand") is False):
+            raise SourceError(
+                f'{where}: the key "{key}" is none of Zarr v3, and not marked with '
+                '"must_understand": false; remove it, or mark it where it may be ignored'
+            )
 
 
 def _unwrap_shards(source: SourceArray, where: str) -> SourceArray:

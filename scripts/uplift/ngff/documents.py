@@ -5,25 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from uplift.codecs.v3 import ARRAY_KEYS
 from uplift.errors import SourceError
 
 MAX_DEPTH = 200
 """Levels of nesting in a document beyond which it is refused."""
 
 _GROUP_KEYS = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
-_ARRAY_KEYS = {
-    "zarr_format",
-    "node_type",
-    "attributes",
-    "shape",
-    "data_type",
-    "chunk_grid",
-    "chunk_key_encoding",
-    "fill_value",
-    "codecs",
-    "dimension_names",
-    "storage_transformers",
-}
 
 
 def document_key(path: str, zarr_format: int) -> str:
@@ -81,7 +69,7 @@ def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dic
 
 def unknown_keys(document: dict[str, Any], node: str) -> list[str]:
     """Keys of a v3 document that the core specification does not define."""
-    known = _GROUP_KEYS if node == "group" else _ARRAY_KEYS
+    known = _GROUP_KEYS if node == "group" else ARRAY_KEYS
     return sorted(set(document) - known)
 
 
