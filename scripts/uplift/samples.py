@@ -258,6 +258,9 @@ def _filled_in(cells: Mapping[str, Any], config: Config) -> dict[str, Any]:
     filled.update(cells)
     if "output" not in filled and "dataset" in filled:
         filled["output"] = f"{config.output_root.rstrip('/')}/{filled['dataset']}.zarr"
+    for key in ("input", "output", "plan"):
+        if isinstance(filled.get(key), str) and filled[key].startswith("~/"):
+            filled[key] = str(Path(filled[key]).expanduser())  # no shell does it in key=~/value
     for key in ("chunks", "shards"):
         if key in filled:
             filled[key] = lengths_from_text(filled[key])

@@ -413,6 +413,8 @@ def test_nodes_of_both_formats(image):
 def test_not_a_zarr(tmp_path):
     refuse(tmp_path / "absent", "no such dataset")
     refuse(tmp_path, "no such dataset")
+    (tmp_path / "image.ome.tif").write_bytes(b"II*")
+    refuse(tmp_path / "image.ome.tif", "is a file", "ends in .zip or .ozx")
     (tmp_path / "x.tif").write_bytes(b"")
     refuse(tmp_path, "not a Zarr", ".zgroup", ".zarray", "zarr.json")
 

@@ -57,6 +57,15 @@ def test_odd_characters(sheet):
     assert sample.name == 'two\nlines, "quoted"'
 
 
+def test_a_tilde_is_the_home_folder(sheet, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    samples = sheet("dataset,input,license\na,~/in.zarr,MIT\n", output_root="~/out")
+    assert (samples["a"].input, samples["a"].output) == (
+        "/home/ada/in.zarr",
+        "/home/ada/out/a.zarr",
+    )
+
+
 def test_lengths_and_codec(sheet):
     samples = sheet(
         "dataset\tinput\tchunks\tshards\tcodec\tlicense\na\tb\t1 64 64\tnone\tzstd\tMIT\n"

@@ -6,6 +6,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from uplift.codecs.mapping import unsupported_reason
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 DROPPED = (".zmetadata",)
 """Objects that the output does not need: consolidated metadata of Zarr v2."""
+ARCHIVES = (".zip", ".ozx")
+"""How names of archives end."""
 MAX_DEPTH = 100
 """Folders inside each other beyond which a source is refused."""
 _PROGRESS_SECONDS = 10.0
@@ -248,6 +251,15 @@ class _Walk:
         url = self._store.url
         if not self._groups and not self._arrays:
             if not (self._files or self._dropped or len(self._folders) > 1):
+                if (
+                    self._store.is_local
+                    and Path(url).is_file()
+                    and not url.lower().endswith(ARCHIVES)
+                ):
+                    raise SourceError(
+                        f"{url}: is a file; a dataset is a folder, or an archive that ends in "
+                        f"{' or '.join(ARCHIVES)}"
+                    )
                 raise SourceError(f"{url}: no such dataset, or an empty one; check the path")
             raise SourceError(
                 f"{url}: not a Zarr: no .zgroup, .zarray or zarr.json there or below; "
