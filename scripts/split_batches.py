@@ -1,4 +1,7 @@
-"""Split the plan in force into batches: one JSON file a job, and summary.json with all of them."""
+"""Split the plan in force into batches: one JSON file a job, and summary.json with all of them.
+
+What the folder holds of batches that are no more, or were planned otherwise, is forgotten.
+"""
 
 import argparse
 import functools
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from uplift import command, records, work_files
+from uplift.conversion.outdated import forget_outdated
 from uplift.models.inventory import Inventory
 from uplift.plans import batching
 from uplift.plans import files as plan_files
@@ -51,6 +55,7 @@ def _split(arguments: argparse.Namespace) -> None:
         work_files.keep_backup(arguments.plan)
     output = display_url(arguments.output)
     batches = batching.split(inventory, effective, dataset, output, settings)
+    forget_outdated(arguments.batches.parent, batches)
     summary = batching.summarise(inventory, effective, batches, dataset, skipped)
     written = work_files.write_batches(arguments.batches, batches, summary)
     log.info("%d batches, %d of them new or changed", len(batches), written)

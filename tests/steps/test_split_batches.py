@@ -7,6 +7,7 @@ import pytest
 from support.inventories import entry_of, image, inventory_of
 from support.steps import program
 from uplift import records
+from uplift.models.record import ItemRecord, Record
 from uplift.work_files import load_batches, load_summary
 
 main = program("split_batches")
@@ -121,3 +122,72 @@ def test_usage(capsys):
     assert main([]) == 2
     assert main(["--help"]) == 0
     assert "summary.json" in capsys.readouterr().out
+
+
+def leave_results(work):
+    """What the jobs of all batches leave, as far as splitting looks at it."""
+    for batch in load_batches(work / "batches"):
+        items = [
+            ItemRecord(
+                **{key: getattr(item, key) for key in ("path", "start", "stop", "method")},
+                fingerprint=item.fingerprint,
+                **dict.fromkeys(("chunks_read", "bytes_read", "objects_written"), 1),
+                **dict.fromkeys(("bytes_written", "wall_seconds", "cpu_seconds"), 1),
+            )
+            for item in batch.items
+        ]
+        record = Record(
+            batch=batch.batch, items=items, wall_seconds=1, cpu_seconds=1, peak_memory_bytes=1,
+            threads=1, started="now", versions={},
+        )  # fmt: skip
+        records.write_json(work / "records" / f"{batch.batch}.json", record)
+        for ending in ("json", "digests", "sha256", "standing"):
+            records.write_text(work / "validation" / f"{batch.batch}.{ending}", "")
+        lines = [
+            {"path": item.path, "fingerprint": item.fingerprint, "start": 0, "stop": 1,
+             "objects": 1, "bytes": 9, "chunks": 1}
+            for item in batch.items
+        ]  # fmt: skip
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        records.write_text(work / "journal" / f"{batch.batch}.jsonl", text)
+
+
+def results(work):
+    return {
+        p: p.read_text() for folder in ("records", "validation") for p in (work / folder).iterdir()
+    }
+
+
+def journaled(work):
+    """Arrays that the journals have lines for."""
+    lines = [line for p in (work / "journal").iterdir() for line in p.read_text().splitlines()]
+    return sorted(json.loads(line)["path"] for line in lines)
+
+
+def test_what_fits_the_plan_stays(work):
+    split(work, batch_mib=100)
+    leave_results(work)
+    before = results(work)
+    for path in (work / "batches").iterdir():
+        path.unlink()
+    split(work, batch_mib=100)
+    assert results(work) == before
+    assert journaled(work) == ["a/0", "a/0", "a/1", "a/2", "b/0", "b/0", "b/1", "b/2"]
+
+
+def test_results_of_an_older_plan_are_forgotten(work):
+    split(work, batch_mib=100)
+    leave_results(work)
+    edit(work, rules=[{"match": "a/1", "shards": None}])
+    split(work, batch_mib=100)
+    batches = load_batches(work / "batches")
+    (shared,) = [one.batch for one in batches if one.items[0].path == "a/1"]
+    left = {path.name.rpartition(".")[0] for path in results(work)}
+    assert left == {batch.batch for batch in batches} - {shared}
+    assert journaled(work) == ["a/0", "a/0", "a/2", "b/0", "b/0", "b/1", "b/2"]
+
+    split(work)
+    assert {path.stem for path in (work / "journal").iterdir()} <= {
+        batch.batch for batch in load_batches(work / "batches")
+    }
+    assert results(work) == {}
