@@ -12,6 +12,7 @@ from uplift import command, records
 from uplift.checks.digests import write_digests
 from uplift.checks.items import CheckSettings, validate_batch
 from uplift.checks.manifest import batch_sums, spell
+from uplift.checks.standing import Standing
 from uplift.models.batch import Batch
 from uplift.models.record import Record
 from uplift.storage import open_store
@@ -32,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--validation", type=Path, required=True, help="findings to write")
     parser.add_argument("--digests", type=Path, required=True, help="digest rows to write")
     parser.add_argument("--manifest", type=Path, help="check sums of the stored objects to write")
+    parser.add_argument(
+        "--standing", type=Path, help="note of what was compared; unchanged, nothing is read again"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--digest-limit-mib", type=int, default=4096)
     command.add_storage(parser)
@@ -49,11 +53,22 @@ def _validate(arguments: argparse.Namespace) -> None:
         digest_limit_bytes=arguments.digest_limit_mib * 2**20,
         root_document=arguments.root.read_bytes(),
     )
+    standing = None
+    if arguments.standing is not None:
+        results = [arguments.validation, arguments.digests]
+        results += [arguments.manifest] if arguments.manifest is not None else []
+        standing = Standing(arguments.standing, results, batch, record, source, output, settings)
+        if standing.holds():
+            standing.keep()
+            command.log.info("both sides are as they were when they were compared")
+            return
     validation, rows = validate_batch(batch, record, source, output, settings)
     write_digests(arguments.digests, rows)
     if arguments.manifest is not None:
         records.write_text(arguments.manifest, spell(batch_sums(batch, output, settings.threads)))
     records.write_json(arguments.validation, validation)
+    if standing is not None:
+        standing.remember(validation)
 
 
 if __name__ == "__main__":

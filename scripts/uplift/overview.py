@@ -134,6 +134,8 @@ def forget_journals(
 ) -> None:
     """Delete the journals of datasets whose conversion is forced, so that nothing is skipped.
 
+    The same for what stands of validations, when these are forced.
+
     Parameters
     ----------
     forceall, forcerun
@@ -147,10 +149,15 @@ def forget_journals(
         elsewhere = any(Path(t).is_relative_to(results) for t in targets) and not named
         if (forceall or {"claim", "convert"}.intersection(forcerun)) and not elsewhere:
             shutil.rmtree(folder / "journal", ignore_errors=True)
-        for record in (Path(name) for name in forcerun):
-            if record.parent == folder / "records":
-                journal = folder / "journal" / f"{record.stem}.jsonl"
+        if (forceall or "validate_batch" in forcerun) and not elsewhere:
+            for note in folder.glob("validation/*.standing"):
+                note.unlink()
+        for file in (Path(name) for name in forcerun):
+            if file.parent == folder / "records":
+                journal = folder / "journal" / f"{file.stem}.jsonl"
                 journal.unlink(missing_ok=True)
+            elif file.parent == folder / "validation":
+                file.with_suffix(".standing").unlink(missing_ok=True)
 
 
 def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:

@@ -117,6 +117,20 @@ def test_an_edit_converts_its_array_alone_and_is_kept(one):
     assert stored == {f"0/c/{c}/0/{y}/0" for c in (0, 1) for y in (0, 1)}
     changed = {key for key in before | after if before.get(key) != after.get(key)}
     assert {key.partition("/")[0] for key in changed} == {"0"}
+    logs = {path.stem: path.read_text() for path in (one / WORK / "logs/validate").glob("*.log")}
+    kept = {batch for batch, text in logs.items() if "as they were when they were" in text}
+    assert kept == {batch for batch in run.jobs("validate_batch") if batch[:2] != "0."} != set()
+
+    label = min(path for path in (one / OUTPUT / "labels/nuclei/0/c").rglob("*") if path.is_file())
+    good = label.read_bytes()
+    label.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
+    edit_plan(one, "0", shards=[1, 1, 256, 512])
+    run = snakemake(one, *SMALL)
+    assert "not published, it is invalid: chunk" in run.errors[0], "damaged since it was compared"
+    label.write_bytes(good)
+    edit_plan(one, "0", shards=[1, 5, 256, 512])
+    run = snakemake(one, *SMALL)
+    assert run.code == 0, run.text
 
     run = snakemake(one, *SMALL, "planning={small_array_mib: 0}")
     assert run.code == 0, run.text

@@ -60,6 +60,8 @@ class Conversion:
     overwrite: str = "false"
     consolidated: str = "false"
     manifest: bool = False
+    standing: bool = False
+    """Whether validation may leave out what stands as it was compared."""
 
     def path(self, *parts: str) -> Path:
         return self.work.joinpath(*parts)
@@ -165,6 +167,7 @@ class Conversion:
                 validation=self.path("validation", f"{batch}.json"),
                 digests=self.path("validation", f"{batch}.digests"),
                 manifest=self.path("validation", f"{batch}.sha256") if self.manifest else None,
+                standing=self.path("validation", f"{batch}.standing") if self.standing else None,
                 threads=self.threads,
                 storage=self.storage,
             )

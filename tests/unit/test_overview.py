@@ -66,3 +66,26 @@ def test_forcing_forgets_what_is_finished(tmp_path, monkeypatch, asked, gone):
     overview.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
     left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/journal/*.jsonl")}
     assert left == everything - gone
+
+
+@pytest.mark.parametrize(
+    ("asked", "gone"),
+    [
+        ({}, set()),
+        ({"forceall": True, "targets": ["results/a/published.json"]}, {"a/0.1", "a/0.2"}),
+        ({"forcerun": {"validate_batch"}}, {"a/0.1", "a/0.2", "b/0.1"}),
+        ({"forcerun": {"validate"}}, set()),
+        ({"forcerun": {"results/a/validation/0.2.json"}}, {"a/0.2"}),
+    ],
+)
+def test_forcing_a_validation_forgets_what_stands(tmp_path, monkeypatch, asked, gone):
+    monkeypatch.chdir(tmp_path)
+    everything = {"a/0.1", "a/0.2", "b/0.1"}
+    for name in everything:
+        note = Path("results", name[0], "validation", f"{name[2:]}.standing")
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+    nothing = {"forceall": False, "forcerun": frozenset(), "targets": frozenset()}
+    overview.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
+    left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/validation/*.standing")}
+    assert left == everything - gone

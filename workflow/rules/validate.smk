@@ -5,9 +5,10 @@ rule validate_batch:
         migration=f"{WORK}/migration.json",
         root=f"{WORK}/root.zarr.json",
     output:
-        **with_manifest(f"{WORK}/validation/{{batch}}.sha256"),
-        validation=f"{WORK}/validation/{{batch}}.json",
-        digests=f"{WORK}/validation/{{batch}}.digests",
+        # not deleted before the job: they stay when nothing changed since they were written
+        **with_manifest(update(f"{WORK}/validation/{{batch}}.sha256")),
+        validation=update(f"{WORK}/validation/{{batch}}.json"),
+        digests=update(f"{WORK}/validation/{{batch}}.digests"),
     log:
         f"{WORK}/logs/validate/{{batch}}.log",
     benchmark:
@@ -16,6 +17,7 @@ rule validate_batch:
         ENVIRONMENT
     threads: batch_cores
     params:
+        standing=f"{WORK}/validation/{{batch}}.standing",
         digest_limit_mib=CONFIG.digest_limit_mib,
         storage=STORAGE,
     message:

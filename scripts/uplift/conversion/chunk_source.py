@@ -101,11 +101,15 @@ class ChunkSource:
                 found.append(index)
         return sorted(found)
 
-    def listing_sha256(self) -> str:
-        """Digest of what is stored now; inspect noted the one of then."""
+    def listing_sha256(self, region: Region = ()) -> str:
+        """Digest of what is stored now; inspect noted the one of then.
+
+        With a region, of what is stored in the folders that it lies in.
+        """
         digest = ListingDigest()
         skip = len(self.path) + 1 if self.path else 0
-        for info in self.store.list_tree(self.path):
+        folder = "" if self._indexes is not None else self._common_folder(region)
+        for info in self.store.list_tree(join(self.path, folder)):
             key = info.key[skip:]
             if self._keys.index_of(key) is not None:
                 digest.add(key, info)

@@ -71,7 +71,7 @@ def _stored_by_object(
     if not runs:
         return {}
     object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
-    region = _source_region(item, object_grid, runs[0][0], runs[-1][1] - 1)
+    region = _region(item, object_grid, runs[0][0], runs[-1][1] - 1)
     found: dict[int, list[Index]] = {}
     for chunk in chunks.stored_in(region):
         for index in grid.indices_in(_objects_over(chunk, item)):
@@ -81,7 +81,15 @@ def _stored_by_object(
     return found
 
 
-def _source_region(item: BatchItem, object_grid: grid.Shape, first: int, last: int) -> Region:
+def source_region(item: BatchItem) -> Region:
+    """Box of source chunks that holds all those under an item's objects."""
+    if item.start >= item.stop:
+        return ()
+    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    return _region(item, object_grid, item.start, item.stop - 1)
+
+
+def _region(item: BatchItem, object_grid: grid.Shape, first: int, last: int) -> Region:
     """Source chunks under the objects first..last: a box cut on the leading axes they share."""
     low, high = grid.index_of(first, object_grid), grid.index_of(last, object_grid)
     pairs = zip(low, high, strict=True)
