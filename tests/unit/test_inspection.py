@@ -244,6 +244,11 @@ def test_findings(image):
     }
 
 
+def test_a_spatialdata_store_is_named_one(image):
+    write_json(image / ".zattrs", {"spatialdata_attrs": {"version": "0.1"}})
+    assert ("dialect.spatialdata", "") in codes(inspect(image))
+
+
 def test_absent_wells_and_fields_are_findings(tmp_path):
     write_plate(tmp_path)
     shutil.rmtree(tmp_path / "B")

@@ -102,6 +102,14 @@ def read_document(store: Store, key: str) -> Document | None:
     return document
 
 
+def axis_names_of(node: Node, source: SourceArray) -> tuple[str, ...] | None:
+    """Names of an array's dimensions as far as all of them have one."""
+    names: Any = node.dimension_names or node.attributes.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, (list, tuple)) or len(names) != len(source.shape):
+        return None
+    return tuple(names) if all(isinstance(name, str) for name in names) else None
+
+
 def _node_v3(document: Document, where: str) -> Node:
     if document.get("zarr_format") != 3:
         raise SourceError(f"{where}: zarr_format is {document.get('zarr_format')!r}, expected 3")

@@ -13,7 +13,7 @@ from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError
 from uplift.inspection import foresight
 from uplift.inspection.listing import FOLDERS_AT_ONCE, Folder, ListedSource
-from uplift.inspection.nodes import Node
+from uplift.inspection.nodes import Node, axis_names_of
 from uplift.inspection.probing import NamedSource
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
@@ -181,7 +181,7 @@ class _Walk:
         self._arrays[path] = InventoryArray(
             path=path,
             role="array",
-            axes=_axes(node, source),
+            axes=axis_names_of(node, source),
             source=source,
             stored_chunks=chunks.stored,
             stored_bytes=chunks.bytes,
@@ -360,19 +360,16 @@ class _Walk:
         if len(versions) > 1:
             text = f"groups are of OME-Zarr {', '.join(versions)}; all become one version"
             self._find("version.mixed", "info", "", text)
+        if "spatialdata_attrs" in self._attributes.get("", {}):
+            text = (
+                "SpatialData reads versions of its own only, not OME-Zarr 0.5: it opens the source"
+            )
+            self._find("dialect.spatialdata", "warning", "", f"{text}, other readers the output")
 
     def _find(
         self, code: str, severity: Literal["warning", "info"], path: str, message: str
     ) -> None:
         self._findings.append(Finding(code=code, severity=severity, path=path, message=message))
-
-
-def _axes(node: Node, source: SourceArray) -> tuple[str, ...] | None:
-    """Names of an array's dimensions as far as all of them have one."""
-    names: Any = node.dimension_names or node.attributes.get("_ARRAY_DIMENSIONS")
-    if not isinstance(names, (list, tuple)) or len(names) != len(source.shape):
-        return None
-    return tuple(names) if all(isinstance(name, str) for name in names) else None
 
 
 def _dataset_name(root: dict[str, Any] | None) -> str | None:
