@@ -247,13 +247,14 @@ def _prepare(setting: Setting) -> None:
 
 
 def _traced(trace: Path, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Note each shard that is begun; unsharded chunks are resumed in groups and do not count."""
+    """Note each shard that is begun; chunks without shards, resumed in groups, beside them."""
+    of_chunks = trace.with_suffix(".chunks")
 
     @functools.wraps(original)
     def write_object(engine, position, stored):
-        if engine.item.target.shards is not None:
-            with trace.open("a") as stream:
-                stream.write(f"{engine.item.path} {position}\n")
+        alone = engine.item.target.shards is None
+        with (of_chunks if alone else trace).open("a") as stream:
+            stream.write(f"{engine.item.path} {position}\n")
         return original(engine, position, stored)
 
     return write_object

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from crash.kills import (
+    MOMENTS,
     Death,
+    Kill,
     count_calls,
     deaths,
     log_of,
@@ -21,6 +24,7 @@ from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from support.workflow import contents
+from uplift.conversion.tasks import TASK_CHUNKS
 
 RUNS = int(os.environ.get("UPLIFT_CRASH_RUNS", "2"))
 KILLS_A_RUN = 3
@@ -154,3 +158,31 @@ def die(server, conversion: Conversion, death: Death, place: Place, folder: Path
     if place.has_root(folder):
         assert conversion.path("validation.json").exists(), f"root before the verdict: {death}"
     return code < 0
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_chunks_without_shards_are_resumed_in_groups(moment, server, tmp_path):
+    """What was journaled of thousands of small objects is not written again."""
+    source = write_image(tmp_path / "in.zarr", size=144, chunk=8, labels=False)
+    homes = {name: tmp_path / name for name in ("whole", "killed")}
+    made = {}
+    for name, home in homes.items():
+        home.mkdir()
+        settings = '{"shards": "none", "codec": "keep"}'
+        conversion = Conversion(
+            *(str(source), str(home / "out.zarr"), home / "work"),
+            plan_settings=settings,
+            threads=THREADS,
+        )
+        trace = home / "shards.txt"
+        deaths_due = [Kill("uplift.conversion.journal:Journal.add", 5, moment)] * 2
+        for death in deaths_due if name == "killed" else []:
+            assert run_in_child(server, conversion, death, trace=trace) == -signal.SIGKILL
+        assert run_in_child(server, conversion, trace=trace) == 0, log_of(conversion)
+        begun = shards_begun(trace.with_suffix(".chunks"))
+        made[name] = without_crate(contents(home / "out.zarr")), begun
+    objects = sum("/c/" in key for key in made["whole"][0])
+    assert objects > 10 * TASK_CHUNKS
+    assert made["whole"][1] == objects
+    assert made["killed"][0] == made["whole"][0]
+    assert made["killed"][1] <= objects + 2 * THREADS * TASK_CHUNKS
