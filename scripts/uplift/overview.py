@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import logging
+import operator
 import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from uplift import records
-from uplift.errors import InputError
+from uplift.errors import InputError, UpliftError
 from uplift.lock import LOCK_KEY
 from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchSummary
@@ -18,11 +23,15 @@ from uplift.publication import ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.samples import Sample, SampleTable
 from uplift.schema_check import MistakesError
-from uplift.storage import display_url, hide_url, is_local, local_path
+from uplift.storage import display_url, hide_url, is_local, local_path, open_store
+
+log = logging.getLogger(__name__)
 
 _MADE = ("[!p]*.json", "published.json", "batches/*.json", "records/*.json", "validation/*.json")
 # Snakemake itself reads the first; a bad claim would be met when published.json is deleted already
 _READ_WHOLE: dict[str, type[Model]] = {"summary.json": BatchSummary, "claim.json": Claim}
+_PLACES_AT_ONCE = 16
+_PATIENCE_S = 10.0
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
 
@@ -45,7 +54,9 @@ def source_state(url: str) -> str | None:
     return digest.hexdigest()
 
 
-def refuse_gone_outputs(samples: Mapping[str, Sample], results: str) -> None:
+def refuse_gone_outputs(
+    samples: Mapping[str, Sample], results: str, storage: Mapping[str, Any] | None = None
+) -> None:
     """Stop when an output that was begun here is no longer there.
 
     Snakemake does not know the outputs, so it would take their conversion for done.
@@ -55,22 +66,36 @@ def refuse_gone_outputs(samples: Mapping[str, Sample], results: str) -> None:
     MistakesError
         One line for each dataset, with the command that converts it again.
     """
+    claims = {dataset: Path(results, dataset, "claim.json") for dataset in samples}
+    begun = [dataset for dataset, claim in claims.items() if claim.is_file()]
+    with ThreadPoolExecutor(_PLACES_AT_ONCE) as pool:
+        there = list(pool.map(lambda one: _stands(samples[one].output, storage), begun))
     lines = []
-    for dataset, sample in samples.items():
-        claim = Path(results, dataset, "claim.json")
-        place = _local_path(sample.output)
-        if place is None or not claim.is_file():
-            continue
-        if (place / LOCK_KEY).exists() or (place / ROOT_KEY).exists():
-            continue
-        if _output_asked_for(claim.parent) == sample.output:  # else the sheet names a new one
+    for dataset in itertools.compress(begun, map(operator.not_, there)):
+        claim, output = claims[dataset], samples[dataset].output
+        if _output_asked_for(claim.parent) == output:  # else the sheet names a new one
             lines.append(
-                f"{sample.output}: the output of dataset {dataset!r} is gone; put it back, take "
+                f"{output}: the output of dataset {dataset!r} is gone; put it back, take "
                 f"the dataset out of the sheet, or convert it again after: "
                 f"rm {shlex.quote(str(claim))}"
             )
     if lines:
         raise MistakesError(lines)
+
+
+def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
+    """Whether a root document or a lock is there, or the place cannot be asked now."""
+    place = _local_path(output)
+    if place is not None:
+        return (place / LOCK_KEY).exists() or (place / ROOT_KEY).exists()
+    url, settings = display_url(output), dict(storage or {})
+    settings[url] = {**settings.get(url, {}), "retries": 0, "timeout": _PATIENCE_S}
+    try:
+        store = open_store(output, settings)
+        return any(store.stat(key) is not None for key in (LOCK_KEY, ROOT_KEY))
+    except UpliftError as error:  # whoever needs the place will say so
+        log.info("%s", error)
+        return True
 
 
 def drop_damaged(samples: Iterable[str], results: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from uplift import overview
@@ -26,6 +27,28 @@ def test_an_output_that_is_gone_is_named_with_its_remedy(published):
     shutil.rmtree("out.zarr")
     with pytest.raises(InputError, match=r"out\.zarr: .* is gone; .* rm results/d/claim\.json"):
         overview.refuse_gone_outputs(published, "results")
+
+
+def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3_environment):
+    monkeypatch.chdir(tmp_path)
+    client = s3.client(s3_server)
+    url = f"s3://{s3.new_bucket(client)}/out.zarr"
+    write_image(tmp_path / "in.zarr", size=32, chunk=32, labels=False)
+    made = Conversion("in.zarr", url, tmp_path / "results" / "d")
+    made.all()
+    samples = {"d": Sample(dataset="d", input="in.zarr", output=url)}
+    settings = {"s3://": {"region": "us-east-1"}}
+    overview.refuse_gone_outputs(samples, "results", settings)
+    bucket = url.split("/")[2]
+    for key in s3.objects(client, bucket, "out.zarr"):
+        client.delete_object(Bucket=bucket, Key=f"out.zarr/{key}")
+    with pytest.raises(InputError, match=r"out\.zarr: .* is gone; .* rm results/d/claim\.json"):
+        overview.refuse_gone_outputs(samples, "results", settings)
+    made.claim()
+    overview.refuse_gone_outputs(samples, "results", settings)
+    client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.lock")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    overview.refuse_gone_outputs(samples, "results", settings)  # nobody can tell now
 
 
 def test_another_output_in_the_sheet_is_not_an_output_that_is_gone(published):

@@ -30,7 +30,9 @@ try:
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
     SAMPLES = overview.without_secrets(sheet.load_samples(CONFIG))
     if workflow.is_main_process:
-        overview.refuse_gone_outputs(SAMPLES, CONFIG.results)
+        overview.refuse_gone_outputs(
+            SAMPLES, CONFIG.results, sheet.storage_settings(CONFIG)
+        )
         if not workflow.dryrun:
             dropped = overview.drop_damaged(SAMPLES, CONFIG.results)
             sys.stderr.writelines(f"warning: {line}\n" for line in dropped)
