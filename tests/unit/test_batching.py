@@ -167,6 +167,14 @@ def test_names(path, start):
     assert len(batch_name(path, 10**12)) < 80
 
 
+def test_a_level_of_an_image_is_never_left_out():
+    level = entry_of("0", (4,), (2,), problem='codec "zfpy" is not supported')
+    inventory = inventory_of(level.model_copy(update={"role": "level"}))
+    for how in ("fail", "skip"):
+        with pytest.raises(UnsupportedError, match=r'"0".* "zfpy" .*level of an image'):
+            skipped_arrays(inventory, BatchSettings(unsupported=how))
+
+
 def test_unsupported_arrays():
     inventory = inventory_of(
         entry_of("0", (4,), (2,)), entry_of("t/x", (4,), (2,), problem='data type "|O" with pickle')

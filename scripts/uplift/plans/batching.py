@@ -46,17 +46,29 @@ def skipped_arrays(inventory: Inventory, settings: BatchSettings) -> dict[str, s
     Raises
     ------
     UnsupportedError
-        There are some, and the settings do not say to skip them.
+        There are some, and the settings do not say to skip them, or an image needs them.
     """
     skipped = {e.path: e.problem for e in inventory.arrays if e.problem is not None}
-    if skipped and settings.unsupported == "fail":
-        path, reason = next(iter(skipped.items()))
-        more = f" (and {len(skipped) - 1} more arrays)" if len(skipped) > 1 else ""
-        raise UnsupportedError(
-            f'array "{path}" of {inventory.source} cannot be converted: {reason}{more}; '
-            "set unsupported: skip in the config to leave such arrays out"
+    levels = [e.path for e in inventory.arrays if e.path in skipped and e.role == "level"]
+    if levels:
+        remedy = (
+            "it is a level of an image, which is not valid without it: write it anew, as "
+            "docs/CONVERSION.md has it"
         )
+        raise _unsupported(levels[0], skipped, inventory, remedy)
+    if skipped and settings.unsupported == "fail":
+        remedy = "set unsupported: skip in the config to leave such arrays out"
+        raise _unsupported(next(iter(skipped)), skipped, inventory, remedy)
     return skipped
+
+
+def _unsupported(
+    path: str, skipped: dict[str, str], inventory: Inventory, remedy: str
+) -> UnsupportedError:
+    more = f" (and {len(skipped) - 1} more arrays)" if len(skipped) > 1 else ""
+    return UnsupportedError(
+        f'array "{path}" of {inventory.source} cannot be converted: {skipped[path]}{more}; {remedy}'
+    )
 
 
 def split(
