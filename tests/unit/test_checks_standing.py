@@ -8,7 +8,10 @@ import pytest
 
 from support.images import write_image
 from support.steps import Conversion
-from uplift.checks import items
+from uplift import records
+from uplift.checks import items, standing
+from uplift.models.batch import Batch
+from uplift.storage.local import LocalStore
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +139,26 @@ def test_a_change_is_noticed_in_its_batch_alone(case, read_again, change, array,
     assert case.validate()["verdict"] == verdict
     assert (array, 0) in read_again
     assert {path for path, _ in read_again} == {array}
+
+
+class NeverListed(LocalStore):
+    def list_tree(self, prefix):
+        raise AssertionError(f"{prefix} was listed")
+
+
+def test_a_late_batch_of_flat_keys_does_not_list_the_whole_array(compared):
+    work = conversion(compared)
+    batches = [records.read_model(work.path("batches", f"{n}.json"), Batch) for n in work.batches()]
+    late = next(item for batch in batches for item in batch.items if item.start)
+    late = late.model_copy(update={"stop": late.start + 1})
+    store = NeverListed(str(compared / "in.zarr"))
+    with pytest.raises(AssertionError, match=r"0/[0-9/]+ was listed"):
+        standing.source_listing(store, late)
+    flat = late.source.model_copy(update={"separator": "."})
+    late = late.model_copy(update={"source": flat})
+    assert standing.source_listing(store, late) == late.listing_sha256
+    with pytest.raises(AssertionError, match="0 was listed"):
+        standing.source_listing(store, late.model_copy(update={"start": 0}))
 
 
 def test_errors_are_compared_each_time(case, read_again):

@@ -55,7 +55,7 @@ class Standing:
         """Whether nothing changed since the results were written."""
         if self._facts is None or not self._note.is_file():
             return False
-        return self._note.read_text(encoding="utf-8").strip() == self._digest()
+        return self._note.read_bytes() == f"{self._digest()}\n".encode()
 
     def keep(self) -> None:
         """Give the results the time of now, as if they were just written."""
@@ -87,7 +87,7 @@ def _facts(
         return None
     items = [
         [
-            ChunkSource(source, item.path, item.source).listing_sha256(source_region(item)),
+            source_listing(source, item),
             _output_listing(output, item),
             _document(output, item, settings),
         ]
@@ -96,6 +96,17 @@ def _facts(
     limit = settings.digest_limit_bytes
     facts = [batch.to_json(), record.to_json(), versions(), limit, items]
     return records.sha256_of_json(facts)
+
+
+def source_listing(source: Store, item: BatchItem) -> str:
+    """Digest of the source's objects of an item, as far as folders hold them apart.
+
+    Where they do not, each of many batches would list the whole array: the first one does.
+    """
+    chunks, region = ChunkSource(source, item.path, item.source), source_region(item)
+    if item.start and not chunks.folder_of(region):
+        return item.listing_sha256
+    return chunks.listing_sha256(region)
 
 
 def _output_listing(output: Store, item: BatchItem) -> str:

@@ -95,7 +95,7 @@ class ChunkSource:
             return self._indexes.stored_in(region)
         found = []
         skip = len(self.path) + 1 if self.path else 0
-        for info in self.store.list_tree(join(self.path, self._common_folder(region))):
+        for info in self.store.list_tree(join(self.path, self.folder_of(region))):
             index = self._keys.index_of(info.key[skip:])
             if index is not None and _inside(index, region):
                 found.append(index)
@@ -108,8 +108,7 @@ class ChunkSource:
         """
         digest = ListingDigest()
         skip = len(self.path) + 1 if self.path else 0
-        folder = "" if self._indexes is not None else self._common_folder(region)
-        for info in self.store.list_tree(join(self.path, folder)):
+        for info in self.store.list_tree(join(self.path, self.folder_of(region))):
             key = info.key[skip:]
             if self._keys.index_of(key) is not None:
                 digest.add(key, info)
@@ -124,9 +123,9 @@ class ChunkSource:
             return self._indexes.locate(index) is not None
         return self.store.stat(self.key_of(index)) is not None
 
-    def _common_folder(self, region: Region) -> str:
-        """Longest folder below which all keys of a region lie."""
-        if any(a >= b for a, b in region) or not region:
+    def folder_of(self, region: Region) -> str:
+        """Longest folder, relative to the array, below which all keys of a region lie."""
+        if self._indexes is not None or any(a >= b for a, b in region) or not region:
             return ""
         first = chunk_key(self.source, tuple(a for a, _ in region)).split("/")
         last = chunk_key(self.source, tuple(b - 1 for _, b in region)).split("/")
