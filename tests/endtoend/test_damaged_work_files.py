@@ -20,6 +20,7 @@ FILES = (
     *("run.json", "inventory.json", "plan.json", "batches/summary.json", "batches/{batch}.json"),
     *("claim.json", "records/{batch}.json", "journal/{batch}.jsonl", "migration.json"),
     *("root.zarr.json", "crate.json", "validation/{batch}.json", "validation/{batch}.digests"),
+    "validation/{batch}.standing",
     *("validation.json", "published.json"),
 )
 DAMAGES = {

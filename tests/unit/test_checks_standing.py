@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from uplift import records
@@ -167,3 +168,20 @@ def test_errors_are_compared_each_time(case, read_again):
         read_again.clear()
         assert case.validate()["verdict"] == "invalid"
         assert ("0", 0) in read_again
+
+
+def test_objects_of_a_bucket(tmp_path, s3_server, s3_environment, read_again):
+    client = s3.client(s3_server)
+    bucket = s3.new_bucket(client)
+    s3.upload(client, write_image(tmp_path / "in.zarr", size=32, chunk=16), bucket, "in.zarr")
+    made = Conversion(
+        f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr", tmp_path / "work", standing=True
+    )
+    made.before_validation()
+    for again in (True, False):
+        read_again.clear()
+        assert made.validate()["verdict"] == "valid"
+        assert bool(read_again) == again
+    key = next(key for key in s3.objects(client, bucket, "out.zarr") if key.startswith("0/c/"))
+    client.put_object(Bucket=bucket, Key=f"out.zarr/{key}", Body=b"x" * 700)
+    assert made.validate()["verdict"] == "invalid"
