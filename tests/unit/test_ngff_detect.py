@@ -72,6 +72,7 @@ def test_keys_that_belong_to_ome(path, attributes, keys):
         ({"multiscales": [{}, {"version": "0.3"}]}, "0.3"),
         ({"multiscales": [{"version": "0.5-dev1"}]}, "0.5"),
         ({"multiscales": [{"version": "0.45"}]}, "0.45"),
+        ({"multiscales": [{"version": "", "axes": ["y", "x"]}]}, "0.3"),
         ({"multiscales": [{"axes": [{"name": "x"}]}]}, "0.4"),
         ({"multiscales": [{"axes": ["y", "x"]}]}, "0.3"),
         ({"multiscales": [{"datasets": []}]}, "0.1"),

@@ -124,7 +124,9 @@ def _yaozarrs(mirror: Path, path: str) -> tuple[list[Finding], bool]:
         except ValidationError as error:
             found += _findings("yaozarrs", error.errors(include_url=False), path, mirror)
         except (ValueError, KeyError, TypeError, NotImplementedError, OSError) as error:
-            details = [{"type": type(error).__name__, "msg": str(error)}]
+            missing = f"gave up at a group without {error}"
+            text = missing if isinstance(error, KeyError) else str(error)
+            details = [{"type": type(error).__name__, "msg": text}]
             found += _findings("yaozarrs", details, path, mirror)
             crashed = True
     for warning in caught:

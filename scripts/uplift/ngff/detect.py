@@ -274,7 +274,7 @@ def _declared(attributes: Attributes) -> Iterator[str]:
     for key in _VERSIONED:
         value = ome.get(key)
         for entry in items_of(value) if key == "multiscales" else [value]:
-            if isinstance(entry, Mapping) and entry.get("version") is not None:
+            if isinstance(entry, Mapping) and entry.get("version") not in (None, ""):
                 yield str(entry["version"])
 
 

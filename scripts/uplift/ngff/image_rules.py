@@ -85,8 +85,13 @@ def _check_datasets(datasets: Any, ndim: int | None, where: str, check: Check) -
 
 
 def _check_order(scales: list[list[float] | None], where: str, check: Check) -> None:
-    """Levels go from high to low resolution: no scale is finer than the one before it."""
-    known = [scale for scale in scales if scale]
+    """Levels go from high to low resolution: no scale is finer than the one before it.
+
+    A negative scale turns its axis round, and is as fine as the positive one.
+    """
+    if any(value < 0 for scale in scales for value in scale or ()):
+        check.dialect("transforms", f"{where}: a negative scale, which turns its axis round")
+    known = [[abs(value) for value in scale] for scale in scales if scale]
     for number, (finer, coarser) in enumerate(itertools.pairwise(known), start=1):
         if finer != coarser and all(b <= a for a, b in zip(finer, coarser, strict=False)):
             check.error(

@@ -28,6 +28,7 @@ _KEYS: dict[GroupRole, str] = {
     "image": "multiscales",
     "plate": "plate",
     "well": "well",
+    "field": "multiscales",
     "labels": "labels",
     "bioformats2raw": "bioformats2raw.layout",
     "OME": "series",
@@ -137,6 +138,8 @@ def _scale_of(level: Mapping[str, Any]) -> list[float] | None:
 def _missing(role: GroupRole, key: str, check: Check) -> None:
     if role == "labels":
         check.dialect("labels", "a labels group without a list of its labels")
+    elif role == "field":
+        check.dialect("well", "a field that its well lists, without multiscales")
     elif role == "OME":
         check.should("series.should", "an OME group without series: images are 0, 1, 2, …")
     else:
