@@ -163,7 +163,7 @@ def die(server, conversion: Conversion, death: Death, place: Place, folder: Path
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_chunks_without_shards_are_resumed_in_groups(moment, server, tmp_path):
     """What was journaled of thousands of small objects is not written again."""
-    source = write_image(tmp_path / "in.zarr", size=144, chunk=8, labels=False)
+    source = write_image(tmp_path / "in.zarr", size=112, chunk=8, labels=False)
     homes = {name: tmp_path / name for name in ("whole", "killed")}
     made = {}
     for name, home in homes.items():
@@ -175,14 +175,14 @@ def test_chunks_without_shards_are_resumed_in_groups(moment, server, tmp_path):
             threads=THREADS,
         )
         trace = home / "shards.txt"
-        deaths_due = [Kill("uplift.conversion.journal:Journal.add", 5, moment)] * 2
+        deaths_due = [Kill("uplift.conversion.journal:Journal.add", 3, moment)] * 2
         for death in deaths_due if name == "killed" else []:
             assert run_in_child(server, conversion, death, trace=trace) == -signal.SIGKILL
         assert run_in_child(server, conversion, trace=trace) == 0, log_of(conversion)
         begun = shards_begun(trace.with_suffix(".chunks"))
         made[name] = without_crate(contents(home / "out.zarr")), begun
     objects = sum("/c/" in key for key in made["whole"][0])
-    assert objects > 10 * TASK_CHUNKS
+    assert objects > 7 * TASK_CHUNKS
     assert made["whole"][1] == objects
     assert made["killed"][0] == made["whole"][0]
     assert made["killed"][1] <= objects + 2 * THREADS * TASK_CHUNKS

@@ -111,10 +111,13 @@ def result_damaged(case):
     os.truncate(case.path("validation", f"{batch}.digests"), 3)
 
 
-def converted_again(case):
+def chunk_recoded(case):
     batch = next(name for name in case.batches() if name.startswith("0."))
     path = case.path("records", f"{batch}.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "wall_seconds": 99.0}))
+    record = json.loads(path.read_text())
+    bad = {"chunk": [0, 0, 0, 0], "key": "0/0/0/0/0", "reason": "odd", "action": "recoded"}
+    record["items"][0]["bad_chunks"] = [bad]
+    path.write_text(json.dumps(record))
 
 
 def note_gone(case):
@@ -131,7 +134,7 @@ def note_gone(case):
         (document_written_again, "1", "valid"),
         (source_changed, "0", "valid"),
         (result_damaged, "0", "valid"),
-        (converted_again, "0", "valid"),
+        (chunk_recoded, "0", "valid"),
         (note_gone, "0", "valid"),
     ],
 )
@@ -160,6 +163,13 @@ def test_a_late_batch_of_flat_keys_does_not_list_the_whole_array(compared):
     assert standing.source_listing(store, late) == late.listing_sha256
     with pytest.raises(AssertionError, match="0 was listed"):
         standing.source_listing(store, late.model_copy(update={"start": 0}))
+
+
+def test_converted_again_without_writing(case, read_again):
+    case.threads = 1
+    case.convert()
+    assert case.validate()["verdict"] == "valid"
+    assert read_again == set()
 
 
 def test_errors_are_compared_each_time(case, read_again):

@@ -93,9 +93,10 @@ def _facts(
         ]
         for item in batch.items
     ]
+    # not what converting cost: objects that it wrote again have other times
+    bad = [[chunk.to_json() for chunk in one.bad_chunks] for one in record.items]
     limit = settings.digest_limit_bytes
-    facts = [batch.to_json(), record.to_json(), versions(), limit, items]
-    return records.sha256_of_json(facts)
+    return records.sha256_of_json([batch.to_json(), bad, versions(), limit, items])
 
 
 def source_listing(source: Store, item: BatchItem) -> str:
