@@ -244,6 +244,14 @@ def test_findings(image):
     }
 
 
+def test_a_folder_around_datasets_is_named_one(image):
+    (found,) = (f for f in inspect(image.parent).findings if f.path == "")
+    assert (found.code, found.severity) == ("source.around", "warning")
+    assert f"{image.name!r} and no OME-Zarr itself" in found.message
+    write_group(image.parent)
+    assert ("source.around", "") not in codes(inspect(image.parent))
+
+
 def test_a_spatialdata_store_is_named_one(image):
     write_json(image / ".zattrs", {"spatialdata_attrs": {"version": "0.1"}})
     assert ("dialect.spatialdata", "") in codes(inspect(image))

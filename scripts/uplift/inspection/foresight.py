@@ -1,9 +1,9 @@
-"""Say before anything is converted that a source's metadata cannot become valid OME-Zarr 0.5."""
+"""Say before anything is converted what would be a disappointment after it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from uplift.errors import SourceError, UnsupportedError
@@ -15,6 +15,8 @@ from uplift.ngff.migrate import TARGET_VERSIONS, migrate_attributes
 from uplift.storage.protocol import join
 
 log = logging.getLogger(__name__)
+
+_TOPS = frozenset(("image", "plate", "bioformats2raw"))
 
 
 def refuse_invalid(
@@ -61,6 +63,23 @@ def refuse_invalid(
         _refuse(errors)
     for path, listed in listings.items():
         axes.level_names(path, shapes[path], listed)
+
+
+def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:
+    """Say that the source is a folder around datasets, where it is no Zarr itself."""
+    root = next((group for group in groups if not group.path), None)
+    if root is None or root.explicit or root.attributes_sha256 is not None:
+        return []
+    tops = [group.path for group in groups if _TOPS.intersection(group.roles)]
+    tops = [path for path in tops if not any(path.startswith(f"{top}/") for top in tops)]
+    if not tops:
+        return []
+    others = f" (and {len(tops) - 1} more)" if len(tops) > 1 else ""
+    text = (
+        f"the source is a folder around {tops[0]!r}{others} and no OME-Zarr itself; give that as "
+        "the input to have it at the root of the output"
+    )
+    return [Finding(code="source.around", severity="warning", path="", message=text)]
 
 
 def _refuse(errors: list[Finding]) -> None:

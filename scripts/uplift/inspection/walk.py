@@ -116,6 +116,7 @@ class _Walk:
         self._link_levels()
         self._check_listed()
         self._check_versions()
+        self._findings += foresight.note_datasets_below(self._groups)
         if not self._store.can_list:
             self._find(
                 "source.not_listable",
