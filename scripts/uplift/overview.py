@@ -24,12 +24,14 @@ from uplift.report.facts import outcome_of
 from uplift.samples import Sample, SampleTable
 from uplift.schema_check import MistakesError
 from uplift.storage import display_url, hide_url, is_local, local_path, open_store
+from uplift.storage.settings import options_for
 
 log = logging.getLogger(__name__)
 
 _MADE = ("[!p]*.json", "published.json", "batches/*.json", "records/*.json", "validation/*.json")
 # Snakemake itself reads the first; a bad claim would be met when published.json is deleted already
 _READ_WHOLE: dict[str, type[Model]] = {"summary.json": BatchSummary, "claim.json": Claim}
+_WHERE = ("endpoint_url", "anon", "region", "profile")
 _PLACES_AT_ONCE = 16
 _PATIENCE_S = 10.0
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
@@ -52,6 +54,16 @@ def source_state(url: str) -> str | None:
         if path.is_file():
             digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def storage_places(sample: Sample, storage: Mapping[str, Any]) -> str:
+    """Where a dataset's input and output are, as far as the storage settings say so.
+
+    Settings of other places, and those of how requests are made, leave it as it is.
+    """
+    urls = (display_url(sample.input), display_url(sample.output))
+    places = [options_for(url, storage).to_json() for url in urls]
+    return records.canonical_json([{key: place.get(key) for key in _WHERE} for place in places])
 
 
 def refuse_gone_outputs(

@@ -11,9 +11,10 @@ rule archive:
     conda:
         ENVIRONMENT
     params:
+        storage_places,
         output=from_sheet("output"),
-        overwrite=overwrite,
-        storage=STORAGE,
+        overwrite=uncompared(CONFIG.overwrite),
+        storage=uncompared(STORAGE),
     message:
         "Packing {wildcards.dataset} into one file"
     script:

@@ -91,14 +91,26 @@ def source_state(wildcards):
     return overview.source_state(SAMPLES[wildcards.dataset].input)
 
 
+def storage_places(wildcards):
+    """Param that changes when the storage settings name other places."""
+    return overview.storage_places(SAMPLES[wildcards.dataset], STORAGE)
+
+
+def uncompared(value):
+    """Param that changes no byte: Snakemake does not compare params that ask for threads.
+
+    So nothing runs again when it changes.
+    """
+
+    def param(wildcards, threads):
+        return value
+
+    return param
+
+
 def with_manifest(file):
     """A file of rules that make or take check sums, when there is to be a manifest."""
     return {"manifest": file} if CONFIG.manifest else {}
-
-
-def overwrite(wildcards, threads):
-    """Param; Snakemake does not compare params that ask for threads, so switching runs nothing."""
-    return CONFIG.overwrite
 
 
 def validate_command(wildcards, threads):

@@ -9,12 +9,13 @@ rule claim:
     conda:
         ENVIRONMENT
     params:
+        storage_places,
         output=from_sheet("output"),
-        overwrite=overwrite,
+        overwrite=uncompared(CONFIG.overwrite),
         # no inputs: they are there when they matter, and are no reason to run either
         run=f"{WORK}/run.json",
         published=f"{WORK}/published.json",
-        storage=STORAGE,
+        storage=uncompared(STORAGE),
     message:
         "Claiming the output of {wildcards.dataset}"
     script:
@@ -35,11 +36,12 @@ rule convert:
         ENVIRONMENT
     threads: convert_cores
     params:
-        threads=CONFIG.threads,
+        storage_places,
+        threads=uncompared(CONFIG.threads),
         journal=f"{WORK}/journal/{{batch}}.jsonl",
         on_bad_chunk=CONFIG.on_bad_chunk,
-        durability=CONFIG.durability,
-        storage=STORAGE,
+        durability=uncompared(CONFIG.durability),
+        storage=uncompared(STORAGE),
     message:
         "Converting {wildcards.dataset}, batch {wildcards.batch}"
     script:

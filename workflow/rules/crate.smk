@@ -9,11 +9,12 @@ rule crate:
     conda:
         ENVIRONMENT
     params:
+        storage_places,
         run=f"{WORK}/run.json",
         output=from_sheet("output"),
         sample=from_sample(sheet.crate_sample),
         settings=from_sample(sheet.crate_settings),
-        storage=STORAGE,
+        storage=uncompared(STORAGE),
     message:
         "Writing the RO-Crate of {wildcards.dataset}"
     script:

@@ -10,11 +10,12 @@ rule inspect:
     conda:
         ENVIRONMENT
     params:
+        storage_places,
         source_state,
         source=from_sheet("input"),
         output=from_sheet("output"),
         dataset="{dataset}",
-        storage=STORAGE,
+        storage=uncompared(STORAGE),
     message:
         "Inspecting the source of {wildcards.dataset}"
     script:

@@ -13,11 +13,12 @@ rule migrate:
     conda:
         ENVIRONMENT
     params:
+        storage_places,
         batches=f"{WORK}/batches",
         output=from_sheet("output"),
         target_version=CONFIG.target_version,
         consolidated_metadata=CONFIG.consolidated_metadata,
-        storage=STORAGE,
+        storage=uncompared(STORAGE),
     message:
         "Migrating the metadata of {wildcards.dataset}"
     script:

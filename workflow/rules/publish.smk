@@ -13,12 +13,13 @@ rule publish:
     conda:
         ENVIRONMENT
     params:
+        storage_places,
         run=f"{WORK}/run.json",
         batches=f"{WORK}/batches",
         records=f"{WORK}/records",
         output=from_sheet("output"),
         validate_command=validate_command,
-        storage=STORAGE,
+        storage=uncompared(STORAGE),
     message:
         "Publishing {wildcards.dataset}"
     script:

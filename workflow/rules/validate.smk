@@ -17,9 +17,10 @@ rule validate_batch:
         ENVIRONMENT
     threads: batch_cores
     params:
+        storage_places,
         standing=f"{WORK}/validation/{{batch}}.standing",
         digest_limit_mib=CONFIG.digest_limit_mib,
-        storage=STORAGE,
+        storage=uncompared(STORAGE),
     message:
         "Validating {wildcards.dataset}, batch {wildcards.batch}"
     script:
@@ -47,11 +48,12 @@ rule validate:
     conda:
         ENVIRONMENT
     params:
+        storage_places,
         batches=f"{WORK}/batches",
         records=f"{WORK}/records",
         validations=f"{WORK}/validation",
         dataset="{dataset}",
-        storage=STORAGE,
+        storage=uncompared(STORAGE),
     message:
         "Validating {wildcards.dataset}"
     script:
