@@ -14,25 +14,10 @@ import numcodecs
 import numpy as np
 import pytest
 
+from support.chunks import CHUNKS, NUMBERS, v2_array
 from uplift.codecs import dtypes, mapping
 from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder, DecodeError
 from uplift.models.arrays import SourceArray, TargetArray
-
-SHAPE, CHUNKS = (7, 10), (4, 6)
-NUMBERS = np.arange(24, dtype="<u2").reshape(CHUNKS) * 321
-
-
-def v2_array(dtype: Any = "<u2", **more: Any) -> SourceArray:
-    facts: dict[str, Any] = {
-        "zarr_format": 2,
-        "shape": SHAPE,
-        "chunks": CHUNKS,
-        "data_type": dtype,
-        "fill_value": 9,
-        "order": "C",
-        "separator": ".",
-    }
-    return SourceArray(**{**facts, **more})
 
 
 def encoded_v2(array: np.ndarray[Any, Any], source: SourceArray) -> bytes:

@@ -11,32 +11,14 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numcodecs
 import numpy as np
 import pytest
 
+from support.chunks import NUMBERS, v2_array
 from uplift.codecs import mapping
 from uplift.codecs.pipeline import ChunkDecoder, DecodeError
-from uplift.models.arrays import SourceArray
-
-SHAPE, CHUNKS = (7, 10), (4, 6)
-NUMBERS = np.arange(24, dtype="<u2").reshape(CHUNKS) * 321
-
-
-def v2_array(dtype: Any = "<u2", **more: Any) -> SourceArray:
-    facts: dict[str, Any] = {
-        "zarr_format": 2,
-        "shape": SHAPE,
-        "chunks": CHUNKS,
-        "data_type": dtype,
-        "fill_value": 9,
-        "order": "C",
-        "separator": ".",
-    }
-    return SourceArray(**{**facts, **more})
-
 
 RAW = NUMBERS.tobytes()
 GZIP, ZLIB = gzip.compress(RAW, mtime=0), zlib.compress(RAW)
@@ -122,7 +104,6 @@ def test_bombs_do_not_go_off(label: str, tmp_path: Path) -> None:
 import pathlib, resource, sys
 sys.path.insert(0, {str(Path(mapping.__file__).parents[2])!r})
 from uplift.codecs.pipeline import ChunkDecoder, DecodeError
-from uplift.models.arrays import SourceArray
 source = SourceArray(zarr_format=2, shape=(8,), chunks=(8,), data_type="|u1", fill_value=0,
                      order="C", separator=".", compressor={{"id": {label!r}}})
 decoder, data = ChunkDecoder(source), pathlib.Path({str(bomb)!r}).read_bytes()

@@ -1,31 +1,18 @@
 """Which plan is in force: the fresh one, the edited one or a supplied one."""
 
-import functools
 import json
 
 import pytest
 
 from support.inventories import image, inventory_of
+from support.plans import IMAGE, PROPOSE, array_of, generated
 from uplift.errors import PlanError
 from uplift.plans.files import (
     decide,
     is_edited,
     stamped,
 )
-from uplift.plans.planning import PlanSettings, plan_array, propose_plan
-
-PROPOSE = functools.partial(plan_array, settings=PlanSettings())
-IMAGE = inventory_of(*image())
-
-
-def generated(inventory=IMAGE, **settings):
-    """JSON of a plan as it stands in a file."""
-    plan = stamped(propose_plan(inventory, PlanSettings(**settings), "d"))
-    return json.loads(json.dumps(plan.to_json()))
-
-
-def array_of(data, path="0"):
-    return next(array for array in data["arrays"] if array["path"] == path)
+from uplift.plans.planning import PlanSettings, propose_plan
 
 
 def decision(fresh=None, existing=None, supplied=None, inventory=IMAGE):

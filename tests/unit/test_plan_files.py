@@ -1,11 +1,9 @@
 """Plans as people write them: edits, rules, parameter files."""
 
-import functools
-import json
-
 import pytest
 
 from support.inventories import entry_of, image, inventory_of
+from support.plans import IMAGE, PROPOSE, array_of, generated
 from uplift.errors import InputError, PlanError
 from uplift.models.inventory import InventoryGroup
 from uplift.plans.files import (
@@ -15,22 +13,7 @@ from uplift.plans.files import (
     glob_pattern,
     is_edited,
     parse_plan,
-    stamped,
 )
-from uplift.plans.planning import PlanSettings, plan_array, propose_plan
-
-PROPOSE = functools.partial(plan_array, settings=PlanSettings())
-IMAGE = inventory_of(*image())
-
-
-def generated(inventory=IMAGE, **settings):
-    """JSON of a plan as it stands in a file."""
-    plan = stamped(propose_plan(inventory, PlanSettings(**settings), "d"))
-    return json.loads(json.dumps(plan.to_json()))
-
-
-def array_of(data, path="0"):
-    return next(array for array in data["arrays"] if array["path"] == path)
 
 
 def in_force(data, inventory=IMAGE):
