@@ -375,7 +375,8 @@ def test_well_outside_its_plate(tmp_path, well):
 
 
 DOCUMENTS = [
-    (b"", "not JSON"),
+    (b"", "not JSON: the file is empty"),
+    (b"null", "is null, expected a JSON object"),
     (b'{"a": 1', "not JSON", "line 1"),
     (b'{"a": 1, "a": 2}', '"a" stands twice'),
     (b'{"b": {"a": 1, "a": 2}}', '"a" stands twice'),

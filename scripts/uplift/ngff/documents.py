@@ -30,6 +30,8 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
     """
     if data is None:
         return {}
+    if not data.strip():
+        raise SourceError(f"{where}: not JSON: the file is empty; restore it from a copy")
     try:
         value = json.loads(data.decode("utf-8-sig"))
         json.dumps(value, ensure_ascii=False).encode()
@@ -39,15 +41,19 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
             "repair it"
         ) from None
     except UnicodeError:
-        raise SourceError(f"{where}: holds text that is not Unicode; repair it") from None
+        raise SourceError(
+            f"{where}: holds text that is not Unicode, in UTF-8; save it so"
+        ) from None
     except ValueError as error:
         raise SourceError(f"{where}: not JSON: {error}; repair it") from None
     except RecursionError:
-        raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep") from None
+        raise SourceError(
+            f"{where}: nested more than {MAX_DEPTH} levels deep; make it flatter"
+        ) from None
     if not isinstance(value, dict):
-        raise SourceError(f"{where}: is a {type(value).__name__}, expected a JSON object")
+        raise SourceError(f"{where}: is {_kind(value)}, expected a JSON object; repair it")
     if _deeper_than(value, MAX_DEPTH):
-        raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep")
+        raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep; make it flatter")
     return value
 
 
@@ -63,7 +69,7 @@ def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dic
     if attributes is None:
         return {}
     if not isinstance(attributes, dict):
-        raise SourceError(f"{where}: attributes are a {type(attributes).__name__}, not an object")
+        raise SourceError(f"{where}: attributes are {_kind(attributes)}, not an object; repair it")
     return attributes
 
 
@@ -71,6 +77,10 @@ def unknown_keys(document: dict[str, Any], node: str) -> list[str]:
     """Keys of a v3 document that the core specification does not define."""
     known = _GROUP_KEYS if node == "group" else ARRAY_KEYS
     return sorted(set(document) - known)
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
 
 
 def _deeper_than(value: Any, limit: int) -> bool:
