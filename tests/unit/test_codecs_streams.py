@@ -104,6 +104,7 @@ def test_bombs_do_not_go_off(label: str, tmp_path: Path) -> None:
 import pathlib, resource, sys
 sys.path.insert(0, {str(Path(mapping.__file__).parents[2])!r})
 from uplift.codecs.pipeline import ChunkDecoder, DecodeError
+from uplift.models.arrays import SourceArray
 source = SourceArray(zarr_format=2, shape=(8,), chunks=(8,), data_type="|u1", fill_value=0,
                      order="C", separator=".", compressor={{"id": {label!r}}})
 decoder, data = ChunkDecoder(source), pathlib.Path({str(bomb)!r}).read_bytes()
