@@ -30,7 +30,8 @@ def check_multiscales(value: Any, check: Check) -> None:
             _check_common(entry["coordinateTransformations"], ndim, where, check)
         odd = [key for key, kind in TEXTS if key in entry and not isinstance(entry[key], kind)]
         if odd:
-            found = ", ".join(f"{key} {shown(entry[key])}" for key in odd)
+            values = {key: "null" if entry[key] is None else shown(entry[key]) for key in odd}
+            found = ", ".join(f"{key} {value}" for key, value in values.items())
             check.dialect("multiscales", f"{where}: {found}: expected texts, metadata an object")
         if "version" in entry:
             check.error("ome.version", f"{where}.version: 0.5 has one version only, ome.version")
