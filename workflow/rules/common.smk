@@ -97,12 +97,12 @@ def storage_places(wildcards):
 
 
 def uncompared(value):
-    """Param that changes no byte: Snakemake does not compare params that ask for threads.
+    """Param that changes no byte: Snakemake does not compare params that ask for the output.
 
     So nothing runs again when it changes.
     """
 
-    def param(wildcards, threads):
+    def param(wildcards, output):
         return value
 
     return param
@@ -113,7 +113,7 @@ def with_manifest(file):
     return {"manifest": file} if CONFIG.manifest else {}
 
 
-def validate_command(wildcards, threads):
+def validate_command(wildcards, output):
     """What to type to validate a dataset again; not compared either."""
     words = ["snakemake", work_file(wildcards, "published.json"), "--cores", "all"]
     if Path(workflow.main_snakefile).parent != Path.cwd():
