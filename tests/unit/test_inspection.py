@@ -1,4 +1,4 @@
-"""Inspect: every path of a source is a group, an array, a chunk or a file; the rest is refused."""
+"""Inspect: every path of a source is a group, an array, a chunk or a file."""
 
 import json
 import os
@@ -8,106 +8,27 @@ import numpy as np
 import pytest
 
 from support.images import multiscales, write_array, write_image, write_json
-from support.steps import program
-from uplift.errors import UpliftError
+from support.sources import (
+    ARRAY_V3,
+    GROUP,
+    GROUP_V3,
+    Counting,
+    Unlistable,
+    codes,
+    inspect,
+    roles,
+    write_group,
+    write_plate,
+    write_series,
+    write_small,
+)
 from uplift.inspection import inspect_source
 from uplift.storage.local import LocalStore
-
-GROUP = {"zarr_format": 2}
-GROUP_V3 = {"zarr_format": 3, "node_type": "group"}
-ARRAY_V3 = {
-    "zarr_format": 3,
-    "node_type": "array",
-    "shape": [4, 4],
-    "data_type": "uint8",
-    "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 2]}},
-    "chunk_key_encoding": {"name": "default"},
-    "fill_value": 0,
-    "codecs": [{"name": "bytes"}],
-}
-
-
-class Unlistable(LocalStore):
-    """Files behind a door that answers questions about names only, as plain HTTP does."""
-
-    can_list = False
-    is_local = False
-
-    def list_folder(self, prefix):
-        raise AssertionError(f"listed {prefix}")
-
-    def list_tree(self, prefix):
-        raise AssertionError(f"listed {prefix}")
-
-
-class Counting(LocalStore):
-    """Stands for a remote store; remembers which folders were listed."""
-
-    is_local = False
-
-    def __init__(self, root):
-        super().__init__(root)
-        self.folders, self.trees = [], []
-
-    def list_folder(self, prefix):
-        self.folders.append(prefix)
-        return super().list_folder(prefix)
-
-    def list_tree(self, prefix):
-        if not any(prefix == tree or prefix.startswith(f"{tree}/") for tree in self.trees):
-            self.trees.append(prefix)
-        return super().list_tree(prefix)
 
 
 @pytest.fixture
 def image(tmp_path):
     return write_image(tmp_path / "in.zarr", size=32)
-
-
-def inspect(root):
-    return inspect_source(LocalStore(str(root)))
-
-
-def roles(inventory):
-    return {group.path: group.roles for group in inventory.groups}
-
-
-def codes(inventory):
-    return {(finding.code, finding.path) for finding in inventory.findings}
-
-
-def write_group(root, attributes=None):
-    write_json(root / ".zgroup", GROUP)
-    if attributes is not None:
-        write_json(root / ".zattrs", attributes)
-
-
-def write_small(folder):
-    write_array(folder, np.ones((4, 4), "<u2"), (2, 2))
-
-
-def write_plain_image(root, **more):
-    write_group(root, {"multiscales": multiscales(1, "yx"), **more})
-    write_small(root / "0")
-
-
-def write_plate(root, *, wells=("A/1", "B/2"), fields=("0", "1"), **more):
-    listed = [{"path": w, "rowIndex": 0, "columnIndex": 0} for w in wells]
-    plate = {"version": "0.4", "rows": [], "columns": [], "wells": listed, "name": "p1"}
-    write_group(root, {"plate": plate, **more})
-    for well in wells:
-        images = {"version": "0.4", "images": [{"path": field} for field in fields]}
-        write_group(root / well, {"well": images})
-        for field in fields:
-            write_plain_image(root / well / field)
-
-
-def write_series(root, **more):
-    write_group(root, {"bioformats2raw.layout": 3, **more})
-    write_group(root / "OME", {"series": ["0", "1"]})
-    (root / "OME" / "METADATA.ome.xml").write_text("<OME/>")
-    for name in ("0", "1"):
-        write_plain_image(root / name)
 
 
 def test_image(image):
@@ -341,202 +262,6 @@ def test_unlistable_v3_with_consolidated_metadata(tmp_path):
     named = inspect_source(Unlistable(str(tmp_path)))
     assert [a.path for a in named.arrays] == ["a/b"]
     assert [g.path for g in named.groups] == ["", "a"]
-
-
-# -- refused, with one line
-
-
-def refuse(root, *words):
-    with pytest.raises(UpliftError) as caught:
-        inspect(root)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
-
-
-def test_level_without_array(image):
-    shutil.rmtree(image / "1")
-    refuse(image, "level '1'", "no array")
-
-
-@pytest.mark.parametrize("path", ["../0", "/0", "a/../0", ""])
-def test_level_outside_its_group(image, path):
-    entry = multiscales(1)[0]
-    entry["datasets"][0]["path"] = path
-    write_json(image / ".zattrs", {"multiscales": [entry]})
-    refuse(image, repr(path), "multiscales[0].datasets[0].path")
-
-
-@pytest.mark.parametrize("well", ["../A/1", "/A/1"])
-def test_well_outside_its_plate(tmp_path, well):
-    write_group(tmp_path, {"plate": {"wells": [{"path": well}]}})
-    refuse(tmp_path, repr(well))
-
-
-DOCUMENTS = [
-    (b"", "not JSON: the file is empty"),
-    (b"null", "is null, expected a JSON object"),
-    (b'{"a": 1', "not JSON", "line 1"),
-    (b'{"a": 1, "a": 2}', '"a" stands twice'),
-    (b'{"b": {"a": 1, "a": 2}}', '"a" stands twice'),
-    (b"[]", "expected a JSON object"),
-    (b"\xff\xfe", "not Unicode"),
-    (b'{"a": "\\ud800"}', "not Unicode"),
-    (b'{"a": ' + b"1" * 5000 + b"}", "not JSON"),
-    (b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested"),
-]
-
-
-@pytest.mark.parametrize(("data", "words"), [(d, w) for d, *w in DOCUMENTS])
-def test_malformed_document(image, data, words):
-    (image / "labels" / ".zattrs").write_bytes(data)
-    refuse(image, "labels/.zattrs", *words)
-
-
-@pytest.mark.parametrize(
-    ("document", "word"),
-    [
-        ({**GROUP_V3, "attributes": [1]}, "attributes"),
-        ({**GROUP_V3, "node_type": "x"}, "node_type is 'x'"),
-        ({**GROUP_V3, "zarr_format": 2}, "zarr_format is 2"),
-        ({**ARRAY_V3, "dimension_names": 5}, "dimension_names"),
-        ({**ARRAY_V3, "dimension_names": ["x"]}, "1 dimension_names for 2"),
-    ],
-)
-def test_malformed_v3_document(tmp_path, document, word):
-    write_json(tmp_path / "zarr.json", document)
-    refuse(tmp_path, word)
-
-
-def test_one_node_of_both_formats(image):
-    write_json(image / "zarr.json", GROUP_V3)
-    refuse(image, ".zgroup", "zarr.json")
-
-
-def test_one_array_of_both_formats(image):
-    write_json(image / "0" / "zarr.json", ARRAY_V3)
-    refuse(image, ".zarray", "zarr.json")
-
-
-def test_nodes_of_both_formats(image):
-    write_json(image / "new" / "zarr.json", GROUP_V3)
-    refuse(image, "v2 and v3")
-
-
-def test_not_a_zarr(tmp_path):
-    refuse(tmp_path / "absent", "no such dataset")
-    refuse(tmp_path, "no such dataset")
-    (tmp_path / "image.ome.tif").write_bytes(b"II*")
-    refuse(tmp_path / "image.ome.tif", "is a file", "ends in .zip or .ozx")
-    (tmp_path / "x.tif").write_bytes(b"")
-    refuse(tmp_path, "not a Zarr", ".zgroup", ".zarray", "zarr.json")
-
-
-def test_links(image):
-    (image / "0").rename(image / "full")
-    (image / "0").symlink_to("full")
-    assert next(a for a in inspect(image).arrays if a.path == "0").role == "level"
-    (image / "etc").symlink_to("/etc")
-    refuse(image, "leads out of the dataset")
-
-
-def test_links_in_a_circle(tmp_path):
-    write_group(tmp_path)
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "a" / "x").symlink_to("../b")
-    (tmp_path / "b" / "y").symlink_to("../a")
-    refuse(tmp_path, "leads to a folder above itself")
-
-
-def test_pipe(image):
-    os.mkfifo(image / "pipe")
-    refuse(image, "is a pipe")
-
-
-def test_name_that_is_not_utf8(image):
-    with open(os.fsencode(image) + b"/\xff", "wb"):  # noqa: PTH123
-        pass
-    refuse(image, "is not UTF-8")
-
-
-def test_endless_folders(image):
-    os.makedirs(str(image) + "/d" * 150)  # noqa: PTH103
-    refuse(image, "nest more than 100 deep")
-
-
-@pytest.mark.parametrize("value", [True, 5, "x", {"a": 1}, [1, None]])
-@pytest.mark.parametrize("key", ["labels", "multiscales", "plate", "well"])
-def test_keys_of_another_type_do_no_harm(image, key, value):
-    folder = image / "labels"
-    write_json(folder / ".zattrs", {key: value})
-    assert "labels" in {group.path for group in inspect(image).groups}
-
-
-# -- the program
-
-
-def run(source, output, tmp_path):
-    return program("inspect_source")(
-        [
-            *("--source", str(source), "--output", str(output), "--dataset", "d"),
-            *("--inventory", str(tmp_path / "inventory.json"), "--run", str(tmp_path / "run.json")),
-        ]
-    )
-
-
-def test_program_freezes_the_run(image, tmp_path):
-    assert run(image, tmp_path / "out.zarr", tmp_path) == 0
-    first = (tmp_path / "run.json").read_bytes()
-    inventory = (tmp_path / "inventory.json").read_bytes()
-    assert run(image, tmp_path / "out.zarr", tmp_path) == 0
-    assert (tmp_path / "run.json").read_bytes() == first
-    assert (tmp_path / "inventory.json").read_bytes() == inventory
-
-
-@pytest.mark.parametrize("place", ["", "labels/out", ".."])
-def test_output_that_overlaps_the_source(image, tmp_path, capsys, place):
-    assert run(image, image / place, tmp_path) == 1
-    assert "overlaps the source" in capsys.readouterr().err
-    assert not (tmp_path / "inventory.json").exists()
-
-
-def test_output_that_overlaps_by_a_link(image, tmp_path):
-    (tmp_path / "link").symlink_to(image)
-    assert run(image, tmp_path / "link" / "out.zarr", tmp_path) == 1
-
-
-def test_unusable_source_leaves_no_inventory(tmp_path, capsys):
-    assert run(tmp_path / "absent", tmp_path / "out.zarr", tmp_path) == 1
-    assert capsys.readouterr().err.startswith("error: ")
-    assert not (tmp_path / "inventory.json").exists()
-
-
-AXES = [{"name": name, "type": "space"} for name in "yx"]
-SCALE = [{"type": "scale", "scale": [1, 1]}]
-LEVELS = [{"path": "0", "coordinateTransformations": SCALE}]
-WRONG = [
-    ({"multiscales": [{"axes": [], "datasets": LEVELS}]}, "expected a list of 2 to 5 axes"),
-    ({"multiscales": [{"axes": AXES, "datasets": LEVELS}]}, "has 2 axes", "3 dimensions"),
-    ({"multiscales": [{"axes": AXES[:1] * 2, "datasets": LEVELS}]}, "alike"),
-    ({"multiscales": [{"version": "0.9"}]}, "'0.9' is not known"),
-    ({"plate": {"rows": []}}, "plate.rows is []", "(and 2 more in the log)"),
-    ({"plate": {}, "ome": 1}, 'an attribute "ome"'),
-]
-
-
-@pytest.mark.parametrize(("attributes", "words"), [(a, w) for a, *w in WRONG])
-def test_metadata_that_cannot_become_valid_are_refused_at_once(tmp_path, capsys, attributes, words):
-    """Not after everything has been converted."""
-    source = tmp_path / "in.zarr"
-    write_group(source, attributes)
-    write_array(source / "0", np.zeros((2, 4, 4), "u1"), (1, 2, 2))
-    assert run(source, tmp_path / "out.zarr", tmp_path) == 1
-    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
-    for word in ("/in.zarr: ", "root: ", *words):
-        assert word in line
-    assert not (tmp_path / "inventory.json").exists()
 
 
 def test_corpus_agrees_with_the_digests_of_other_readers(corpus):
