@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from uplift.errors import InputError, OutputError
+from uplift.errors import InputError, OutputError, StorageError
 from uplift.lock import LOCK_KEY, is_abandoned, read_lock, refuse_foreign, renew, take
 from uplift.models.findings import Finding
 from uplift.models.publication import Claim, Cost, Published
@@ -69,7 +69,7 @@ def claim(
         _hide(output)
         return Claim(run_id=run_id, output=output.url, begun=lock.begun)
     root = output.get(ROOT_KEY)
-    ours = known is not None and root is not None and known.root_sha256 == _sha256(root)
+    ours = known is not None and _is_known(output, root, known)
     folders, files = output.list_folder("")
     # a run that was killed while it took the lock leaves a leftover, which is nobody's dataset
     names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
@@ -116,7 +116,8 @@ def publish(
 ) -> Published:
     """Write the root document, last of all; before it the check sums, when there are some.
 
-    The lock stays until :func:`release`, which belongs after ``published.json`` is written.
+    The lock stays until :func:`release`, which belongs after ``published.json`` is written. What
+    was published before and is invalid now is hidden from readers again.
 
     Raises
     ------
@@ -125,7 +126,9 @@ def publish(
     OutputError
         Another run holds the output.
     """
-    _refuse_invalid(validation, validate_command)
+    if validation.verdict != "valid":
+        state = _withdrawn(output, root_document, claimed)
+        raise _invalid_error(validation, state, validate_command)
     root_sha256 = _sha256(root_document)
     if root_sha256 != validation.root_sha256:
         raise InputError(
@@ -137,11 +140,7 @@ def publish(
             f"{validation.dataset}: {MANIFEST_KEY} is not the one that validation made; "
             f"validate again: {validate_command}"
         )
-    lock = read_lock(output)
-    if lock is None:
-        take(output, claimed.run_id, claimed.begun)
-    else:
-        refuse_foreign(output, lock, claimed.run_id)
+    _hold(output, claimed)
     _remove_leftovers(output)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:
         output.put(MANIFEST_KEY, manifest)
@@ -191,17 +190,47 @@ def first_error(findings: Iterable[Finding]) -> Finding | None:
     return next((finding for finding in findings if finding.severity == "error"), None)
 
 
-def _refuse_invalid(validation: Validation, validate_command: str) -> None:
-    if validation.verdict == "valid":
-        return
+def _hold(output: Store, claimed: Claim) -> None:
+    """Make sure that the lock is this run's."""
+    lock = read_lock(output)
+    if lock is None:
+        take(output, claimed.run_id, claimed.begun)
+    else:
+        refuse_foreign(output, lock, claimed.run_id)
+
+
+def _withdrawn(output: Store, root_document: bytes, claimed: Claim) -> str:
+    """Hide what this run published before; say what readers see of it now."""
+    if output.get(ROOT_KEY) != root_document:
+        return "not published"
+    try:
+        _hold(output, claimed)
+        _hide(output)
+    except StorageError as error:
+        log.error("%s", error)  # noqa: TRY400 - one line is all that it takes
+        return "still published, since its root document cannot be removed"
+    return "no longer published"
+
+
+def _invalid_error(validation: Validation, state: str, validate_command: str) -> InputError:
     errors = sum(finding.severity == "error" for finding in validation.findings)
     first = first_error(validation.findings)
     what = f"{first.code} at {first.path or '/'}: {first.message}" if first else "no finding"
     more = f" (and {errors - 1} more in validation.json)" if errors > 1 else ""
-    raise InputError(
-        f"{validation.dataset}: not published, it is invalid: {what.rstrip('.')}{more}; "
+    return InputError(
+        f"{validation.dataset}: {state}, it is invalid: {what.rstrip('.')}{more}; "
         f"after mending it validate again: {validate_command}"
     )
+
+
+def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
+    """Whether what stands at the output is what this work folder published, or what is left of it.
+
+    Without a root document it is nobody's dataset; nothing of it is emptied.
+    """
+    if root is None:
+        return known.output == output.url
+    return known.root_sha256 == _sha256(root)
 
 
 def _refuse_unless_replaceable(

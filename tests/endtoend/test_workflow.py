@@ -164,6 +164,35 @@ def test_an_invalid_output_is_not_published(one):
     assert (one / OUTPUT / "zarr.json").exists()
 
 
+def test_what_decays_after_publication_is_hidden_until_it_is_mended(one):
+    before = contents(one / OUTPUT)
+    shard = next(path for path in (one / OUTPUT / "0" / "c").rglob("*") if path.is_file())
+    good = shard.read_bytes()
+    shard.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
+    run = snakemake(one, *SMALL, "-R", "validate_batch")
+    assert run.code == 1
+    assert "no longer published, it is invalid" in run.errors[0]
+    assert not (one / OUTPUT / "zarr.json").exists()
+    shard.write_bytes(good)
+    run = snakemake(one, *SMALL, "-R", "validate_batch")
+    assert run.code == 0, run.text
+    assert contents(one / OUTPUT) == before
+
+
+def test_a_deleted_root_document_is_noticed_and_put_back(one):
+    before = contents(one / OUTPUT)
+    run = snakemake(one, *SMALL, "-R", "publish")  # the fixture moved it since it was published
+    assert run.code == 0, run.text
+    (one / OUTPUT / "zarr.json").unlink()
+    run = snakemake(one, *SMALL)
+    assert run.code == 1
+    assert len(run.errors) == 1
+    subprocess.run(shlex.split(run.errors[0].rpartition(" after: ")[2]), cwd=one, check=True)
+    run = snakemake(one, *SMALL)
+    assert run.code == 0, run.text
+    assert contents(one / OUTPUT) == before
+
+
 def test_a_deleted_output_is_noticed_redone_killed_and_resumed(one):
     before = contents(one / OUTPUT)
     shutil.rmtree(one / OUTPUT)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from uplift import publication
-from uplift.errors import InputError, OutputError
+from uplift.errors import InputError, OutputError, StorageError
 from uplift.lock import LOCK_KEY, Heartbeat, renew
 from uplift.models.findings import Finding
 from uplift.models.publication import Cost, Lock
@@ -193,6 +193,57 @@ def test_nothing_invalid_is_published(output):
     assert output.get("zarr.json") is None
     publish_now(output, claimed, finding("labels.unlisted", "warning"))
     assert output.get("zarr.json") == ROOT
+
+
+def test_what_is_invalid_by_now_is_hidden_again(output):
+    claimed = claim(output, "run-1")
+    publish_now(output, claimed)
+    release(output, "run-1")
+    with pytest.raises(InputError, match=r"d: no longer published, it is invalid: pixels\.differ"):
+        publish_now(output, claimed, finding("pixels.differ"))
+    assert output.get("zarr.json") is None
+    assert claim(output, "run-1") == claimed, "the place is still this run's"
+    with pytest.raises(InputError, match="d: not published, it is invalid"):
+        publish_now(output, claimed, finding("pixels.differ"))
+    publish_now(output, claimed)
+    assert output.get("zarr.json") == ROOT
+
+
+def test_somebody_elses_dataset_is_not_hidden(output):
+    claimed = claim(output, "run-1")
+    publish_now(output, claimed)
+    release(output, "run-1")
+    output.put("zarr.json", b'{"zarr_format": 3, "attributes": {}}')
+    with pytest.raises(InputError, match="d: not published"):
+        publish_now(output, claimed, finding("pixels.differ"))
+    assert output.get("zarr.json") is not None
+    assert output.get(LOCK_KEY) is None
+
+
+def test_what_cannot_be_hidden_is_said_to_be_there(output, monkeypatch):
+    claimed = claim(output, "run-1")
+    publish_now(output, claimed)
+    release(output, "run-1")
+
+    def refused(*_):
+        raise StorageError("read-only")
+
+    monkeypatch.setattr(output, "put_new", refused)
+    with pytest.raises(InputError, match=r"d: still published, since its root .* it is invalid"):
+        publish_now(output, claimed, finding("pixels.differ"))
+    assert output.get("zarr.json") == ROOT
+
+
+def test_a_published_dataset_without_its_root_document_is_taken_up_again(output):
+    claimed = claim(output, "run-1")
+    output.put("0/c/0", b"data")
+    known = publish_now(output, claimed)
+    release(output, "run-1")
+    output.delete("zarr.json")
+    with pytest.raises(OutputError, match="was not begun by this run"):
+        claim(output, "run-1", known=known.model_copy(update={"output": "elsewhere"}))
+    assert claim(output, "run-1", known=known) == claimed
+    assert output.get("0/c/0") == b"data"
 
 
 def test_a_root_document_that_was_not_validated(output):
