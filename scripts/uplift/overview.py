@@ -18,7 +18,9 @@ from uplift.errors import InputError, UpliftError
 from uplift.lock import LOCK_KEY
 from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchSummary
+from uplift.models.migration import Migration
 from uplift.models.publication import Claim
+from uplift.models.validation import Validation
 from uplift.publication import ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.samples import Sample, SampleTable
@@ -30,7 +32,11 @@ log = logging.getLogger(__name__)
 
 _MADE = ("[!p]*.json", "published.json", "batches/*.json", "records/*.json", "validation/*.json")
 # Snakemake itself reads the first; a bad claim would be met when published.json is deleted already
-_READ_WHOLE: dict[str, type[Model]] = {"summary.json": BatchSummary, "claim.json": Claim}
+_READ_WHOLE: dict[str, type[Model]] = {
+    "summary.json": BatchSummary,
+    "claim.json": Claim,
+    "validation.json": Validation,
+}
 _WHERE = ("endpoint_url", "anon", "region", "profile")
 _PLACES_AT_ONCE = 16
 _PATIENCE_S = 10.0
@@ -126,6 +132,9 @@ def drop_damaged(samples: Iterable[str], results: str) -> Iterator[str]:
             else:
                 path.unlink()
             yield f"{path}: was damaged; it is made again"
+        for path in list(_not_of_this_root(folder)):
+            path.unlink()
+            yield f"{path}: is about another root document; it is made again"
         if missing := _missing_batch(folder / "batches"):
             shutil.rmtree(folder / "batches")
             yield f"{missing}: is gone; it is made again"
@@ -151,6 +160,24 @@ def _is_whole(path: Path) -> bool:
         first = stream.read(1)
         stream.seek(max(0, path.stat().st_size - 2))
         return first == b"{" and stream.read().rstrip() == b"}"
+
+
+def _not_of_this_root(folder: Path) -> Iterator[Path]:
+    """Staged root document that migrate did not make; verdict on another one."""
+    root, migration, verdict = (
+        folder / name for name in ("root.zarr.json", "migration.json", "validation.json")
+    )
+    if not (root.exists() and migration.exists()):
+        return
+    try:
+        nodes = records.read_model(migration, Migration).nodes
+    except InputError:  # whoever needs it names it
+        return
+    digest = hashlib.sha256(root.read_bytes()).hexdigest()
+    if nodes and nodes[0].sha256 != digest:
+        yield root
+    elif verdict.exists() and records.read_model(verdict, Validation).root_sha256 != digest:
+        yield verdict
 
 
 def forget_unpublished(samples: Mapping[str, Sample], results: str) -> None:

@@ -31,6 +31,8 @@ DAMAGES = {
     "of another dataset": lambda data, other: other,
 }
 CASES = list(itertools.product(FILES, DAMAGES))
+# the verdict on a published dataset is not read again, and both have the same root document
+CASES.remove(("validation.json", "of another dataset"))
 random.Random(5).shuffle(CASES)
 
 
@@ -68,7 +70,9 @@ def test_a_damaged_file_costs_a_redo_or_one_line(name, damage, done):
     run = snakemake(folder, *SETTINGS)
     if run.code:
         assert len(set(run.errors)) == 1, run.text
-        assert path.relative_to(folder).as_posix() in run.errors[0], run.text
+        # what another dataset's file says may first be noticed by the verdict
+        named = path.relative_to(folder).as_posix() in run.errors[0]
+        assert named or damage == "of another dataset", run.text
         assert "Traceback" not in run.text
         path.unlink()
         run = snakemake(folder, *SETTINGS)
