@@ -112,9 +112,8 @@ def storage(bucket, **options):
     return json.dumps({f"s3://{bucket}/": {"retries": 2, "timeout": 20, **options}})
 
 
-@pytest.mark.parametrize(
-    ("name", "engine"), [("series", "obstore"), ("plate", "obstore"), ("plate", "fsspec")]
-)
+@pytest.mark.parametrize("name", ["series", "plate"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_s3_to_s3_gives_the_bytes_of_a_local_conversion(
     local, client, bucket, tmp_path, name, engine
 ):
@@ -137,6 +136,20 @@ def test_s3_to_local_and_back(local, client, bucket, tmp_path, engine):
     assert tree(contents(tmp_path / "out.zarr")) == expected
     convert(source, f"s3://{bucket}/out.zarr", tmp_path / "two", storage=there)
     assert tree(s3.objects(client, bucket, "out.zarr")) == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_public_bucket_is_read_without_credentials(
+    local, client, s3_server, bucket, tmp_path, monkeypatch, engine
+):
+    source, expected = local["series"]
+    s3.allow(client, bucket, *s3.PUBLIC)
+    s3.upload(client, source, bucket, "in.zarr")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name)
+    there = storage(bucket, engine=engine, anon=True, endpoint_url=s3_server.endpoint)
+    convert(f"s3://{bucket}/in.zarr", tmp_path / "out.zarr", tmp_path / "w", storage=there)
+    assert tree(contents(tmp_path / "out.zarr")) == expected
 
 
 def test_the_public_example(local, client, s3_server, tmp_path, monkeypatch):
