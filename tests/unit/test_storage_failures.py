@@ -47,6 +47,20 @@ def test_what_may_pass_by_itself(raised, code):
     assert isinstance(failure(raised(code), URL, "write"), TransientError)
 
 
+@pytest.mark.parametrize("code", ["ThrottledInWordsOfItsOwn", "OperationTimedOut"])
+def test_an_unknown_code_with_a_status_of_the_server_may_pass_by_itself(code):
+    error = OSError(f"Server returned non-2xx status code: 503 <Code>{code}</Code>")
+    assert isinstance(failure(error, URL, "read"), TransientError)
+
+
+def test_an_unknown_refusal_is_named_and_not_repeated():
+    # "connect" stands in the message, but the server did answer
+    error = OSError("connected; status code: 400 Bad Request: <Code>InvalidArgument</Code>")
+    found = failure(error, URL, "write")
+    assert type(found) is StorageError
+    assert str(found) == f"{URL}: cannot write it: the server answers InvalidArgument"
+
+
 @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), OSError("broken pipe")])
 def test_broken_connections_may_pass_by_themselves(error):
     assert "endpoint_url" in str(failure(error, URL, "read"))

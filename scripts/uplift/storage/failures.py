@@ -16,6 +16,9 @@ _QUERY = re.compile(r"\?\S*|//\S*@")
 _WRONG_REGION = "wrong region or endpoint; set region and endpoint_url in the storage settings"
 _REMEDIES = {
     "NoSuchBucket": "the bucket does not exist; check its name and the endpoint_url",
+    "ContainerNotFound": "the container does not exist; check its name and the account",
+    "AuthenticationFailed": "the credentials are wrong; check AZURE_STORAGE_ACCOUNT_NAME and _KEY",
+    "AuthorizationFailure": "no permission; check the credentials and what they may do",
     "AccessDenied": "no permission; check the credentials and the bucket's policy, or set anon",
     "InvalidAccessKeyId": "the access key is not known there; check AWS_ACCESS_KEY_ID or profile",
     "SignatureDoesNotMatch": "the secret key is wrong; check AWS_SECRET_ACCESS_KEY or the profile",
@@ -38,6 +41,7 @@ _BY_STATUS = {
     "403": _REMEDIES["AccessDenied"],
     "404": _REMEDIES["NoSuchBucket"],
 }
+_ABSENT_BUCKET = ("NoSuchBucket", "bucket does not exist", "ContainerNotFound")
 _OF_SIGNED_URLS = ("403", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
 _BY_WORDS = (
     (
@@ -71,7 +75,13 @@ _BY_WORDS = (
         "the server cannot send ranges of bytes; fetch the data by other means",
     ),
 )
-_TRANSIENT_CODES = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "503"}
+_TRANSIENT_CODES = {
+    *("SlowDown", "SlowDownRead", "SlowDownWrite", "ServerBusy", "Throttling", "429", "408"),
+    *("TooManyRequests", "RequestLimitExceeded", "BandwidthLimitExceeded", "OperationTimedOut"),
+    *("InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"),
+    # what arrives of a request that breaks off
+    *("IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "Md5Mismatch"),
+}
 _UNREACHABLE = (
     "error sending request",
     "connect",
@@ -92,6 +102,7 @@ class Refusal(NamedTuple):
 
     code: str | None
     region: str | None = None
+    status: str | None = None
 
     @property
     def is_vague(self) -> bool:
@@ -101,7 +112,7 @@ class Refusal(NamedTuple):
 
 def refusal_of(error: BaseException) -> Refusal:
     """Read the code and the region in an exception, its response or its causes."""
-    codes, regions = [], []
+    codes, regions, statuses = [], [], []
     for one in _causes(error):
         text = str(one)
         response = getattr(one, "response", None)
@@ -109,14 +120,18 @@ def refusal_of(error: BaseException) -> Refusal:
             answer = response.get("Error", {})
             headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             codes.append(answer.get("Code"))
+            statuses.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
             regions += [answer.get("Region"), headers.get("x-amz-bucket-region")]
         if "Received redirect without LOCATION" in text:
             codes.append("301")
-        codes += [match.group(1) for match in (_CODE.search(text), _STATUS.search(text)) if match]
+        codes += [match[1] for match in (_CODE.search(text),) if match]
+        statuses += [match[1] for match in (_STATUS.search(text),) if match]
         status = getattr(one, "status", None)
-        codes.append(str(status) if isinstance(status, int) else None)
+        statuses.append(status if isinstance(status, int) else None)
         regions += [match[1] or match[2] for match in (_REGION.search(text),) if match]
-    return Refusal(next(filter(None, codes), None), next(filter(None, regions), None))
+    status = next((str(one) for one in statuses if one and int(one) >= 300), None)
+    code = next(filter(None, codes), status)
+    return Refusal(code, next(filter(None, regions), None), status)
 
 
 def error_code(error: BaseException) -> str | None:
@@ -131,7 +146,7 @@ def failure(
 
     `refusal` is what the server said, where more is known of it than `error` tells.
     """
-    code, region = refusal or refusal_of(error)
+    code, region, status = refusal or refusal_of(error)
     what = f"{url}: cannot {action} it"
     known = _REMEDIES.get(code or "") or _BY_STATUS.get(code or "")
     if known is not None:
@@ -145,13 +160,15 @@ def failure(
         return TransientError(
             f"{what}: the server lost the upload, or its answer was lost; run again"
         )
-    if code in _TRANSIENT_CODES or (code or "").startswith("5"):
+    if code in _TRANSIENT_CODES or (status or "").startswith("5"):
         return TransientError(
             f"{what}: the server answers {code} again and again; run again later, or lower "
             "concurrency in the storage settings"
         )
     if isinstance(error, PermissionError):
         return StorageError(f"{what}: {_REMEDIES['AccessDenied']}")
+    if code is not None:
+        return StorageError(f"{what}: the server answers {code}")
     return _without_answer(error, what)
 
 
@@ -182,4 +199,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def is_absent_bucket(error: BaseException) -> bool:
     """Whether it is the bucket that is absent, which is no absence of an object."""
     text = f"{error} {error.__cause__}"
-    return "NoSuchBucket" in text or "bucket does not exist" in text
+    return any(word in text for word in _ABSENT_BUCKET)

@@ -223,7 +223,7 @@ class FsspecStore(RemoteStore):
         stamp = info.get("ETag") or info.get("mtime") or info.get("created")
         if isinstance(stamp, datetime):
             stamp = stamp.timestamp()  # `info` and `ls` of one file system differ in this
-        return ObjectInfo(key, int(info["size"] or 0), str(stamp))
+        return ObjectInfo(key, int(info["size"] or 0), str(stamp).strip('"'))
 
 
 class _Stream:
@@ -285,8 +285,13 @@ def open_any(url: str, options: StorageOptions, *, writable: bool) -> FsspecStor
     Raises
     ------
     InputError
-        None does.
+        None does, or a setting asks for what only the other engine can do there.
     """
+    if options.endpoint_url or options.anon:
+        raise InputError(
+            f"{display_url(url)}: endpoint_url and anon are for S3 with engine: fsspec; leave the "
+            "engine out, or set them as the file system does (FSSPEC_ environment variables)"
+        )
     try:
         filesystem, root = fsspec.url_to_fs(url)
     except (ValueError, ImportError) as error:

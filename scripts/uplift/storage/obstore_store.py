@@ -16,12 +16,12 @@ from uplift.storage.protocol import ObjectInfo, ObjectWriter
 from uplift.storage.remote import RemoteStore
 from uplift.storage.retries import retried
 from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
-from uplift.storage.urls import WEB, UrlParts, query_of, split_url
+from uplift.storage.urls import AZURE, WEB, UrlParts, query_of, split_url
 
 if TYPE_CHECKING:
     from obstore import GetOptions, WritableFile
 
-SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", *WEB)
+SCHEMES = ("s3", "s3a", "gs", "gcs", *AZURE, *WEB)
 PART_BYTES = 16 * 2**20
 """Smallest part of a streamed upload; S3 takes 10,000 of them."""
 UPLOADS = 4
@@ -41,24 +41,19 @@ class ObstoreStore(RemoteStore):
         root = "" if parts.scheme in WEB else parts.key
         super().__init__(url, root, options, writable=writable)
         self._is_signed = bool(query_of(url))
+        self._is_azure = parts.scheme in AZURE
         self._store = _open(url, parts, options)
 
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object under the folder `prefix`, page by page, in key order."""
         self._refuse_listing()
-        last: str | None = None
-        while True:
-            page = self._page(prefix, last)
+        listing = _Listing(self._store, self.path_of(prefix) or None)
+        while page := self._page(prefix, listing):
             yield from (self._info(meta) for meta in page)
-            if len(page) < _PAGE:
-                return
-            last = page[-1]["path"]
 
     @retried
-    def _page(self, prefix: str, last: str | None) -> Any:
-        path = self.path_of(prefix) or None
-        pages = obstore.list(self._store, path, offset=last, chunk_size=_PAGE)
-        return self._told("list", prefix, lambda: next(pages, []))
+    def _page(self, prefix: str, listing: _Listing) -> Any:
+        return self._told("list", prefix, listing.next_page)
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Write an object only if there is none (conditional put)."""
@@ -92,6 +87,10 @@ class ObstoreStore(RemoteStore):
         try:
             if start >= 0:
                 return bytes(obstore.get_range(self._store, path, start=start, length=length))
+            if self._is_azure:  # which has no ranges that count from the end
+                size = int(obstore.head(self._store, path)["size"])
+                start, length = max(size + start, 0), min(length, size)
+                return self._read_range(key, start, length) if length else b""
             options: GetOptions = {"range": {"suffix": -start}}
             return bytes(obstore.get(self._store, path, options=options).bytes())[:length]
         except self._failures as error:
@@ -129,8 +128,32 @@ class ObstoreStore(RemoteStore):
     def _info(self, meta: Any) -> ObjectInfo:
         path = str(meta["path"])
         key = path[len(self._root) + 1 :] if self._root else path
-        stamp = meta.get("e_tag") or str(meta["last_modified"])
+        # Azure has quotes around it in one kind of answer and none in another.
+        stamp = (meta.get("e_tag") or str(meta["last_modified"])).strip('"')
         return ObjectInfo(key, int(meta["size"]), stamp)
+
+
+class _Listing:
+    """One listing; after a failure it goes on behind the last page that came."""
+
+    def __init__(self, store: Any, path: str | None) -> None:
+        self._store = store
+        self._path = path
+        self._last: str | None = None
+        self._pages: Any = None
+
+    def next_page(self) -> Any:
+        """Return the next objects; none at the end."""
+        if self._pages is None:
+            self._pages = obstore.list(self._store, self._path, offset=self._last, chunk_size=_PAGE)
+        try:
+            page: list[Any] = next(self._pages, [])
+        except BaseException:
+            self._pages = None
+            raise
+        if page:
+            self._last = page[-1]["path"]
+        return page
 
 
 class _Stream:
@@ -165,10 +188,22 @@ def _open(url: str, parts: UrlParts, options: StorageOptions) -> Any:
     if parts.scheme in WEB:
         return HTTPStore.from_url(url.rstrip("/"), **common)
     if parts.scheme in ("gs", "gcs"):
-        return GCSStore(parts.place, **common)
-    if parts.scheme in ("az", "abfs", "abfss"):
-        return AzureStore(parts.place.partition("@")[0], **common)
+        return GCSStore(parts.place, **_elsewhere(options, "base_url"), **common)
+    if parts.scheme in AZURE:
+        container, _, host = parts.place.partition("@")
+        account: dict[str, Any] = {"account_name": host.partition(".")[0]} if host else {}
+        return AzureStore(container, **account, **_elsewhere(options, "endpoint"), **common)
     return _open_s3(parts.place, url, options, common)
+
+
+def _elsewhere(options: StorageOptions, endpoint: str) -> dict[str, Any]:
+    """Settings for another server and for public data, in obstore's words."""
+    settings: dict[str, Any] = {}
+    if options.endpoint_url:
+        settings[endpoint] = options.endpoint_url.rstrip("/")
+    if options.anon:
+        settings["skip_signature"] = True
+    return settings
 
 
 def _open_s3(bucket: str, url: str, options: StorageOptions, common: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 WEB = ("http", "https")
-_AZURE = ("abfs", "abfss")
+AZURE = ("az", "abfs", "abfss")
 _FULL_URLS = "UPLIFT_FULL_URLS"
 """Environment variable that hands URLs with secrets to the steps: JSON, by what is shown."""
 
@@ -67,7 +67,7 @@ def display_url(url: str) -> str:
             netloc=parts.netloc.rpartition("@")[2], query="", fragment=""
         ).geturl()
     place, slash, key = rest.partition("/")
-    if scheme.lower() not in _AZURE:  # there it is container@account
+    if scheme.lower() not in AZURE:  # there it is container@account
         place = place.rpartition("@")[2]
     return f"{scheme}://{place}{slash}{key}"
 
