@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -87,12 +88,14 @@ class ChunkSource:
     def stored_in(self, region: Region) -> list[Index]:
         """Indices of the chunks that exist inside half-open ranges, in C order.
 
-        Needs a store that can list; one that cannot is asked chunk by chunk.
+        A store that cannot list is asked for each of them.
         """
-        if not self.store.can_list:
-            return [i for i in grid.indices_in(region) if self._exists(i)]
         if self._indexes is not None:
             return self._indexes.stored_in(region)
+        if not self.store.can_list:
+            indices, again = itertools.tee(grid.indices_in(region))
+            answers = self.store.stat_many(map(self.key_of, again))
+            return [i for i, info in zip(indices, answers, strict=True) if info is not None]
         found = []
         skip = len(self.path) + 1 if self.path else 0
         for info in self.store.list_tree(join(self.path, self.folder_of(region))):
@@ -117,11 +120,6 @@ class ChunkSource:
     def cells_in(self, shard: Index) -> int:
         """Chunks that a shard of a sharded v3 source holds."""
         return 0 if self._indexes is None else self._indexes.count(shard)
-
-    def _exists(self, index: Index) -> bool:
-        if self._indexes is not None:
-            return self._indexes.locate(index) is not None
-        return self.store.stat(self.key_of(index)) is not None
 
     def folder_of(self, region: Region) -> str:
         """Longest folder, relative to the array, below which all keys of a region lie."""

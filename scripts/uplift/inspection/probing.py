@@ -6,20 +6,19 @@ fields and series; chunks are asked for one by one.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from uplift import grid
 from uplift.codecs.v3 import chunk_key, object_grid
-from uplift.grid import Index
 from uplift.inspection.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator
 from uplift.inspection.nodes import METADATA_V2, METADATA_V3, Document, Node, node_of, read_document
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
-from uplift.parallel import in_order
 from uplift.progress import Progress
-from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.storage.protocol import Store, join
 
 ROOT_FILES = ("ro-crate-metadata.json", ".zmetadata")
 OME_FILES = ("METADATA.ome.xml",)
@@ -81,17 +80,13 @@ class NamedSource:
 
     def _ask_for_chunks(self, path: str, source: SourceArray) -> Tally:
         tally = Tally(self._store, path, source)
-
-        def ask(index: Index) -> tuple[str, Index, ObjectInfo | None]:
-            key = chunk_key(source, index)
-            return key, index, self._store.stat(join(path, key))
-
         asked = Progress(f"{path or 'array'}: asked for %d objects")
-        indices = grid.all_indices(object_grid(source))
-        for key, index, info in in_order(self._pool, ask, indices, 4 * REQUESTS_AT_ONCE):
+        indices, again = itertools.tee(grid.all_indices(object_grid(source)))
+        keys = (join(path, chunk_key(source, index)) for index in again)
+        for index, info in zip(indices, self._store.stat_many(keys), strict=True):
             asked.add()
             if info is not None:
-                tally.add(key, index, info)
+                tally.add(chunk_key(source, index), index, info)
         return tally
 
     def _name(self, path: str, names: Iterable[str]) -> None:

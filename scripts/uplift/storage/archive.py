@@ -123,6 +123,10 @@ class ArchiveStore:
         entry = self._entries.get(key)
         return None if entry is None else _info(key, entry)
 
+    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
+        """Yield what `stat` returns, in order."""
+        return map(self.stat, keys)
+
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and objects (full keys), directly under `prefix`, sorted."""
         folders, keys = self._folders.get(prefix, ({}, []))

@@ -130,6 +130,10 @@ class LocalStore:
             return None
         return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
 
+    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
+        """Yield what `stat` returns, in order."""
+        return map(self.stat, keys)
+
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and files (full keys), directly under `prefix`, sorted."""
         folders, files = [], []

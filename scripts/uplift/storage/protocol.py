@@ -58,6 +58,9 @@ class Store(Protocol):
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one object, or None when absent."""
 
+    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
+        """Yield what :meth:`stat` returns, in order, several requests under way where that pays."""
+
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and objects (full keys), directly under `prefix`, sorted."""
 

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from uplift.parallel import in_order
+
+A = TypeVar("A")
 K = TypeVar("K")
 
 WINDOW_BYTES = 48 * 2**20
@@ -52,6 +55,10 @@ class ReadAhead:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def ask(self, question: Callable[[K], A], keys: Iterable[K]) -> Iterator[A]:
+        """Yield ``question(key)``, whose answers are small, in the order of `keys`."""
+        return in_order(self._started(), question, keys, 2 * self._concurrency)
 
     def _window(self, object_bytes: int) -> int:
         return max(2, min(2 * self._concurrency, WINDOW_BYTES // object_bytes))

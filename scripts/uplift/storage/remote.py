@@ -80,6 +80,10 @@ class RemoteStore(ABC):
         info = self._asked("look at", key, lambda: self._describe(self.path_of(key)))
         return None if info is None else info._replace(key=key)
 
+    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
+        """Yield what `stat` returns, in order, several requests under way."""
+        return self._ahead.ask(self.stat, keys)
+
     @retried
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and objects (full keys), directly under `prefix`, sorted."""
