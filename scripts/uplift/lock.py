@@ -45,7 +45,8 @@ def read_lock(output: Store) -> Lock | None:
         return Lock.parse(json.loads(data), where)
     except (ValueError, InputError) as error:
         raise OutputError(
-            f"{where}: cannot be read as a lock; delete it if no run is writing there"
+            f"{where}: cannot be read as a lock; check the output's address and endpoint_url, or "
+            "delete it if no run is writing there"
         ) from error
 
 

@@ -342,15 +342,3 @@ def test_a_web_page_is_no_dataset(tmp_path, capfd):
         steps = Conversion(url, str(tmp_path / "out.zarr"), tmp_path / "w")
         refused(capfd, steps.inspect, url, "web page")
         server.shutdown()
-
-
-def test_no_file_holds_a_secret(local, client, bucket, tmp_path, capfd, monkeypatch):
-    s3.upload(client, local["image"][0], bucket, "in.zarr")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "")
-    where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr"
-    convert(*where, tmp_path / "w", storage=storage(bucket), manifest=True)
-    made = {**contents(tmp_path / "w"), **s3.objects(client, bucket, "out.zarr")}
-    logged = "".join(capfd.readouterr()).encode()
-    for name, data in {**made, "log": logged}.items():
-        assert rgw.USER[1].encode() not in data, name
-        assert rgw.USER[0].encode() not in data, name

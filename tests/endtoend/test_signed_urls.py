@@ -1,4 +1,4 @@
-"""A zip archive behind a signed URL of a real S3 server; its signature is written nowhere."""
+"""A zip archive behind a signed URL of a real S3 server."""
 
 import zipfile
 
@@ -6,7 +6,7 @@ import pytest
 
 from support import s3
 from support.images import write_image
-from support.workflow import contents, snakemake
+from support.workflow import contents
 from uplift.errors import UpliftError
 from uplift.storage import hide_url, open_store
 
@@ -53,16 +53,3 @@ def test_hidden_urls_are_found_again(signed, monkeypatch):
     shown = hide_url(signed)
     assert "?" not in shown
     assert open_store(shown).get(".zgroup") is not None
-
-
-def test_the_signature_is_written_nowhere(signed, tmp_path):
-    work = tmp_path / "run"
-    work.mkdir()
-    sheet = tmp_path / "sheet.csv"  # Snakemake prints its own command line
-    sheet.write_text(f'dataset,input,license\none,"{signed}",CC0-1.0\n')
-    run = snakemake(work, "--config", f"samples={sheet}")
-    assert run.code == 0, run.text
-    secret = signed.partition("Signature=")[2].partition("&")[0]
-    assert secret not in run.text
-    for name, data in contents(work).items():
-        assert secret.encode() not in data, name

@@ -7,6 +7,7 @@ import pytest
 from servers import rgw
 from servers.canned import CannedServer
 from support import s3
+from uplift.errors import InputError, StorageError
 from uplift.storage import open_store
 from uplift.storage import settings as storage_settings
 
@@ -27,6 +28,27 @@ def client(s3_server):
 @pytest.fixture(params=["obstore", "fsspec"])
 def engine(request):
     return request.param
+
+
+@pytest.mark.parametrize("root", ["a//x.zarr", "/a/x.zarr", "a/./x.zarr"])
+def test_keys_with_odd_segments(client, root):
+    bucket = s3.new_bucket(client)
+    client.put_object(Bucket=bucket, Key="a/x.zarr/k", Body=b"other")
+    url = f"s3://{bucket}/{root}"
+    store = open_store(url, {}, writable=True)
+    assert store.get("k") is None
+    store.put("k", b"own")
+    assert [info.key for info in store.list_tree("")] == ["k"]
+    assert client.get_object(Bucket=bucket, Key=f"{root}/k")["Body"].read() == b"own"
+    with pytest.raises(InputError, match=f"{url}: has an empty segment.*engine: fsspec"):
+        open_store(url, {"s3://": {"engine": "obstore"}})
+
+
+def test_an_odd_segment_inside_is_told(client):
+    bucket = s3.new_bucket(client)
+    client.put_object(Bucket=bucket, Key="x.zarr//k", Body=b"1")
+    with pytest.raises(StorageError, match=r"x\.zarr: cannot list it: .*engine: fsspec"):
+        list(open_store(f"s3://{bucket}/x.zarr", {}).list_tree(""))
 
 
 @pytest.mark.parametrize("root", ["in.zarr", "a b/100%/#1?.zarr", ""])

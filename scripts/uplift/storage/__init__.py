@@ -14,6 +14,7 @@ from uplift.storage.urls import (
     WEB,
     display_url,
     full_url,
+    has_odd_segments,
     hide_url,
     is_local,
     local_path,
@@ -72,14 +73,15 @@ def open_store(
 
 def _open_remote(url: str, options: StorageOptions, *, writable: bool) -> Store:
     """Engines are imported on first need: a local conversion does not pay for them."""
-    scheme = url.partition("://")[0].lower()
+    parts = split_url(url)
     from uplift.storage import obstore_store
 
-    if scheme in obstore_store.SCHEMES and options.engine != "fsspec":
+    speaks = parts.scheme in obstore_store.SCHEMES and options.engine != "fsspec"
+    if speaks and (options.engine == "obstore" or not has_odd_segments(parts)):
         return obstore_store.ObstoreStore(url, options, writable=writable)
     from uplift.storage import fsspec_store
 
-    if scheme in ("s3", "s3a"):
+    if parts.scheme in ("s3", "s3a"):
         return fsspec_store.open_s3(url, options, writable=writable)
     return fsspec_store.open_any(url, options, writable=writable)
 

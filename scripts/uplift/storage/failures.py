@@ -71,6 +71,11 @@ _BY_WORDS = (
         "what answers there is no object store; check endpoint_url",
     ),
     (
+        ("contained empty path segment", "object with invalid path"),
+        "a key there has an empty segment (//), or . or ..; set engine: fsspec in the storage "
+        "settings",
+    ),
+    (
         ("range request not supported",),
         "the server cannot send ranges of bytes; fetch the data by other means",
     ),

@@ -11,12 +11,21 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
+from uplift.errors import InputError
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter
 from uplift.storage.remote import RemoteStore
 from uplift.storage.retries import retried
 from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
-from uplift.storage.urls import AZURE, WEB, UrlParts, query_of, split_url
+from uplift.storage.urls import (
+    AZURE,
+    WEB,
+    UrlParts,
+    display_url,
+    has_odd_segments,
+    query_of,
+    split_url,
+)
 
 if TYPE_CHECKING:
     from obstore import GetOptions, WritableFile
@@ -37,6 +46,11 @@ class ObstoreStore(RemoteStore):
 
     def __init__(self, url: str, options: StorageOptions, *, writable: bool = False) -> None:
         parts = split_url(url)
+        if has_odd_segments(parts):
+            raise InputError(
+                f"{display_url(url)}: has an empty segment, or . or .., in its path; leave these "
+                "out, or set engine: fsspec where the key is really called so"
+            )
         # A web store is opened at its whole URL.
         root = "" if parts.scheme in WEB else parts.key
         super().__init__(url, root, options, writable=writable)

@@ -23,7 +23,7 @@ class UrlParts(NamedTuple):
     place
         Bucket, container or host.
     key
-        Without slashes at its ends. Of an object store it is all that follows: ``?`` and ``#`` are
+        Without slashes at its end. Of an object store it is all that follows: ``?`` and ``#`` are
         letters of a key there.
     """
 
@@ -53,7 +53,13 @@ def split_url(url: str) -> UrlParts:
         parts = urlsplit(url)
         return UrlParts(scheme, parts.netloc.rpartition("@")[2], parts.path.strip("/"))
     place, _, key = rest.partition("/")
-    return UrlParts(scheme, place, key.strip("/"))
+    return UrlParts(scheme, place, key.rstrip("/"))
+
+
+def has_odd_segments(parts: UrlParts) -> bool:
+    """Whether an object store's key is more than names with slashes between, such as ``a//b``."""
+    segments = parts.key.split("/") if parts.key and parts.scheme not in WEB else ()
+    return any(segment in ("", ".", "..") for segment in segments)
 
 
 def display_url(url: str) -> str:
