@@ -11,9 +11,11 @@ from pathlib import Path
 from uplift import command, records
 from uplift.conversion.convert import convert_batch
 from uplift.conversion.item import ConvertSettings
-from uplift.conversion.journal import Journal, only_job
+from uplift.conversion.journal import Journal
+from uplift.job_lock import only_job
 from uplift.lock import Heartbeat
 from uplift.models.batch import Batch
+from uplift.models.record import Record
 from uplift.publication import ensure_claimed
 from uplift.storage import open_store
 
@@ -33,7 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    batch = records.read_model(arguments.batch, Batch)
+    with only_job(arguments.journal):
+        # read inside: while another job was waited for, the plan may have been edited
+        batch = records.read_model(arguments.batch, Batch)
+        records.write_json(arguments.record, _record_of(batch, arguments))
+
+
+def _record_of(batch: Batch, arguments: argparse.Namespace) -> Record:
     claim = records.read_json(arguments.claim)
     source = open_store(batch.source, arguments.storage)
     output = open_store(
@@ -45,9 +53,7 @@ def _convert(arguments: argparse.Namespace) -> None:
         fill_bad_chunks=arguments.on_bad_chunk == "fill",
         alive=Heartbeat(output, claim["run_id"]),
     )
-    with only_job(arguments.journal):
-        record = convert_batch(batch, source, output, Journal(arguments.journal), settings)
-        records.write_json(arguments.record, record)
+    return convert_batch(batch, source, output, Journal(arguments.journal), settings)
 
 
 if __name__ == "__main__":

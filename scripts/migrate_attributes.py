@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command, records
+from uplift.job_lock import only_job
 from uplift.migration import migrate_dataset, targets_of
 from uplift.models.batch import Batch, BatchSummary
 from uplift.models.inventory import Inventory
@@ -33,6 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> None:
+    # what a job of an older plan writes late would stand in the place of what this one writes
+    with only_job(arguments.migration, beside=False):
+        _migrate_alone(arguments)
+
+
+def _migrate_alone(arguments: argparse.Namespace) -> None:
     inventory = records.read_model(arguments.inventory, Inventory)
     summary = records.read_model(arguments.batches / "summary.json", BatchSummary)
     targets = targets_of(

@@ -1,14 +1,11 @@
 """The journal: damage costs a redo, never a wrong skip."""
 
 import json
-import logging
-import threading
-import time
 
 import pytest
 
-from uplift.conversion import journal as journals
-from uplift.conversion.journal import Done, Journal, only_job
+from uplift.conversion.journal import Done, Journal
+from uplift.errors import OutputError
 
 
 def done(**changes):
@@ -77,37 +74,24 @@ def test_a_flush_that_fails_covers_nothing(path):
     assert Journal(path).done == []
 
 
-def test_a_job_waits_for_one_that_outlived_its_run(path):
-    order, begun = [], threading.Event()
-
-    def survivor():
-        with only_job(path):
-            begun.set()
-            time.sleep(0.3)
-            order.append("survivor")
-
-    thread = threading.Thread(target=survivor)
-    thread.start()
-    assert begun.wait(10)
-    with only_job(path):
-        order.append("next")
-    thread.join()
-    assert order == ["survivor", "next"]
-    assert list(path.parent.iterdir()) == []
+def test_a_job_that_another_one_took_over_writes_nothing_more(path):
+    first = Journal(path)
+    first.start([])
+    first.add(done())
+    second = Journal(path)
+    second.start(second.done)
+    for late in (first.refuse_superseded, lambda: first.add(done(start=1, stop=2))):
+        with pytest.raises(OutputError, match=r"b\.jsonl: no longer of this job"):
+            late()
+    second.add(done(start=2, stop=3))
+    assert Journal(path).done == [done(), done(start=2, stop=3)]
 
 
-def test_a_job_that_does_nothing_is_not_waited_for(path, monkeypatch, caplog):
-    monkeypatch.setattr(journals, "PATIENCE_S", 0.1)
-    caplog.set_level(logging.INFO)
-    with only_job(path), only_job(path):
-        pass
-    assert "going on beside it" in caplog.text
-
-
-def test_without_locks_jobs_go_on(path, monkeypatch):
-    def refuse(*_):
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    with only_job(path), only_job(path):
-        pass
+@pytest.mark.parametrize("damage", [None, b"", b"\xff\n", b"[]\n"])
+def test_a_job_whose_journal_is_gone_writes_nothing_more(path, damage):
+    journal = Journal(path)
+    journal.start([])
+    path.unlink() if damage is None else path.write_bytes(damage)
+    with pytest.raises(OutputError, match="writes nothing more"):
+        journal.add(done())
+    assert (path.read_bytes() if path.exists() else None) == damage

@@ -107,6 +107,7 @@ class ItemConversion:
         """Convert the item, in a pool of its own or a shared one."""
         clock, cpu = time.perf_counter(), time.process_time()
         self._refuse_changed_source()
+        self._journal.refuse_superseded()
         existing = self._existing()
         finished, resumed = self._trusted(existing)
         total = Outcome()
@@ -116,6 +117,8 @@ class ItemConversion:
                     pool = stack.enter_context(ThreadPoolExecutor(self._settings.threads))
                     shared = Shared(pool, Event())
                 self._write_all(self._engine(shared.pool), shared, finished, existing, total)
+        if existing:
+            self._journal.refuse_superseded()
         for position in sorted(existing):
             self._output.delete(self._key(position))
         changed = _unique(total.bad_chunks)
@@ -173,6 +176,7 @@ class ItemConversion:
         def work(task: Task) -> tuple[Task, Outcome, list[int]]:
             if shared.ended.is_set():
                 raise CancelledError
+            self._journal.refuse_superseded()
             outcome, written = Outcome(), []
             for position, stored in task.objects():
                 one = write_object(position, stored)

@@ -3,31 +3,24 @@
 A line is trusted when the fingerprint is the one asked for and the output shows the same number of
 objects and bytes. Small objects are not synced one by one: their lines carry the boot they were
 written in and count after a power cut only when they stand before a ``mark`` whose ``flushed`` line
-follows.
+follows. The first line names the job that writes: one that finds another name there was superseded.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import logging
 import os
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from uplift.errors import OutputError
 from uplift.models.base import Model
-
-log = logging.getLogger(__name__)
-
-PATIENCE_S = 120.0
-_LOOK_EVERY_S = 0.2
 
 
 class Done(Model):
@@ -54,18 +47,39 @@ class Journal:
         self._path = path
         self._lock = threading.Lock()
         self._unsynced = False
+        self._job = uuid.uuid4().hex
         self.done = _read(path)
 
     def start(self, kept: list[Done]) -> None:
-        """Begin a run: keep only the trusted lines."""
+        """Begin a run: keep only the trusted lines. A job that wrote here before is superseded."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
         with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(json.dumps({"job": self._job}) + "\n")
             for entry in kept:
                 stream.write(json.dumps(entry.to_json()) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(self._path)
+
+    def refuse_superseded(self) -> None:
+        """Look whether this job is still the one that is to convert the batch.
+
+        Raises
+        ------
+        OutputError
+            The batch was planned anew, is no more, or another job has taken it over.
+        """
+        try:
+            with self._path.open(encoding="utf-8") as stream:
+                mine = json.loads(stream.readline()) == {"job": self._job}
+        except (FileNotFoundError, ValueError):
+            mine = False
+        if not mine:
+            raise OutputError(
+                f"{self._path}: no longer of this job: the plan was edited or another job took "
+                "over while it ran; it writes nothing more"
+            )
 
     def add(self, entry: Done) -> None:
         """Note finished objects."""
@@ -89,50 +103,12 @@ class Journal:
         self._append({"flushed": mark}, sync=True)
 
     def _append(self, line: dict[str, Any], *, sync: bool) -> None:
+        self.refuse_superseded()
         with self._lock, self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
-
-
-@contextlib.contextmanager
-def only_job(path: Path) -> Iterator[None]:
-    """Keep a batch to one job at a time: one that outlived its Snakemake is waited for.
-
-    Two of them would write the same bytes, but every shard twice. One whose journal stands still
-    for :data:`PATIENCE_S` is not waited for, nor one on a file system without locks.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    place = path.with_suffix(".lock")
-    with place.open("a") as stream:
-        _wait_for_lock(stream, path)
-        yield
-        place.unlink(missing_ok=True)
-
-
-def _wait_for_lock(stream: TextIO, path: Path) -> None:
-    size, since = -1, time.monotonic()
-    while not _lock(stream):
-        found = path.stat().st_size if path.exists() else 0
-        if size == -1:
-            log.info("a job of an earlier run still works on this batch; waiting for it")
-        if found != size:
-            size, since = found, time.monotonic()
-        elif time.monotonic() - since > PATIENCE_S:
-            log.info("it has finished nothing for %.0f s; going on beside it", PATIENCE_S)
-            return
-        time.sleep(_LOOK_EVERY_S)
-
-
-def _lock(stream: TextIO) -> bool:
-    try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        log.info("jobs of the same batch cannot be kept apart here: %s", error.strerror)
-    return True
 
 
 def boot_id() -> str:
@@ -151,6 +127,8 @@ def _read(path: Path) -> list[Done]:
     for line in path.read_bytes().splitlines():
         try:
             data = json.loads(line)
+            if isinstance(data, dict) and "job" in data:
+                continue
             if isinstance(data, dict) and "mark" in data:
                 marks[str(data["mark"])] = len(entries)
             elif isinstance(data, dict) and "flushed" in data:

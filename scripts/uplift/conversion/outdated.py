@@ -15,6 +15,7 @@ from uplift import records
 from uplift.conversion.item import Resume
 from uplift.conversion.journal import Journal
 from uplift.errors import InputError
+from uplift.job_lock import only_job
 from uplift.models.batch import Batch
 from uplift.models.record import Record
 
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 _RESULTS = {
     "records": (".json",),
     "validation": (".json", ".digests", ".sha256", ".standing"),
-    "journal": (".jsonl",),
+    "journal": (".jsonl", ".lock"),
 }
 """What jobs leave for a batch, by folder, with the endings of the files."""
 
@@ -31,19 +32,25 @@ _RESULTS = {
 def forget_outdated(work: Path, batches: Iterable[Batch]) -> None:
     """Delete, in a dataset's work folder, whatever does not belong to these batches.
 
-    Of journals only the lines that count no longer.
+    Of journals only the lines that count no longer. Jobs that outlived an earlier run and still
+    write for a plan that is no more find their journal gone or taken over, and are waited for.
+
+    Raises
+    ------
+    OutputError
+        Such a job does not end.
     """
     planned = {batch.batch: batch for batch in batches}
     made = sorted(_made(work))
     gone = [name for name in made if name not in planned]
     changed = [n for n in made if n in planned and not _is_record_of(work, planned[n])]
     for name in (*gone, *changed):
-        for folder, endings in _RESULTS.items():
-            if folder == "journal" and name in planned:
-                _prune(work / folder / f"{name}.jsonl", planned[name])
-                continue
-            for ending in endings:
-                (work / folder / f"{name}{ending}").unlink(missing_ok=True)
+        _take_over(work / "journal" / f"{name}.jsonl", planned.get(name))
+    for name in (*gone, *changed):
+        with only_job(work / "journal" / f"{name}.jsonl", beside=False):
+            for folder in ("records", "validation"):
+                for ending in _RESULTS[folder]:
+                    (work / folder / f"{name}{ending}").unlink(missing_ok=True)
     if gone:
         log.info("forgot %d batches of an older plan", len(gone))
 
@@ -71,7 +78,10 @@ def _is_record_of(work: Path, batch: Batch) -> bool:
     return asked == [(one.path, one.start, one.stop, one.fingerprint) for one in record.items]
 
 
-def _prune(path: Path, batch: Batch) -> None:
-    if path.is_file():
+def _take_over(path: Path, batch: Batch | None) -> None:
+    """Tell a job that still writes to a journal to stop; keep the lines that count."""
+    if batch is None:
+        path.unlink(missing_ok=True)
+    elif path.is_file():
         journal = Journal(path)
         journal.start(Resume(batch, journal).kept)

@@ -1,0 +1,75 @@
+"""One job at a time: those that outlived their Snakemake end before others do their work."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from uplift.errors import OutputError
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 120.0
+_LOOK_EVERY_S = 0.2
+
+
+@contextlib.contextmanager
+def only_job(path: Path, *, beside: bool = True) -> Iterator[None]:
+    """Keep what `path` is the journal of to one job: one that outlived its run ends first.
+
+    Nothing is waited for on a file system without locks.
+
+    Parameters
+    ----------
+    path
+        File that grows while the job gets on; it need not exist.
+    beside
+        Whether to go on beside a job that has finished nothing for :data:`PATIENCE_S`: two of one
+        batch write the same bytes, only every shard twice.
+
+    Raises
+    ------
+    OutputError
+        The other job does not end, and going on beside it could mix two plans.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = path.with_suffix(".lock")
+    with place.open("a") as stream:
+        if not _locked(stream, path):
+            if not beside:
+                raise OutputError(
+                    f"{place}: a job of an earlier run still works on this; end it (kill, scancel) "
+                    "or wait for its end, then run again"
+                )
+            log.info("it has finished nothing for %.0f s; going on beside it", PATIENCE_S)
+        yield
+        place.unlink(missing_ok=True)
+
+
+def _locked(stream: TextIO, path: Path) -> bool:
+    size, since = -1, time.monotonic()
+    while not _lock(stream):
+        found = path.stat().st_size if path.exists() else 0
+        if size == -1:
+            log.info("%s: a job of an earlier run still works; waiting for it", path.stem)
+        if found != size:
+            size, since = found, time.monotonic()
+        elif time.monotonic() - since > PATIENCE_S:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True
+
+
+def _lock(stream: TextIO) -> bool:
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        log.info("jobs of the same batch cannot be kept apart here: %s", error.strerror)
+    return True

@@ -1,0 +1,62 @@
+"""Jobs that outlived their Snakemake are waited for, but not for ever."""
+
+import logging
+import threading
+import time
+
+import pytest
+
+from uplift import job_lock
+from uplift.errors import OutputError
+from uplift.job_lock import only_job
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal" / "b.jsonl"
+
+
+def test_a_job_waits_for_one_that_outlived_its_run(path):
+    order, begun = [], threading.Event()
+
+    def survivor():
+        with only_job(path):
+            begun.set()
+            time.sleep(0.3)
+            order.append("survivor")
+
+    thread = threading.Thread(target=survivor)
+    thread.start()
+    assert begun.wait(10)
+    with only_job(path):
+        order.append("next")
+    thread.join()
+    assert order == ["survivor", "next"]
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_job_that_does_nothing_is_not_waited_for(path, monkeypatch, caplog):
+    monkeypatch.setattr(job_lock, "PATIENCE_S", 0.1)
+    caplog.set_level(logging.INFO)
+    with only_job(path), only_job(path):
+        pass
+    assert "going on beside it" in caplog.text
+
+
+def test_without_locks_jobs_go_on(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with only_job(path), only_job(path):
+        pass
+
+
+def test_where_two_plans_could_mix_nobody_goes_on_beside(path, monkeypatch):
+    monkeypatch.setattr(job_lock, "PATIENCE_S", 0.1)
+    with only_job(path):
+        late = pytest.raises(OutputError, match=r"b\.lock: a job of an earlier run still works")
+        with late, only_job(path, beside=False):
+            pass
+        with only_job(path):
+            pass
