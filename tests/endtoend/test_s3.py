@@ -313,8 +313,7 @@ def test_an_output_that_may_not_be_written(local, client, bucket, tmp_path, capf
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_endpoint_that_is_down(tmp_path, capfd, monkeypatch, engine):
-    monkeypatch.setattr("uplift.storage.retries.ATTEMPTS", 1)
+def test_an_endpoint_that_is_down(tmp_path, capfd, engine):
     there = storage("b", engine=engine, endpoint_url="http://127.0.0.1:9", timeout=1, retries=0)
     where = "s3://b/in.zarr", str(tmp_path / "out.zarr")
     steps = Conversion(*where, tmp_path / "w", storage=there)

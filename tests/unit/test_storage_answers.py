@@ -60,7 +60,6 @@ def environment(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "known")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRETS[0])
     monkeypatch.setenv("AWS_SESSION_TOKEN", SECRETS[1])
-    monkeypatch.setattr("uplift.storage.retries.ATTEMPTS", 1)
     storage_settings.session.cache_clear()
     yield
     storage_settings.session.cache_clear()

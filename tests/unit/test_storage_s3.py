@@ -196,8 +196,7 @@ def test_no_credentials(bucket, engine, monkeypatch, tmp_path):
     refuse(lambda: opened(bucket, engine).get("x"), (InputError, StorageError), bucket)
 
 
-def test_server_that_is_down(bucket, engine, monkeypatch):
-    monkeypatch.setattr("uplift.storage.retries.ATTEMPTS", 1)
+def test_server_that_is_down(bucket, engine):
     options = {"endpoint_url": "http://127.0.0.1:9", "timeout": 1, "retries": 0}
     refuse(lambda: opened(bucket, engine, **options).get("x"), TransientError, bucket)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from uplift.models.record import BadChunk, ItemRecord
 from uplift.parallel import as_done
 from uplift.storage.local import is_temporary
 from uplift.storage.protocol import Store, join
-from uplift.storage.retries import retried
+from uplift.storage.retries import repeated
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ Engine = RepackEngine | RecodeEngine
 Converted = tuple[ItemRecord, list[BadChunk]]
 """What was done, and the chunks that could not be decoded."""
 
+_ATTEMPTS = 5
+"""Of one shard, whose requests are repeated by themselves."""
 _SYNCED_ALONE = 2**20
 _FLUSH_EVERY_S = 5.0
 _TELL_EVERY_S = 10.0
@@ -171,7 +174,6 @@ class ItemConversion:
         total: Outcome,
     ) -> None:
         """Run the tasks; what they write is taken out of `existing`, so the rest of it is stale."""
-        write_object = retried(engine.write_object)
 
         def work(task: Task) -> tuple[Task, Outcome, list[int]]:
             if shared.ended.is_set():
@@ -179,7 +181,7 @@ class ItemConversion:
             self._journal.refuse_superseded()
             outcome, written = Outcome(), []
             for position, stored in task.objects():
-                one = write_object(position, stored)
+                one = repeated(partial(engine.write_object, position, stored), _ATTEMPTS)
                 if one.objects:
                     written.append(position)
                 outcome += one

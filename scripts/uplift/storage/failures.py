@@ -80,10 +80,13 @@ _BY_WORDS = (
         "the server cannot send ranges of bytes; fetch the data by other means",
     ),
 )
+_BUSY = {
+    *("SlowDown", "SlowDownRead", "SlowDownWrite", "ServerBusy", "Throttling", "429", "503"),
+    *("TooManyRequests", "RequestLimitExceeded", "BandwidthLimitExceeded", "ServiceUnavailable"),
+}
 _TRANSIENT_CODES = {
-    *("SlowDown", "SlowDownRead", "SlowDownWrite", "ServerBusy", "Throttling", "429", "408"),
-    *("TooManyRequests", "RequestLimitExceeded", "BandwidthLimitExceeded", "OperationTimedOut"),
-    *("InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"),
+    *_BUSY,
+    *("InternalError", "RequestTimeout", "OperationTimedOut", "OperationAborted", "408"),
     # what arrives of a request that breaks off
     *("IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "Md5Mismatch"),
 }
@@ -108,16 +111,22 @@ class Refusal(NamedTuple):
     code: str | None
     region: str | None = None
     status: str | None = None
+    retry_after: str | None = None
 
     @property
     def is_vague(self) -> bool:
         """Whether only the status is known: the answer to a HEAD request has no body."""
         return self.code in _BY_STATUS
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the server wants to be asked less."""
+        return self.code in _BUSY or self.status in _BUSY
+
 
 def refusal_of(error: BaseException) -> Refusal:
     """Read the code and the region in an exception, its response or its causes."""
-    codes, regions, statuses = [], [], []
+    codes, regions, statuses, pauses = [], [], [], []
     for one in _causes(error):
         text = str(one)
         response = getattr(one, "response", None)
@@ -127,16 +136,19 @@ def refusal_of(error: BaseException) -> Refusal:
             codes.append(answer.get("Code"))
             statuses.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
             regions += [answer.get("Region"), headers.get("x-amz-bucket-region")]
+            pauses.append(headers.get("retry-after"))
         if "Received redirect without LOCATION" in text:
             codes.append("301")
         codes += [match[1] for match in (_CODE.search(text),) if match]
         statuses += [match[1] for match in (_STATUS.search(text),) if match]
         status = getattr(one, "status", None)
         statuses.append(status if isinstance(status, int) else None)
+        pauses.append((getattr(one, "headers", None) or {}).get("Retry-After"))
         regions += [match[1] or match[2] for match in (_REGION.search(text),) if match]
     status = next((str(one) for one in statuses if one and int(one) >= 300), None)
     code = next(filter(None, codes), status)
-    return Refusal(code, next(filter(None, regions), None), status)
+    region, pause = next(filter(None, regions), None), next(filter(None, pauses), None)
+    return Refusal(code, region, status, pause)
 
 
 def error_code(error: BaseException) -> str | None:
@@ -151,7 +163,7 @@ def failure(
 
     `refusal` is what the server said, where more is known of it than `error` tells.
     """
-    code, region, status = refusal or refusal_of(error)
+    code, region, status, _ = refusal or refusal_of(error)
     what = f"{url}: cannot {action} it"
     known = _REMEDIES.get(code or "") or _BY_STATUS.get(code or "")
     if known is not None:

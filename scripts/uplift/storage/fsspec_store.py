@@ -18,6 +18,7 @@ from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.remote import RemoteStore
 from uplift.storage.retries import retried
+from uplift.storage.s3_client import pause_when_asked
 from uplift.storage.settings import StorageOptions, aws_access
 from uplift.storage.urls import display_url, split_url
 
@@ -92,9 +93,11 @@ class FsspecStore(RemoteStore):
         call = self.filesystem.call_s3
         return self._told("list", prefix, lambda: dict(call("list_objects_v2", **wanted)))
 
+    @retried
     def put_new(self, key: str, data: bytes) -> bool:
         """Write an object only if there is none."""
         self._refuse_writing()
+        self._pause.wait()
         try:
             self.filesystem.pipe_file(self.path_of(key), data, mode="create")
         except Exception as error:
@@ -275,6 +278,7 @@ def open_s3(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore
     if options.profile:
         settings["profile"] = options.profile
     filesystem = fsspec.filesystem("s3", **settings)
+    pause_when_asked(filesystem.s3, options)
     parts = split_url(url)
     return FsspecStore(url, filesystem, join(parts.place, parts.key), options, writable=writable)
 

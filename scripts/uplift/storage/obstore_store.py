@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import obstore
+import requests
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
@@ -16,6 +19,7 @@ from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter
 from uplift.storage.remote import RemoteStore
 from uplift.storage.retries import retried
+from uplift.storage.s3_client import reason_of
 from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
 from uplift.storage.urls import (
     AZURE,
@@ -30,6 +34,9 @@ from uplift.storage.urls import (
 if TYPE_CHECKING:
     from obstore import GetOptions, WritableFile
 
+log = logging.getLogger(__name__)
+
+_LOOK_S = 10
 SCHEMES = ("s3", "s3a", "gs", "gcs", *AZURE, *WEB)
 PART_BYTES = 16 * 2**20
 """Smallest part of a streamed upload; S3 takes 10,000 of them."""
@@ -56,7 +63,11 @@ class ObstoreStore(RemoteStore):
         super().__init__(url, root, options, writable=writable)
         self._is_signed = bool(query_of(url))
         self._is_azure = parts.scheme in AZURE
-        self._store = _open(url, parts, options)
+        # Requests are repeated by RemoteStore, which can pause; parts of an upload only by obstore.
+        self._store = _open(url, parts, options, retries=0)
+        self._uploads: Any = None
+        if writable:
+            self._uploads = _open(url, parts, options, retries=options.retries)
 
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object under the folder `prefix`, page by page, in key order."""
@@ -69,9 +80,11 @@ class ObstoreStore(RemoteStore):
     def _page(self, prefix: str, listing: _Listing) -> Any:
         return self._told("list", prefix, listing.next_page)
 
+    @retried
     def put_new(self, key: str, data: bytes) -> bool:
         """Write an object only if there is none (conditional put)."""
         self._refuse_writing()
+        self._pause.wait()
         try:
             obstore.put(self._store, self.path_of(key), data, mode="create", use_multipart=False)
         except AlreadyExistsError:
@@ -85,9 +98,10 @@ class ObstoreStore(RemoteStore):
     def writer(self, key: str) -> Iterator[ObjectWriter]:
         """Stream an object: one request when small, else a multipart upload, aborted on errors."""
         self._refuse_writing()
+        self._pause.wait()
         try:
             with obstore.open_writer(
-                self._store, self.path_of(key), buffer_size=PART_BYTES, max_concurrency=UPLOADS
+                self._uploads, self.path_of(key), buffer_size=PART_BYTES, max_concurrency=UPLOADS
             ) as stream:
                 yield _Stream(stream)
         except self._failures as error:
@@ -139,6 +153,20 @@ class ObstoreStore(RemoteStore):
         endpoints = {aws_access(store.options).endpoint_url for store in (self, other)}
         return mine.scheme not in ("s3", "s3a") or len(endpoints) == 1
 
+    def _retry_after(self, key: str) -> str | None:
+        """Ask again in a way that shows the headers of the answer: obstore's errors have none."""
+        if self.url.startswith("s3"):
+            refusal = reason_of(self.url, self.options)
+            return None if refusal is None else refusal.retry_after
+        if not self.url.startswith("http"):
+            return None
+        try:
+            answer = requests.head(f"{self.url}/{quote(key)}", timeout=_LOOK_S)
+        except requests.RequestException as error:
+            log.debug("%s", error)
+            return None
+        return answer.headers.get("Retry-After")
+
     def _info(self, meta: Any) -> ObjectInfo:
         path = str(meta["path"])
         key = path[len(self._root) + 1 :] if self._root else path
@@ -181,7 +209,7 @@ class _Stream:
         self._stream.write(data)
 
 
-def _open(url: str, parts: UrlParts, options: StorageOptions) -> Any:
+def _open(url: str, parts: UrlParts, options: StorageOptions, *, retries: int) -> Any:
     client = {
         "allow_http": True,
         "timeout": timedelta(seconds=max(options.timeout, 1) * 10),
@@ -190,7 +218,7 @@ def _open(url: str, parts: UrlParts, options: StorageOptions) -> Any:
         "pool_max_idle_per_host": str(options.concurrency),
     }
     retry = {
-        "max_retries": options.retries,
+        "max_retries": retries,
         "retry_timeout": timedelta(seconds=options.timeout * 5),
         "backoff": {
             "init_backoff": timedelta(milliseconds=100),

@@ -11,7 +11,7 @@ from uplift.errors import StorageError
 from uplift.storage.failures import failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import ObjectInfo, Range, join
 from uplift.storage.reading import ReadAhead
-from uplift.storage.retries import retried
+from uplift.storage.retries import Pause, retried, seconds_of
 from uplift.storage.s3_client import reason_of
 from uplift.storage.settings import StorageOptions
 from uplift.storage.uploads import abort_uploads
@@ -53,6 +53,7 @@ class RemoteStore(ABC):
         self._writable = writable
         self._can_copy = True
         self._ahead = ReadAhead(options.concurrency)
+        self._pause = Pause(self.url)
 
     @retried
     def get(self, key: str) -> bytes | None:
@@ -180,6 +181,7 @@ class RemoteStore(ABC):
 
     def _asked(self, action: str, key: str, request: Callable[[], R]) -> R | None:
         """Answer of a request; None when the object is absent, but not when its bucket is."""
+        self._pause.wait()
         try:
             return request()
         except self._absent as error:
@@ -191,10 +193,15 @@ class RemoteStore(ABC):
 
     def _told(self, action: str, key: str, request: Callable[[], R]) -> R:
         """Answer of a request for which there is no absence."""
+        self._pause.wait()
         try:
             return request()
         except self._failures as error:
             raise self._failed(error, key, action) from error
+
+    def _retry_after(self, key: str) -> str | None:
+        """Ask a busy server how long it wants to rest, where the engine's error does not tell."""
+        return None
 
     def _refuse_writing(self) -> None:
         if not self._writable:
@@ -210,4 +217,6 @@ class RemoteStore(ABC):
         refusal = refusal_of(error)
         if refusal.is_vague and self.url.startswith("s3"):
             refusal = reason_of(self.url, self.options) or refusal
+        if refusal.is_busy:
+            self._pause.begin(lambda: seconds_of(refusal.retry_after or self._retry_after(key)))
         return failure(error, f"{self.url}/{key}" if key else self.url, action, refusal)

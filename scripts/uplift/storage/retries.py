@@ -1,52 +1,113 @@
-"""Try again what may pass by itself: exponential back-off with jitter."""
+"""Try again what may pass by itself: exponential back-off with jitter, or when the server says."""
 
 from __future__ import annotations
 
 import functools
 import logging
+import threading
+import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import tenacity
 
 from uplift.errors import TransientError
+from uplift.storage.settings import StorageOptions
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ATTEMPTS = 5
+LONGEST_PAUSE_S = 300.0
+"""A server that asks for more is asked again after this."""
+_LOOK_AGAIN_S = 1.0
+_QUIET = 2
+"""Failures of one request that are not worth a line in the log."""
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome is not None else None
-    log.warning("attempt %d of %d failed: %s", state.attempt_number, ATTEMPTS, error)
+class HasOptions(Protocol):
+    """A store: its options say how often."""
+
+    options: StorageOptions
 
 
-_POLICY = tenacity.Retrying(
-    retry=tenacity.retry_if_exception_type(TransientError),
-    stop=lambda state: state.attempt_number >= ATTEMPTS,
-    wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-    before_sleep=_tell,
-    reraise=True,
-)
+T = TypeVar("T", bound=HasOptions)
 
 
-def retried(function: Callable[P, R]) -> Callable[P, R]:
-    """Repeat a call that can be repeated when it raises a transient error."""
+def repeated(function: Callable[[], R], attempts: int) -> R:
+    """Call until there is no transient error, `attempts` times at most."""
+    try:  # one call in thousands fails: the others need not pay for the policy
+        return function()
+    except TransientError as error:
+        failed = [error]
 
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:  # one call in thousands fails: the others need not pay for the policy
-            return function(*args, **kwargs)
-        except TransientError as error:
-            failed = [error]
+    def attempt() -> R:
+        if failed:
+            raise failed.pop()
+        return function()
 
-        def attempt() -> R:
-            if failed:
-                raise failed.pop()
-            return function(*args, **kwargs)
+    def tell(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        level = logging.WARNING if state.attempt_number > _QUIET else logging.DEBUG
+        log.log(level, "attempt %d of %d failed: %s", state.attempt_number, attempts, error)
 
-        return _POLICY.copy()(attempt)
+    policy = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransientError),
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
+        before_sleep=tell,
+        reraise=True,
+    )
+    return policy(attempt)
+
+
+def retried(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
+    """Repeat a request of a store that can be repeated, as often as its options say."""
+
+    @functools.wraps(method)
+    def call(self: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return repeated(lambda: method(self, *args, **kwargs), self.options.retries + 1)
 
     return call
+
+
+class Pause:
+    """Keeps all requests to a server back for as long as it asks for (thread-safe)."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._until = self._looked = -LONGEST_PAUSE_S
+
+    def wait(self) -> None:
+        """Return when the server may be asked again."""
+        left = self._until - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+
+    def begin(self, seconds_asked_for: Callable[[], float | None]) -> None:
+        """Look how long a server that refuses for now wants to rest: one thread does for all."""
+        with self._lock:
+            if time.monotonic() < max(self._until, self._looked + _LOOK_AGAIN_S):
+                return
+            seconds = min(seconds_asked_for() or 0.0, LONGEST_PAUSE_S)
+            self._looked = time.monotonic()
+            self._until = self._looked + seconds
+        if seconds:
+            log.warning("%s: the server asks for a pause of %.0f s", self._url, seconds)
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for: a number, or a date (RFC 9110, 10.2.3)."""
+    text = (retry_after or "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

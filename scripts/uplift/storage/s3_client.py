@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from uplift.storage.failures import Refusal
+from uplift.storage.retries import LONGEST_PAUSE_S, seconds_of
 from uplift.storage.settings import StorageOptions, aws_access, session
 from uplift.storage.urls import split_url
+
+_BUSY = (429, 503)
 
 
 def s3_client(options: StorageOptions) -> Any:
@@ -22,12 +25,27 @@ def s3_client(options: StorageOptions) -> Any:
         s3={"addressing_style": "path"},
         signature_version=UNSIGNED if access.anon else None,
     )
-    return session(options.profile).create_client(
+    client = session(options.profile).create_client(
         "s3",
         region_name=access.region or "us-east-1",
         endpoint_url=access.endpoint_url,
         config=config,
     )
+    pause_when_asked(client, options)
+    return client
+
+
+def pause_when_asked(client: Any, options: StorageOptions) -> None:
+    """Make a client of botocore wait as long as ``Retry-After`` says, which it overlooks."""
+
+    def pause(response: Any, attempts: int, **_: Any) -> float | None:
+        said = response[1].get("ResponseMetadata", {}) if response is not None else {}
+        if said.get("HTTPStatusCode") not in _BUSY or attempts > options.retries:
+            return None
+        seconds = seconds_of(said.get("HTTPHeaders", {}).get("retry-after"))
+        return None if seconds is None else min(seconds, LONGEST_PAUSE_S)
+
+    client.meta.events.register_first("needs-retry.s3", pause)
 
 
 def reason_of(url: str, options: StorageOptions) -> Refusal | None:
@@ -41,7 +59,7 @@ def reason_of(url: str, options: StorageOptions) -> Refusal | None:
         error = answer.get("Error", {})
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         region = error.get("Region") or headers.get("x-amz-bucket-region")
-        said.append(Refusal(error.get("Code"), region))
+        said.append(Refusal(error.get("Code"), region, retry_after=headers.get("retry-after")))
 
     # botocore follows redirects by itself: the first answer is what counts
     quick = options.model_copy(update={"retries": 0, "timeout": min(options.timeout, 10)})

@@ -1,0 +1,128 @@
+"""A server that says when to come again is left in peace until then; both engines."""
+
+import http.server
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from uplift.errors import TransientError
+from uplift.storage import open_store
+from uplift.storage import settings as storage_settings
+from uplift.storage.retries import LONGEST_PAUSE_S, Pause, seconds_of
+
+REST_S = 3
+BEGUN_S = 1.5
+"""By then all requests that were under way when the first was refused are answered."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def _answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        now = time.monotonic()
+        with self.server.lock:
+            self.server.first = min(self.server.first, now)
+            since = now - self.server.first
+            self.server.seen.append(since)
+        if since < REST_S:
+            self.send_response(self.server.status)
+            self.send_header("Retry-After", str(REST_S))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("ETag", '"e"')
+        self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+        body = b"" if self.command == "PUT" else b"ok"
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = _answer  # noqa: N815
+
+
+@pytest.fixture(params=[429, 503])
+def server(request, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "known")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "known")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    storage_settings.session.cache_clear()
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    running.lock, running.seen, running.first = threading.Lock(), [], float("inf")
+    running.status, running.daemon_threads = request.param, True
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+    thread.start()
+    yield running
+    running.shutdown()
+    running.server_close()
+    thread.join()
+
+
+def opened(server, scheme, engine, **options):
+    place = f"http://127.0.0.1:{server.server_port}"
+    settings = {"engine": engine, "concurrency": 16, **options}
+    if scheme == "s3":
+        return open_store("s3://b/o", {"s3://": {**settings, "endpoint_url": place}}, writable=True)
+    return open_store(f"{place}/o", {"http://": settings})
+
+
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+@pytest.mark.parametrize("scheme", ["s3", "http"])
+def test_nobody_asks_before_the_time_is_up(server, scheme, engine):
+    store = opened(server, scheme, engine)
+    keys = [str(number) for number in range(64)]
+    assert list(store.read_many(keys)) == [b"ok"] * len(keys)
+    early = [moment for moment in server.seen if BEGUN_S < moment < REST_S]
+    assert early == []
+    # those under way when the first was refused, and one that asked for how long
+    assert sum(moment <= BEGUN_S for moment in server.seen) <= 16 + 1
+
+
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+def test_writes_wait_too(server, engine):
+    opened(server, "s3", engine).put("k", b"1")
+    assert [moment for moment in server.seen if BEGUN_S < moment < REST_S] == []
+
+
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+def test_without_retries_it_is_an_error_at_once(server, engine):
+    with pytest.raises(TransientError, match="run again later"):
+        opened(server, "s3", engine, retries=0).get("k")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), (" 7 ", 7), ("0", 0), (None, None), ("", None), ("soon", None), ("-1", None)],
+)
+def test_the_header_is_a_number(header, seconds):
+    assert seconds_of(header) == seconds
+
+
+@pytest.mark.parametrize("ahead", [-60, 60])
+def test_or_a_date(ahead):
+    moment = datetime.now(UTC) + timedelta(seconds=ahead)
+    assert seconds_of(format_datetime(moment, usegmt=True)) == pytest.approx(max(0, ahead), abs=2)
+
+
+def test_one_thread_asks_for_all_and_no_pause_is_endless(monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    pause, asked = Pause("s3://b"), []
+
+    def ask():
+        asked.append(1)
+        return 1e9
+
+    for _ in range(3):
+        pause.begin(ask)
+    pause.wait()
+    assert len(asked) == 1
+    assert slept == [pytest.approx(LONGEST_PAUSE_S, abs=1)]
