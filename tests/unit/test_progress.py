@@ -1,6 +1,10 @@
 """Long work says how far it is."""
 
+import json
 import logging
+import re
+
+import pytest
 
 from support.images import write_image
 from support.steps import Conversion
@@ -24,6 +28,20 @@ def test_the_count_is_told_when_it_is_time(caplog, monkeypatch):
     counting.add(2)
     counting.add()
     assert lines(caplog) == ["2 so far", "3 so far"]
+
+
+@pytest.mark.parametrize("method", ["repack", "recode"])
+def test_a_single_shard_is_not_converted_in_silence(tmp_path, capfd, monkeypatch, method):
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    write_image(tmp_path / "in.zarr", labels=False)
+    settings = {"shards": {axis: 512 for axis in "zyx"}}
+    if method == "recode":
+        settings["codec"] = "zstd"
+    where = str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr")
+    Conversion(*where, tmp_path / "w", plan_settings=json.dumps(settings)).all()
+    (item, *_) = json.loads(next((tmp_path / "w/records").iterdir()).read_text())["items"]
+    told = re.findall(r"0: (\d+) % \(\d+ MiB read\)", capfd.readouterr().err)
+    assert item["objects_written"] < 10 < item["chunks_read"] == len(told)
 
 
 def test_inspect_and_validate_tell(tmp_path, capfd, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
@@ -13,7 +14,7 @@ from functools import partial
 from threading import Event
 from typing import NamedTuple
 
-from uplift import grid
+from uplift import grid, progress
 from uplift.codecs.v3 import target_key
 from uplift.conversion.chunk_source import ChunkSource
 from uplift.conversion.journal import Done, Journal, boot_id
@@ -39,7 +40,6 @@ _ATTEMPTS = 5
 """Of one shard, whose requests are repeated by themselves."""
 _SYNCED_ALONE = 2**20
 _FLUSH_EVERY_S = 5.0
-_TELL_EVERY_S = 10.0
 _CANONICAL = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -82,6 +82,30 @@ class Resume:
         return [done for done in self.kept if done.path == item.path]
 
 
+class Moved:
+    """Says now and then how far an item is, also amid a shard that takes hours (thread-safe)."""
+
+    def __init__(self, item: BatchItem) -> None:
+        self._item = item
+        self._bytes = 0
+        self._told = time.monotonic()
+        self._lock = threading.Lock()
+        self.position = item.start
+        """End of the last task that is done."""
+
+    def add(self, count: int) -> None:
+        """Count bytes that were read, and tell when it is time."""
+        with self._lock:
+            self._bytes += count
+            now = time.monotonic()
+            if now - self._told < progress.EVERY_S:
+                return
+            self._told, mib = now, self._bytes / 2**20
+        span = max(1, self._item.stop - self._item.start)
+        percent = 100 * (self.position - self._item.start) // span
+        log.info("%s: %d %% (%.0f MiB read)", self._item.path or "array", percent, mib)
+
+
 class ItemConversion:
     """One batch item on its way from the source to the output."""
 
@@ -104,7 +128,8 @@ class ItemConversion:
         self._object_grid = grid.grid_shape(target.shape, target.object_shape)
         self._boot = boot_id()
         self._window = 2 * settings.threads
-        self._flushed = self._told = time.monotonic()
+        self._flushed = time.monotonic()
+        self._moved = Moved(item)
 
     def run(self, shared: Shared | None) -> Converted:
         """Convert the item, in a pool of its own or a shared one."""
@@ -161,9 +186,11 @@ class ItemConversion:
     def _engine(self, pool: Executor) -> Engine:
         item, fill = self._item, self._settings.fill_bad_chunks
         if item.method != "recode":
-            return RepackEngine(item, self._chunks, self._output, fill=fill)
+            return RepackEngine(item, self._chunks, self._output, fill=fill, moved=self._moved.add)
         inner = pool if item.target.shards is not None else None
-        return RecodeEngine(item, self._chunks, self._output, fill=fill, pool=inner)
+        return RecodeEngine(
+            item, self._chunks, self._output, fill=fill, moved=self._moved.add, pool=inner
+        )
 
     def _write_all(
         self,
@@ -197,7 +224,7 @@ class ItemConversion:
                 existing.pop(position, None)
             total += outcome
             self._flush_sometimes()
-            self._tell(task.stop, total)
+            self._moved.position = task.stop
 
     def _note(self, task: Task, outcome: Outcome) -> None:
         """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
@@ -223,15 +250,6 @@ class ItemConversion:
             with self._journal.flushing():
                 self._output.flush()
             self._flushed = time.monotonic()
-
-    def _tell(self, position: int, total: Outcome) -> None:
-        if time.monotonic() - self._told < _TELL_EVERY_S:
-            return
-        self._told = time.monotonic()
-        span = self._item.stop - self._item.start
-        percent = 100 * (position - self._item.start) // max(1, span)
-        mib = total.bytes_written / 2**20
-        log.info("%s: %d %% (%.0f MiB written)", self._item.path or "array", percent, mib)
 
     def _existing(self) -> dict[int, int]:
         """Sizes of this item's objects at the output; objects outside the grid are deleted."""

@@ -44,6 +44,7 @@ class RecodeEngine:
         output: Store,
         *,
         fill: bool,
+        moved: Callable[[int], None] = lambda _: None,
         pool: Executor | None = None,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
@@ -51,6 +52,7 @@ class RecodeEngine:
         self._chunks = chunks
         self._output = output
         self._fill_bad = fill
+        self._moved = moved
         self._pool = pool
         self._block_bytes = block_bytes
         target = item.target
@@ -170,6 +172,7 @@ class RecodeEngine:
         def counted(data: bytes | None) -> bytes | None:
             outcome.chunks_read += 1
             outcome.bytes_read += len(data or b"")
+            self._moved(len(data or b""))
             return data
 
         pairs = zip(needed, map(counted, self._chunks.read(needed)), strict=True)

@@ -7,7 +7,7 @@ chunk once. A chunk that fails the check is decoded and encoded again, alone, an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from uplift import grid, shards
 from uplift.codecs.encoded import BadEncoding, EncodedCheck, zlib_to_gzip
@@ -26,11 +26,21 @@ class RepackEngine:
     """Writes the stored objects of one array from its encoded chunks.
 
     Source and target have the same chunk grid; a shard holds ``shards / chunks`` of them along
-    each axis. Memory is bounded by the writer's window, never by the shard.
+    each axis. Memory is bounded by the writer's window, never by the shard. `moved` is told the
+    bytes of each chunk, from any thread.
     """
 
-    def __init__(self, item: BatchItem, chunks: ChunkSource, output: Store, *, fill: bool) -> None:
+    def __init__(
+        self,
+        item: BatchItem,
+        chunks: ChunkSource,
+        output: Store,
+        *,
+        fill: bool,
+        moved: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self.item = item
+        self._moved = moved
         self._chunks = chunks
         self._output = output
         self._fill = fill
@@ -112,6 +122,7 @@ class RepackEngine:
             raise changed_since_inspect(self._chunks, chunk)
         outcome.chunks_read += 1
         outcome.bytes_read += len(data)
+        self._moved(len(data))
         try:
             if self._rewrap_bytes is not None:
                 return zlib_to_gzip(data, self._rewrap_bytes)
