@@ -1,6 +1,5 @@
 """Conversions from and to a real S3 server: the same bytes as local ones, through all faults."""
 
-import http.server
 import json
 import os
 import re
@@ -11,6 +10,7 @@ import pytest
 
 from servers import rgw
 from servers.faulty_proxy import Faults, FaultyProxy
+from servers.web import WebServer
 from support import s3
 from support.images import write_image, write_json
 from support.steps import Conversion, StepError
@@ -321,23 +321,7 @@ def test_an_endpoint_that_is_down(tmp_path, capfd, engine):
 
 
 def test_a_web_page_is_no_dataset(tmp_path, capfd):
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = b"<!DOCTYPE html><html><body>Please log in</body></html>"
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(b"" if self.command == "HEAD" else body)
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/in.zarr"
+    with WebServer(tmp_path, page=True) as server:
+        url = f"{server.url}/in.zarr"
         steps = Conversion(url, str(tmp_path / "out.zarr"), tmp_path / "w")
         refused(capfd, steps.inspect, url, "web page")
-        server.shutdown()

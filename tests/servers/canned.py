@@ -4,8 +4,9 @@ import http.client
 import http.server
 import ssl
 import subprocess
-import threading
 from pathlib import Path
+
+from servers.loopback import LoopbackServer
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -26,7 +27,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815
 
 
-class CannedServer:
+class CannedServer(LoopbackServer):
     """Speaks HTTP on loopback, or HTTPS with a certificate that nobody has signed.
 
     Parameters
@@ -41,27 +42,15 @@ class CannedServer:
         self.seen: list[http.client.HTTPMessage] = []
         """Headers of the requests."""
         handler = type("Handler", (_Handler,), {"answer": answer, "seen": self.seen})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        super().__init__(handler)
         self._server.handle_error = lambda *_: None  # clients hang up on what they do not trust
         if certificates is not None:
+            self.scheme = "https"
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*_self_signed(certificates))
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        scheme = "http" if certificates is None else "https"
-        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def xml_answer(status: str, body: str, *headers: str) -> bytes:

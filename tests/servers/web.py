@@ -6,6 +6,8 @@ import threading
 from functools import partial
 from pathlib import Path
 
+from servers.loopback import LoopbackServer
+
 PAGE = b"<!DOCTYPE html><html><body>Welcome</body></html>"
 
 
@@ -69,7 +71,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.wfile.write(data)
 
 
-class WebServer:
+class WebServer(LoopbackServer):
     """Serves a folder.
 
     Parameters
@@ -87,16 +89,4 @@ class WebServer:
         self.failures: dict[str, int] = {}
         """Status of the next answer, by path."""
         handler = partial(_Handler, directory=str(folder), owner=self)
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(handler)

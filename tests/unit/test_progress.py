@@ -34,7 +34,7 @@ def test_the_count_is_told_when_it_is_time(caplog, monkeypatch):
 def test_a_single_shard_is_not_converted_in_silence(tmp_path, capfd, monkeypatch, method):
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
     write_image(tmp_path / "in.zarr", labels=False)
-    settings = {"shards": {axis: 512 for axis in "zyx"}}
+    settings = {"shards": dict.fromkeys("zyx", 512)}
     if method == "recode":
         settings["codec"] = "zstd"
     where = str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr")

@@ -1,5 +1,6 @@
 """A server that says when to come again is left in peace until then; both engines."""
 
+import functools
 import http.server
 import threading
 import time
@@ -8,6 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from servers.loopback import LoopbackServer
 from uplift.errors import TransientError
 from uplift.storage import open_store
 from uplift.storage import settings as storage_settings
@@ -21,18 +23,17 @@ BEGUN_S = 1.5
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def __init__(self, *args, owner, **kwargs):
+        self.owner = owner
+        super().__init__(*args, **kwargs)
+
     def log_message(self, *_):
         pass
 
     def _answer(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        now = time.monotonic()
-        with self.server.lock:
-            self.server.first = min(self.server.first, now)
-            since = now - self.server.first
-            self.server.seen.append(since)
-        if since < REST_S:
-            self.send_response(self.server.status)
+        if self.owner.note() < REST_S:
+            self.send_response(self.owner.status)
             self.send_header("Retry-After", str(REST_S))
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -49,29 +50,42 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = _answer  # noqa: N815
 
 
+class BusyServer(LoopbackServer):
+    """Wants to rest when it is first asked; `seen` has the seconds since then, by request."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(functools.partial(_Handler, owner=self))
+        self.status = status
+        self.seen: list[float] = []
+        self._lock = threading.Lock()
+        self._first = float("inf")
+
+    def note(self) -> float:
+        with self._lock:
+            now = time.monotonic()
+            self._first = min(self._first, now)
+            self.seen.append(now - self._first)
+            return self.seen[-1]
+
+
 @pytest.fixture(params=[429, 503])
 def server(request, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "known")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "known")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     storage_settings.session.cache_clear()
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    running.lock, running.seen, running.first = threading.Lock(), [], float("inf")
-    running.status, running.daemon_threads = request.param, True
-    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-    thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
-    thread.join()
+    with BusyServer(request.param) as running:
+        yield running
+    storage_settings.session.cache_clear()
 
 
 def opened(server, scheme, engine, **options):
-    place = f"http://127.0.0.1:{server.server_port}"
     settings = {"engine": engine, "concurrency": 16, **options}
     if scheme == "s3":
-        return open_store("s3://b/o", {"s3://": {**settings, "endpoint_url": place}}, writable=True)
-    return open_store(f"{place}/o", {"http://": settings})
+        return open_store(
+            "s3://b/o", {"s3://": {**settings, "endpoint_url": server.url}}, writable=True
+        )
+    return open_store(f"{server.url}/o", {"http://": settings})
 
 
 @pytest.mark.parametrize("engine", ["obstore", "fsspec"])
