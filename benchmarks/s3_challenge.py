@@ -4,7 +4,7 @@ All take turns on a Ceph RGW that this program starts, directly and with 20 ms a
 convert step, the whole workflow, and ``ome2024-ngff-challenge resave`` with the chunks and shards
 of this project's plan.
 
-    python benchmarks/s3_challenge.py [--rounds 3] [--channels 2]
+    python benchmarks/s3_challenge.py [--rounds 3] [--channels 2] [--tile 256]
 """
 
 import argparse
@@ -127,13 +127,14 @@ def main() -> int:
     """Run and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--channels", type=int, default=2, help="1,700 chunks each")
+    parser.add_argument("--channels", type=int, default=2, help="0.14 GB stored each")
+    parser.add_argument("--tile", type=int, default=256, help="chunks are tile x tile pixels")
     arguments = parser.parse_args()
     install_challenge()
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        generate(scratch / "in.zarr", Size(t=1, c=arguments.channels))
+        generate(scratch / "in.zarr", Size(t=1, c=arguments.channels, tile=arguments.tile))
         with s3_place(scratch / "in.zarr", scratch) as place:
             for name, endpoint in place.endpoints.items():
                 home = scratch / name.replace(" ", "-")

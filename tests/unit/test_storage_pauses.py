@@ -136,7 +136,8 @@ def test_one_thread_asks_for_all_and_no_pause_is_endless(monkeypatch):
         return 1e9
 
     for _ in range(3):
-        pause.begin(ask)
+        pause.begin(None, ask)
+    pause.begin(5.0, ask)  # shorter than the one that lasts
     pause.wait()
     assert len(asked) == 1
     assert slept == [pytest.approx(LONGEST_PAUSE_S, abs=1)]

@@ -218,5 +218,6 @@ class RemoteStore(ABC):
         if refusal.is_vague and self.url.startswith("s3"):
             refusal = reason_of(self.url, self.options) or refusal
         if refusal.is_busy:
-            self._pause.begin(lambda: seconds_of(refusal.retry_after or self._retry_after(key)))
+            told = seconds_of(refusal.retry_after)
+            self._pause.begin(told, lambda: seconds_of(self._retry_after(key)))
         return failure(error, f"{self.url}/{key}" if key else self.url, action, refusal)

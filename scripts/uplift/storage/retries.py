@@ -22,7 +22,8 @@ R = TypeVar("R")
 
 LONGEST_PAUSE_S = 300.0
 """A server that asks for more is asked again after this."""
-_LOOK_AGAIN_S = 1.0
+_LOOK_AGAIN_S = 30.0
+"""After a look at a busy server that asked for nothing: most never do."""
 _QUIET = 2
 """Failures of one request that are not worth a line in the log."""
 
@@ -79,7 +80,7 @@ class Pause:
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
-        self._until = self._looked = -LONGEST_PAUSE_S
+        self._until = self._look_again = -LONGEST_PAUSE_S
 
     def wait(self) -> None:
         """Return when the server may be asked again."""
@@ -87,15 +88,26 @@ class Pause:
         if left > 0:
             time.sleep(left)
 
-    def begin(self, seconds_asked_for: Callable[[], float | None]) -> None:
-        """Look how long a server that refuses for now wants to rest: one thread does for all."""
+    def begin(self, told: float | None, ask: Callable[[], float | None]) -> None:
+        """Begin the pause that a busy server asks for.
+
+        Parameters
+        ----------
+        told
+            Seconds, where the answer had them.
+        ask
+            Asks the server for them otherwise; one thread does for all.
+        """
         with self._lock:
-            if time.monotonic() < max(self._until, self._looked + _LOOK_AGAIN_S):
-                return
-            seconds = min(seconds_asked_for() or 0.0, LONGEST_PAUSE_S)
-            self._looked = time.monotonic()
-            self._until = self._looked + seconds
-        if seconds:
+            seconds = told
+            if seconds is None:
+                if time.monotonic() < self._look_again:
+                    return
+                seconds = ask()
+                self._look_again = time.monotonic() + (seconds or _LOOK_AGAIN_S)
+            until = time.monotonic() + min(seconds or 0.0, LONGEST_PAUSE_S)
+            longer, self._until = until - self._until, max(until, self._until)
+        if seconds and longer > 1:
             log.warning("%s: the server asks for a pause of %.0f s", self._url, seconds)
 
 
