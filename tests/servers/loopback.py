@@ -5,6 +5,19 @@ import threading
 from collections.abc import Callable
 
 
+class Owned:
+    """Goes before the class of a handler that knows its server, its `owner`, and says nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *args, owner, **kwargs):
+        self.owner = owner
+        super().__init__(*args, **kwargs)
+
+    def log_message(self, *_):
+        pass
+
+
 class LoopbackServer:
     """Serves with a handler; `url` says where."""
 

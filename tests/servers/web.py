@@ -6,21 +6,12 @@ import threading
 from functools import partial
 from pathlib import Path
 
-from servers.loopback import LoopbackServer
+from servers.loopback import LoopbackServer, Owned
 
 PAGE = b"<!DOCTYPE html><html><body>Welcome</body></html>"
 
 
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, *args, owner, **kwargs):
-        self.owner = owner
-        super().__init__(*args, **kwargs)
-
-    def log_message(self, *_):
-        pass
-
+class _Handler(Owned, http.server.SimpleHTTPRequestHandler):
     def list_directory(self, path):
         self.send_error(404)
 

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from servers.loopback import LoopbackServer
+from servers.loopback import LoopbackServer, Owned
 from uplift.errors import TransientError
 from uplift.storage import open_store
 from uplift.storage import settings as storage_settings
@@ -20,16 +20,7 @@ BEGUN_S = 1.5
 """By then all requests that were under way when the first was refused are answered."""
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, *args, owner, **kwargs):
-        self.owner = owner
-        super().__init__(*args, **kwargs)
-
-    def log_message(self, *_):
-        pass
-
+class _Handler(Owned, http.server.BaseHTTPRequestHandler):
     def _answer(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.owner.note() < REST_S:

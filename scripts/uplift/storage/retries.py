@@ -99,13 +99,13 @@ class Pause:
             Asks the server for them otherwise; one thread does for all.
         """
         with self._lock:
-            seconds = told
-            if seconds is None:
+            if told is None:
                 if time.monotonic() < self._look_again:
                     return
-                seconds = ask()
-                self._look_again = time.monotonic() + (seconds or _LOOK_AGAIN_S)
-            until = time.monotonic() + min(seconds or 0.0, LONGEST_PAUSE_S)
+                told = ask()
+            seconds = min(told or 0.0, LONGEST_PAUSE_S)
+            until = time.monotonic() + seconds
+            self._look_again = until if seconds else until + _LOOK_AGAIN_S
             longer, self._until = until - self._until, max(until, self._until)
         if seconds and longer > 1:
             log.warning("%s: the server asks for a pause of %.0f s", self._url, seconds)
