@@ -5,8 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import archiving, command, records
+from uplift import command
+from uplift.archive import ozx
 from uplift.models.publication import Archived
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,16 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _archive(arguments: argparse.Namespace) -> None:
     before = arguments.archive
-    archived = archiving.archive_dataset(
+    archived = ozx.archive_dataset(
         arguments.output,
         arguments.storage,
         overwrite=arguments.overwrite == "true",
-        before=records.read_model(before, Archived) if before.is_file() else None,
+        before=json_files.read_model(before, Archived) if before.is_file() else None,
     )
-    records.write_json(arguments.archive, archived)
+    json_files.write_json(arguments.archive, archived)
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, records
+from uplift import command
 from uplift.models.batch import Batch, BatchSummary
 from uplift.models.publication import Published
-from uplift.publication import claim
+from uplift.outputs.publication import claim
 from uplift.storage import open_store
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,16 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _claim(arguments: argparse.Namespace) -> None:
-    summary = records.read_model(arguments.summary, BatchSummary)
-    run_id = str(records.read_json(arguments.run)["run_id"])
+    summary = json_files.read_model(arguments.summary, BatchSummary)
+    run_id = str(json_files.read_json(arguments.run)["run_id"])
     published = arguments.published
     known = None
     if published is not None and published.is_file():
-        known = records.read_model(published, Published)
+        known = json_files.read_model(published, Published)
     source_url = None
     if summary.batches:
         first = arguments.summary.with_name(f"{summary.batches[0]}.json")
-        source_url = records.read_model(first, Batch).source
+        source_url = json_files.read_model(first, Batch).source
     output = open_store(arguments.output, arguments.storage, writable=True)
     claimed = claim(
         output,
@@ -49,10 +50,10 @@ def _claim(arguments: argparse.Namespace) -> None:
         known=known,
         folder=arguments.run.parent,
     )
-    records.write_json(arguments.claim, claimed)
+    json_files.write_json(arguments.claim, claimed)
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

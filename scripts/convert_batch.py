@@ -8,16 +8,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, records
-from uplift.conversion.convert import convert_batch
-from uplift.conversion.item import ConvertSettings
-from uplift.conversion.journal import Journal
-from uplift.job_lock import only_job
-from uplift.lock import Heartbeat
+from uplift import command
+from uplift.convert.batch import convert_batch
+from uplift.convert.item import ConvertSettings
 from uplift.models.batch import Batch
 from uplift.models.record import Record
-from uplift.publication import ensure_claimed
+from uplift.outputs.lock import Heartbeat
+from uplift.outputs.publication import ensure_claimed
 from uplift.storage import open_store
+from uplift.work import json_files
+from uplift.work.job_lock import only_job
+from uplift.work.journal import Journal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _convert(arguments: argparse.Namespace) -> None:
     with only_job(arguments.journal):
         # read inside: while another job was waited for, the plan may have been edited
-        batch = records.read_model(arguments.batch, Batch)
-        records.write_json(arguments.record, _record_of(batch, arguments))
+        batch = json_files.read_model(arguments.batch, Batch)
+        json_files.write_json(arguments.record, _record_of(batch, arguments))
 
 
 def _record_of(batch: Batch, arguments: argparse.Namespace) -> Record:
-    claim = records.read_json(arguments.claim)
+    claim = json_files.read_json(arguments.claim)
     source = open_store(batch.source, arguments.storage)
     output = open_store(
         batch.output, arguments.storage, writable=True, durability=arguments.durability
@@ -57,6 +58,6 @@ def _record_of(batch: Batch, arguments: argparse.Namespace) -> Record:
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

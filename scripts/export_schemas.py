@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift import command, schema_check
-from uplift.config import Config
+from uplift import command
 from uplift.errors import InputError
 from uplift.models import (
     base,
@@ -23,7 +22,9 @@ from uplift.models import (
     record,
     validation,
 )
-from uplift.samples import Sample, SampleTable
+from uplift.settings import schema_check
+from uplift.settings.config import Config
+from uplift.settings.samples import Sample, SampleTable
 
 MODELS: dict[str, type[base.Model]] = {
     "config": Config,

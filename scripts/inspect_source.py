@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from uplift import __version__, command, records
-from uplift.inspection import inspect_source
-from uplift.publication import refuse_overlap
+from uplift import __version__, command
+from uplift.inspect_source import inspect_source
+from uplift.outputs.publication import refuse_overlap
 from uplift.storage import open_store
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,11 +38,11 @@ def _inspect(arguments: argparse.Namespace) -> None:
             "date": datetime.now(UTC).date().isoformat(),
             "tool_version": __version__,
         }
-        records.write_json(arguments.run, facts)
-    records.write_json(arguments.inventory, inventory)
+        json_files.write_json(arguments.run, facts)
+    json_files.write_json(arguments.inventory, inventory)
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, records
+from uplift import command
 from uplift.report.catalog import write_catalog
 from uplift.report.facts import gather
 from uplift.report.page import write_page
 from uplift.report.preview import update_previews
-from uplift.samples import SampleTable
+from uplift.settings.samples import SampleTable
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    table = records.read_model(arguments.samples, SampleTable)
+    table = json_files.read_model(arguments.samples, SampleTable)
     facts = gather(table.samples, arguments.results)
     if arguments.previews == "true":
         update_previews(facts, arguments.storage)
@@ -36,6 +37,6 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, records
-from uplift.job_lock import only_job
-from uplift.migration import migrate_dataset, targets_of
+from uplift import command
+from uplift.migrate.dataset import migrate_dataset, targets_of
 from uplift.models.batch import Batch, BatchSummary
 from uplift.models.inventory import Inventory
 from uplift.ngff.migrate import TARGET_VERSIONS
 from uplift.storage import open_store
+from uplift.work import json_files
+from uplift.work.job_lock import only_job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,10 +41,11 @@ def _migrate(arguments: argparse.Namespace) -> None:
 
 
 def _migrate_alone(arguments: argparse.Namespace) -> None:
-    inventory = records.read_model(arguments.inventory, Inventory)
-    summary = records.read_model(arguments.batches / "summary.json", BatchSummary)
+    inventory = json_files.read_model(arguments.inventory, Inventory)
+    summary = json_files.read_model(arguments.batches / "summary.json", BatchSummary)
     targets = targets_of(
-        records.read_model(arguments.batches / f"{batch}.json", Batch) for batch in summary.batches
+        json_files.read_model(arguments.batches / f"{batch}.json", Batch)
+        for batch in summary.batches
     )
     source = open_store(inventory.source, arguments.storage)
     output = open_store(arguments.output, arguments.storage, writable=True)
@@ -56,14 +58,14 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
         arguments.target_version,
         consolidated=arguments.consolidated_metadata == "true",
     )
-    records.write_text(arguments.root, root.decode())
-    records.write_json(arguments.migration, migration)
+    json_files.write_text(arguments.root, root.decode())
+    json_files.write_json(arguments.migration, migration)
     command.log.info(
         "migrated %d groups and arrays, copied %d files", len(migration.nodes), len(migration.files)
     )
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift import command, records, work_files
+from uplift import command
 from uplift.models.inventory import Inventory
-from uplift.plans import files as plan_files
-from uplift.plans.planning import PlanSettings, plan_array, propose_plan, setting_notes
+from uplift.planning import files as plan_files
+from uplift.planning.planning import PlanSettings, plan_array, propose_plan, setting_notes
+from uplift.work import batches as batch_files
+from uplift.work import json_files
 
 log = logging.getLogger("uplift")
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _plan(arguments: argparse.Namespace) -> None:
     path: Path = arguments.plan
     command.require(isinstance(arguments.settings, dict), "--settings: not a JSON object")
-    inventory = records.read_model(arguments.inventory, Inventory)
+    inventory = json_files.read_model(arguments.inventory, Inventory)
     settings = PlanSettings.parse(arguments.settings, f"planning of {arguments.dataset}")
     fresh = propose_plan(inventory, settings, arguments.dataset)
     decision = plan_files.decide(
@@ -49,22 +51,22 @@ def _plan(arguments: argparse.Namespace) -> None:
         log.warning("%s", line)
     proposed = path.with_name(f"{path.stem}.proposed{path.suffix}")
     if decision.proposed is not None:
-        records.write_json(proposed, decision.proposed)
+        json_files.write_json(proposed, decision.proposed)
         log.warning("%s: what would be proposed now", proposed)
     else:
         proposed.unlink(missing_ok=True)
     if decision.kept:
         log.warning("%s: was edited and is kept; delete it to plan anew", path)
-        work_files.keep_backup(path)
+        batch_files.keep_backup(path)
     else:
-        records.write_json(path, decision.plan)
+        json_files.write_json(path, decision.plan)
 
 
 def _read(path: Path) -> tuple[Any, str]:
-    return records.read_json(path), str(path)
+    return json_files.read_json(path), str(path)
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

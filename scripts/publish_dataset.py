@@ -5,12 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, publication, records
+from uplift import command
 from uplift.models.batch import BatchSummary
 from uplift.models.publication import Claim
 from uplift.models.record import Record
 from uplift.models.validation import Validation
+from uplift.outputs import publication
 from uplift.storage import open_store
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _publish(arguments: argparse.Namespace) -> None:
-    validation = records.read_model(arguments.validation, Validation)
-    claimed = records.read_model(arguments.claim, Claim)
-    summary = records.read_model(arguments.batches / "summary.json", BatchSummary)
+    validation = json_files.read_model(arguments.validation, Validation)
+    claimed = json_files.read_model(arguments.claim, Claim)
+    summary = json_files.read_model(arguments.batches / "summary.json", BatchSummary)
     cost = publication.total_cost(
-        records.read_model(arguments.records / f"{batch}.json", Record) for batch in summary.batches
+        json_files.read_model(arguments.records / f"{batch}.json", Record)
+        for batch in summary.batches
     )
     output = open_store(arguments.output, arguments.storage, writable=True)
     published = publication.publish(
@@ -47,11 +50,11 @@ def _publish(arguments: argparse.Namespace) -> None:
         validate_command=arguments.validate_command,
         manifest=None if arguments.manifest is None else arguments.manifest.read_bytes(),
     )
-    records.write_json(arguments.published, published)
+    json_files.write_json(arguments.published, published)
     publication.release(output, claimed.run_id)
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

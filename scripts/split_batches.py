@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift import command, records, work_files
-from uplift.conversion.outdated import forget_outdated
+from uplift import command
+from uplift.convert.outdated import forget_outdated
 from uplift.models.inventory import Inventory
-from uplift.plans import batching
-from uplift.plans import files as plan_files
-from uplift.plans.planning import PlanSettings, plan_array
+from uplift.planning import batching
+from uplift.planning import files as plan_files
+from uplift.planning.planning import PlanSettings, plan_array
 from uplift.storage import display_url
+from uplift.work import batches as batch_files
+from uplift.work import json_files
 
 log = logging.getLogger("uplift")
 
@@ -37,13 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _split(arguments: argparse.Namespace) -> None:
     where, dataset = str(arguments.plan), arguments.dataset
     command.require(isinstance(arguments.settings, dict), "--settings: not a JSON object")
-    inventory = records.read_model(arguments.inventory, Inventory)
+    inventory = json_files.read_model(arguments.inventory, Inventory)
     given: dict[str, Any] = dict(arguments.settings)
     # for arrays that an edited plan leaves out
     planning = PlanSettings.parse(given.pop("planning", {}), f"planning of {dataset}")
     settings = batching.BatchSettings.parse(given, f"batches of {dataset}")
     skipped = batching.skipped_arrays(inventory, settings)
-    data = records.read_json(arguments.plan)
+    data = json_files.read_json(arguments.plan)
     plan, warnings = plan_files.parse_plan(data, inventory, where)
     propose = functools.partial(plan_array, settings=planning)
     plan, more = plan_files.completed(plan, inventory, propose, dataset, where)
@@ -52,16 +54,16 @@ def _split(arguments: argparse.Namespace) -> None:
     memory_mib = planning.recode_memory_mib
     effective = plan_files.effective_arrays(plan, inventory, where, memory_mib)
     if plan_files.is_edited(data):
-        work_files.keep_backup(arguments.plan)
+        batch_files.keep_backup(arguments.plan)
     output = display_url(arguments.output)
     batches = batching.split(inventory, effective, dataset, output, settings)
     forget_outdated(arguments.batches.parent, batches)
     summary = batching.summarise(inventory, effective, batches, dataset, skipped)
-    written = work_files.write_batches(arguments.batches, batches, summary)
+    written = batch_files.write_batches(arguments.batches, batches, summary)
     log.info("%d batches, %d of them new or changed", len(batches), written)
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

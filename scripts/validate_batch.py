@@ -8,14 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, records
-from uplift.checks.digests import write_digests
-from uplift.checks.items import CheckSettings, validate_batch
-from uplift.checks.manifest import batch_sums, spell
-from uplift.checks.standing import Standing
+from uplift import command
 from uplift.models.batch import Batch
 from uplift.models.record import Record
 from uplift.storage import open_store
+from uplift.validate.objects.manifest import batch_sums, spell
+from uplift.validate.pixels.digests import write_digests
+from uplift.validate.pixels.items import CheckSettings, validate_batch
+from uplift.validate.pixels.standing import Standing
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    batch = records.read_model(arguments.batch, Batch)
-    record = records.read_model(arguments.record, Record)
-    records.read_json(arguments.migration)
+    batch = json_files.read_model(arguments.batch, Batch)
+    record = json_files.read_model(arguments.record, Record)
+    json_files.read_json(arguments.migration)
     source = open_store(batch.source, arguments.storage)
     output = open_store(batch.output, arguments.storage)
     settings = CheckSettings(
@@ -65,13 +66,15 @@ def _validate(arguments: argparse.Namespace) -> None:
     validation, rows = validate_batch(batch, record, source, output, settings)
     write_digests(arguments.digests, rows)
     if arguments.manifest is not None:
-        records.write_text(arguments.manifest, spell(batch_sums(batch, output, settings.threads)))
-    records.write_json(arguments.validation, validation)
+        json_files.write_text(
+            arguments.manifest, spell(batch_sums(batch, output, settings.threads))
+        )
+    json_files.write_json(arguments.validation, validation)
     if standing is not None:
         standing.remember(validation)
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

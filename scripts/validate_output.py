@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, records
-from uplift.checks.dataset import WorkFiles, validate_dataset
+from uplift import command
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
 from uplift.storage import open_store
+from uplift.validate.dataset import WorkFiles, validate_dataset
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    inventory = records.read_model(arguments.inventory, Inventory)
-    migration = records.read_model(arguments.migration, Migration)
-    crate = records.read_model(Path(arguments.crate), CrateRecord) if arguments.crate else None
+    inventory = json_files.read_model(arguments.inventory, Inventory)
+    migration = json_files.read_model(arguments.migration, Migration)
+    crate = json_files.read_model(Path(arguments.crate), CrateRecord) if arguments.crate else None
     files = WorkFiles(
         batches=arguments.batches,
         records=arguments.records,
@@ -54,8 +55,8 @@ def _validate(arguments: argparse.Namespace) -> None:
         open_store(migration.output, arguments.storage),
     )
     if arguments.manifest is not None:
-        records.write_text(arguments.manifest, manifest)
-    records.write_json(arguments.validation, validation)
+        json_files.write_text(arguments.manifest, manifest)
+    json_files.write_json(arguments.validation, validation)
     counts = [f.severity for f in validation.findings]
     command.log.info(
         "%s: %s, %d errors, %d warnings",
@@ -67,6 +68,6 @@ def _validate(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, crate, records
+from uplift import command, crate
 from uplift.models.crate import CrateSample, CrateSettings
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
 from uplift.storage import open_store
+from uplift.work import json_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,18 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(arguments: argparse.Namespace) -> None:
-    inventory = records.read_model(arguments.inventory, Inventory)
-    migration = records.read_model(arguments.migration, Migration)
+    inventory = json_files.read_model(arguments.inventory, Inventory)
+    migration = json_files.read_model(arguments.migration, Migration)
     record = crate.write_crate(
         inventory,
         open_store(inventory.source, arguments.storage),
         open_store(arguments.output, arguments.storage, writable=True),
         CrateSample.parse(_without_empty(arguments.sample), "--sample"),
         CrateSettings.parse(arguments.settings, "--settings"),
-        records.read_json(arguments.run),
+        json_files.read_json(arguments.run),
         migration.target_version,
     )
-    records.write_json(arguments.crate, record)
+    json_files.write_json(arguments.crate, record)
 
 
 def _without_empty(row: object) -> object:
@@ -62,6 +63,6 @@ def _without_empty(row: object) -> object:
 
 
 if __name__ == "__main__":
-    from uplift import step
+    from uplift.workflow import job
 
-    sys.exit(step.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main, globals().get("snakemake")))

@@ -27,7 +27,7 @@ ENGINES = ("RepackEngine", "RecodeEngine")
 
 _LOCAL = "uplift.storage.local"
 _S3 = "uplift.storage.obstore_store"
-_EVERYWHERE = ("uplift.conversion.journal:Journal.add", "pathlib:Path.replace")
+_EVERYWHERE = ("uplift.work.journal:Journal.add", "pathlib:Path.replace")
 PLACES = {
     "local": (
         *_EVERYWHERE,
@@ -242,7 +242,7 @@ def _prepare(setting: Setting) -> None:
         importlib.import_module(_S3).PART_BYTES = setting.part_bytes
     if setting.trace is not None:
         for module, engine in zip(("repack", "recode"), ENGINES, strict=True):
-            place = f"uplift.conversion.{module}:{engine}.write_object"
+            place = f"uplift.convert.{module}:{engine}.write_object"
             _replace(place, functools.partial(_traced, setting.trace))
 
 

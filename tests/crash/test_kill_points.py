@@ -24,7 +24,7 @@ from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from support.workflow import contents
-from uplift.conversion.tasks import TASK_CHUNKS
+from uplift.arrays.tasks import TASK_CHUNKS
 
 RUNS = int(os.environ.get("UPLIFT_CRASH_RUNS", "2"))
 KILLS_A_RUN = 3
@@ -175,7 +175,7 @@ def test_chunks_without_shards_are_resumed_in_groups(moment, server, tmp_path):
             threads=THREADS,
         )
         trace = home / "shards.txt"
-        deaths_due = [Kill("uplift.conversion.journal:Journal.add", 3, moment)] * 2
+        deaths_due = [Kill("uplift.work.journal:Journal.add", 3, moment)] * 2
         for death in deaths_due if name == "killed" else []:
             assert run_in_child(server, conversion, death, trace=trace) == -signal.SIGKILL
         assert run_in_child(server, conversion, trace=trace) == 0, log_of(conversion)

@@ -17,7 +17,7 @@ RUNS = max(1, int(os.environ.get("UPLIFT_CRASH_RUNS", "2")) // 4)
 THREADS = 2
 EDIT = {"shards": [1, 5, 64, 32]}
 OLD = '{"shards": {"z": 5, "y": 32, "x": 32}}'
-NO_PART = (".ngff-uplift.lock", "ro-crate-metadata.json")
+NO_PART = (".ngff-uplift.outputs.lock", "ro-crate-metadata.json")
 """The lock says that somebody is at work; the crate names the output."""
 
 

@@ -11,7 +11,7 @@ import pytest
 from support import s3
 from support.images import multiscales, write_json
 from support.steps import SCRIPTS, Conversion
-from uplift.inspection import inspect_source
+from uplift.inspect_source import inspect_source
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo
 
@@ -22,7 +22,7 @@ CHUNKS, SIDE = 192, 512
 CHILD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from uplift.conversion.recode import RecodeEngine
+from uplift.convert.recode import RecodeEngine
 from uplift.storage import obstore_store, reading
 import convert_batch
 

@@ -16,8 +16,8 @@ from support import s3
 from support.images import write_image
 from support.steps import Conversion, StepError
 from support.workflow import snakemake
-from uplift.archiving import archive_url, in_order
-from uplift.inspection import inspect_source
+from uplift.archive.ozx import archive_url, in_order
+from uplift.inspect_source import inspect_source
 from uplift.storage import ObjectInfo, open_store
 from uplift.storage.zip_writer import ZipWriter
 
@@ -107,7 +107,7 @@ def test_same_bytes_again(tmp_path, published):
 def test_large_objects_in_pieces(tmp_path, published, monkeypatch):
     published.archive()
     first = (tmp_path / "out.ozx").read_bytes()
-    monkeypatch.setattr("uplift.archiving.PIECE_BYTES", 1000)
+    monkeypatch.setattr("uplift.archive.ozx.PIECE_BYTES", 1000)
     published.archive()
     assert (tmp_path / "out.ozx").read_bytes() == first
 
@@ -193,7 +193,14 @@ def test_entries_that_lie_are_refused():
 
 
 def test_order():
-    keys = ["b/zarr.json", "a/0/zarr.json", "a/0/c/0", "zarr.json", "notes", ".ngff-uplift.lock"]
+    keys = [
+        "b/zarr.json",
+        "a/0/zarr.json",
+        "a/0/c/0",
+        "zarr.json",
+        "notes",
+        ".ngff-uplift.outputs.lock",
+    ]
     ordered = in_order(ObjectInfo(key, 1, "") for key in keys)
     assert [info.key for info in ordered] == [
         *("zarr.json", "b/zarr.json", "a/0/zarr.json", "a/0/c/0", "notes"),

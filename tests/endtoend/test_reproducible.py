@@ -8,7 +8,7 @@ import pytest
 from support.images import write_image
 from support.steps import Conversion
 from support.workflow import snakemake
-from uplift.lock import LOCK_KEY
+from uplift.outputs.lock import LOCK_KEY
 
 SETTINGS = {
     "repack": "{}",

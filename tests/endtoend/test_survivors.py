@@ -14,7 +14,7 @@ import pytest
 from support.images import write_image
 from support.steps import SCRIPTS, Conversion, StepError
 from support.workflow import contents
-from uplift import job_lock
+from uplift.work import job_lock
 
 OLD = '{"shards": {"z": 1, "y": 256, "x": 256}}'
 BATCHES = '{"batch_mib": 1}'

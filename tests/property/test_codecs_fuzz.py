@@ -12,11 +12,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uplift.codecs import mapping, v2, v3
+from uplift.codecs import mapping
 from uplift.codecs.encoded import BadEncoding, EncodedCheck, zlib_to_gzip
 from uplift.codecs.pipeline import ChunkDecoder, DecodeError
 from uplift.errors import SourceError, UnsupportedError
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.zarr_metadata import v2, v3
 
 VALUES = (np.arange(300, dtype="<u2") ** 2) % 1000
 WORDS = np.array([f"wörd {n}" for n in range(300)], dtype=object)

@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from zarr.metadata.migrate_v3 import _convert_array_metadata
 
-from uplift import grid, shards
-from uplift.codecs import dtypes, mapping, v2, v3
+from uplift import grid
+from uplift.codecs import mapping, shard_index
 from uplift.codecs.encoded import EncodedCheck, zlib_to_gzip
 from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.zarr_metadata import data_types, v2, v3
 
 CORE = ["|b1", "|i1", "|u1", "<i2", ">i2", "<u2", ">u2", "<i4", ">u4", "<i8", ">u8", "<f2", ">f4"]
 CORE += ["<f4", ">f8", "<c8", ">c16"]
@@ -163,7 +164,7 @@ def _packed(
     per_shard = grid.chunks_per_shard(target.object_shape, target.chunks)
     chunk_grid = grid.grid_shape(target.shape, target.chunks)
     for shard in grid.all_indices(grid.grid_shape(target.shape, target.object_shape)):
-        index = shards.empty_index(int(np.prod(per_shard, dtype=int)))
+        index = shard_index.empty_index(int(np.prod(per_shard, dtype=int)))
         body = b""
         for chunk in grid.indices_in(grid.chunk_region(shard, per_shard, chunk_grid)):
             if chunk in chunks:
@@ -171,7 +172,7 @@ def _packed(
                 index[grid.linear_index(cell, per_shard)] = (len(body), len(chunks[chunk]))
                 body += chunks[chunk]
         if body:
-            yield shard, body + shards.encode_index(index)
+            yield shard, body + shard_index.encode_index(index)
 
 
 def check_readers(folder: Path, expected: np.ndarray[Any, Any]) -> None:
@@ -234,8 +235,8 @@ def test_recoded_chunks_are_read_by_all(array: dict[str, Any], data: st.DataObje
 def decoded(found: Written) -> np.ndarray[Any, Any]:
     """Assemble the array with our own decoder."""
     source = found.source
-    fill = dtypes.fill_scalar(dtypes.data_type_v3(source), dtypes.fill_value_v3(source))
-    values = np.full(source.shape, fill, dtype=dtypes.numpy_dtype(source))
+    fill = data_types.fill_scalar(data_types.data_type_v3(source), data_types.fill_value_v3(source))
+    values = np.full(source.shape, fill, dtype=data_types.numpy_dtype(source))
     decoder = ChunkDecoder(source)
     for index, data in found.chunks.items():
         region = grid.element_slices(index, source.chunks, source.shape)

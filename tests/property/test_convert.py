@@ -16,15 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uplift import grid
+from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs.mapping import target_of
-from uplift.codecs.v2 import parse_v2
-from uplift.codecs.v3 import array_document
-from uplift.conversion.chunk_source import ChunkSource
-from uplift.conversion.convert import convert_batch
-from uplift.conversion.item import ConvertSettings
-from uplift.conversion.journal import Journal
+from uplift.convert.batch import convert_batch
+from uplift.convert.item import ConvertSettings
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore
+from uplift.work.journal import Journal
+from uplift.zarr_metadata.v2 import parse_v2
+from uplift.zarr_metadata.v3 import array_document
 
 COMPRESSORS = [
     None,

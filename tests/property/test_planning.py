@@ -12,11 +12,11 @@ from support.inventories import entry_of, inventory_of
 from uplift import grid
 from uplift.errors import PlanError
 from uplift.models.plan import Plan
-from uplift.plans import estimates
-from uplift.plans.batching import BatchSettings, cost_bytes, split
-from uplift.plans.checks import Wish, carry_out
-from uplift.plans.files import decide, effective_arrays, is_edited, stamped
-from uplift.plans.planning import (
+from uplift.planning import estimates
+from uplift.planning.batching import BatchSettings, cost_bytes, split
+from uplift.planning.checks import Wish, carry_out
+from uplift.planning.files import decide, effective_arrays, is_edited, stamped
+from uplift.planning.planning import (
     PROPOSED_CHUNK_BYTES,
     PlanSettings,
     axis_roles,

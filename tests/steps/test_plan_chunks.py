@@ -6,14 +6,14 @@ import pytest
 
 from support.inventories import image, inventory_of
 from support.steps import program
-from uplift import records
+from uplift.work import json_files
 
 main = program("plan_chunks")
 
 
 @pytest.fixture
 def work(tmp_path):
-    records.write_json(tmp_path / "inventory.json", inventory_of(*image()))
+    json_files.write_json(tmp_path / "inventory.json", inventory_of(*image()))
     return tmp_path
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from support.inventories import entry_of, image, inventory_of
 from support.steps import program
-from uplift import records
 from uplift.models.record import ItemRecord, Record
-from uplift.work_files import load_batches, load_summary
+from uplift.work import json_files
+from uplift.work.batches import load_batches, load_summary
 
 main = program("split_batches")
 
@@ -20,7 +20,7 @@ def work(tmp_path):
 
 
 def make(work, inventory, settings="{}"):
-    records.write_json(work / "inventory.json", inventory)
+    json_files.write_json(work / "inventory.json", inventory)
     code = program("plan_chunks")(
         ["--inventory", str(work / "inventory.json"), "--plan", str(work / "plan.json"),
          "--dataset", "d", "--settings", settings]
@@ -140,16 +140,16 @@ def leave_results(work):
             batch=batch.batch, items=items, wall_seconds=1, cpu_seconds=1, peak_memory_bytes=1,
             threads=1, started="now", versions={},
         )  # fmt: skip
-        records.write_json(work / "records" / f"{batch.batch}.json", record)
+        json_files.write_json(work / "records" / f"{batch.batch}.json", record)
         for ending in ("json", "digests", "sha256", "standing"):
-            records.write_text(work / "validation" / f"{batch.batch}.{ending}", "")
+            json_files.write_text(work / "validation" / f"{batch.batch}.{ending}", "")
         lines = [
             {"path": item.path, "fingerprint": item.fingerprint, "start": 0, "stop": 1,
              "objects": 1, "bytes": 9, "chunks": 1}
             for item in batch.items
         ]  # fmt: skip
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
-        records.write_text(work / "journal" / f"{batch.batch}.jsonl", text)
+        json_files.write_text(work / "journal" / f"{batch.batch}.jsonl", text)
 
 
 def results(work):

@@ -4,8 +4,8 @@ import functools
 import json
 
 from support.inventories import image, inventory_of
-from uplift.plans.files import stamped
-from uplift.plans.planning import PlanSettings, plan_array, propose_plan
+from uplift.planning.files import stamped
+from uplift.planning.planning import PlanSettings, plan_array, propose_plan
 
 PROPOSE = functools.partial(plan_array, settings=PlanSettings())
 IMAGE = inventory_of(*image())

@@ -5,14 +5,14 @@ import itertools
 import pytest
 
 from support.inventories import entry_of, image, inventory_of
-from uplift import records
 from uplift.errors import UnsupportedError
+from uplift.models import json_text
 from uplift.models.batch import Batch
-from uplift.plans import batching
-from uplift.plans.batching import BatchSettings, batch_name, skipped_arrays, split, summarise
-from uplift.plans.checks import Wish, carry_out
-from uplift.plans.estimates import MIB
-from uplift.work_files import keep_backup, load_batches, load_summary, write_batches
+from uplift.planning import batching
+from uplift.planning.batching import BatchSettings, batch_name, skipped_arrays, split, summarise
+from uplift.planning.checks import Wish, carry_out
+from uplift.planning.estimates import MIB
+from uplift.work.batches import keep_backup, load_batches, load_summary, write_batches
 
 PLANE_CHUNK = (1, 1, 1, 512, 512)  # 512 KiB
 
@@ -111,7 +111,7 @@ def test_a_batch_file_stays_small_enough_for_checksums():
     arrays = [entry_of(f"{n:04}", (1, 1, 8, 512, 512), PLANE_CHUNK) for n in range(600)]
     batches = batches_of(inventory_of(*arrays))
     assert [len(batch.items) for batch in batches] == [256, 256, 88]
-    assert len(records.readable_json(batches[0].to_json())) < 10**6
+    assert len(json_text.readable_json(batches[0].to_json())) < 10**6
 
 
 def test_an_edit_changes_its_own_batches_only():

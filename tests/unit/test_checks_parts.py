@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uplift import grid
-from uplift.checks import slabs
-from uplift.checks.compare import first_difference, same_bits
-from uplift.checks.digests import (
+from uplift.arrays.index_problems import index_problems
+from uplift.codecs.shard_index import ABSENT
+from uplift.errors import InputError
+from uplift.models.findings import Finding, Findings
+from uplift.validate.pixels import slabs
+from uplift.validate.pixels.compare import first_difference, same_bits
+from uplift.validate.pixels.digests import (
     ROW,
     chunks_sha256,
     row_of,
@@ -19,13 +23,8 @@ from uplift.checks.digests import (
     sorted_rows,
     write_digests,
 )
-from uplift.checks.findings import Findings
-from uplift.checks.hierarchy import entries_of
-from uplift.checks.recoded import box_steps
-from uplift.checks.shard_index import index_problems
-from uplift.errors import InputError
-from uplift.models.findings import Finding
-from uplift.shards import ABSENT
+from uplift.validate.pixels.recoded import box_steps
+from uplift.validators.hierarchy import entries_of
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,16 @@ import pytest
 import zarr
 
 from support.converted import PATH, Case, Converted, recoded
-from uplift import grid, shards
-from uplift.checks import readers
-from uplift.checks.compare import same_bits
-from uplift.checks.digests import ROW
-from uplift.checks.readers import ReaderError, ZarrReader
+from uplift import grid
+from uplift.arrays import readers
+from uplift.arrays.readers import ReaderError, ZarrReader
+from uplift.codecs import shard_index
 from uplift.codecs.mapping import target_of
-from uplift.codecs.v3 import parse_v3
 from uplift.errors import InputError
 from uplift.storage.local import LocalStore
+from uplift.validate.pixels.compare import same_bits
+from uplift.validate.pixels.digests import ROW
+from uplift.zarr_metadata.v3 import parse_v3
 
 SHARDED = Case()
 UNSHARDED = Case(shards=None)
@@ -144,10 +145,10 @@ def test_dropped_objects(tmp_path):
 def rewrite(path, cells, change):
     """Change a shard's index and give it a right checksum."""
     data = path.read_bytes()
-    size = shards.index_bytes(cells)
-    index = shards.decode_index(data[-size:], cells, "t").copy()
+    size = shard_index.index_bytes(cells)
+    index = shard_index.decode_index(data[-size:], cells, "t").copy()
     body = change(index, data[:-size])
-    path.write_bytes((data[:-size] if body is None else body) + shards.encode_index(index))
+    path.write_bytes((data[:-size] if body is None else body) + shard_index.encode_index(index))
 
 
 def set_cell(cell, value):
@@ -160,8 +161,8 @@ def set_cell(cell, value):
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (set_cell(0, shards.ABSENT), "chunk.missing"),
-        (set_cell(0, (shards.ABSENT, 5)), "shard.index"),
+        (set_cell(0, shard_index.ABSENT), "chunk.missing"),
+        (set_cell(0, (shard_index.ABSENT, 5)), "shard.index"),
         (set_cell(0, (2**63, 2**63)), "shard.offset_outside"),
         (set_cell(1, (0, 10)), "shard.overlap"),
         (lambda _index, body: body + b"more", "shard.gap"),

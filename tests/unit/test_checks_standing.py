@@ -9,10 +9,10 @@ import pytest
 from support import s3
 from support.images import write_image
 from support.steps import Conversion
-from uplift import records
-from uplift.checks import items, standing
 from uplift.models.batch import Batch
 from uplift.storage.local import LocalStore
+from uplift.validate.pixels import items, standing
+from uplift.work import json_files
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,9 @@ class NeverListed(LocalStore):
 
 def test_a_late_batch_of_flat_keys_does_not_list_the_whole_array(compared):
     work = conversion(compared)
-    batches = [records.read_model(work.path("batches", f"{n}.json"), Batch) for n in work.batches()]
+    batches = [
+        json_files.read_model(work.path("batches", f"{n}.json"), Batch) for n in work.batches()
+    ]
     late = next(item for batch in batches for item in batch.items if item.start)
     late = late.model_copy(update={"stop": late.start + 1})
     store = NeverListed(str(compared / "in.zarr"))

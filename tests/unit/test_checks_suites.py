@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from support.steps import Conversion, StepError
-from uplift.checks.documents import Node
-from uplift.checks.findings import Findings
-from uplift.checks.structure import Structure
+from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryGroup
+from uplift.validate.metadata.documents import Node
+from uplift.validate.metadata.structure import Structure
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "data" / "spec"
 pytestmark = pytest.mark.skipif(

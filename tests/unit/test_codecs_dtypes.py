@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uplift.codecs import dtypes
 from uplift.errors import SourceError, UnsupportedError
 from uplift.models.arrays import SourceArray
+from uplift.zarr_metadata import data_types
 
 
 def b64(raw: bytes) -> str:
@@ -83,17 +83,17 @@ BYTES = {"filters": ({"id": "vlen-bytes"},)}
 )
 def test_data_type_of_v2(v2: Any, v3: Any) -> None:
     source = v2_array(v2)
-    assert dtypes.data_type_v3(source) == v3
-    stored = dtypes.numpy_dtype(source)
+    assert data_types.data_type_v3(source) == v3
+    stored = data_types.numpy_dtype(source)
     expected = [tuple(field) for field in v2] if isinstance(v2, list) else v2
     assert stored == np.dtype(expected)
-    assert dtypes.numpy_dtype_v3(v3) == stored.newbyteorder("<")
+    assert data_types.numpy_dtype_v3(v3) == stored.newbyteorder("<")
 
 
 def test_variable_length_types() -> None:
-    assert dtypes.data_type_v3(v2_array("|O", **STRINGS)) == "string"
-    assert dtypes.data_type_v3(v2_array("|O", **BYTES)) == "bytes"
-    assert dtypes.numpy_dtype(v2_array("|O", **STRINGS)) == np.dtype(object)
+    assert data_types.data_type_v3(v2_array("|O", **STRINGS)) == "string"
+    assert data_types.data_type_v3(v2_array("|O", **BYTES)) == "bytes"
+    assert data_types.numpy_dtype(v2_array("|O", **STRINGS)) == np.dtype(object)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_variable_length_types() -> None:
 )
 def test_unsupported_data_types_are_named(v2: Any, message: str) -> None:
     with pytest.raises(UnsupportedError, match=r".") as caught:
-        dtypes.numpy_dtype(v2_array(v2))
+        data_types.numpy_dtype(v2_array(v2))
     assert message in str(caught.value)
 
 
@@ -139,7 +139,7 @@ def test_unsupported_data_types_are_named(v2: Any, message: str) -> None:
 )
 def test_unknown_v3_data_types(v3: Any) -> None:
     with pytest.raises(UnsupportedError):
-        dtypes.numpy_dtype_v3(v3)
+        data_types.numpy_dtype_v3(v3)
 
 
 NAN_PAYLOAD = "0x7fc0dead"
@@ -189,11 +189,11 @@ NAN_PAYLOAD = "0x7fc0dead"
 )
 def test_fill_value(v2: Any, given: Any, expected: Any) -> None:
     source = v2_array(v2, given)
-    found = dtypes.fill_value_v3(source)
+    found = data_types.fill_value_v3(source)
     assert found == expected
     assert type(found) is type(expected)
-    scalar = dtypes.fill_scalar(dtypes.data_type_v3(source), found)
-    assert np.asarray(scalar).dtype.itemsize <= dtypes.numpy_dtype(source).itemsize
+    scalar = data_types.fill_scalar(data_types.data_type_v3(source), found)
+    assert np.asarray(scalar).dtype.itemsize <= data_types.numpy_dtype(source).itemsize
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_fill_value(v2: Any, given: Any, expected: Any) -> None:
     ],
 )
 def test_fill_value_of_variable_length(more: Any, given: Any, expected: str) -> None:
-    assert dtypes.fill_value_v3(v2_array("|O", given, **more)) == expected
+    assert data_types.fill_value_v3(v2_array("|O", given, **more)) == expected
 
 
 @pytest.mark.parametrize(
@@ -239,21 +239,21 @@ def test_fill_value_of_variable_length(more: Any, given: Any, expected: str) -> 
 )
 def test_fill_value_that_does_not_fit(v2: Any, given: Any, message: str) -> None:
     with pytest.raises(SourceError, match=r"^fill_value ") as caught:
-        dtypes.fill_value_v3(v2_array(v2, given))
+        data_types.fill_value_v3(v2_array(v2, given))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_scalars_keep_every_bit() -> None:
-    nan = dtypes.fill_scalar("float32", NAN_PAYLOAD)
+    nan = data_types.fill_scalar("float32", NAN_PAYLOAD)
     assert nan.tobytes() == struct.pack("<I", 0x7FC0DEAD)
-    half = dtypes.fill_scalar("float16", "0x7e01")
+    half = data_types.fill_scalar("float16", "0x7e01")
     assert half.tobytes() == struct.pack("<H", 0x7E01)
-    assert dtypes.fill_scalar("int64", 2**63 - 1) == np.int64(2**63 - 1)
-    assert dtypes.fill_scalar("complex64", [1.5, "-Infinity"]) == np.complex64(
+    assert data_types.fill_scalar("int64", 2**63 - 1) == np.int64(2**63 - 1)
+    assert data_types.fill_scalar("complex64", [1.5, "-Infinity"]) == np.complex64(
         complex(1.5, -math.inf)
     )
-    assert math.copysign(1, dtypes.fill_scalar("float64", -0.0)) == -1.0
+    assert math.copysign(1, data_types.fill_scalar("float64", -0.0)) == -1.0
 
 
 def test_scalars_of_extension_types() -> None:
@@ -261,14 +261,14 @@ def test_scalars_of_extension_types() -> None:
         "name": "structured",
         "configuration": {"fields": [["a", "int32"], ["b", "uint8"]]},
     }
-    assert dtypes.fill_scalar(record, b64(b"\x01\0\0\0\x02")).tolist() == (1, 2)
+    assert data_types.fill_scalar(record, b64(b"\x01\0\0\0\x02")).tolist() == (1, 2)
     time = {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}}
-    assert np.isnat(dtypes.fill_scalar(time, "NaT"))
-    assert dtypes.fill_scalar(time, 5) == np.datetime64(5, "s")
-    assert dtypes.fill_scalar("bytes", [1, 0]) == b"\x01\0"
-    assert dtypes.fill_scalar("string", "é") == "é"
+    assert np.isnat(data_types.fill_scalar(time, "NaT"))
+    assert data_types.fill_scalar(time, 5) == np.datetime64(5, "s")
+    assert data_types.fill_scalar("bytes", [1, 0]) == b"\x01\0"
+    assert data_types.fill_scalar("string", "é") == "é"
     assert (
-        dtypes.fill_scalar(
+        data_types.fill_scalar(
             {"name": "raw_bytes", "configuration": {"length_bytes": 2}}, b64(b"a\0")
         ).tobytes()
         == b"a\0"

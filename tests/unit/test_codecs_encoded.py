@@ -15,9 +15,9 @@ import numcodecs
 import numpy as np
 import pytest
 
-from uplift.codecs import v3
 from uplift.codecs.encoded import BadEncoding, EncodedCheck, zlib_to_gzip
 from uplift.models.arrays import SourceArray
+from uplift.zarr_metadata import v3
 
 RAW = (np.arange(512, dtype="<u2") // 3).tobytes()
 

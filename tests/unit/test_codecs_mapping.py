@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from uplift.codecs import mapping, v3
+from uplift.codecs import mapping
 from uplift.errors import PlanError
 from uplift.models.arrays import SourceArray
+from uplift.zarr_metadata import v3
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 BIG = {"name": "bytes", "configuration": {"endian": "big"}}

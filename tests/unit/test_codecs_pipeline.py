@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from support.chunks import CHUNKS, NUMBERS, v2_array
-from uplift.codecs import dtypes, mapping
+from uplift.codecs import mapping
 from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder, DecodeError
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.zarr_metadata import data_types
 
 
 def encoded_v2(array: np.ndarray[Any, Any], source: SourceArray) -> bytes:
@@ -259,7 +260,8 @@ def test_packing_does_not_import_numcodecs() -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(Path(mapping.__file__).parents[2])!r})
-from uplift.codecs import encoded, mapping, pipeline, v2, v3
+from uplift.codecs import encoded, mapping, pipeline
+from uplift.zarr_metadata import v2, v3
 source = v2.parse_v2({{"zarr_format": 2, "shape": [8], "chunks": [8], "dtype": "<u2",
     "compressor": {{"id": "blosc"}}, "fill_value": 0, "order": "C"}}, "x")
 assert mapping.unsupported_reason(source) is None
@@ -278,4 +280,4 @@ def test_fill_scalar_of_a_decoder_is_the_fill_value() -> None:
     found = ChunkDecoder(source).decode(np.float32([1, 2, 3]).tobytes(), (1,))
     assert found[:3].tolist() == [1, 2, 3]
     assert np.isnan(found[3])
-    assert np.isnan(dtypes.fill_scalar("float32", "NaN"))
+    assert np.isnan(data_types.fill_scalar("float32", "NaN"))

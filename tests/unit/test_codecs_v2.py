@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from uplift.codecs.v2 import parse_v2
 from uplift.errors import SourceError
 from uplift.models.arrays import SourceArray
+from uplift.zarr_metadata.v2 import parse_v2
 
 GOOD: dict[str, Any] = {
     "zarr_format": 2,

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from uplift.codecs import v3
 from uplift.errors import SourceError
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.zarr_metadata import v3
 
 TARGET = TargetArray(
     shape=(10, 20),

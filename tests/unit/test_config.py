@@ -8,8 +8,14 @@ import pytest
 import yaml
 from snakemake.cli import parse_config as snakemake_config
 
-from uplift.config import Config, codec_from_text, lengths_from_text, parse_config, quoted_argument
-from uplift.schema_check import SCHEMAS, MistakesError
+from uplift.settings.config import (
+    Config,
+    codec_from_text,
+    lengths_from_text,
+    parse_config,
+    quoted_argument,
+)
+from uplift.settings.schema_check import SCHEMAS, MistakesError
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())

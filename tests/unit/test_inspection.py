@@ -22,7 +22,7 @@ from support.sources import (
     write_series,
     write_small,
 )
-from uplift.inspection import inspect_source
+from uplift.inspect_source import inspect_source
 from uplift.storage.local import LocalStore
 
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from uplift import job_lock
 from uplift.errors import OutputError
-from uplift.job_lock import only_job
+from uplift.work import job_lock
+from uplift.work.job_lock import only_job
 
 
 @pytest.fixture

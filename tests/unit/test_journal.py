@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from uplift.conversion.journal import Done, Journal
 from uplift.errors import OutputError
+from uplift.work.journal import Done, Journal
 
 
 def done(**changes):

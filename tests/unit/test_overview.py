@@ -8,9 +8,9 @@ import pytest
 from support import s3
 from support.images import write_image
 from support.steps import Conversion
-from uplift import overview
 from uplift.errors import InputError
-from uplift.samples import Sample
+from uplift.settings.samples import Sample
+from uplift.workflow import start
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def published(tmp_path, monkeypatch):
 
 
 def test_an_output_that_is_gone_is_named_with_its_remedy(published):
-    overview.refuse_gone_outputs(published, "results")
+    start.refuse_gone_outputs(published, "results")
     shutil.rmtree("out.zarr")
     with pytest.raises(InputError, match=r"out\.zarr: .* is gone; .* rm results/d/claim\.json"):
-        overview.refuse_gone_outputs(published, "results")
+        start.refuse_gone_outputs(published, "results")
 
 
 def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3_environment):
@@ -38,42 +38,42 @@ def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3
     made.all()
     samples = {"d": Sample(dataset="d", input="in.zarr", output=url)}
     settings = {"s3://": {"region": "us-east-1"}}
-    overview.refuse_gone_outputs(samples, "results", settings)
+    start.refuse_gone_outputs(samples, "results", settings)
     bucket = url.split("/")[2]
     for key in s3.objects(client, bucket, "out.zarr"):
         client.delete_object(Bucket=bucket, Key=f"out.zarr/{key}")
     with pytest.raises(InputError, match=r"out\.zarr: .* is gone; .* rm results/d/claim\.json"):
-        overview.refuse_gone_outputs(samples, "results", settings)
+        start.refuse_gone_outputs(samples, "results", settings)
     made.claim()
-    overview.refuse_gone_outputs(samples, "results", settings)
-    client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.lock")
+    start.refuse_gone_outputs(samples, "results", settings)
+    client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.outputs.lock")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    overview.refuse_gone_outputs(samples, "results", settings)  # nobody can tell now
+    start.refuse_gone_outputs(samples, "results", settings)  # nobody can tell now
 
 
 def test_another_output_in_the_sheet_is_not_an_output_that_is_gone(published):
     elsewhere = {"d": published["d"].model_copy(update={"output": "other.zarr"})}
-    overview.refuse_gone_outputs(elsewhere, "results")
+    start.refuse_gone_outputs(elsewhere, "results")
 
 
 def test_the_summary_names_the_place_that_holds_the_dataset(published, tmp_path):
-    (line,) = overview.summary_lines(published, "results")
+    (line,) = start.summary_lines(published, "results")
     assert line.startswith("d: valid, ")
     assert " in out.zarr" in line
     elsewhere = {"d": published["d"].model_copy(update={"output": "other.zarr"})}
-    (line,) = overview.summary_lines(elsewhere, "results")
+    (line,) = start.summary_lines(elsewhere, "results")
     assert f" in {tmp_path}/out.zarr" in line
 
 
 def test_only_another_place_of_a_dataset_is_a_reason_to_look_again():
     sample = Sample(dataset="d", input="s3://b/in.zarr", output="out.zarr")
     places = {"s3://b/": {"endpoint_url": "https://x.org", "anon": True}}
-    known = overview.storage_places(sample, places)
+    known = start.storage_places(sample, places)
     more = {"s3://b/": {**places["s3://b/"], "retries": 1, "timeout": 5, "engine": "fsspec"}}
-    assert overview.storage_places(sample, {**more, "s3://c/": {"anon": True}}) == known
+    assert start.storage_places(sample, {**more, "s3://c/": {"anon": True}}) == known
     for key, value in (("endpoint_url", "https://y.org"), ("anon", False), ("profile", "p")):
         other = {"s3://b/": {**places["s3://b/"], key: value}}
-        assert overview.storage_places(sample, other) != known
+        assert start.storage_places(sample, other) != known
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_forcing_forgets_what_is_finished(tmp_path, monkeypatch, asked, gone):
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.touch()
     nothing = {"forceall": False, "forcerun": frozenset(), "targets": frozenset()}
-    overview.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
+    start.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
     left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/journal/*.jsonl")}
     assert left == everything - gone
 
@@ -120,6 +120,6 @@ def test_forcing_a_validation_forgets_what_stands(tmp_path, monkeypatch, asked, 
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
     nothing = {"forceall": False, "forcerun": frozenset(), "targets": frozenset()}
-    overview.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
+    start.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
     left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/validation/*.standing")}
     assert left == everything - gone

@@ -12,18 +12,17 @@ import pytest
 import zarr
 
 from uplift import grid
+from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs.mapping import target_of
-from uplift.codecs.v2 import parse_v2
-from uplift.conversion import convert
-from uplift.conversion.chunk_source import ChunkSource
-from uplift.conversion.convert import convert_batch
-from uplift.conversion.item import ConvertSettings
-from uplift.conversion.journal import Journal
-from uplift.conversion.repack import RepackEngine
+from uplift.convert.batch import convert_batch
+from uplift.convert.item import ConvertSettings
+from uplift.convert.repack import RepackEngine
 from uplift.errors import StorageError
 from uplift.models.batch import Batch, BatchItem
 from uplift.parallel import as_done, in_order
 from uplift.storage.local import LocalStore
+from uplift.work.journal import Journal
+from uplift.zarr_metadata.v2 import parse_v2
 
 SHARDS = 40
 
@@ -100,7 +99,7 @@ def items_of(root, names):
 @pytest.fixture
 def far(tmp_path, monkeypatch):
     """A batch of five large items between stores that are not local."""
-    monkeypatch.setattr(convert, "_SMALL_ELEMENTS", 0)
+    monkeypatch.setattr("uplift.convert.batch._SMALL_ELEMENTS", 0)
     items = tuple(items_of(tmp_path / "in", "abcde"))
     batch = Batch(batch="b", dataset="d", source="s", output="o", items=items)
     return batch, Far(str(tmp_path / "in")), Far(str(tmp_path / "out"), writable=True)

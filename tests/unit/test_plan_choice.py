@@ -7,12 +7,8 @@ import pytest
 from support.inventories import image, inventory_of
 from support.plans import IMAGE, PROPOSE, array_of, generated
 from uplift.errors import PlanError
-from uplift.plans.files import (
-    decide,
-    is_edited,
-    stamped,
-)
-from uplift.plans.planning import PlanSettings, propose_plan
+from uplift.planning.files import decide, is_edited, stamped
+from uplift.planning.planning import PlanSettings, propose_plan
 
 
 def decision(fresh=None, existing=None, supplied=None, inventory=IMAGE):

@@ -3,10 +3,10 @@
 import pytest
 
 from support.inventories import entry_of, inventory_of
-from uplift.conversion import recode
+from uplift.convert import recode
 from uplift.errors import InputError, PlanError
-from uplift.plans import estimates
-from uplift.plans.planning import PlanSettings, plan_array, propose_plan, setting_notes
+from uplift.planning import estimates
+from uplift.planning.planning import PlanSettings, plan_array, propose_plan, setting_notes
 
 DEFAULT = PlanSettings()
 Z = {"id": "zlib", "level": 1}

@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 
-from uplift import publication
 from uplift.errors import InputError, OutputError, StorageError
-from uplift.lock import LOCK_KEY, Heartbeat, renew
 from uplift.models.findings import Finding
 from uplift.models.publication import Cost, Lock
 from uplift.models.record import ItemRecord, Record
 from uplift.models.validation import Validation
-from uplift.publication import claim, ensure_claimed, publish, release
+from uplift.outputs import publication
+from uplift.outputs.lock import LOCK_KEY, Heartbeat, renew
+from uplift.outputs.publication import claim, ensure_claimed, publish, release
 from uplift.storage.local import LocalStore
 
 ROOT = b'{"zarr_format": 3}\n'
@@ -352,7 +352,7 @@ def test_jobs_give_signs_of_life(output, monkeypatch):
     beat = Heartbeat(output, "run-1")
     beat()
     assert json.loads(output.get(LOCK_KEY))["seen"] == long_ago
-    monkeypatch.setattr("uplift.lock.BEAT_SECONDS", -1.0)
+    monkeypatch.setattr("uplift.outputs.lock.BEAT_SECONDS", -1.0)
     Heartbeat(output, "run-2")()
     assert json.loads(output.get(LOCK_KEY))["seen"] == long_ago
     beat()

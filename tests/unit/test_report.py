@@ -11,10 +11,10 @@ from PIL import Image
 
 from support.images import write_image
 from support.steps import Conversion, run
-from uplift import records
 from uplift.report.preview import blend, picture_of, write_preview
-from uplift.samples import Sample, SampleTable
+from uplift.settings.samples import Sample, SampleTable
 from uplift.storage.local import LocalStore
+from uplift.work import json_files
 
 
 class Page(html.parser.HTMLParser):
@@ -36,7 +36,7 @@ class Page(html.parser.HTMLParser):
 def report(folder, *samples):
     results = folder / "results"
     results.mkdir(exist_ok=True)
-    records.write_json(results / "samples.json", SampleTable(samples=samples))
+    json_files.write_json(results / "samples.json", SampleTable(samples=samples))
     run("make_report", results=results, samples=results / "samples.json")
     with (results / "catalog.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["dataset"]: row for row in csv.DictReader(stream)}

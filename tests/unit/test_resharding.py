@@ -8,14 +8,14 @@ import pytest
 import zarr
 
 from uplift import grid
+from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs.mapping import target_of
-from uplift.codecs.v3 import array_document, parse_v3
-from uplift.conversion.chunk_source import ChunkSource
-from uplift.conversion.convert import convert_batch
-from uplift.conversion.item import ConvertSettings
-from uplift.conversion.journal import Journal
+from uplift.convert.batch import convert_batch
+from uplift.convert.item import ConvertSettings
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore
+from uplift.work.journal import Journal
+from uplift.zarr_metadata.v3 import array_document, parse_v3
 
 SHAPE, CHUNKS = (20, 33), (4, 5)
 

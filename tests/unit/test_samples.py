@@ -4,10 +4,9 @@ import datetime as dt
 
 import pytest
 
-from uplift.config import Config
 from uplift.errors import InputError
-from uplift.overview import source_state
-from uplift.samples import (
+from uplift.settings.config import Config
+from uplift.settings.samples import (
     crate_sample,
     crate_settings,
     load_samples,
@@ -15,7 +14,8 @@ from uplift.samples import (
     storage_settings,
     supplied_plan,
 )
-from uplift.schema_check import MistakesError
+from uplift.settings.schema_check import MistakesError
+from uplift.workflow.start import source_state
 
 HEADER = "dataset,input,output,license,organism,modality,name,description,notes"
 

@@ -4,29 +4,29 @@ import numpy as np
 import pytest
 import zarr
 
-from uplift import shards
+from uplift.codecs import shard_index
 from uplift.errors import SourceError
 
 
 def test_roundtrip():
-    index = shards.empty_index(3)
+    index = shard_index.empty_index(3)
     index[1] = (0, 10)
-    data = shards.encode_index(index)
-    assert len(data) == shards.index_bytes(3)
-    assert (shards.decode_index(data, 3, "s") == index).all()
+    data = shard_index.encode_index(index)
+    assert len(data) == shard_index.index_bytes(3)
+    assert (shard_index.decode_index(data, 3, "s") == index).all()
 
 
 @pytest.mark.parametrize("position", [0, 17, -1])
 def test_a_flipped_byte_is_noticed(position):
-    data = bytearray(shards.encode_index(shards.empty_index(3)))
+    data = bytearray(shard_index.encode_index(shard_index.empty_index(3)))
     data[position] ^= 1
     with pytest.raises(SourceError, match="checksum"):
-        shards.decode_index(bytes(data), 3, "s")
+        shard_index.decode_index(bytes(data), 3, "s")
 
 
 def test_wrong_size_is_noticed():
     with pytest.raises(SourceError, match="has 52 bytes, 68 expected"):
-        shards.decode_index(shards.encode_index(shards.empty_index(3)), 4, "s")
+        shard_index.decode_index(shard_index.encode_index(shard_index.empty_index(3)), 4, "s")
 
 
 def test_index_equals_zarr_pythons(tmp_path):
@@ -35,7 +35,7 @@ def test_index_equals_zarr_pythons(tmp_path):
     )
     array[:4] = 1
     data = (tmp_path / "a" / "c" / "0" / "0").read_bytes()
-    index = shards.decode_index(data[-shards.index_bytes(4) :], 4, "s")
-    assert index[:, 1].tolist() == [16, 16, shards.ABSENT, shards.ABSENT]
+    index = shard_index.decode_index(data[-shard_index.index_bytes(4) :], 4, "s")
+    assert index[:, 1].tolist() == [16, 16, shard_index.ABSENT, shard_index.ABSENT]
     assert sorted(index[:2, 0].tolist()) == [0, 16]
-    assert shards.encode_index(np.array(index)) == data[-shards.index_bytes(4) :]
+    assert shard_index.encode_index(np.array(index)) == data[-shard_index.index_bytes(4) :]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from uplift import step
+from uplift.workflow import job as step
 
 
 class Named(dict):
@@ -88,7 +88,7 @@ def test_a_thousand_warnings_do_not_flood_the_console(tmp_path, capsys):
     given = job(tmp_path)
     assert step.run(main, given) == 0
     shown = capsys.readouterr().err.splitlines()
-    assert len(shown) == step.WARNINGS_SHOWN + 1
+    assert len(shown) == job.WARNINGS_SHOWN + 1
     assert shown[-1] == f"warning: 980 more are in {given.log[0]}"
     assert len([line for line in log_of(given) if "WARNING" in line]) == 1000
 

@@ -25,7 +25,7 @@ def summary_of(wildcards):
 
 @lru_cache(maxsize=16)
 def read_summary(file, changed):
-    return records.read_json(file)
+    return json_files.read_json(file)
 
 
 def convert_cores(wildcards):

@@ -9,9 +9,11 @@ from snakemake.common.configfile import load_configfile
 
 sys.path.append(str(Path(workflow.basedir) / "scripts"))
 
-from uplift import config as settings
-from uplift import overview, records, step
-from uplift import samples as sheet
+from uplift.settings import config as settings
+from uplift.workflow import start, job
+from uplift.models import json_text
+from uplift.work import json_files
+from uplift.settings import samples as sheet
 from uplift.errors import InputError
 
 
@@ -28,16 +30,16 @@ def config_sources():
 TYPED = tuple(workflow.config_settings.config_args or ())
 try:
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
-    SAMPLES = overview.without_secrets(sheet.load_samples(CONFIG))
+    SAMPLES = start.without_secrets(sheet.load_samples(CONFIG))
     if workflow.is_main_process:
-        overview.refuse_gone_outputs(
+        start.refuse_gone_outputs(
             SAMPLES, CONFIG.results, sheet.storage_settings(CONFIG)
         )
         if not workflow.dryrun:
-            dropped = overview.drop_damaged(SAMPLES, CONFIG.results)
+            dropped = start.drop_damaged(SAMPLES, CONFIG.results)
             sys.stderr.writelines(f"warning: {line}\n" for line in dropped)
-            overview.forget_unpublished(SAMPLES, CONFIG.results)
-            overview.note_samples(SAMPLES, CONFIG.results)
+            start.forget_unpublished(SAMPLES, CONFIG.results)
+            start.note_samples(SAMPLES, CONFIG.results)
 except InputError as error:
     # one line for each mistake, before any job starts
     sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
@@ -88,12 +90,12 @@ def supplied_plan(wildcards):
 
 def source_state(wildcards):
     """Param that changes when the metadata at the root of a local source do."""
-    return overview.source_state(SAMPLES[wildcards.dataset].input)
+    return start.source_state(SAMPLES[wildcards.dataset].input)
 
 
 def storage_places(wildcards):
     """Param that changes when the storage settings name other places."""
-    return overview.storage_places(SAMPLES[wildcards.dataset], STORAGE)
+    return start.storage_places(SAMPLES[wildcards.dataset], STORAGE)
 
 
 def uncompared(value):
@@ -127,7 +129,7 @@ def forget_journals():
     """Nothing is skipped of what -F or -R wants done again."""
     asked = workflow.dag_settings
     if workflow.is_main_process:
-        overview.forget_journals(
+        start.forget_journals(
             SAMPLES,
             CONFIG.results,
             forceall=asked.forceall,
@@ -139,9 +141,9 @@ def forget_journals():
 def report_datasets():
     """One line for each dataset on standard error, and the report on all of them."""
     if workflow.is_main_process:
-        overview.forget_unpublished(SAMPLES, CONFIG.results)
-        lines = overview.summary_lines(SAMPLES, CONFIG.results)
+        start.forget_unpublished(SAMPLES, CONFIG.results)
+        lines = start.summary_lines(SAMPLES, CONFIG.results)
         sys.stderr.writelines(f"{line}\n" for line in lines)
         program = Path(workflow.basedir) / "scripts" / "make_report.py"
-        options = step.options_of(REPORT)
+        options = job.options_of(REPORT)
         subprocess.run([sys.executable, str(program), "--quiet", *options], check=False)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from uplift.codecs import dtypes
-from uplift.codecs.fill_values import Vlen
 from uplift.errors import UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.zarr_metadata import data_types
+from uplift.zarr_metadata.fill_values import Vlen
 
 Config = dict[str, Any]
 
@@ -75,7 +75,7 @@ def chain_of_source(source: SourceArray) -> Chain:
     ndim = len(source.shape)
     if ndim > MAX_DIMENSIONS:
         raise UnsupportedError(f"{ndim} dimensions; at most {MAX_DIMENSIONS} are supported")
-    dtype, vlen = dtypes.numpy_dtype(source), dtypes.vlen_of(source)
+    dtype, vlen = data_types.numpy_dtype(source), data_types.vlen_of(source)
     if source.zarr_format == 3:
         return _chain_v3(source.codecs or (), dtype, vlen, ndim)
     identity = tuple(range(ndim))
@@ -86,11 +86,11 @@ def chain_of_source(source: SourceArray) -> Chain:
 
 def chain_of_target(target: TargetArray) -> Chain:
     """Normal form of the pipeline of an output array."""
-    dtype = dtypes.numpy_dtype_v3(target.data_type)
+    dtype = data_types.numpy_dtype_v3(target.data_type)
     for codec in target.codecs:
         if codec["name"] == "bytes" and codec.get("configuration", {}).get("endian") == "big":
             dtype = dtype.newbyteorder(">")
-    vlen = dtypes.vlen_of_v3(target.data_type)
+    vlen = data_types.vlen_of_v3(target.data_type)
     return _chain_v3(target.codecs, dtype, vlen, len(target.shape))
 
 
@@ -120,7 +120,7 @@ def _chain_v3(
             filters.append(_filter_of_v3(name, configuration, dtype, serialized=serialized))
     if not serialized:
         raise UnsupportedError("no codec turns the array into bytes")
-    if not dtypes.is_little(dtype) and any(f["id"] in TYPED_FILTERS for f in filters):
+    if not data_types.is_little(dtype) and any(f["id"] in TYPED_FILTERS for f in filters):
         raise UnsupportedError("array codecs on big-endian data are not supported")
     return Chain(order, dtype, vlen, _checked(filters, dtype, vlen))
 

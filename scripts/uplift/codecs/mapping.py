@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from uplift.codecs import dtypes, stages
+from uplift.codecs import stages
 from uplift.codecs.chain import (
     BLOSC_NAMES,
     SHUFFLES,
@@ -15,11 +15,12 @@ from uplift.codecs.chain import (
     chain_of_source,
     chain_of_target,
 )
-from uplift.codecs.v3 import INDEX_CODECS
 from uplift.errors import PlanError, SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import nearest
+from uplift.zarr_metadata import data_types
+from uplift.zarr_metadata.v3 import INDEX_CODECS
 
 Codec = dict[str, Any]
 
@@ -52,8 +53,8 @@ def unsupported_reason(source: SourceArray) -> str | None:
     """Say why an array cannot be converted without loss, or None when it can."""
     try:
         chain = chain_of_source(source)
-        dtypes.data_type_v3(source)
-        dtypes.fill_value_v3(source)
+        data_types.data_type_v3(source)
+        data_types.fill_value_v3(source)
         for config in chain.filters:
             if config["id"] not in _PURE:
                 stages.numcodec(config)
@@ -80,7 +81,7 @@ def kept_codecs(source: SourceArray) -> Kept | None:
     if source.zarr_format == 3:
         return Kept(tuple(_completed(codec, chain) for codec in source.codecs or ()), "repack")
     filters = [c for c in chain.filters if c["id"] not in VLEN_FILTERS.values()]
-    little = dtypes.is_little(chain.dtype)
+    little = data_types.is_little(chain.dtype)
     if len(filters) > 1 or (chain.dtype.fields is not None and not little):
         return None
     head = (*_transpose(chain), _serializer(chain, little=little))
@@ -98,7 +99,7 @@ def may_shard(source: SourceArray) -> bool:
 
     zarr-python 3.1 reads those unsharded only, since their fill values cannot be hashed.
     """
-    return dtypes.numpy_dtype(source).kind != "V"
+    return data_types.numpy_dtype(source).kind != "V"
 
 
 def target_of(
@@ -134,8 +135,8 @@ def target_of(
         shape=source.shape,
         chunks=tuple(chunks),
         shards=tuple(shards) if shards is not None and may_shard(source) else None,
-        data_type=dtypes.data_type_v3(source),
-        fill_value=dtypes.fill_value_v3(source),
+        data_type=data_types.data_type_v3(source),
+        fill_value=data_types.fill_value_v3(source),
         codecs=wanted,
     )
     if codecs != "keep":
@@ -161,7 +162,7 @@ def _transpose(chain: Chain) -> tuple[Codec, ...]:
 def _serializer(chain: Chain, *, little: bool) -> Codec:
     if chain.vlen:
         return {"name": VLEN_FILTERS[chain.vlen]}
-    if not dtypes.has_byte_order(chain.dtype):
+    if not data_types.has_byte_order(chain.dtype):
         return {"name": "bytes"}
     return {"name": "bytes", "configuration": {"endian": "little" if little else "big"}}
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uplift.codecs import dtypes, stages, streams, vlen
+from uplift.codecs import stages, streams, vlen
 from uplift.codecs.chain import VLEN_FILTERS, Chain, chain_of_source, chain_of_target
 from uplift.codecs.stages import Buffer
 from uplift.codecs.streams import DecodeError
 from uplift.grid import Index, Shape, element_slices
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.zarr_metadata import data_types
 
 __all__ = ["ChunkDecoder", "ChunkEncoder", "DecodeError"]
 
@@ -93,8 +94,8 @@ class ChunkDecoder:
         return tuple(max(0, part.stop - part.start) for part in region)
 
     def _filled(self) -> NDArray[Any]:
-        fill = dtypes.fill_scalar(
-            dtypes.data_type_v3(self.source), dtypes.fill_value_v3(self.source)
+        fill = data_types.fill_scalar(
+            data_types.data_type_v3(self.source), data_types.fill_value_v3(self.source)
         )
         if self.chain.vlen:
             fill = str(fill) if self.chain.vlen == "string" else bytes(fill)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uplift.codecs.fill_values import Vlen
 from uplift.codecs.streams import DecodeError
+from uplift.zarr_metadata.fill_values import Vlen
 
 _LENGTH = struct.Struct("<I")
 

@@ -26,7 +26,7 @@ from uplift.errors import InputError
 from uplift.models.crate import CrateRecord, CrateSample, CrateSettings
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
-from uplift.publication import ensure_claimed
+from uplift.outputs.publication import ensure_claimed
 from uplift.storage.protocol import Store
 
 log = logging.getLogger(__name__)

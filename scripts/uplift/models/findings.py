@@ -1,7 +1,9 @@
-"""Findings: what a check has to say about one path."""
+"""Findings: what a check has to say about one path, and the collection they are made in."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from typing import Literal
 
 from uplift.models.base import Model
@@ -17,3 +19,60 @@ class Finding(Model):
     severity: Literal["error", "warning", "info"]
     path: str
     message: str
+
+
+SHOWN = 20
+"""Findings of one code and path that are listed."""
+
+
+class Findings:
+    """Findings as they are made (thread-safe)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str], list[Finding]] = {}
+
+    def error(self, code: str, path: str, message: str) -> None:
+        """Note something that makes the output invalid."""
+        self.add(Finding(code=code, severity="error", path=path, message=message))
+
+    def warning(self, code: str, path: str, message: str) -> None:
+        """Note something a user should know."""
+        self.add(Finding(code=code, severity="warning", path=path, message=message))
+
+    def info(self, code: str, path: str, message: str) -> None:
+        """Note something that is as it should be but worth a line."""
+        self.add(Finding(code=code, severity="info", path=path, message=message))
+
+    def add(self, finding: Finding) -> None:
+        """Note a finding made elsewhere."""
+        with self._lock:
+            self._found.setdefault((finding.code, finding.path), []).append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Note findings made elsewhere."""
+        for finding in findings:
+            self.add(finding)
+
+    def listed(self) -> tuple[Finding, ...]:
+        """Findings in the order of :func:`in_order`, the same for equal outputs."""
+        result: list[Finding] = []
+        for same in self._found.values():
+            unique = sorted(set(same), key=_key)
+            result += unique[:SHOWN]
+            if len(unique) > SHOWN:
+                last = unique[-1]
+                text = f"and {len(unique) - SHOWN} more like the ones before"
+                result.append(last.model_copy(update={"message": text}))
+        return in_order(result)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort: errors, warnings, infos; in each by path, code and message."""
+    return tuple(sorted(findings, key=_key))
+
+
+def _key(finding: Finding) -> tuple[int, str, str, bool, str]:
+    rank = ("error", "warning", "info").index(finding.severity)
+    more = finding.message.startswith("and ")
+    return rank, finding.path, finding.code, more, finding.message

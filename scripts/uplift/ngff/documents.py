@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from uplift.codecs.v3 import ARRAY_KEYS
 from uplift.errors import SourceError
+from uplift.zarr_metadata.v3 import ARRAY_KEYS
 
 MAX_DEPTH = 200
 """Levels of nesting in a document beyond which it is refused."""

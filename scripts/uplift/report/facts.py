@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from uplift import records
 from uplift.errors import UpliftError
 from uplift.models.base import Model
 from uplift.models.batch import BatchSummary
@@ -17,9 +16,10 @@ from uplift.models.inventory import Inventory
 from uplift.models.publication import Cost, Published
 from uplift.models.record import Record
 from uplift.models.validation import ArrayValidation, Validation
-from uplift.publication import first_error, total_cost
-from uplift.samples import Sample
+from uplift.outputs.publication import first_error, total_cost
+from uplift.settings.samples import Sample
 from uplift.storage import is_local
+from uplift.work import json_files
 
 M = TypeVar("M", bound=Model)
 State = Literal["valid", "invalid", "unfinished"]
@@ -154,19 +154,19 @@ def _cost(folder: Path, summary: BatchSummary | None) -> Cost | None:
     if summary is None:
         return None
     files = [folder / "records" / f"{batch}.json" for batch in summary.batches]
-    done = [records.read_model(file, Record) for file in files if file.is_file()]
+    done = [json_files.read_model(file, Record) for file in files if file.is_file()]
     return total_cost(done) if done else None
 
 
 def _read(file: Path, model: type[M]) -> M | None:
-    return records.read_model(file, model) if file.is_file() else None
+    return json_files.read_model(file, model) if file.is_file() else None
 
 
 def _outcome(folder: Path, sample: Sample) -> Outcome:
     verdict, publication = folder / "validation.json", folder / "published.json"
-    validation = records.read_model(verdict, Validation) if verdict.is_file() else None
+    validation = json_files.read_model(verdict, Validation) if verdict.is_file() else None
     if publication.is_file() and validation is not None:
-        published = records.read_model(publication, Published)
+        published = json_files.read_model(publication, Published)
         error = _latest_error(folder / "logs", since=publication.stat().st_mtime)
         stopped = f"; a later run stopped before it began: {error}" if error else ""
         text = f"{_published(published, validation, sample, verdict)}{stopped}"

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from uplift import __version__
-from uplift.records import write_text
 from uplift.report.facts import Facts, size_text
 from uplift.storage import display_url
+from uplift.work.json_files import write_text
 
 _TEMPLATES = Path(__file__).parent
 

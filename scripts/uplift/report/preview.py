@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from uplift.checks.readers import Reader, ReaderError, open_reader
+from uplift.arrays.readers import Reader, ReaderError, open_reader
 from uplift.errors import UpliftError
 from uplift.ngff.detect import multiscales_of
 from uplift.report.facts import Facts

@@ -1,0 +1,1 @@
+"""Pack a published dataset into one file."""

@@ -1,0 +1,184 @@
+"""Pack a published dataset into one file, as RFC-9 of OME-Zarr recommends (``.ozx``).
+
+ZIP64 and stored; the root's ``zarr.json`` is the first entry, the other ones follow breadth first,
+then everything else. The bytes depend on the dataset alone. Sharded arrays keep the entries few.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from uplift.errors import InputError, OutputError
+from uplift.models.publication import Archived
+from uplift.outputs.lock import LOCK_KEY
+from uplift.outputs.publication import ROOT_KEY
+from uplift.storage import open_store
+from uplift.storage.archive import ArchiveStore
+from uplift.storage.protocol import KeepsUnfinished, ObjectInfo, ObjectWriter, Store
+from uplift.storage.settings import options_for
+from uplift.storage.zip_writer import ZipWriter
+
+log = logging.getLogger(__name__)
+
+EXTENSION = ".ozx"
+PIECE_BYTES = 8 * 2**20
+"""Objects up to this size are read once; larger ones twice, first for their CRC-32."""
+
+
+def archive_url(output_url: str) -> str:
+    """Where the archive of an output goes: beside it, ``cells.zarr`` to ``cells.ozx``."""
+    return output_url.rstrip("/").removesuffix(".zarr") + EXTENSION
+
+
+def archive_dataset(
+    output_url: str,
+    settings: Mapping[str, Any] | None,
+    *,
+    overwrite: bool,
+    before: Archived | None,
+) -> Archived:
+    """Write the archive of a published output, and read all of it back.
+
+    Parameters
+    ----------
+    overwrite
+        Replace a file that is there, whatever it is.
+    before
+        What this program said the last time; its archive may always be replaced.
+
+    Raises
+    ------
+    OutputError
+        The output is not published, changes meanwhile, or a file that is there is somebody else's.
+    """
+    output = open_store(output_url, settings)
+    root = output.get(ROOT_KEY)
+    if root is None:
+        raise OutputError(f"{output.url}: not published, so there is nothing to pack; publish it")
+    url = archive_url(output_url)
+    folder, _, name = url.rpartition("/")
+    folder = folder or ("/" if url.startswith("/") else ".")
+    beside = {folder: options_for(output_url, settings).to_json()}
+    place = open_store(folder, beside, writable=True)
+    if not overwrite:
+        _refuse_foreign(place, name, {_sha256(root), before.root_sha256 if before else ""})
+    entries = in_order(output.list_tree(""))
+    with place.writer(name) as stream:
+        digest = _Digest(stream)
+        writer = ZipWriter(digest)
+        for info, crc, pieces in _contents(output, entries):
+            try:
+                writer.add(info.key, info.size, crc, pieces)
+            except ValueError:
+                _changed(output, info)
+        writer.finish(comment_of(root))
+    place.flush()
+    if isinstance(place, KeepsUnfinished) and (removed := place.remove_unfinished(name)):
+        log.info("removed %d unfinished archives of killed jobs", removed)
+    packed = open_store(url, beside)
+    if not isinstance(packed, ArchiveStore) or packed.verify() != len(entries):
+        raise OutputError(f"{packed.url}: is not what was written there; pack it again")
+    log.info("packed %d objects, %d bytes, into %s", len(entries), writer.bytes_written, packed.url)
+    return Archived(
+        archive=packed.url,
+        output=output.url,
+        root_sha256=_sha256(root),
+        sha256=digest.hexdigest(),
+        entries=len(entries),
+        bytes=writer.bytes_written,
+    )
+
+
+def in_order(objects: Iterable[ObjectInfo]) -> list[ObjectInfo]:
+    """Objects as RFC-9 wants them: documents of nodes first, breadth first, from the root on."""
+
+    def rank(info: ObjectInfo) -> tuple[bool, int, str]:
+        document = info.key.rpartition("/")[2] == ROOT_KEY
+        return (not document, info.key.count("/") if document else 0, info.key)
+
+    return sorted((info for info in objects if info.key != LOCK_KEY), key=rank)
+
+
+def comment_of(root: bytes) -> bytes:
+    """Comment of the archive: the version that the root's OME metadata name."""
+    attributes = json.loads(root).get("attributes") or {}
+    version = (attributes.get("ome") or {}).get("version", "0.5")
+    return json.dumps({"ome": {"version": version}}, separators=(",", ":")).encode()
+
+
+def _contents(
+    output: Store, entries: list[ObjectInfo]
+) -> Iterator[tuple[ObjectInfo, int, Iterable[bytes]]]:
+    """Each object with its CRC-32 and its bytes; large ones in pieces."""
+    for small, group in itertools.groupby(entries, lambda info: info.size <= PIECE_BYTES):
+        infos = list(group)
+        if not small:
+            yield from ((i, _crc(_pieces(output, i)), _pieces(output, i)) for i in infos)
+            continue
+        found = output.read_many(info.key for info in infos)
+        for info, data in zip(infos, found, strict=True):
+            if data is None:
+                _changed(output, info)
+            yield info, zlib.crc32(data), (data,)
+
+
+def _pieces(output: Store, info: ObjectInfo) -> Iterator[bytes]:
+    for start in range(0, info.size, PIECE_BYTES):
+        piece = output.get_range(info.key, start, min(PIECE_BYTES, info.size - start))
+        if piece is None:
+            _changed(output, info)
+        yield piece
+
+
+def _crc(pieces: Iterable[bytes]) -> int:
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    return crc
+
+
+def _changed(output: Store, info: ObjectInfo) -> NoReturn:
+    raise OutputError(
+        f"{output.url}/{info.key}: changed while it was packed; run again when nobody writes there"
+    )
+
+
+def _refuse_foreign(place: Store, name: str, ours: set[str]) -> None:
+    """Refuse to replace a file that holds another dataset, or none."""
+    if place.stat(name) is None:
+        return
+    with suppress(InputError):
+        there = ArchiveStore(f"{place.url}/{name}", place, name, concurrency=1).get(ROOT_KEY)
+        if there is not None and _sha256(there) in ours:
+            return
+    raise OutputError(
+        f"{place.url}/{name}: exists and is not an archive of this dataset; remove it, or set "
+        "overwrite: true"
+    )
+
+
+class _Digest:
+    """Passes on what is written, and digests it."""
+
+    def __init__(self, stream: ObjectWriter) -> None:
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        self._sha256.update(data)
+        self._stream.write(data)
+
+    def hexdigest(self) -> str:
+        return self._sha256.hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

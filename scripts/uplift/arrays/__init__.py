@@ -1,0 +1,1 @@
+"""Arrays of both sides: source chunks, output objects, shard indexes, tasks."""

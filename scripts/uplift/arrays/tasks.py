@@ -1,0 +1,113 @@
+"""Cut a batch item into tasks: runs of stored objects with the source chunks under them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from uplift import grid
+from uplift.arrays.source_chunks import ChunkSource, Region
+from uplift.grid import Index
+from uplift.models.batch import BatchItem
+
+TASK_CHUNKS = 256
+"""Chunks without shards that a task handles; a shard is a task of its own, journaled by itself."""
+
+Run = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Objects [start, stop) in C order; `stored` maps object to chunks (None: all chunks exist)."""
+
+    start: int
+    stop: int
+    stored: dict[int, list[Index]] | None
+
+    def objects(self) -> Iterable[tuple[int, list[Index] | None]]:
+        """Positions to write, each with its stored chunks."""
+        if self.stored is None:
+            return ((position, None) for position in range(self.start, self.stop))
+        return sorted(self.stored.items())
+
+
+def tasks_of(item: BatchItem, chunks: ChunkSource, finished: list[Run]) -> Iterator[Task]:
+    """Tasks for every object of `item` that no finished run covers.
+
+    A dense array needs no listing. Of a sparse one the keys under the item are listed once; its
+    objects without chunks appear in no task.
+    """
+    runs = list(_gaps(item.start, item.stop, finished))
+    step = TASK_CHUNKS if item.target.shards is None else 1
+    if item.stored_chunks == math.prod(chunks.grid):
+        for start, stop in runs:
+            for first in range(start, stop, step):
+                yield Task(first, min(first + step, stop), None)
+        return
+    stored = _stored_by_object(item, chunks, runs)
+    positions = sorted(stored)
+    for first in range(0, len(positions), step):
+        part = positions[first : first + step]
+        yield Task(part[0], part[-1] + 1, {position: stored[position] for position in part})
+
+
+def _gaps(start: int, stop: int, finished: list[Run]) -> Iterator[Run]:
+    """Parts of [start, stop) that no finished run (sorted) covers."""
+    at = start
+    for first, last in finished:
+        if first > at:
+            yield at, min(first, stop)
+        at = max(at, last)
+    if at < stop:
+        yield at, stop
+
+
+def _stored_by_object(
+    item: BatchItem, chunks: ChunkSource, runs: list[Run]
+) -> dict[int, list[Index]]:
+    """Existing source chunks under each object of the runs (a chunk may lie under several)."""
+    if not runs:
+        return {}
+    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    region = _region(item, object_grid, runs[0][0], runs[-1][1] - 1)
+    found: dict[int, list[Index]] = {}
+    for chunk in chunks.stored_in(region):
+        for index in grid.indices_in(_objects_over(chunk, item)):
+            position = grid.linear_index(index, object_grid)
+            if any(first <= position < last for first, last in runs):
+                found.setdefault(position, []).append(chunk)
+    return found
+
+
+def source_region(item: BatchItem) -> Region:
+    """Box of source chunks that holds all those under an item's objects."""
+    if item.start >= item.stop:
+        return ()
+    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    return _region(item, object_grid, item.start, item.stop - 1)
+
+
+def _region(item: BatchItem, object_grid: grid.Shape, first: int, last: int) -> Region:
+    """Source chunks under the objects first..last: a box cut on the leading axes they share."""
+    low, high = grid.index_of(first, object_grid), grid.index_of(last, object_grid)
+    pairs = zip(low, high, strict=True)
+    shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    region = []
+    for axis, (n, o, s) in enumerate(
+        zip(item.target.shape, item.target.object_shape, item.source.chunks, strict=True)
+    ):
+        begin, end = (low[axis] * o, min((low[axis] + 1) * o, n)) if axis < shared else (0, n)
+        region.append((begin // s, grid.ceil_div(end, s)))
+    return tuple(region)
+
+
+def _objects_over(chunk: Index, item: BatchItem) -> Region:
+    """Half-open ranges of object indices that a source chunk overlaps."""
+    return tuple(
+        (i * s // o, grid.ceil_div(min((i + 1) * s, n), o))
+        for i, s, o, n in zip(
+            chunk, item.source.chunks, item.target.object_shape, item.target.shape, strict=True
+        )
+    )

@@ -1,0 +1,262 @@
+"""Look into the folders of a source by listing them; what is stored of an array."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from uplift.arrays.source_chunks import ChunkSource, ListingDigest
+from uplift.errors import SourceError
+from uplift.grid import Index
+from uplift.inspect_source.nodes import (
+    METADATA,
+    METADATA_V3,
+    Document,
+    Node,
+    node_of,
+    read_document,
+    two_formats,
+)
+from uplift.models.arrays import SourceArray
+from uplift.ngff.detect import multiscales_of
+from uplift.parallel import in_order
+from uplift.progress import Progress
+from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.zarr_metadata.v3 import ChunkKeys
+
+FOLDERS_AT_ONCE = 16
+"""Folders of a remote source that are looked into side by side."""
+REQUESTS_AT_ONCE = 32
+"""Requests about single objects of a remote source under way at once."""
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """What is stored of one array; `listing_sha256` is a digest in no particular order."""
+
+    stored: int
+    bytes: int
+    listing_sha256: str
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder of the source.
+
+    Attributes
+    ----------
+    node
+        None: no metadata here.
+    folders
+        Names of the folders below; empty for an array.
+    files
+        Objects directly here that are no metadata of the node; of an array, all objects below
+        that are no chunks.
+    chunks
+        Of an array.
+    other_separator
+        Chunk keys with another separator than the array declares: ``"read"`` where only such
+        exist (`node` has the one that is used), ``"strays"`` where both do.
+    """
+
+    path: str
+    node: Node | None
+    folders: list[str] = field(default_factory=list)
+    files: list[ObjectInfo] = field(default_factory=list)
+    chunks: Chunks | None = None
+    other_separator: Literal["read", "strays"] | None = None
+
+
+class ListedSource:
+    """A source that can be listed. An array's folder is streamed once, whatever it holds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pool = None if store.is_local else ThreadPoolExecutor(REQUESTS_AT_ONCE)
+        self._levels: set[str] = set()
+
+    def expect(self, path: str, node: Node | None) -> None:
+        """Note which arrays the node at `path` names: those folders are not listed as groups."""
+        for multiscale in multiscales_of(node.attributes, path) if node is not None else ():
+            self._levels.update(join(path, level) for level in multiscale.levels)
+
+    def names_below(self, folder: Folder) -> list[str]:
+        """Names of the folders below a folder that was read."""
+        return folder.folders
+
+    def read(self, path: str, zarr_format: int | None) -> Folder:
+        """Look into a folder; `zarr_format` is that of the group above, when there is one.
+
+        Raises
+        ------
+        SourceError
+            Metadata that contradict themselves, links in a circle, or a file that is none.
+        """
+        if self._store.is_local:
+            _refuse_circle(Path(self._store.url), path)
+        documents: dict[str, Document] = {}
+        if self._store.is_local or path in self._levels or not path:
+            name = METADATA_V3 if zarr_format == 3 else ".zarray"
+            array = self._probe(path, name, documents)
+            if array is not None:
+                return array
+        folders, objects = self._store.list_folder(path)
+        files = []
+        for info in objects:
+            name = info.key.rpartition("/")[2]
+            if name not in METADATA:
+                files.append(info)
+            elif name not in documents:
+                document = read_document(self._store, info.key)
+                if document is not None:
+                    documents[name] = document
+        node = node_of(documents, join(self._store.url, path))
+        if node is not None and node.array is not None:
+            return self._read_array(path, node, node.array)
+        if node is not None and node.zarr_format == 3:
+            files += [i for i in objects if i.key.rpartition("/")[2] == ".zattrs"]
+        self._refuse_special(files)
+        return Folder(path, node, folders, files)
+
+    def _probe(self, path: str, name: str, documents: dict[str, Document]) -> Folder | None:
+        """Read an array by its documents, without listing its folder as one of a group."""
+        document = read_document(self._store, join(path, name))
+        if document is None:
+            return None
+        documents[name] = document
+        if name == METADATA_V3 and document.get("node_type") != "array":
+            return None
+        if name == ".zarray":
+            attributes = read_document(self._store, join(path, ".zattrs"))
+            documents |= {} if attributes is None else {".zattrs": attributes}
+        node = node_of(documents, join(self._store.url, path))
+        if node is None or node.array is None:
+            return None
+        return self._read_array(path, node, node.array)
+
+    def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
+        keys = self._sort_keys(path, source)
+        other = other_separator(source)
+        if not keys.foreign or other is None:
+            return self._array_folder(path, node, keys)
+        if keys.tally.count:
+            keys = self._sort_keys(path, source, keep_foreign=True)
+            return self._array_folder(path, node, keys, "strays")
+        return self._array_folder(
+            path, replace(node, array=other), self._sort_keys(path, other), "read"
+        )
+
+    def _array_folder(
+        self, path: str, node: Node, keys: _Keys, other: Literal["read", "strays"] | None = None
+    ) -> Folder:
+        self._refuse_special(keys.files)
+        chunks = keys.tally.total(self._pool)
+        return Folder(path, node, files=keys.files, chunks=chunks, other_separator=other)
+
+    def _sort_keys(self, path: str, source: SourceArray, *, keep_foreign: bool = False) -> _Keys:
+        """List an array's folder; keys with the other separator are counted, or kept as files."""
+        own = (METADATA_V3,) if source.zarr_format == 3 else (".zarray", ".zattrs")
+        forbidden = ".zarray" if source.zarr_format == 3 else METADATA_V3
+        other = None if keep_foreign else other_separator(source)
+        skip = len(path) + 1 if path else 0
+        keys = _Keys(Tally(self._store, path, source))
+        index_of = ChunkKeys(source).index_of
+        foreign = None if other is None else ChunkKeys(other).index_of
+        listed = Progress(f"{path or 'array'}: %d objects listed")
+        for info in self._store.list_tree(path):
+            listed.add()
+            key = info.key[skip:]
+            index = index_of(key)
+            if index is not None:
+                keys.tally.add(key, index, info)
+            elif key == forbidden:
+                where = join(self._store.url, path)
+                raise two_formats(where, ".zarray")
+            elif foreign is not None and foreign(key) is not None:
+                keys.foreign += 1
+            elif key not in own:
+                keys.files.append(info)
+        return keys
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _refuse_special(self, files: list[ObjectInfo]) -> None:
+        """Reading a pipe or a socket would wait for ever."""
+        for info in files if self._store.is_local else ():
+            if self._store.stat(info.key) is None:
+                raise SourceError(
+                    f"{self._store.url}/{info.key}: is a pipe, socket or device, or has just "
+                    "vanished; remove it, then run again"
+                )
+
+
+class Tally:
+    """Adds up the stored objects of an array, one at a time; none is kept."""
+
+    def __init__(self, store: Store, path: str, source: SourceArray) -> None:
+        self._store, self._path, self._source = store, path, source
+        self._sharded = source.shards is not None
+        self._shards: list[Index] = []
+        self._stored = self._bytes = 0
+        self._digest = ListingDigest()
+
+    @property
+    def count(self) -> int:
+        """Objects counted so far."""
+        return self._stored
+
+    def add(self, key: str, index: Index, info: ObjectInfo) -> None:
+        """Count one object; `key` is its key below the array's path."""
+        self._stored += 1
+        self._bytes += info.size
+        self._digest.add(key, info)
+        if self._sharded:
+            self._shards.append(index)
+
+    def total(self, pool: ThreadPoolExecutor | None) -> Chunks:
+        """Sum up; the chunks in the shards of a sharded array are counted now."""
+        stored = self._stored
+        if self._sharded:
+            stored = sum(in_order(pool, self._cells, self._shards, 2 * REQUESTS_AT_ONCE))
+        return Chunks(stored, self._bytes, self._digest.hexdigest())
+
+    def _cells(self, shard: Index) -> int:
+        # A reader of its own: the one kept index is not made for several threads.
+        return ChunkSource(self._store, self._path, self._source).cells_in(shard)
+
+
+@dataclass
+class _Keys:
+    """Objects of one array, sorted; `foreign` counts chunk keys with the other separator."""
+
+    tally: Tally
+    files: list[ObjectInfo] = field(default_factory=list)
+    foreign: int = 0
+
+
+def other_separator(source: SourceArray) -> SourceArray | None:
+    """Return the array with the separator that it does not declare; None where there is one form.
+
+    Some writers of Zarr v2 leave out ``dimension_separator``, or copy arrays from one form of keys
+    to the other without changing it.
+    """
+    if source.zarr_format != 2 or len(source.shape) < 2:
+        return None
+    return source.model_copy(update={"separator": "." if source.separator == "/" else "/"})
+
+
+def _refuse_circle(root: Path, path: str) -> None:
+    """Refuse a linked folder that is, under another name, one of the folders above it."""
+    folder = root / path
+    if not path or not folder.is_symlink():
+        return
+    above = folder.parent
+    while above != root.parent:
+        if above.resolve() == folder.resolve():
+            raise SourceError(f"{folder}: the link leads to a folder above itself; remove it")
+        above = above.parent

@@ -1,0 +1,154 @@
+"""Look into a source that cannot be listed, such as one behind plain HTTP: ask for what has a name.
+
+Names come from consolidated metadata, and from what each group says of its levels, labels, wells,
+fields and series; chunks are asked for one by one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from uplift import grid
+from uplift.inspect_source.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator
+from uplift.inspect_source.nodes import (
+    METADATA_V2,
+    METADATA_V3,
+    Document,
+    Node,
+    node_of,
+    read_document,
+)
+from uplift.models.arrays import SourceArray
+from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
+from uplift.progress import Progress
+from uplift.storage.protocol import Store, join
+from uplift.zarr_metadata.v3 import chunk_key, object_grid
+
+ROOT_FILES = ("ro-crate-metadata.json", ".zmetadata")
+OME_FILES = ("METADATA.ome.xml",)
+"""Files that have a fixed name: the only ones that can be found without a listing."""
+
+
+class NamedSource:
+    """A source that cannot be listed; does what ``ListedSource`` does."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pool = ThreadPoolExecutor(REQUESTS_AT_ONCE)
+        self._below: dict[str, dict[str, None]] = {}
+        self._arrays: set[str] = set()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def expect(self, path: str, node: Node | None) -> None:
+        """Note what the node at `path` names: levels, labels, wells, fields, series."""
+        if node is None:
+            return
+        if not path:
+            self._expect_consolidated(node.zarr_format)
+        attributes = node.attributes
+        roles = roles_of(path, attributes, Context())
+        for multiscale in multiscales_of(attributes, path):
+            self._name(path, [*multiscale.levels, "labels"])
+            self._arrays.update(join(path, level) for level in multiscale.levels)
+        listed = Context().below(path, attributes, roles).listed
+        self._name("", listed)
+        if "bioformats2raw" in roles:
+            self._name(path, ["OME", *self._series(path, node.zarr_format)])
+
+    def names_below(self, folder: Folder) -> list[str]:
+        """Names of the nodes that may be below a folder."""
+        return list(self._below.get(folder.path, ()))
+
+    def read(self, path: str, zarr_format: int | None) -> Folder:
+        """Look for the documents of a folder, and for the chunks of an array."""
+        node = self._node(path, zarr_format)
+        if node is not None and node.array is not None:
+            return self._read_array(path, node, node.array)
+        names = ROOT_FILES if not path else OME_FILES if path.endswith("OME") else ()
+        found = (self._store.stat(join(path, name)) for name in names)
+        return Folder(path, node, files=[info for info in found if info is not None])
+
+    def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
+        tally = self._ask_for_chunks(path, source)
+        other = None if tally.count else other_separator(source)
+        if other is not None:
+            tried = self._ask_for_chunks(path, other)
+            if tried.count:
+                node = replace(node, array=other)
+                chunks = tried.total(self._pool)
+                return Folder(path, node, chunks=chunks, other_separator="read")
+        return Folder(path, node, chunks=tally.total(self._pool))
+
+    def _ask_for_chunks(self, path: str, source: SourceArray) -> Tally:
+        tally = Tally(self._store, path, source)
+        asked = Progress(f"{path or 'array'}: asked for %d objects")
+        indices, again = itertools.tee(grid.all_indices(object_grid(source)))
+        keys = (join(path, chunk_key(source, index)) for index in again)
+        for index, info in zip(indices, self._store.stat_many(keys), strict=True):
+            asked.add()
+            if info is not None:
+                tally.add(chunk_key(source, index), index, info)
+        return tally
+
+    def _name(self, path: str, names: Iterable[str]) -> None:
+        """Note paths relative to `path` at which there may be a node."""
+        for name in names:
+            here = path
+            for part in name.split("/"):
+                self._below.setdefault(here, {})[part] = None
+                here = join(here, part)
+
+    def _series(self, path: str, zarr_format: int) -> list[str]:
+        """Paths of a bioformats2raw collection's images: as listed, else counted from 0."""
+        ome = self._node(join(path, "OME"), zarr_format)
+        listed = ome_of(ome.attributes).get("series") if ome is not None else None
+        if isinstance(listed, list):
+            where = f"{join(path, 'OME')}: series"
+            return [checked_path(name, where) for name in listed if isinstance(name, str)]
+        names: list[str] = []
+        while self._node(join(path, str(len(names))), zarr_format) is not None:
+            names.append(str(len(names)))
+        return names
+
+    def _expect_consolidated(self, zarr_format: int) -> None:
+        """Take the names of all nodes from consolidated metadata, where there are some."""
+        key = METADATA_V3 if zarr_format == 3 else ".zmetadata"
+        document = read_document(self._store, key) or {}
+        if zarr_format == 3:
+            document = document.get("consolidated_metadata") or {}
+        metadata = document.get("metadata") if isinstance(document, dict) else None
+        for name in metadata if isinstance(metadata, dict) else ():
+            path = name if zarr_format == 3 else name.rpartition("/")[0]
+            if not path:
+                continue
+            path = checked_path(path, f"{self._store.url}/{key}: the path of a node")
+            self._name("", [path])
+            if name.endswith("/.zarray"):
+                self._arrays.add(path)
+
+    def _node(self, path: str, zarr_format: int | None) -> Node | None:
+        documents: dict[str, Document] = {}
+        for names in self._names_to_try(path, zarr_format):
+            for name in names:
+                document = read_document(self._store, join(path, name))
+                if document is not None:
+                    documents[name] = document
+            if any(name in documents for name in (METADATA_V3, ".zgroup", ".zarray")):
+                break
+        return node_of(documents, join(self._store.url, path))
+
+    def _names_to_try(self, path: str, zarr_format: int | None) -> tuple[tuple[str, ...], ...]:
+        """Names of metadata documents, the likely ones first."""
+        if zarr_format is None:
+            return (METADATA_V3,), METADATA_V2
+        if zarr_format == 3:
+            return ((METADATA_V3,),)
+        if path in self._arrays:
+            return (".zarray", ".zattrs"), (".zgroup",)
+        return (".zgroup", ".zattrs"), (".zarray",)

@@ -1,0 +1,398 @@
+"""Walk a source and say what is there: groups, arrays, chunks, and every other file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from uplift.codecs.mapping import unsupported_reason
+from uplift.errors import SourceError
+from uplift.inspect_source import foresight
+from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
+from uplift.inspect_source.nodes import Node, axis_names_of
+from uplift.inspect_source.probing import NamedSource
+from uplift.models.arrays import SourceArray
+from uplift.models.findings import Finding
+from uplift.models.inventory import (
+    GroupRole,
+    Inventory,
+    InventoryArray,
+    InventoryFile,
+    InventoryGroup,
+)
+from uplift.models.json_text import sha256_of_json
+from uplift.ngff.detect import (
+    Context,
+    Multiscale,
+    items_of,
+    multiscales_of,
+    ome_of,
+    ome_version,
+    roles_of,
+)
+from uplift.parallel import in_order
+from uplift.storage.protocol import ObjectInfo, Store, join
+
+log = logging.getLogger(__name__)
+
+DROPPED = (".zmetadata",)
+"""Objects that the output does not need: consolidated metadata of Zarr v2."""
+ARCHIVES = (".zip", ".ozx")
+"""How names of archives end."""
+MAX_DEPTH = 100
+"""Folders inside each other beyond which a source is refused."""
+_PROGRESS_SECONDS = 10.0
+_NESTED = (".zarray", ".zgroup", "zarr.json")
+
+
+def inspect_source(store: Store, *, refuse_invalid: bool = False) -> Inventory:
+    """Describe everything under the root of a store.
+
+    Parameters
+    ----------
+    refuse_invalid
+        Whether metadata that cannot become valid OME-Zarr are an error.
+
+    Raises
+    ------
+    SourceError
+        Not a Zarr, or one that contradicts itself; the message names the place.
+    StorageError
+        A read or listing that failed.
+    """
+    walk = _Walk(store)
+    try:
+        walk.run()
+        if refuse_invalid:
+            walk.refuse_invalid()
+        return walk.inventory()
+    except SourceError as error:
+        if store.url in str(error):
+            raise
+        raise SourceError(f"{store.url}: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A folder still to be looked into, and what the groups above say about it."""
+
+    path: str
+    context: Context
+    zarr_format: int | None
+
+
+class _Walk:
+    """Collects what one walk finds, one generation of folders after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._reader: ListedSource | NamedSource = (
+            ListedSource(store) if store.can_list else NamedSource(store)
+        )
+        self._folders: dict[str, tuple[Node | None, tuple[GroupRole, ...]]] = {}
+        self._groups: list[InventoryGroup] = []
+        self._attributes: dict[str, dict[str, Any]] = {}
+        self._arrays: dict[str, InventoryArray] = {}
+        self._files: list[InventoryFile] = []
+        self._dropped: list[InventoryFile] = []
+        self._findings: list[Finding] = []
+        self._formats: set[int] = set()
+
+    def run(self) -> None:
+        """Walk, then check what the metadata promise."""
+        pool = None if self._store.is_local else ThreadPoolExecutor(FOLDERS_AT_ONCE)
+        try:
+            self._walk(pool)
+        finally:
+            self._reader.close()
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+        self._collect_groups()
+        self._refuse_other_than_one_zarr()
+        self._link_levels()
+        self._check_listed()
+        self._check_versions()
+        self._findings += foresight.note_datasets_below(self._groups)
+        if not self._store.can_list:
+            self._find(
+                "source.not_listable",
+                "warning",
+                "",
+                "the source cannot be listed: what no metadata name is not seen and not converted",
+            )
+
+    def _walk(self, pool: ThreadPoolExecutor | None) -> None:
+        told = time.monotonic()
+        places = [_Place("", Context(), None)]
+        for _ in range(MAX_DEPTH):
+            below: list[_Place] = []
+            folders = in_order(
+                pool,
+                lambda place: (place, self._reader.read(place.path, place.zarr_format)),
+                places,
+                2 * FOLDERS_AT_ONCE,
+            )
+            for place, folder in folders:
+                below += self._take(place, folder)
+                if time.monotonic() - told > _PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    log.info("%d groups and arrays so far", len(self._folders) + len(self._arrays))
+            if not below:
+                return
+            places = below
+        raise SourceError(
+            f"{self._store.url}/{places[0].path[:200]}: folders nest more than {MAX_DEPTH} deep; "
+            "remove what does not belong there"
+        )
+
+    def _take(self, place: _Place, folder: Folder) -> list[_Place]:
+        """Note one folder; the places below it."""
+        path, node = place.path, folder.node
+        self._refuse_odd_names([*(info.key for info in folder.files), *folder.folders])
+        if node is not None:
+            self._formats.add(node.zarr_format)
+            if node.array is not None:
+                self._take_array(folder, node, node.array)
+                return []
+        for info in folder.files:
+            (self._dropped if _name(info) in DROPPED else self._files).append(_entry(info))
+        attributes = node.attributes if node is not None else {}
+        roles = roles_of(path, attributes, place.context)
+        self._folders[path] = (node, roles)
+        self._reader.expect(path, node)
+        context = place.context.below(path, attributes, roles)
+        zarr_format = node.zarr_format if node is not None else place.zarr_format
+        names = self._reader.names_below(folder)
+        return [_Place(join(path, name), context, zarr_format) for name in names]
+
+    def _take_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
+        path, chunks = folder.path, folder.chunks
+        assert chunks is not None  # noqa: S101
+        self._take_files_in_array(path, folder.files)
+        if source.zarr_format == 2 and source.fill_value is None:
+            self._find(
+                "fill_value.null", "info", path, "fill value is null; the output has zero instead"
+            )
+        if folder.other_separator is not None:
+            self._find_separator(path, source, folder.other_separator)
+        self._arrays[path] = InventoryArray(
+            path=path,
+            role="array",
+            axes=axis_names_of(node, source),
+            source=source,
+            stored_chunks=chunks.stored,
+            stored_bytes=chunks.bytes,
+            listing_sha256=chunks.listing_sha256,
+            attributes_sha256=sha256_of_json(node.attributes) if node.attributes else None,
+            problem=unsupported_reason(source) or _unreadable(path),
+        )
+
+    def _find_separator(self, path: str, source: SourceArray, how: str) -> None:
+        separator = source.separator or "."
+        if how == "read":
+            text = f'chunk keys have the separator "{separator}", other than .zarray says; read so'
+            self._find("array.separator", "info", path, text)
+        else:
+            text = f'chunk keys with either separator; read those with "{separator}", as declared'
+            self._find("array.separator", "warning", path, text)
+
+    def _take_files_in_array(self, path: str, files: list[ObjectInfo]) -> None:
+        """Sort objects that are no chunks: copied, unless the output needs their place."""
+        skip = len(path) + 1 if path else 0
+        copied, hidden = [], []
+        for info in files:
+            key = info.key[skip:]
+            if key in DROPPED or key == ".zgroup":
+                self._dropped.append(_entry(info))
+            elif key == "c" or key.startswith("c/"):
+                hidden.append(info.key)
+                self._dropped.append(_entry(info))
+            else:
+                copied.append(info.key)
+                self._files.append(_entry(info))
+        nested = [key for key in copied if key.rpartition("/")[2] in _NESTED]
+        if nested:
+            text = f"{nested[0]}: Zarr metadata inside an array is no node; copied, not converted"
+            self._find("array.nested", "warning", path, text)
+        elif copied:
+            text = f"{len(copied)} objects are no chunks of the array, such as {copied[0]}; copied"
+            self._find("array.strays", "info", path, text)
+        if hidden:
+            text = f"{len(hidden)} objects outside the chunk grid, such as {hidden[0]}; left out"
+            self._find("array.outside_grid", "warning", path, text)
+
+    def _collect_groups(self) -> None:
+        """Keep the folders that are groups, or that lead to a node."""
+        found = [path for path, (node, _) in self._folders.items() if node is not None]
+        leading: set[str] = set()
+        for path in [*found, *self._arrays]:
+            above = path
+            while above:
+                above = above.rpartition("/")[0]
+                leading.add(above)
+        for path in sorted(leading.union(found)):
+            node, roles = self._folders[path]
+            attributes = node.attributes if node is not None else {}
+            self._attributes[path] = attributes
+            self._groups.append(
+                InventoryGroup(
+                    path=path,
+                    roles=roles,
+                    ome_version=ome_version(attributes),
+                    attributes_sha256=sha256_of_json(attributes) if attributes else None,
+                    explicit=node is not None and node.explicit,
+                )
+            )
+
+    def _refuse_other_than_one_zarr(self) -> None:
+        url = self._store.url
+        if not self._groups and not self._arrays:
+            if not (self._files or self._dropped or len(self._folders) > 1):
+                if (
+                    self._store.is_local
+                    and Path(url).is_file()
+                    and not url.lower().endswith(ARCHIVES)
+                ):
+                    raise SourceError(
+                        f"{url}: is a file; a dataset is a folder, or an archive that ends in "
+                        f"{' or '.join(ARCHIVES)}"
+                    )
+                raise SourceError(f"{url}: no such dataset, or an empty one; check the path")
+            raise SourceError(
+                f"{url}: not a Zarr: no .zgroup, .zarray or zarr.json there or below; "
+                "check the path"
+            )
+        if len(self._formats) > 1:
+            raise SourceError(f"{url}: holds Zarr v2 and v3 nodes; keep the ones of one version")
+
+    def _refuse_odd_names(self, names: list[str]) -> None:
+        for name in names:
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise SourceError(
+                    f"{self._store.url}: the name {name!a} is not UTF-8, which Zarr keys are; "
+                    "rename it"
+                ) from None
+
+    def refuse_invalid(self) -> None:
+        """Refuse what would be found invalid after all has been converted."""
+        shapes = {path: array.source.shape for path, array in self._arrays.items()}
+        zarr_format = 3 if 3 in self._formats else 2
+        foresight.refuse_invalid(self._groups, self._attributes, shapes, zarr_format)
+
+    def inventory(self) -> Inventory:
+        """What the walk found, in path order."""
+        versions = {group.ome_version for group in self._groups} - {None}
+        return Inventory(
+            source=self._store.url,
+            zarr_format=3 if 3 in self._formats else 2,
+            ome_versions=tuple(sorted(str(v) for v in versions)),
+            name=_dataset_name(self._attributes.get("")),
+            groups=tuple(self._groups),
+            arrays=tuple(self._arrays[path] for path in sorted(self._arrays)),
+            files=tuple(sorted(self._files, key=lambda file: file.path)),
+            dropped=tuple(sorted(self._dropped, key=lambda file: file.path)),
+            findings=tuple(self._findings),
+        )
+
+    def _link_levels(self) -> None:
+        """Tell each level which multiscale lists it."""
+        for path, attributes in sorted(self._attributes.items()):
+            for multiscale in multiscales_of(attributes, path):
+                for level, name in enumerate(multiscale.levels):
+                    self._link(path, level, join(path, name), multiscale)
+
+    def _link(self, group: str, level: int, path: str, multiscale: Multiscale) -> None:
+        array = self._arrays.get(path)
+        if array is None:
+            raise SourceError(
+                f"{self._store.url}/{group}: multiscales lists level {path!r}, but there is no "
+                "array; restore it or correct the metadata"
+            )
+        if array.role == "level":
+            return
+        axes = multiscale.axes
+        if not axes and len(array.source.shape) == 5:
+            axes = ("t", "c", "z", "y", "x")
+        usable = axes if len(axes) == len(array.source.shape) else array.axes
+        self._arrays[path] = array.model_copy(
+            update={"role": "level", "multiscale": group, "level": level, "axes": usable}
+        )
+
+    def _check_listed(self) -> None:
+        """Report wells and fields that are listed but absent, and labels that are not listed."""
+        paths = {group.path: group for group in self._groups}
+        for path, attributes in sorted(self._attributes.items()):
+            roles = paths[path].roles
+            for name, role in sorted(Context().below(path, attributes, roles).listed.items()):
+                if name not in paths and role != "row":
+                    self._find(
+                        f"{role.replace(' ', '_')}.absent",
+                        "warning",
+                        name,
+                        f"{role} is listed by {path or 'the root'} but absent",
+                    )
+            if "labels" in roles:
+                self._unlisted_labels(path, attributes)
+
+    def _unlisted_labels(self, path: str, attributes: dict[str, Any]) -> None:
+        listed = {join(path, str(n)) for n in items_of(ome_of(attributes).get("labels"))}
+        prefix = f"{path}/" if path else ""
+        below = [group for group in self._groups if group.path.startswith(prefix)]
+        inner = [g.path for g in below if "labels" in g.roles and g.path != path]
+        others = tuple(f"{other}/" for other in inner)
+        for group in below:
+            inside = "image" in group.roles and not group.path.startswith(others)
+            if inside and group.path not in listed:
+                self._find(
+                    "label.unlisted",
+                    "info",
+                    group.path,
+                    f"label image is not listed by {path}; converted all the same",
+                )
+
+    def _check_versions(self) -> None:
+        versions = sorted({g.ome_version for g in self._groups if g.ome_version is not None})
+        if len(versions) > 1:
+            text = f"groups are of OME-Zarr {', '.join(versions)}; all become one version"
+            self._find("version.mixed", "info", "", text)
+        if "spatialdata_attrs" in self._attributes.get("", {}):
+            text = (
+                "SpatialData reads versions of its own only, not OME-Zarr 0.5: it opens the source"
+            )
+            self._find("dialect.spatialdata", "warning", "", f"{text}, other readers the output")
+
+    def _find(
+        self, code: str, severity: Literal["warning", "info"], path: str, message: str
+    ) -> None:
+        self._findings.append(Finding(code=code, severity=severity, path=path, message=message))
+
+
+def _dataset_name(root: dict[str, Any] | None) -> str | None:
+    """Name that the root's metadata give the dataset."""
+    if root is None:
+        return None
+    plate = ome_of(root).get("plate")
+    names = [multiscale.name for multiscale in multiscales_of(root)]
+    names += [plate.get("name")] if isinstance(plate, dict) else []
+    return next((name for name in names if isinstance(name, str) and name.strip("/ ")), None)
+
+
+def _unreadable(path: str) -> str | None:
+    """Why readers would not find an array under its path."""
+    if "\\" in path:
+        return "its path has a backslash, which readers take for a slash; rename it"
+    return None
+
+
+def _entry(info: ObjectInfo) -> InventoryFile:
+    return InventoryFile(path=info.key, bytes=info.size)
+
+
+def _name(info: ObjectInfo) -> str:
+    return info.key.rpartition("/")[2]

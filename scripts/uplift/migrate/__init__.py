@@ -1,0 +1,1 @@
+"""Write the documents of the output and copy the files that are not Zarr."""

@@ -1,0 +1,340 @@
+"""Write every metadata document of the output, and copy the files that are no Zarr.
+
+The root's document is not written: it is handed back, and publish writes it last of all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from uplift.errors import InputError, SourceError
+from uplift.grid import Shape
+from uplift.models.arrays import TargetArray
+from uplift.models.batch import Batch
+from uplift.models.findings import Finding
+from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.models.json_text import readable_json, sha256_of_json
+from uplift.models.migration import MigratedNode, Migration
+from uplift.ngff import axes, detect, rules
+from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
+from uplift.ngff.migrate import Migrated, keep_attributes, migrate_attributes
+from uplift.storage.copying import copy_files
+from uplift.storage.protocol import Store, join
+from uplift.zarr_metadata.consolidated import consolidate
+from uplift.zarr_metadata.v3 import array_document
+
+REWRITTEN_LATER = frozenset({"ro-crate-metadata.json"})
+"""Files of the source that the crate step replaces: copied only where there is none yet."""
+
+_TOGETHER = 256
+_THREADS = 16
+
+Document = tuple[MigratedNode, bytes]
+
+
+def targets_of(batches: Iterable[Batch]) -> dict[str, TargetArray]:
+    """Target of every array that the batches convert."""
+    return {item.path: item.target for batch in batches for item in batch.items}
+
+
+def migrate_dataset(
+    inventory: Inventory,
+    targets: Mapping[str, TargetArray],
+    skipped: Mapping[str, str],
+    source: Store,
+    output: Store,
+    target_version: str,
+    *,
+    consolidated: bool = False,
+) -> tuple[Migration, bytes]:
+    """Write all documents but the root's, and copy the other files.
+
+    Parameters
+    ----------
+    targets
+        What becomes of each array, by path.
+    skipped
+        Arrays that are left out, with the reason.
+    consolidated
+        Whether the root's document holds those of all other nodes too.
+
+    Returns
+    -------
+    Migration, bytes
+        What was done, and the document of the root.
+
+    Raises
+    ------
+    SourceError
+        The source's metadata cannot be migrated; one line.
+    InputError
+        The batches do not belong to this inventory.
+    """
+    _refuse_conflicts(inventory)
+    _refuse_missing(inventory, {*targets, *skipped})
+    run = _Run(inventory, source, target_version)
+    nodes: list[MigratedNode] = []
+    root, held = b"", dict[str, Any]()
+    documents = itertools.chain(run.groups(), run.arrays(targets, skipped))
+    for some in _in_portions(documents):
+        root = next((data for node, data in some if not node.path), root)
+        _write(output, [(f"{node.path}/zarr.json", data) for node, data in some if node.path])
+        nodes += [node for node, _ in some]
+        if consolidated:
+            held |= {node.path: json.loads(data) for node, data in some}
+    if len(held) > 1:
+        root, nodes = _consolidate(held, nodes)
+    for path in skipped:
+        if output.stat(join(path, "zarr.json")) is not None:
+            output.delete_tree(path)
+    files = copy_files(inventory.files, source, output, keep=REWRITTEN_LATER)
+    migration = Migration(
+        source=inventory.source,
+        output=output.url,
+        target_version=target_version,
+        nodes=tuple(sorted(nodes, key=lambda node: node.path)),
+        files=tuple(files),
+        dropped=inventory.dropped,
+        skipped=dict(skipped),
+        findings=tuple(run.findings),
+    )
+    output.flush()
+    return migration, root
+
+
+@dataclass
+class _Run:
+    """Documents of one dataset, made one after the other: groups first, for the axes of levels."""
+
+    inventory: Inventory
+    source: Store
+    target_version: str
+    findings: list[Finding] = field(default_factory=list)
+    listings: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Array path to the axis names of each multiscale that lists it."""
+
+    @property
+    def zarr_format(self) -> int:
+        return self.inventory.zarr_format
+
+    def groups(self) -> Iterator[Document]:
+        """Documents of all groups, also of those that the source only implies."""
+        shapes = {array.path: array.source.shape for array in self.inventory.arrays}
+        groups = _with_parents(self.inventory)
+        for group, read in self._read(groups):
+            attributes = attributes_of(read, self.zarr_format, group.path)
+            self._refuse_changed(group, attributes)
+            levels = _levels(attributes, group.path, shapes)
+            migrated = migrate_attributes(
+                attributes,
+                group.path,
+                group.roles,
+                self.target_version,
+                levels,
+                zarr_format=self.zarr_format,
+            )
+            self._note_extras(read, group.path, "group")
+            self._note_axes(group.path, migrated.attributes, levels)
+            document = {
+                "zarr_format": 3,
+                "node_type": "group",
+                "attributes": migrated.attributes,
+            }
+            yield self._document(group, "group", migrated, document)
+
+    def arrays(
+        self, targets: Mapping[str, TargetArray], skipped: Mapping[str, str]
+    ) -> Iterator[Document]:
+        """Documents of all arrays that are converted."""
+        converted = [array for array in self.inventory.arrays if array.path not in skipped]
+        for array, read in self._read(converted):
+            attributes = attributes_of(read, self.zarr_format, array.path)
+            self._refuse_changed(array, attributes)
+            names = self._dimension_names(array, read, attributes)
+            migrated = keep_attributes(attributes, array.path)
+            self._note_extras(read, array.path, "array")
+            document = array_document(targets[array.path], migrated.attributes, names)
+            yield self._document(array, "array", migrated, document)
+
+    def _read(self, nodes: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        keys = [document_key(node.path, self.zarr_format) for node in nodes]
+        for node, key, data in zip(nodes, keys, self.source.read_many(keys), strict=True):
+            yield node, parse_document(data, f"{self.source.url}/{key}")
+
+    def _document(
+        self,
+        node: InventoryGroup | InventoryArray,
+        kind: Any,
+        migrated: Migrated,
+        document: dict[str, Any],
+    ) -> Document:
+        self.findings += migrated.findings
+        data = (readable_json(document) + "\n").encode()
+        made = MigratedNode(
+            path=node.path,
+            node=kind,
+            roles=node.roles if isinstance(node, InventoryGroup) else (),
+            ome_version=node.ome_version if isinstance(node, InventoryGroup) else None,
+            changes=migrated.changes,
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        return made, data
+
+    def _note_axes(
+        self, path: str, attributes: dict[str, Any], levels: Mapping[str, Shape]
+    ) -> None:
+        """Remember the axis names of the levels, and compare their shapes with the scales."""
+        ome = detect.ome_of(attributes)
+        for number, multiscale in enumerate(detect.multiscales_of(attributes, path)):
+            where = f"{path or 'root'}: multiscales[{number}]"
+            if multiscale.axes:
+                for level in multiscale.levels:
+                    listed = self.listings.setdefault(join(path, level), {})
+                    listed.setdefault(where, multiscale.axes)
+        for entry in detect.items_of(ome.get("multiscales")):
+            if isinstance(entry, Mapping):
+                self.findings += rules.check_scales(entry, levels, path=path)
+
+    def _refuse_changed(
+        self, node: InventoryGroup | InventoryArray, attributes: dict[str, Any]
+    ) -> None:
+        """Compare attributes with what inspect saw."""
+        now = sha256_of_json(attributes) if attributes else None
+        if now != node.attributes_sha256:
+            raise SourceError(
+                f"{self.source.url}/{node.path}: attributes changed since the source was "
+                "inspected; inspect it again (snakemake -R inspect)"
+            )
+
+    def _dimension_names(
+        self, array: InventoryArray, read: dict[str, Any], attributes: dict[str, Any]
+    ) -> tuple[str | None, ...] | None:
+        shape, path = array.source.shape, array.path
+        listed = self.listings.get(path)
+        if self.zarr_format == 2:
+            own: tuple[str | None, ...] | None = axes.array_names(attributes, shape)
+            if own is not None and axes.repeated(own):
+                text = f"_ARRAY_DIMENSIONS is {list(own)}: a name occurs twice, which not every "
+                self._warn("dimension-names.repeated", path, f"{text}reader of Zarr v3 opens")
+                own = None
+        else:
+            names = read.get("dimension_names")
+            own = tuple(names) if isinstance(names, list) else None
+            axes.refuse_duplicates(own or (), f"{path}: dimension_names")
+        if listed is None:
+            return own
+        names = axes.level_names(path, shape, listed)
+        if own is not None and own != names:
+            self._warn(
+                "dimension-names.differ",
+                path,
+                f"the array names its dimensions {list(own)}, its multiscale {list(names)}; the "
+                "multiscale's are written to dimension_names",
+            )
+        return names
+
+    def _note_extras(self, read: dict[str, Any], path: str, node: str) -> None:
+        if self.zarr_format == 2:
+            return
+        for key in unknown_keys(read, node):
+            self._warn(
+                "document.unknown-key", path, f'zarr.json has "{key}", which is not carried over'
+            )
+
+    def _warn(self, code: str, path: str, message: str) -> None:
+        finding = Finding(code=code, severity="warning", path=path, message=message)
+        self.findings.append(finding)
+
+
+def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
+    """All groups in path order; Zarr v3 has no implicit ones, so parents are spelled out."""
+    groups = {group.path: group for group in inventory.groups}
+    arrays = {array.path for array in inventory.arrays}
+    for path in [*groups, *arrays]:
+        for parent in _parents(path):
+            if parent not in groups and parent not in arrays:
+                groups[parent] = InventoryGroup(path=parent, roles=("group",), explicit=False)
+    return [groups[path] for path in sorted(groups)]
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _levels(attributes: dict[str, Any], path: str, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Shapes of the levels that a group lists, by their paths relative to it."""
+    return {
+        level: shapes[join(path, level)]
+        for multiscale in detect.multiscales_of(attributes, path)
+        for level in multiscale.levels
+        if join(path, level) in shapes
+    }
+
+
+def _refuse_conflicts(inventory: Inventory) -> None:
+    """Refuse nodes and files whose keys the output needs for documents and chunks."""
+    arrays = {array.path for array in inventory.arrays}
+    for path in [*arrays, *(group.path for group in inventory.groups)]:
+        if "zarr.json" in path.split("/"):
+            raise SourceError(
+                f"{inventory.source}/{path}: a folder has the name zarr.json, which Zarr v3 keeps "
+                "for its documents; rename it in the source"
+            )
+    for file in inventory.files:
+        folder, _, name = file.path.rpartition("/")
+        if name == "zarr.json":
+            raise SourceError(
+                f"{inventory.source}/{file.path}: Zarr v3 metadata in a Zarr v2 dataset; the "
+                "output keeps its own there: remove one of the two"
+            )
+        for parent in itertools.takewhile(bool, itertools.chain([folder], _parents(folder))):
+            rest = file.path[len(parent) + 1 :]
+            if parent in arrays and (rest == "c" or rest.startswith("c/")):
+                raise SourceError(
+                    f"{inventory.source}/{file.path}: a file where the output keeps the chunks of "
+                    f"the array {parent!r}; move it elsewhere"
+                )
+
+
+def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
+    missing = [array.path for array in inventory.arrays if array.path not in known]
+    if missing:
+        raise InputError(
+            f"{missing[0] or 'root'}: no batch converts this array ({len(missing)} in all); "
+            "split the plan again (snakemake -R split)"
+        )
+
+
+def _consolidate(
+    held: dict[str, Any], nodes: list[MigratedNode]
+) -> tuple[bytes, list[MigratedNode]]:
+    """Make the root's document hold all others; its digest changes with it."""
+    document = consolidate(held.pop(""), held)
+    data = (readable_json(document) + "\n").encode()
+    update = {"sha256": hashlib.sha256(data).hexdigest()}
+    return data, [node if node.path else node.model_copy(update=update) for node in nodes]
+
+
+def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    while some := list(itertools.islice(documents, _TOGETHER)):
+        yield some
+
+
+def _write(output: Store, documents: list[tuple[str, bytes]]) -> None:
+    """Put documents whose bytes are not there yet."""
+    there = output.read_many([key for key, _ in documents])
+    new = [(key, data) for (key, data), old in zip(documents, there, strict=True) if data != old]
+    if output.is_local:
+        for key, data in new:
+            output.put(key, data)
+        return
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda item: output.put(*item), new))

@@ -1,0 +1,33 @@
+"""JSON as text: canonical for digests, readable for people. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+
+def canonical_json(value: object) -> str:
+    """Compact JSON with sorted keys: the form that digests are made of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sha256_of_json(value: object) -> str:
+    """Hex SHA-256 of :func:`canonical_json`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def readable_json(value: object, indent: int = 0) -> str:
+    """JSON for people: two-space indent, lists of numbers or short strings on one line."""
+    pad, inner = "  " * indent, "  " * (indent + 1)
+    if isinstance(value, dict) and value:
+        rows = [
+            f"{inner}{json.dumps(str(key), ensure_ascii=False)}: {readable_json(item, indent + 1)}"
+            for key, item in value.items()
+        ]
+        return "{\n" + ",\n".join(rows) + "\n" + pad + "}"
+    if isinstance(value, (list, tuple)) and value:
+        if all(not isinstance(item, (dict, list, tuple)) for item in value):
+            return json.dumps(list(value), ensure_ascii=False)
+        rows = [inner + readable_json(item, indent + 1) for item in value]
+        return "[\n" + ",\n".join(rows) + "\n" + pad + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Outputs: who holds one, and what is published there."""

@@ -1,0 +1,157 @@
+"""The lock at the output: who works there, from which work folder, and when that was last seen.
+
+It belongs to a run, which may pause for days and goes on from its work folder; so its age proves
+nothing. Only when that folder is gone is nobody left to go on.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from uplift.errors import InputError, OutputError
+from uplift.models.publication import Lock
+from uplift.storage import Store
+from uplift.work.json_files import read_json
+
+log = logging.getLogger(__name__)
+
+LOCK_KEY = ".ngff-uplift.outputs.lock"
+BEAT_SECONDS = 300.0
+"""Between two signs of life of a long job."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_MOUNTS = Path("/proc/self/ns/mnt")
+
+
+def read_lock(output: Store) -> Lock | None:
+    """Read the lock, if there is one.
+
+    Raises
+    ------
+    OutputError
+        There is something else under its key.
+    """
+    data = output.get(LOCK_KEY)
+    if data is None:
+        return None
+    where = f"{output.url}/{LOCK_KEY}"
+    try:
+        return Lock.parse(json.loads(data), where)
+    except (ValueError, InputError) as error:
+        raise OutputError(
+            f"{where}: cannot be read as a lock; check the output's address and endpoint_url, or "
+            "delete it if no run is writing there"
+        ) from error
+
+
+def take(output: Store, run_id: str, begun: str, folder: Path | None = None) -> str:
+    """Write the lock, or find that somebody was quicker; `begun` as the lock has it."""
+    now = _now()
+    lock = Lock(
+        run_id=run_id,
+        owner=_owner(),
+        since=now,
+        seen=now,
+        folder=str(folder.resolve()) if folder is not None else "",
+        view=_view(),
+        begun=begun,
+    )
+    if output.put_new(LOCK_KEY, _spell(lock)):
+        return begun
+    found = read_lock(output)
+    if found is None:
+        raise OutputError(f"{output.url}: another run has just let go of it; run again")
+    refuse_foreign(output, found, run_id)
+    return found.begun
+
+
+def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
+    """Refuse to work where another run does.
+
+    Raises
+    ------
+    OutputError
+        Names the owner, since when, the last sign of life, and what to do.
+    """
+    if lock.run_id == run_id:
+        return
+    seen = f", was last seen {_ago(lock.seen)}" if lock.seen else ""
+    place = f" and has its work files in {lock.folder}" if lock.folder else ""
+    raise OutputError(
+        f"{output.url}: another run of {lock.owner} has held it since {lock.since}{seen}{place}; "
+        f"wait for it, choose another output, or, if it is dead, delete {output.url}/{LOCK_KEY}"
+    )
+
+
+def is_abandoned(lock: Lock) -> bool:
+    """Whether nobody can go on with a run: its work folder is gone or belongs to another run.
+
+    Asked only where that can be seen: by the same user, on the same host since its last start, with
+    the same file systems mounted.
+    """
+    if not lock.folder or not lock.view or (lock.owner, lock.view) != (_owner(), _view()):
+        return False
+    try:
+        return bool(read_json(Path(lock.folder, "run.json"))["run_id"] != lock.run_id)
+    except InputError:
+        return not Path(lock.folder, "run.json").exists()
+
+
+class Heartbeat:
+    """Shows in the lock, now and then, that this run is alive."""
+
+    def __init__(self, output: Store, run_id: str) -> None:
+        self._output = output
+        self._run_id = run_id
+        self._last = time.monotonic()
+
+    def __call__(self) -> None:
+        """Renew the lock when the last sign of life is :data:`BEAT_SECONDS` old."""
+        if time.monotonic() - self._last > BEAT_SECONDS:
+            self._last = time.monotonic()
+            lock = read_lock(self._output)
+            if lock is not None and lock.run_id == self._run_id:
+                renew(self._output, lock)
+
+
+def renew(output: Store, lock: Lock) -> None:
+    """Note a sign of life, unless the last one is young."""
+    now = datetime.now(UTC)
+    if not lock.seen or now - datetime.fromisoformat(lock.seen) > timedelta(seconds=60):
+        output.put(LOCK_KEY, _spell(lock.model_copy(update={"seen": _now()})))
+
+
+def _spell(lock: Lock) -> bytes:
+    return json.dumps(lock.to_json(), indent=2).encode() + b"\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _ago(moment: str) -> str:
+    minutes = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds() // 60)
+    if minutes < 120:
+        return f"{max(0, minutes)} min ago"
+    return f"{minutes // 60} h ago" if minutes < 2880 else f"{minutes // 1440} days ago"
+
+
+def _owner() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no such user in a container
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _view() -> str:
+    """Name of what processes here see as their file systems (Linux), else empty."""
+    if not _BOOT_ID.exists() or not _MOUNTS.is_symlink():
+        return ""
+    return f"{_BOOT_ID.read_text().strip()} {_MOUNTS.readlink()}"

@@ -1,0 +1,147 @@
+"""What a conversion will cost: objects and bytes stored, memory of a recode. Integers only."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from uplift import grid
+from uplift.codecs import shard_index
+from uplift.grid import Shape
+from uplift.models.arrays import Method, SourceArray, TargetArray
+from uplift.models.inventory import Inventory, InventoryArray
+from uplift.models.plan import Estimate, Totals
+from uplift.zarr_metadata import data_types
+
+MIB = 2**20
+VLEN_ELEMENT_BYTES = 16
+"""Guess for one string of variable length."""
+
+RECODE_BLOCK_BYTES = 128 * MIB
+"""Decoded target chunks that a recode works on together (one chunk at least)."""
+
+RECODE_WINDOW = 8
+"""Chunks under way at once in a recode, each decoded and encoded."""
+
+_GZIP_MINUS_ZLIB_BYTES = 12
+_SERIALIZERS = frozenset({"bytes", "transpose"})
+
+Effective = Mapping[str, tuple[TargetArray, Method]]
+"""Array path to what becomes of it."""
+
+
+def element_bytes(source: SourceArray) -> int:
+    """Decoded bytes of one element (a guess for strings of variable length)."""
+    dtype = data_types.numpy_dtype(source)
+    return VLEN_ELEMENT_BYTES if dtype.hasobject else dtype.itemsize
+
+
+def decoded_bytes(source: SourceArray, extent: Shape) -> int:
+    """Decoded bytes of a box of `extent` elements along each axis."""
+    return math.prod(extent) * element_bytes(source)
+
+
+def stored_decoded_bytes(entry: InventoryArray) -> int:
+    """Decoded bytes of the chunks that exist in the source."""
+    return entry.stored_chunks * decoded_bytes(entry.source, entry.source.chunks)
+
+
+def recode_memory_bytes(source: SourceArray, target: TargetArray) -> int:
+    """Upper bound of the memory that recoding one stored object takes.
+
+    A shard is made in blocks of whole target chunks; up to `RECODE_WINDOW` chunks on either side
+    exist decoded and encoded beside the block. Unsharded, that many objects are made at once.
+    """
+    chunk_bytes = decoded_bytes(source, target.chunks)
+    object_bytes = decoded_bytes(source, target.object_shape)
+    source_bytes = decoded_bytes(source, source.chunks)
+    at_once = min(RECODE_WINDOW, math.prod(grid.grid_shape(source.shape, source.chunks)))
+    made = min(RECODE_WINDOW, math.prod(grid.grid_shape(target.shape, target.chunks)))
+    copies = 2 * at_once * source_bytes + 2 * made * chunk_bytes
+    if target.shards is None:
+        return copies + made * chunk_bytes
+    return copies + max(chunk_bytes, min(RECODE_BLOCK_BYTES, object_bytes))
+
+
+def stored_objects(entry: InventoryArray, target: TargetArray) -> int:
+    """Chunk or shard objects that the output will have (an upper bound for sparse arrays)."""
+    source = entry.source
+    objects = math.prod(grid.grid_shape(target.shape, target.object_shape))
+    return min(objects, entry.stored_chunks * _overlap(source.chunks, target.object_shape))
+
+
+def predicted(entry: InventoryArray, target: TargetArray, method: Method) -> Totals:
+    """Objects and bytes of one array at the output, without its ``zarr.json``.
+
+    Bytes are exact for a repack or rewrap whose objects are known, and for uncompressed chunks of
+    a dense array; otherwise recoded chunks are taken to need as many bytes as in the source.
+    """
+    objects = stored_objects(entry, target)
+    stored = entry.stored_bytes
+    if method == "rewrap":
+        stored += _GZIP_MINUS_ZLIB_BYTES * entry.stored_chunks
+    elif method == "recode" and {codec["name"] for codec in target.codecs} <= _SERIALIZERS:
+        cells = math.prod(grid.grid_shape(target.shape, target.chunks))
+        chunks = min(cells, entry.stored_chunks * _overlap(entry.source.chunks, target.chunks))
+        stored = chunks * decoded_bytes(entry.source, target.chunks)
+    if target.shards is not None:
+        cells = math.prod(grid.chunks_per_shard(target.shards, target.chunks))
+        stored += objects * shard_index.index_bytes(cells)
+    return Totals(objects=objects, bytes=stored)
+
+
+def estimate(inventory: Inventory, after: Iterable[tuple[Method, Totals]]) -> Estimate:
+    """Objects and bytes of a dataset before and after.
+
+    Metadata documents count as objects; their bytes, small and not yet known, do not count.
+
+    Parameters
+    ----------
+    after
+        Method and prediction of each array that is converted.
+    """
+    arrays = list(after)
+    files = Totals(objects=len(inventory.files), bytes=sum(file.bytes for file in inventory.files))
+    documents = len(inventory.groups) + len(arrays)
+    return Estimate(
+        before=_before(inventory, files),
+        after=Totals(
+            objects=documents + files.objects + sum(one.objects for _, one in arrays),
+            bytes=files.bytes + sum(one.bytes for _, one in arrays),
+        ),
+        methods=dict(sorted(Counter(method for method, _ in arrays).items())),
+    )
+
+
+def estimate_of(inventory: Inventory, effective: Effective) -> Estimate:
+    """Objects and bytes before and after, for the targets of a plan in force."""
+    entries = [entry for entry in inventory.arrays if entry.path in effective]
+    return estimate(
+        inventory,
+        ((effective[e.path][1], predicted(e, *effective[e.path])) for e in entries),
+    )
+
+
+def _before(inventory: Inventory, files: Totals) -> Totals:
+    documents = len(inventory.arrays) + sum(group.explicit for group in inventory.groups)
+    if inventory.zarr_format == 2:
+        documents += sum(entry.attributes_sha256 is not None for entry in inventory.arrays)
+        documents += sum(group.attributes_sha256 is not None for group in inventory.groups)
+    return Totals(
+        objects=documents
+        + files.objects
+        + len(inventory.dropped)
+        + sum(entry.stored_chunks for entry in inventory.arrays),
+        bytes=files.bytes
+        + sum(file.bytes for file in inventory.dropped)
+        + sum(entry.stored_bytes for entry in inventory.arrays),
+    )
+
+
+def _overlap(chunks: Shape, others: Shape) -> int:
+    """Most boxes of the grid of `others` that one box of the grid of `chunks` can touch."""
+    return math.prod(
+        1 if other % chunk == 0 else (chunk + other - 2) // other + 1
+        for chunk, other in zip(chunks, others, strict=True)
+    )

@@ -1,0 +1,357 @@
+"""Propose chunks and shards: integer arithmetic on tuples of length ndim, no I/O.
+
+The rules, decided for each array by itself (every size is decoded):
+
+* The source chunk stays when it holds 64 KiB to 16 MiB. So does a smaller one in an array below
+  1 MiB, and where all of z, y and x hold less than 64 KiB: recoding would gain nothing. Arrays
+  that are no level of an image (tables) keep theirs whatever it holds.
+* Otherwise a chunk of 1 to 4 MiB is proposed, square in y and x, deeper in z when the plane is
+  small, of length 1 along every other axis. Where the shards that the user asks for are a multiple
+  of the source chunk and not of the proposed one, the source chunk stays.
+* A shard holds about 512 MiB and at most 4,096 chunks, since readers fetch its index before the
+  first pixel. It grows along y and x to the full plane, then along z, never along t or c; parts
+  are made even, so that the last shard is no stub.
+* An array of at most 64 MiB becomes one shard. Any other array of level 0 keeps at least 8.
+* A shard of one chunk would gain nothing over the chunk: such arrays are left unsharded, unless
+  the user asks for shards.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from uplift import grid
+from uplift.codecs.mapping import may_shard
+from uplift.errors import PlanError
+from uplift.grid import Shape
+from uplift.models.base import Model, nearest
+from uplift.models.inventory import Inventory, InventoryArray
+from uplift.models.plan import Codecs, Plan, PlanArray, Totals
+from uplift.planning import estimates
+from uplift.planning.checks import RECODE_MEMORY_MIB, Wish, carry_out, check_lengths, shape_text
+from uplift.planning.estimates import MIB
+from uplift.zarr_metadata.data_types import numpy_dtype
+
+KIB = 2**10
+PROPOSED_CHUNK_BYTES = MIB
+"""Least size of a proposed chunk; the square that reaches it holds less than four times as much."""
+
+ByAxis = dict[str, Annotated[int, Field(ge=1)]]
+Lengths = Shape | ByAxis
+"""Elements along each axis: a list of length ndim, or some of them by axis name."""
+
+
+class PlanSettings(Model):
+    """How plans are proposed.
+
+    Attributes
+    ----------
+    chunks, shards
+        For every array they fit: a list fits arrays with as many axes, a mapping such as
+        ``{y: 512, x: 512}`` arrays with one of the named axes. Axes that a mapping leaves out keep
+        the source's chunk length, and one chunk in a shard. Both are cut to the array, shards to a
+        multiple of their chunk. ``shards: none`` means no sharding.
+    codec
+        ``keep``, a short name, or a Zarr v3 codec pipeline.
+    """
+
+    chunks: Lengths | None = None
+    shards: Lengths | Literal["none"] | None = None
+    codec: Codecs = "keep"
+    min_shards: int = Field(8, ge=1)
+    shard_mib: int = Field(512, ge=1)
+    max_chunks_per_shard: int = Field(4096, ge=1)
+    small_array_mib: int = Field(64, ge=0)
+    keep_chunk_min_kib: int = Field(64, ge=0)
+    keep_chunk_max_mib: int = Field(16, ge=1)
+    recode_memory_mib: int = Field(RECODE_MEMORY_MIB, ge=1)
+
+
+def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> Plan:
+    """Propose what becomes of every array that can be converted.
+
+    Raises
+    ------
+    PlanError
+        A setting that fits no array, or cannot be carried out.
+    """
+    _check_settings(inventory, settings)
+    entries = [entry for entry in inventory.arrays if entry.problem is None]
+    arrays = tuple(plan_array(entry, settings) for entry in entries)
+    predictions = (
+        (array.method, Totals(objects=array.objects, bytes=array.bytes))
+        for array in arrays
+        if array.method is not None and array.objects is not None and array.bytes is not None
+    )
+    estimate = estimates.estimate(inventory, predictions)
+    return Plan(dataset=dataset, arrays=arrays, estimate=estimate)
+
+
+def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
+    """Propose what becomes of one array.
+
+    Raises
+    ------
+    PlanError
+        A setting that cannot be carried out, with the numbers and a value that would work.
+    """
+    where, origins = f'arrays["{entry.path}"]', {}
+    chunks = _set_chunks(entry, settings)
+    if chunks is not None:
+        origins["chunks"] = "the setting chunks"
+        check_lengths(Wish(entry, chunks, None, "keep", where, origins))
+        shards = _set_shards(entry, chunks, settings)
+    else:
+        chunks = _propose_chunks(entry, settings)
+        shards = _set_shards(entry, chunks, settings)
+        kept = _set_shards(entry, entry.source.chunks, settings)
+        if not _divides(chunks, shards) and _divides(entry.source.chunks, kept):
+            chunks, shards = entry.source.chunks, kept
+    if shards is not None:
+        origins["shards"] = "the setting shards"
+    elif settings.shards != "none" and may_shard(entry.source):
+        shards = _propose_shards(entry, chunks, settings)
+    if settings.codec != "keep":
+        origins["codecs"] = "the setting codec"
+    wish = Wish(entry, chunks, shards, settings.codec, where, origins)
+    target, method = carry_out(wish, settings.recode_memory_mib)
+    totals = estimates.predicted(entry, target, method)
+    return PlanArray(
+        path=entry.path,
+        shape=entry.source.shape,
+        chunks=chunks,
+        shards=shards,
+        codecs=settings.codec,
+        method=method,
+        objects=totals.objects,
+        bytes=totals.bytes,
+    )
+
+
+def setting_notes(inventory: Inventory, settings: PlanSettings) -> list[str]:
+    """Say which arrays the settings `chunks` and `shards` do not fit."""
+    notes = []
+    for key, value in (("chunks", settings.chunks), ("shards", settings.shards)):
+        if not isinstance(value, (tuple, dict)):
+            continue
+        paths = [e.path for e in inventory.arrays if e.problem is None and not _fits(value, e)]
+        if paths:
+            notes.append(
+                f"the setting {key} {_lengths_text(value)} does not fit {len(paths)} arrays "
+                f"with other axes (first: {paths[0] or '/'}): decided for each of them"
+            )
+    return notes
+
+
+def axis_roles(entry: InventoryArray) -> tuple[str, ...]:
+    """Role of each axis: ``x``, ``y`` and ``z`` may be merged, all others never are.
+
+    Names decide where they hold an ``x`` or ``y``; otherwise the last axes are z, y, x.
+    """
+    ndim = len(entry.source.shape)
+    names = tuple(name.lower() for name in entry.axes or ())
+    if len(names) == ndim and {"x", "y"} & set(names):
+        return names
+    return (("",) * max(0, ndim - 3) + ("z", "y", "x"))[-ndim:] if ndim else ()
+
+
+def _fits(value: Lengths, entry: InventoryArray) -> bool:
+    if isinstance(value, dict):
+        return bool(value.keys() & set(axis_roles(entry)))
+    return len(value) == len(entry.source.shape)
+
+
+def _lengths_text(value: Lengths) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {n}" for name, n in value.items()) + "}"
+    return shape_text(value)
+
+
+def _check_settings(inventory: Inventory, settings: PlanSettings) -> None:
+    entries = [entry for entry in inventory.arrays if entry.problem is None]
+    for key, value in (("chunks", settings.chunks), ("shards", settings.shards)):
+        if not entries or not isinstance(value, (tuple, dict)):
+            continue
+        start = f"the setting {key} {_lengths_text(value)}"
+        if isinstance(value, dict):
+            names = {role for entry in entries for role in axis_roles(entry)} - {""}
+            for name in value:
+                if name not in names:
+                    hint = nearest(name, sorted(names))
+                    raise PlanError(f'{start} names axis "{name}", which no array has{hint}')
+        elif not any(_fits(value, entry) for entry in entries):
+            counts = sorted({len(entry.source.shape) for entry in entries})
+            raise PlanError(
+                f"{start} has {len(value)} lengths, the arrays have "
+                f"{' or '.join(map(str, counts))} axes: use {counts[-1]}, "
+                f"e.g. {shape_text(_widest(entries).source.chunks)}"
+            )
+
+
+def _widest(entries: list[InventoryArray]) -> InventoryArray:
+    return max(entries, key=lambda entry: len(entry.source.shape))
+
+
+def _set_chunks(entry: InventoryArray, settings: PlanSettings) -> Shape | None:
+    """Chunks the user set, cut where both the array and its chunks are shorter."""
+    value, source = settings.chunks, entry.source
+    if value is None or not _fits(value, entry):
+        return None
+    if isinstance(value, dict):
+        roles = axis_roles(entry)
+        value = tuple(value.get(r, c) for r, c in zip(roles, source.chunks, strict=True))
+    return tuple(
+        min(n, max(length, c, 1))
+        for n, length, c in zip(value, source.shape, source.chunks, strict=True)
+    )
+
+
+def _set_shards(entry: InventoryArray, chunks: Shape, settings: PlanSettings) -> Shape | None:
+    """Shards the user set, cut to the smallest multiple of `chunks` that covers the array."""
+    value = settings.shards
+    if value is None or value == "none" or not _fits(value, entry) or not may_shard(entry.source):
+        return None
+    if isinstance(value, dict):
+        roles = axis_roles(entry)
+        value = tuple(value.get(r, c) for r, c in zip(roles, chunks, strict=True))
+    return tuple(
+        min(n, max(1, grid.ceil_div(length, c)) * c) if c > 0 else n
+        for n, length, c in zip(value, entry.source.shape, chunks, strict=True)
+    )
+
+
+def _divides(chunks: Shape, shards: Shape | None) -> bool:
+    """Whether shards are a multiple of their chunks (unsharded always fits)."""
+    if shards is None or len(shards) != len(chunks):
+        return True
+    return all(c > 0 and s % c == 0 for s, c in zip(shards, chunks, strict=True))
+
+
+def _propose_chunks(entry: InventoryArray, settings: PlanSettings) -> Shape:
+    source = entry.source
+    numeric = numpy_dtype(source).kind in "biufc"
+    if entry.role != "level" or not numeric or 0 in source.shape:
+        return source.chunks
+    low, high = settings.keep_chunk_min_kib * KIB, settings.keep_chunk_max_mib * MIB
+    size = estimates.decoded_bytes(source, source.chunks)
+    if low <= size <= high:
+        return source.chunks
+    array_bytes = estimates.decoded_bytes(source, source.shape)
+    whole = math.prod(grid.grid_shape(source.shape, source.chunks)) == 1
+    if whole and array_bytes <= high:
+        return source.chunks
+    volume_bytes = estimates.decoded_bytes(source, _volume(entry))
+    if size < low and (array_bytes < PROPOSED_CHUNK_BYTES or volume_bytes < low):
+        return source.chunks
+    chunks = _new_chunks(entry)
+    wish = Wish(entry, chunks, None, "keep", "")
+    try:
+        carry_out(wish, settings.recode_memory_mib - estimates.RECODE_BLOCK_BYTES // MIB)
+    except PlanError:  # too large to be decoded within the memory: better kept than refused
+        return source.chunks
+    return chunks
+
+
+def _volume(entry: InventoryArray) -> Shape:
+    """Elements along z, y and x; 1 along other axes."""
+    pairs = zip(axis_roles(entry), entry.source.shape, strict=True)
+    return tuple(n if role in ("z", "y", "x") else 1 for role, n in pairs)
+
+
+def _new_chunks(entry: InventoryArray) -> Shape:
+    """Square in y and x until it holds 1 MiB; what a short axis leaves over goes to others."""
+    shape, roles = entry.source.shape, axis_roles(entry)
+    chunks = [1] * len(shape)
+
+    def grow(axes: list[int]) -> None:
+        """Double all `axes` together until the chunk is large enough or covers them."""
+        while estimates.decoded_bytes(entry.source, tuple(chunks)) < PROPOSED_CHUNK_BYTES:
+            if all(chunks[i] >= shape[i] for i in axes):
+                return
+            for i in axes:
+                chunks[i] = min(2 * chunks[i], shape[i])
+
+    grow([i for i, role in enumerate(roles) if role in ("y", "x")])
+    grow([i for i, role in enumerate(roles) if role == "z"])
+    return tuple(chunks)
+
+
+def _propose_shards(entry: InventoryArray, chunks: Shape, settings: PlanSettings) -> Shape | None:
+    source = entry.source
+    chunk_grid = grid.grid_shape(source.shape, chunks)
+    if math.prod(chunk_grid) <= 1:
+        return None
+    chunk_bytes = max(1, estimates.decoded_bytes(source, chunks))
+    roles, most = axis_roles(entry), settings.max_chunks_per_shard
+    if estimates.decoded_bytes(source, source.shape) <= settings.small_array_mib * MIB:
+        per_shard = _small_shard(chunk_grid, roles, most)
+    else:
+        most = max(1, min(most, settings.shard_mib * MIB // chunk_bytes))
+        per_shard = _large_shard(chunk_grid, chunks, roles, most)
+        if entry.role == "level" and entry.level == 0:
+            per_shard = _kept_apart(chunk_grid, per_shard, roles, settings.min_shards)
+    if math.prod(per_shard) == 1:
+        return None
+    return tuple(k * c for k, c in zip(per_shard, chunks, strict=True))
+
+
+def _small_shard(chunk_grid: Shape, roles: tuple[str, ...], most: int) -> Shape:
+    """Chunks along each axis of one shard: all there are, or all that fit, y and x first."""
+    per_shard = [1] * len(chunk_grid)
+    rank = {"x": 0, "y": 1, "z": 2}
+    for axis in sorted(range(len(roles)), key=lambda i: (rank.get(roles[i], 3), -i)):
+        per_shard[axis] = _even(chunk_grid[axis], most // math.prod(per_shard))
+    return tuple(per_shard)
+
+
+def _large_shard(chunk_grid: Shape, chunks: Shape, roles: tuple[str, ...], most: int) -> Shape:
+    """Chunks along each axis of a shard of at most `most`: square in y and x, then z."""
+    per_shard = [1] * len(chunk_grid)
+    plane = [i for i, role in enumerate(roles) if role in ("y", "x")]
+    while True:
+        longer = [
+            i
+            for i in plane
+            if per_shard[i] < chunk_grid[i]
+            and math.prod(per_shard) // per_shard[i] * min(2 * per_shard[i], chunk_grid[i]) <= most
+        ]
+        if not longer:
+            break
+        axis = min(longer, key=lambda i: per_shard[i] * chunks[i])
+        per_shard[axis] = min(2 * per_shard[axis], chunk_grid[axis])
+    for axis in plane:
+        others = math.prod(per_shard) // per_shard[axis]
+        per_shard[axis] = _even(chunk_grid[axis], most // others)
+    if all(per_shard[i] == chunk_grid[i] for i in plane):
+        for axis in (i for i, role in enumerate(roles) if role == "z"):
+            per_shard[axis] = _even(chunk_grid[axis], most // math.prod(per_shard))
+    return tuple(per_shard)
+
+
+def _kept_apart(chunk_grid: Shape, per_shard: Shape, roles: tuple[str, ...], least: int) -> Shape:
+    """Make shards smaller along z, then the longer of y and x, until there are `least` of them."""
+    smaller = list(per_shard)
+
+    def count() -> int:
+        return math.prod(grid.grid_shape(chunk_grid, tuple(smaller)))
+
+    while count() < least:
+        axes = [i for i, role in enumerate(roles) if role == "z" and smaller[i] > 1]
+        axes = axes or [i for i, role in enumerate(roles) if role in ("y", "x") and smaller[i] > 1]
+        if not axes:
+            break
+        axis = max(axes, key=lambda i: smaller[i])
+        parts = grid.ceil_div(chunk_grid[axis], smaller[axis])
+        smaller[axis] = grid.ceil_div(chunk_grid[axis], parts + 1)
+        if grid.ceil_div(chunk_grid[axis], smaller[axis]) == parts:
+            smaller[axis] -= 1
+    return tuple(smaller)
+
+
+def _even(cells: int, most: int) -> int:
+    """Length of equal parts of `cells`, each at most `most` (1 at least)."""
+    parts = grid.ceil_div(cells, max(1, min(cells, most)))
+    return grid.ceil_div(cells, max(1, parts)) or 1

@@ -1,0 +1,210 @@
+"""Check a whole dataset and reach the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uplift.crate import METADATA_KEY, checked_crate
+from uplift.models.crate import CrateRecord
+from uplift.models.findings import Findings
+from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.models.migration import Migration
+from uplift.models.validation import Validation
+from uplift.ngff import axes
+from uplift.storage.protocol import Store, join
+from uplift.validate.metadata.arrays import Consolidated, check_array
+from uplift.validate.metadata.documents import Documents
+from uplift.validate.metadata.structure import Structure
+from uplift.validate.objects import accounts
+from uplift.validate.objects.manifest import manifest_text, read_sums
+from uplift.validate.pixels import coverage
+from uplift.validators.ome_zarr import run_validators
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkFiles:
+    """Where the steps before left their files; `crate` is None when the crate is switched off.
+
+    `with_manifest`: list the check sums of the whole output; the batches made those of shards.
+    """
+
+    batches: Path
+    records: Path
+    validations: Path
+    root: Path
+    crate: CrateRecord | None
+    with_manifest: bool = False
+
+
+def validate_dataset(
+    dataset: str,
+    inventory: Inventory,
+    migration: Migration,
+    files: WorkFiles,
+    source: Store,
+    output: Store,
+) -> tuple[Validation, str]:
+    """Check everything that is not about single chunks, and sum up what was found about those.
+
+    Also returns the manifest, empty when there is to be none.
+
+    Raises
+    ------
+    InputError
+        A file of the steps before is absent or belongs to another plan.
+    StorageError
+        A read that failed.
+    """
+    findings = Findings()
+    findings.extend((*inventory.findings, *migration.findings))
+    summary, work = coverage.gather(files.batches, files.records, files.validations, findings)
+    entries = {entry.path: entry for entry in inventory.arrays}
+    for path, reason in summary.skipped.items():
+        findings.warning("array.skipped", path, f"left out: {reason}")
+    for path in coverage.uncovered(entries, work, set(summary.skipped)):
+        findings.error("batches.incomplete", path, "no batch converts this array")
+    root_document = files.root.read_bytes()
+    check = _DatasetCheck(inventory, migration, entries, work, set(summary.skipped), findings)
+    check.documents(source, output, root_document)
+    holdings = check.objects(source, output, root_document, files)
+    if files.crate is not None:
+        findings.extend(checked_crate(files.crate, output.get(METADATA_KEY)))
+    broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
+    arrays = [
+        coverage.array_validation(entries[path], work[path], path in broken, findings)
+        for path in sorted(work)
+        if path in entries
+    ]
+    manifest = b""
+    if files.with_manifest:
+        known = read_sums(files.validations / f"{batch}.sha256" for batch in summary.batches)
+        manifest = manifest_text(output, known, root_document).encode()
+    listed = findings.listed()
+    invalid = any(finding.severity == "error" for finding in listed)
+    validation = Validation(
+        dataset=dataset,
+        verdict="invalid" if invalid else "valid",
+        findings=listed,
+        arrays=tuple(arrays),
+        groups=len(check.groups),
+        files=len(inventory.files),
+        objects=holdings.objects + (2 if manifest else 1),
+        bytes=holdings.bytes + len(root_document) + len(manifest),
+        root_sha256=hashlib.sha256(root_document).hexdigest(),
+        manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else None,
+    )
+    return validation, manifest.decode()
+
+
+class _DatasetCheck:
+    """The checks that need the inventory beside the output."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        migration: Migration,
+        entries: Mapping[str, InventoryArray],
+        work: Mapping[str, coverage.ArrayWork],
+        skipped: set[str],
+        findings: Findings,
+    ) -> None:
+        self._inventory = inventory
+        self._migration = migration
+        self._entries = entries
+        self._work = work
+        self._skipped = skipped
+        self._findings = findings
+        self.groups = _with_parents(inventory)
+
+    def documents(self, source: Store, output: Store, root_document: bytes) -> None:
+        """Check every ``zarr.json`` against the source's, and let the validators look at them."""
+        with tempfile.TemporaryDirectory(prefix="ngff-uplift-") as folder:
+            mirror = Path(folder) / "output.zarr"
+            documents = Documents(
+                self._inventory,
+                self.groups,
+                self._skipped,
+                source,
+                output,
+                root_document,
+                mirror,
+                self._findings,
+            )
+            structure = Structure(
+                self.groups, self._entries, self._migration.target_version, self._findings
+            )
+            consolidated = Consolidated(root_document, self._findings)
+            for node in documents.groups():
+                consolidated.add(node)
+                structure.check_group(node)
+            structure.check_labels()
+            for node in documents.arrays():
+                consolidated.add(node)
+                entry = self._entries[node.path]
+                if node.path in self._work:
+                    names = structure.axes.get(node.path) or _own_names(
+                        entry, node.source_attributes
+                    )
+                    target = self._work[node.path].target
+                    check_array(node, entry.source, target, names, self._findings)
+            consolidated.check()
+            run_validators(mirror, structure.ome, structure.source_attributes, self._findings)
+
+    def objects(
+        self, source: Store, output: Store, root_document: bytes, files: WorkFiles
+    ) -> accounts.Holdings:
+        """Account for every object of both sides."""
+        crate = files.crate
+        written = set(crate.objects) if crate is not None else set()
+        copied = [(f.path, f.path) for f in self._inventory.files if f.path not in written]
+        nodes = [*(group.path for group in self.groups), *self._work]
+        expected = {join(path, "zarr.json") for path in nodes if path}
+        expected |= written | {place for _, place in copied}
+        targets = {path: one.target for path, one in self._work.items()}
+        holdings = accounts.check_output(
+            output,
+            targets,
+            expected,
+            root_document,
+            self._findings,
+            with_manifest=files.with_manifest,
+        )
+        accounts.check_source(source, self._inventory, self._findings)
+        copied += self._kept_crate(crate)
+        accounts.check_files(source, output, copied, self._findings)
+        return holdings
+
+    def _kept_crate(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
+        """The source's own crate lies beside the new one under another name, or in its place."""
+        original = any(file.path == METADATA_KEY for file in self._inventory.files)
+        if crate is None or not original:
+            return []
+        places = [key for key in crate.objects if not crate.enabled or key != METADATA_KEY]
+        return [(METADATA_KEY, key) for key in places]
+
+
+def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
+    """Every group of the output: Zarr v3 has no implicit ones."""
+    groups = {group.path: group for group in inventory.groups}
+    for path in [*groups, *(array.path for array in inventory.arrays)]:
+        parts = path.split("/") if path else []
+        for parent in itertools.accumulate(["", *parts[:-1]], join) if path else ():
+            if parent not in groups:
+                groups[parent] = InventoryGroup(path=parent, roles=("group",), explicit=False)
+    return [groups[path] for path in sorted(groups)]
+
+
+def _own_names(entry: InventoryArray, attributes: Mapping[str, object]) -> tuple[str, ...] | None:
+    """Dimension names of an array in no multiscale, where its source has some."""
+    if entry.source.zarr_format == 2:
+        names = axes.array_names(attributes, entry.source.shape)
+        return None if names is None or axes.repeated(names) else names
+    return None

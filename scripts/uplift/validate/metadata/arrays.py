@@ -1,0 +1,137 @@
+"""Compare arrays' metadata of both sides as another library understands them."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+from zarr.core.metadata.v2 import ArrayV2Metadata
+from zarr.core.metadata.v3 import ArrayV3Metadata
+
+from uplift.models.arrays import SourceArray, TargetArray
+from uplift.models.findings import Findings
+from uplift.ngff.lossless import lost_array_attributes
+from uplift.validate.metadata.documents import Json, Node
+from uplift.validate.pixels.compare import same_bits
+from uplift.zarr_metadata import consolidated
+from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_value_v3
+from uplift.zarr_metadata.v3 import array_document
+
+_PLANNED = ("shape", "chunk_grid", "chunk_key_encoding", "codecs", "storage_transformers")
+
+
+def check_array(
+    node: Node,
+    source: SourceArray,
+    target: TargetArray,
+    names: tuple[str | None, ...] | None,
+    findings: Findings,
+) -> None:
+    """Check one array's ``zarr.json``; `names` are the dimension names it must have."""
+    document, path = node.document, node.path
+    if document is None:
+        return
+    planned = array_document(target, {}, None)
+    for key in _PLANNED:
+        if document.get(key) != planned.get(key):
+            text = f"{key} is {_shown(document.get(key))}, planned {_shown(planned.get(key))}"
+            findings.error("array.document", path, text)
+    found = document.get("dimension_names")
+    if names is not None and found != list(names):
+        text = f"dimension_names are {_shown(found)}, the axes {_shown(list(names))}"
+        findings.error("array.dimension_names", path, text)
+    for text in lost_array_attributes(node.source_attributes, node.attributes):
+        findings.error("attributes.lost", path, text)
+    _check_values(node, source, findings)
+
+
+class Consolidated:
+    """Compares metadata that the root holds of all nodes with the nodes' own, where it does."""
+
+    def __init__(self, root_document: bytes, findings: Findings) -> None:
+        self._held = f'"{consolidated.KEY}"'.encode() in root_document
+        self._findings = findings
+        self._documents: dict[str, Json] = {}
+
+    def add(self, node: Node) -> None:
+        """Note the document of a node."""
+        if self._held and node.document is not None:
+            self._documents[node.path] = node.document
+
+    def check(self) -> None:
+        """Compare, once all nodes are known."""
+        root = self._documents.pop("", {})
+        if consolidated.KEY not in root:
+            return
+        for path in consolidated.differing(root, self._documents):
+            text = f"{path or '/'}: the root's {consolidated.KEY} says something else"
+            self._findings.error("root.consolidated", path, text)
+
+
+def _check_values(node: Node, source: SourceArray, findings: Findings) -> None:
+    """Data type and fill value, read by zarr-python on both sides."""
+    document, path = node.document, node.path
+    assert document is not None  # noqa: S101
+    with warnings.catch_warnings():
+        # It warns about data types and codecs that are not in the core specification.
+        warnings.simplefilter("ignore")
+        try:
+            new = ArrayV3Metadata.from_dict(copy.deepcopy(document))
+        except Exception as error:  # it has no exception type of its own
+            text = f"zarr-python refuses zarr.json: {' '.join(str(error).split())[:300]}"
+            findings.error("array.document", path, text)
+            return
+        dtype, fill = _source_values(node.source_document, source)
+    found = new.dtype.to_native_dtype()
+    if not _same_type(dtype, found):
+        findings.error("array.data_type", path, f"is {found}, in the source {dtype}")
+    elif not _same_fill(fill, new.fill_value, dtype):
+        text = f"fill value is {_shown(new.fill_value)}, in the source {_shown(fill)}"
+        findings.error("array.fill_value", path, text)
+
+
+def _source_values(document: Json | None, source: SourceArray) -> tuple[Any, Any]:
+    """Data type and fill value as zarr-python reads them; what it cannot read, the project does."""
+    kind = ArrayV2Metadata if source.zarr_format == 2 else ArrayV3Metadata
+    try:
+        metadata = kind.from_dict(copy.deepcopy(document or {}))
+        fill = metadata.fill_value
+        dtype = metadata.dtype.to_native_dtype()
+    except Exception:
+        data_type = data_type_v3(source)
+        fill = fill_scalar(data_type, fill_value_v3(source))
+        dtype = np.asarray(fill).dtype
+    if fill is None and dtype.kind in "mM":
+        fill = np.array("NaT", dtype=dtype)[()]
+    return dtype, fill
+
+
+def _same_type(one: Any, other: Any) -> bool:
+    if one.kind in "OT" and other.kind in "OT":
+        return True
+    if one.kind in "US" and other.kind in "OT":
+        return False
+    return bool(one.newbyteorder("=") == other.newbyteorder("="))
+
+
+def _same_fill(old: Any, new: Any, dtype: Any) -> bool:
+    """Whether two fill values are one, bit for bit; none (Zarr v2) stands for zero."""
+    if dtype.kind in "OT":
+        return _text(old) == _text(new)
+    native = dtype.newbyteorder("=")
+    if old is None:
+        return same_bits(np.zeros((), native), np.asarray(new, native))
+    return same_bits(np.asarray(old).astype(native), np.asarray(new).astype(native))
+
+
+def _text(value: Any) -> bytes:
+    if value is None:
+        return b""
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,151 @@
+"""The output's metadata documents side by side with the source's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from uplift.models.findings import Findings
+from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.storage.protocol import Store, join
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One group or array.
+
+    Attributes
+    ----------
+    document
+        The output's ``zarr.json``; None when it is absent or unreadable (a finding says so).
+    source_document
+        The source's ``.zarray``, or its ``zarr.json``; None for a v2 group.
+    source_attributes
+        As they stand in the source.
+    """
+
+    entry: InventoryGroup | InventoryArray
+    kind: Literal["group", "array"]
+    document: Json | None
+    source_document: Json | None
+    source_attributes: Json
+
+    @property
+    def path(self) -> str:
+        """Path of the node; ``""`` is the root."""
+        return self.entry.path
+
+    @property
+    def attributes(self) -> Json:
+        """Attributes of the output, empty where there are none."""
+        return _attributes(self.document)
+
+    @property
+    def ome(self) -> Json | None:
+        """OME metadata of the output, None where there is none."""
+        found = self.attributes.get("ome")
+        return found if isinstance(found, dict) else None
+
+
+class Documents:
+    """Reads documents of both sides; a folder gets the output's, with the root laid over."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        groups: Sequence[InventoryGroup],
+        skipped: set[str],
+        source: Store,
+        output: Store,
+        root_document: bytes,
+        mirror: Path,
+        findings: Findings,
+    ) -> None:
+        self._inventory = inventory
+        self._groups = groups
+        self._skipped = skipped
+        self._source = source
+        self._output = output
+        self._root_document = root_document
+        self._mirror = mirror
+        self._findings = findings
+
+    def groups(self) -> Iterator[Node]:
+        """Every group, in path order."""
+        yield from self._nodes([*self._groups], "group")
+
+    def arrays(self) -> Iterator[Node]:
+        """Every array that was to be converted, in path order."""
+        wanted = [one for one in self._inventory.arrays if one.path not in self._skipped]
+        yield from self._nodes([*wanted], "array")
+
+    def _nodes(
+        self, entries: list[InventoryGroup | InventoryArray], kind: Literal["group", "array"]
+    ) -> Iterator[Node]:
+        after = self._output.read_many(join(entry.path, "zarr.json") for entry in entries)
+        v2 = self._inventory.zarr_format == 2
+        name = ".zattrs" if v2 else "zarr.json"
+        before = self._source.read_many(join(entry.path, name) for entry in entries)
+        shapes: Iterator[bytes | None] = iter(())
+        if v2 and kind == "array":
+            shapes = self._source.read_many(join(entry.path, ".zarray") for entry in entries)
+        for entry, new, old in zip(entries, after, before, strict=True):
+            shape = next(shapes, None)
+            found = self._parsed(self._source, join(entry.path, name), old)
+            yield Node(
+                entry=entry,
+                kind=kind,
+                document=self._checked(entry, kind, new),
+                source_document=(
+                    self._parsed(self._source, join(entry.path, ".zarray"), shape) if v2 else found
+                ),
+                source_attributes=(found or {}) if v2 else _attributes(found),
+            )
+
+    def _checked(
+        self, entry: InventoryGroup | InventoryArray, kind: str, data: bytes | None
+    ) -> Json | None:
+        """Parse a document of the output and lay a copy into the mirror."""
+        path = entry.path
+        if not path:
+            data = self._root_document
+        if data is None:
+            label = isinstance(entry, InventoryGroup) and "label image" in entry.roles
+            code = "label.missing" if label else f"{kind}.missing"
+            self._findings.error(code, path, f"{join(path, 'zarr.json')}: absent")
+            return None
+        place = self._mirror / path
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "zarr.json").write_bytes(data)
+        document = self._parsed(self._output, join(path, "zarr.json"), data)
+        if document is None:
+            return None
+        if document.get("zarr_format") != 3 or document.get("node_type") != kind:
+            text = f"{join(path, 'zarr.json')}: is no Zarr v3 {kind}"
+            self._findings.error("document.kind", path, text)
+            return None
+        return document
+
+    def _parsed(self, store: Store, key: str, data: bytes | None) -> Json | None:
+        if data is None:
+            return None
+        try:
+            document = json.loads(data)
+        except ValueError as error:
+            document = error
+        if isinstance(document, dict):
+            return document
+        text = f"{store.url}/{key}: is no JSON object"
+        self._findings.error("document.unreadable", key, text)
+        return None
+
+
+def _attributes(document: Json | None) -> Json:
+    """Attributes of a Zarr v3 node; ``null`` stands for none."""
+    found = (document or {}).get("attributes")
+    return found if isinstance(found, dict) else {}

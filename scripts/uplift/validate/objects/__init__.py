@@ -1,0 +1,1 @@
+"""Checks of stored objects: accounts of both sides, check sums."""

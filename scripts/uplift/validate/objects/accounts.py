@@ -1,0 +1,166 @@
+"""Account for every object: nothing of the source is lost, nothing at the output is unexplained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from uplift.arrays.output_objects import position_of_key
+from uplift.grid import Shape, grid_shape
+from uplift.models.arrays import TargetArray
+from uplift.models.findings import Findings
+from uplift.models.inventory import Inventory
+from uplift.outputs.lock import LOCK_KEY
+from uplift.outputs.publication import MANIFEST_KEY, ROOT_KEY
+from uplift.storage.local import is_temporary
+from uplift.storage.protocol import Store, join
+from uplift.zarr_metadata.v3 import ChunkKeys
+
+_PIECE_BYTES = 8 * 2**20
+_V2_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """Objects and bytes at the output, without what publishing adds or removes."""
+
+    objects: int
+    bytes: int
+
+
+def check_output(
+    output: Store,
+    targets: Mapping[str, TargetArray],
+    expected: set[str],
+    root_document: bytes,
+    findings: Findings,
+    *,
+    with_manifest: bool = False,
+) -> Holdings:
+    """List the output: every object is a known document or file, or lies in an array's grid.
+
+    `expected` holds the keys of documents and copied files; `with_manifest`: a manifest will lie
+    beside them, and one of an earlier run may.
+    """
+    if with_manifest and MANIFEST_KEY in expected:
+        text = f"{MANIFEST_KEY}: the source has such a file; rename it, or set manifest: false"
+        findings.error("manifest.taken", MANIFEST_KEY, text)
+    grids: dict[str, Shape] = {
+        path: grid_shape(target.shape, target.object_shape) for path, target in targets.items()
+    }
+    objects, size = 0, 0
+    for info in output.list_tree(""):
+        name = info.key.rpartition("/")[2]
+        if info.key == LOCK_KEY or is_temporary(info.key):
+            continue
+        if with_manifest and info.key == MANIFEST_KEY:
+            continue
+        if info.key == ROOT_KEY:
+            if output.get(ROOT_KEY) != root_document:
+                text = "the root document at the output is not the one to publish"
+                findings.error("root.differs", "", text)
+            continue
+        objects, size = objects + 1, size + info.size
+        if info.key in expected or _in_grid(info.key, grids):
+            continue
+        if info.key == MANIFEST_KEY:
+            text = f"{info.key}: of a run with manifest: true; delete it, or set that again"
+            findings.error("output.stray", info.key, text)
+        elif name in _V2_NAMES:
+            text = f"{info.key}: Zarr v2 metadata in a Zarr v3 dataset"
+            findings.error("output.v2_metadata", info.key, text)
+        else:
+            text = f"{info.key}: belongs to no array, group or file of the source"
+            findings.error("output.stray", info.key, text)
+    return Holdings(objects, size)
+
+
+def check_source(source: Store, inventory: Inventory, findings: Findings) -> None:
+    """List the source: every object is in the inventory, and every chunk that was seen is there."""
+    if not source.can_list:
+        text = f"{source.url} cannot be listed; objects that the inventory misses stay unseen"
+        findings.info("source.unlisted", "", text)
+        return
+    arrays = {entry.path: ChunkKeys(entry.source) for entry in inventory.arrays}
+    known = _source_documents(inventory)
+    known.update(file.path for file in (*inventory.files, *inventory.dropped))
+    chunks: Counter[str] = Counter()
+    for info in source.list_tree(""):
+        if info.key in known:
+            continue
+        path = _array_of_chunk(info.key, arrays)
+        if path is None:
+            text = f"{info.key}: is neither converted nor copied nor listed as dropped"
+            findings.error("source.unaccounted", info.key, text)
+        else:
+            chunks[path] += 1
+    for entry in inventory.arrays:
+        found = chunks[entry.path]
+        if entry.source.shards is None and found != entry.stored_chunks:
+            text = f"{entry.stored_chunks} chunks were there when it was inspected, {found} now"
+            findings.error("source.changed", entry.path, text)
+
+
+def check_files(
+    source: Store, output: Store, places: Iterable[tuple[str, str]], findings: Findings
+) -> int:
+    """Compare copied files byte for byte; `places` are (key in the source, key in the output)."""
+    count = 0
+    for before, after in places:
+        count += 1
+        digests = [sha256_of(source, before), sha256_of(output, after)]
+        if digests[1] is None:
+            findings.error("file.missing", after, f"{after}: was not copied")
+        elif digests[0] is None:
+            findings.error("source.changed", before, f"{before}: is gone from the source")
+        elif digests[0] != digests[1]:
+            findings.error("file.differs", after, f"{after}: is not what the source has")
+    return count
+
+
+def sha256_of(store: Store, key: str) -> str | None:
+    """Digest of an object, read in pieces; None when there is none."""
+    info = store.stat(key)
+    if info is None:
+        return None
+    digest = hashlib.sha256()
+    for start in range(0, info.size, _PIECE_BYTES):
+        piece = store.get_range(key, start, min(_PIECE_BYTES, info.size - start))
+        digest.update(piece or b"")
+    return digest.hexdigest()
+
+
+def _in_grid(key: str, grids: Mapping[str, Shape]) -> bool:
+    for path, rest in _splits(key):
+        object_grid = grids.get(path)
+        if object_grid is not None and position_of_key(rest, object_grid) is not None:
+            return True
+    return False
+
+
+def _array_of_chunk(key: str, arrays: Mapping[str, ChunkKeys]) -> str | None:
+    for path, rest in _splits(key):
+        keys = arrays.get(path)
+        if keys is not None:
+            return path if keys.index_of(rest) is not None else None
+    return None
+
+
+def _splits(key: str) -> Iterator[tuple[str, str]]:
+    """Every way to split a key into a node's path and the rest, the longest path first."""
+    at = len(key)
+    while (at := key.rfind("/", 0, at)) > 0:
+        yield key[:at], key[at + 1 :]
+    yield "", key
+
+
+def _source_documents(inventory: Inventory) -> set[str]:
+    """Keys that may hold metadata of a group or an array."""
+    groups: tuple[str, ...] = (".zgroup", ".zattrs")
+    arrays: tuple[str, ...] = (".zarray", ".zattrs")
+    if inventory.zarr_format == 3:
+        groups = arrays = ("zarr.json",)
+    keys = {join(group.path, name) for group in inventory.groups for name in groups}
+    return keys | {join(array.path, name) for array in inventory.arrays for name in arrays}

@@ -1,0 +1,1 @@
+"""Checks of every chunk and every element."""

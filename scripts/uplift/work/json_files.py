@@ -1,0 +1,61 @@
+"""Read and write the JSON files between the steps: atomic, fixed key order, shapes on one line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from uplift.errors import InputError
+from uplift.models.base import Model
+from uplift.models.json_text import readable_json
+
+M = TypeVar("M", bound=Model)
+
+_REMEDY = "mend it, or delete it and run again"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name in the same folder, sync it, and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Model | dict[str, Any]) -> None:
+    """Write a record atomically in readable form with a final newline."""
+    data = value.to_json() if isinstance(value, Model) else value
+    write_text(path, readable_json(data) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Decode one JSON file.
+
+    Raises
+    ------
+    InputError
+        The file is absent or is not JSON; the message gives line and column.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that writes it first") from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; {_REMEDY}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text at byte {error.start}; {_REMEDY}") from None
+
+
+def read_model(path: Path, model: type[M]) -> M:
+    """Decode one JSON file into `model` (errors name the file and the key)."""
+    return model.parse(read_json(path), str(path))

@@ -1,0 +1,1 @@
+"""What Snakemake calls: jobs, and what is looked at before them."""

@@ -1,0 +1,264 @@
+"""All datasets of the sheet at a glance: what stands at their outputs, and what became of them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import operator
+import shlex
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from uplift.errors import InputError, UpliftError
+from uplift.models import json_text
+from uplift.models.base import Model
+from uplift.models.batch import Batch, BatchSummary
+from uplift.models.migration import Migration
+from uplift.models.publication import Claim
+from uplift.models.validation import Validation
+from uplift.outputs.lock import LOCK_KEY
+from uplift.outputs.publication import ROOT_KEY
+from uplift.report.facts import outcome_of
+from uplift.settings.samples import Sample, SampleTable
+from uplift.settings.schema_check import MistakesError
+from uplift.storage import display_url, hide_url, is_local, local_path, open_store
+from uplift.storage.settings import options_for
+from uplift.work import json_files
+
+log = logging.getLogger(__name__)
+
+_MADE = ("[!p]*.json", "published.json", "batches/*.json", "records/*.json", "validation/*.json")
+# Snakemake itself reads the first; a bad claim would be met when published.json is deleted already
+_READ_WHOLE: dict[str, type[Model]] = {
+    "summary.json": BatchSummary,
+    "claim.json": Claim,
+    "validation.json": Validation,
+}
+_WHERE = ("endpoint_url", "anon", "region", "profile")
+_PLACES_AT_ONCE = 16
+_PATIENCE_S = 10.0
+_ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
+
+
+def source_state(url: str) -> str | None:
+    """Digest of the metadata at the root of a local source; None for a remote one.
+
+    Cheap enough for every start of the workflow; a changed chunk alone does not show here.
+    """
+    root = _local_path(url)
+    if root is None:
+        return None
+    digest = hashlib.sha256()
+    if root.is_file():  # an archive
+        status = root.stat()
+        digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    for name in _ROOT_DOCUMENTS:
+        path = root / name
+        if path.is_file():
+            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def storage_places(sample: Sample, storage: Mapping[str, Any]) -> str:
+    """Where a dataset's input and output are, as far as the storage settings say so.
+
+    Settings of other places, and those of how requests are made, leave it as it is.
+    """
+    urls = (display_url(sample.input), display_url(sample.output))
+    places = [options_for(url, storage).to_json() for url in urls]
+    return json_text.canonical_json([{key: place.get(key) for key in _WHERE} for place in places])
+
+
+def refuse_gone_outputs(
+    samples: Mapping[str, Sample], results: str, storage: Mapping[str, Any] | None = None
+) -> None:
+    """Stop when an output that was begun here is no longer there.
+
+    Snakemake does not know the outputs, so it would take their conversion for done.
+
+    Raises
+    ------
+    MistakesError
+        One line for each dataset, with the command that converts it again.
+    """
+    claims = {dataset: Path(results, dataset, "claim.json") for dataset in samples}
+    begun = [dataset for dataset, claim in claims.items() if claim.is_file()]
+    with ThreadPoolExecutor(_PLACES_AT_ONCE) as pool:
+        there = list(pool.map(lambda one: _stands(samples[one].output, storage), begun))
+    lines = []
+    for dataset in itertools.compress(begun, map(operator.not_, there)):
+        claim, output = claims[dataset], samples[dataset].output
+        if _output_asked_for(claim.parent) == output:  # else the sheet names a new one
+            lines.append(
+                f"{output}: the output of dataset {dataset!r} is gone; put it back, take "
+                f"the dataset out of the sheet, or convert it again after: "
+                f"rm {shlex.quote(str(claim))}"
+            )
+    if lines:
+        raise MistakesError(lines)
+
+
+def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
+    """Whether a root document or a lock is there, or the place cannot be asked now."""
+    place = _local_path(output)
+    if place is not None:
+        return (place / LOCK_KEY).exists() or (place / ROOT_KEY).exists()
+    url, settings = display_url(output), dict(storage or {})
+    settings[url] = {**settings.get(url, {}), "retries": 0, "timeout": _PATIENCE_S}
+    try:
+        store = open_store(output, settings)
+        return any(store.stat(key) is not None for key in (LOCK_KEY, ROOT_KEY))
+    except UpliftError as error:  # whoever needs the place will say so
+        log.info("%s", error)
+        return True
+
+
+def drop_damaged(samples: Iterable[str], results: str) -> Iterator[str]:
+    """Delete work files that were cut short or emptied, so that their steps make them again.
+
+    Only the ends of a file are looked at, since there may be a hundred thousand; other damage is
+    met by whoever reads it. A plan is its user's and stays. One line for each file.
+    """
+    for dataset in samples:
+        folder = Path(results, dataset)
+        for path in sorted(path for name in _MADE for path in folder.glob(name)):
+            if not path.exists() or _is_whole(path):
+                continue
+            if path.parent.name == "batches":
+                shutil.rmtree(path.parent)
+            else:
+                path.unlink()
+            yield f"{path}: was damaged; it is made again"
+        for path in list(_not_of_this_root(folder)):
+            path.unlink()
+            yield f"{path}: is about another root document; it is made again"
+        if missing := _missing_batch(folder / "batches"):
+            shutil.rmtree(folder / "batches")
+            yield f"{missing}: is gone; it is made again"
+
+
+def _missing_batch(folder: Path) -> Path | None:
+    """A batch that the summary lists and somebody deleted; Snakemake would not go on without it."""
+    if not (folder / "summary.json").is_file():
+        return None
+    there = {path.name for path in folder.iterdir()}
+    wanted = json_files.read_model(folder / "summary.json", BatchSummary).batches
+    return next((folder / f"{one}.json" for one in wanted if f"{one}.json" not in there), None)
+
+
+def _is_whole(path: Path) -> bool:
+    if model := _READ_WHOLE.get(path.name):
+        try:
+            json_files.read_model(path, model)
+        except InputError:
+            return False
+        return True
+    with path.open("rb") as stream:
+        first = stream.read(1)
+        stream.seek(max(0, path.stat().st_size - 2))
+        return first == b"{" and stream.read().rstrip() == b"}"
+
+
+def _not_of_this_root(folder: Path) -> Iterator[Path]:
+    """Staged root document that migrate did not make; verdict on another one."""
+    root, migration, verdict = (
+        folder / name for name in ("root.zarr.json", "migration.json", "validation.json")
+    )
+    if not (root.exists() and migration.exists()):
+        return
+    try:
+        nodes = json_files.read_model(migration, Migration).nodes
+    except InputError:  # whoever needs it names it
+        return
+    digest = hashlib.sha256(root.read_bytes()).hexdigest()
+    if nodes and nodes[0].sha256 != digest:
+        yield root
+    elif verdict.exists() and json_files.read_model(verdict, Validation).root_sha256 != digest:
+        yield verdict
+
+
+def forget_unpublished(samples: Mapping[str, Sample], results: str) -> None:
+    """Remove ``published.json`` of datasets that an interrupted run has hidden again."""
+    for dataset, sample in samples.items():
+        place = _local_path(sample.output)
+        if place is not None and (place / LOCK_KEY).exists() and not (place / ROOT_KEY).exists():
+            Path(results, dataset, "published.json").unlink(missing_ok=True)
+
+
+def forget_journals(
+    samples: Mapping[str, Sample],
+    results: str,
+    *,
+    forceall: bool,
+    forcerun: Collection[str],
+    targets: Collection[str],
+) -> None:
+    """Delete the journals of datasets whose conversion is forced, so that nothing is skipped.
+
+    The same for what stands of validations, when these are forced.
+
+    Parameters
+    ----------
+    forceall, forcerun
+        What Snakemake was given as ``-F``, and as ``-R`` (rules or files).
+    targets
+        Files (or rules) to make: all datasets when none of them is below a dataset's folder.
+    """
+    for dataset in samples:
+        folder = Path(results, dataset)
+        named = [target for target in targets if Path(target).is_relative_to(folder)]
+        elsewhere = any(Path(t).is_relative_to(results) for t in targets) and not named
+        if (forceall or {"claim", "convert"}.intersection(forcerun)) and not elsewhere:
+            shutil.rmtree(folder / "journal", ignore_errors=True)
+        if (forceall or "validate_batch" in forcerun) and not elsewhere:
+            for note in folder.glob("validation/*.standing"):
+                note.unlink()
+        for file in (Path(name) for name in forcerun):
+            if file.parent == folder / "records":
+                journal = folder / "journal" / f"{file.stem}.jsonl"
+                journal.unlink(missing_ok=True)
+            elif file.parent == folder / "validation":
+                file.with_suffix(".standing").unlink(missing_ok=True)
+
+
+def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
+    """One line for each dataset: verdict, what was compared, where it is or why it is not."""
+    for dataset, sample in samples.items():
+        yield f"{dataset}: {outcome_of(Path(results, dataset), sample).message}"
+
+
+def _output_asked_for(folder: Path) -> str | None:
+    """Output of the plan in force, as the sheet spelled it then."""
+    batch = next((folder / "batches").glob("*.*.json"), None)
+    return None if batch is None else json_files.read_model(batch, Batch).output
+
+
+def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Samples for work files, params and logs: the secrets of URLs stay in the environment."""
+    return {
+        dataset: sample.model_copy(
+            update={"input": hide_url(sample.input), "output": hide_url(sample.output)}
+        )
+        for dataset, sample in samples.items()
+    }
+
+
+def note_samples(samples: Mapping[str, Sample], results: str) -> None:
+    """Write ``samples.json``: the sheet as it was understood, without the secrets of URLs."""
+    table = SampleTable(
+        samples=tuple(
+            sample.model_copy(
+                update={"input": display_url(sample.input), "output": display_url(sample.output)}
+            )
+            for sample in samples.values()
+        )
+    )
+    json_files.write_json(Path(results, "samples.json"), table)
+
+
+def _local_path(url: str) -> Path | None:
+    return Path(local_path(url)) if is_local(url) else None

@@ -1,0 +1,122 @@
+"""Zarr v2 array documents (``.zarray``), after the Zarr v2 storage specification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uplift.errors import SourceError, UnsupportedError
+from uplift.models.arrays import JsonValue, Shape, SourceArray
+from uplift.zarr_metadata import data_types
+from uplift.zarr_metadata.fill_values import without_bare_nan
+
+
+def parse_v2(zarray: JsonValue, where: str) -> SourceArray:
+    """Parse a ``.zarray`` document.
+
+    A data type or codec that is legal but cannot be converted is no error here: see
+    :func:`uplift.codecs.mapping.unsupported_reason`.
+
+    Parameters
+    ----------
+    zarray
+        Decoded JSON.
+    where
+        Key of the document, for messages.
+
+    Raises
+    ------
+    SourceError
+        The document contradicts the specification; one line.
+    """
+    if not isinstance(zarray, dict):
+        raise SourceError(f"{where}: not a JSON object")
+    if zarray.get("zarr_format") != 2:
+        raise _bad(where, "zarr_format", zarray.get("zarr_format"), "2")
+    shape = parse_shape(zarray.get("shape"), where, "shape", least=0)
+    source = SourceArray(
+        zarr_format=2,
+        shape=shape,
+        chunks=_chunks(zarray.get("chunks"), shape, where),
+        data_type=_data_type(zarray.get("dtype"), where),
+        fill_value=without_bare_nan(zarray.get("fill_value")),
+        order=_one_of(zarray, "order", ("C", "F"), "C", where),
+        separator=_one_of(zarray, "dimension_separator", (".", "/"), ".", where),
+        compressor=_codec(zarray.get("compressor"), where, "compressor"),
+        filters=_filters(zarray.get("filters"), where),
+    )
+    check_fill_value(source, where)
+    return source
+
+
+def parse_shape(value: Any, where: str, key: str, *, least: int) -> Shape:
+    """Parse a list of integers, each at least `least` and within 64 bits.
+
+    Raises
+    ------
+    SourceError
+        Anything else.
+    """
+    if not isinstance(value, (list, tuple)) or not all(
+        type(n) is int and least <= n < 2**63 for n in value
+    ):
+        raise _bad(where, key, value, f"a list of integers, each at least {least}")
+    return tuple(value)
+
+
+def check_fill_value(source: SourceArray, where: str) -> None:
+    """Raise :class:`SourceError` when the fill value is none of the data type."""
+    try:
+        data_types.fill_value_v3(source)
+    except SourceError as error:
+        raise SourceError(f"{where}: {error}") from None
+    except UnsupportedError:
+        return  # the data type has a reason of its own, see mapping.unsupported_reason
+
+
+def _chunks(value: Any, shape: Shape, where: str) -> Shape:
+    chunks = parse_shape(value, where, "chunks", least=0)
+    if len(chunks) != len(shape):
+        raise SourceError(
+            f"{where}: chunks {list(chunks)} and shape {list(shape)} differ in length; "
+            "correct the source's metadata"
+        )
+    if any(c == 0 and n > 0 for c, n in zip(chunks, shape, strict=True)):
+        raise _bad(where, "chunks", list(chunks), "a list of integers, each at least 1")
+    return tuple(max(1, c) for c in chunks)
+
+
+def _data_type(value: Any, where: str) -> Any:
+    if isinstance(value, str) or (isinstance(value, list) and value):
+        return value
+    raise _bad(where, "dtype", value, 'a data type such as "<u2"')
+
+
+def _one_of(
+    zarray: dict[str, Any], key: str, allowed: tuple[str, ...], default: str, where: str
+) -> Any:
+    value = zarray.get(key)
+    if value is None:
+        return default
+    if value not in allowed:
+        raise _bad(where, key, value, " or ".join(f'"{item}"' for item in allowed))
+    return value
+
+
+def _codec(value: Any, where: str, key: str) -> dict[str, Any] | None:
+    if value is None or (isinstance(value, dict) and isinstance(value.get("id"), str)):
+        return value
+    raise _bad(where, key, value, 'null or an object with an "id"')
+
+
+def _filters(value: Any, where: str) -> tuple[dict[str, Any], ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or None in value:
+        raise _bad(where, "filters", value, "null or a list of objects")
+    return tuple(_codec(item, where, "filters") or {} for item in value)
+
+
+def _bad(where: str, key: str, value: Any, wanted: str) -> SourceError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    return SourceError(f"{where}: {key} is {shown}, expected {wanted}")
