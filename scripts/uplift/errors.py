@@ -10,6 +10,7 @@
     │   └── OutputError         the output place: exists, overlaps the source, is locked
     ├── UnsupportedError        legal Zarr that this version cannot convert without loss
     └── StorageError            a file system or object store said no
+        ├── ChangedError        an object is not the one that was listed
         └── TransientError      it may say yes later; exit code 75 (retried by the workflow)
 
 Every message is one line and says what is wrong, where (file, key, value) and what to do.
@@ -52,6 +53,10 @@ class UnsupportedError(UpliftError):
 
 class StorageError(UpliftError):
     """A file system or an object store refused."""
+
+
+class ChangedError(StorageError):
+    """An object is not the one that was listed: other size, other stamp, or cut short."""
 
 
 class TransientError(StorageError):

@@ -1,5 +1,8 @@
 """What every engine of `uplift.storage` promises, as functions of a writable store."""
 
+import pytest
+
+from uplift.errors import ChangedError
 from uplift.storage.protocol import Store
 
 KEY = "a b/ü%20+&=~'é/x"
@@ -21,6 +24,52 @@ def ranges(store: Store) -> None:
     assert store.get_range("r", -4, 4) == bytes(range(96, 100))
     assert store.get_range("r", 90, 50) == bytes(range(90, 100))
     assert store.get_range("r", -500, 500) == bytes(range(100))
+
+
+def buffers_are_reused(store: Store) -> None:
+    store.put("a", bytes(range(100)))
+    store.put("b", b"short")
+    buffer = bytearray()
+    assert store.read_into("a", buffer) == 100
+    assert buffer == bytes(range(100))
+    assert store.read_into("b", buffer) == 5
+    assert buffer[:6] == b"short\x05"
+    assert store.read_into("b", buffer, 98) == 5
+    assert (len(buffer), buffer[97:]) == (103, b"ashort")
+    assert store.read_into("a", buffer, 1, start=10, length=5) == 5
+    assert buffer[:7] == b"s" + bytes(range(10, 15)) + b"\x06"
+    assert store.read_into("a", buffer, start=-3) == 3
+    assert store.read_into("a", buffer, start=98, length=50) == 2
+    assert buffer[:3] == bytes([98, 99, 99])
+    assert store.read_into("absent", buffer) is None
+    with memoryview(bytearray(5)) as view:
+        assert store.read_into("b", view) == 5
+        assert view == b"short"
+        with pytest.raises(ValueError, match="5 bytes"):
+            store.read_into("a", view)
+
+
+def listed_objects_are_those_listed(store: Store) -> None:
+    store.put("l/1", b"one")
+    store.put("l/2", b"two")
+    listed = sorted(store.list_tree("l"))
+    assert list(store.read_many(listed)) == [b"one", b"two"]
+    assert list(store.read_ranges((info, 1, 2) for info in listed)) == [b"ne", b"wo"]
+    assert store.read_into(listed[1], buffer := bytearray()) == 3
+    assert buffer == b"two"
+    store.put("l/1", b"longer")
+    store.put("l/2", b"2--")
+    by_stamp = not store.url.startswith("memory")  # whose answers have a size alone
+    for info in listed[: 1 + by_stamp]:
+        with pytest.raises(ChangedError, match=f"{info.key}: changed since it was listed"):
+            store.get(info)
+        with pytest.raises(ChangedError, match="changed since it was listed"):
+            store.read_into(info, bytearray())
+    if by_stamp:
+        with pytest.raises(ChangedError, match="changed since it was listed"):
+            store.get_range(listed[1], 0, 1)
+    store.delete("l/1")
+    assert store.get(listed[0]) is None
 
 
 def absence_is_none(store: Store) -> None:
@@ -112,6 +161,8 @@ def deletions(store: Store) -> None:
 PROMISES = [
     objects_come_back,
     ranges,
+    buffers_are_reused,
+    listed_objects_are_those_listed,
     absence_is_none,
     empty_objects,
     listings,

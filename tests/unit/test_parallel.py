@@ -21,6 +21,7 @@ from uplift.errors import StorageError
 from uplift.models.batch import Batch, BatchItem
 from uplift.parallel import as_done, in_order
 from uplift.storage.local import LocalStore
+from uplift.storage.protocol import key_of
 from uplift.work.journal import Journal
 from uplift.zarr_metadata.v2 import parse_v2
 
@@ -61,10 +62,10 @@ class Far(LocalStore):
     is_local = False
     broken = ""
 
-    def get(self, key):
-        if self.broken and key.startswith(self.broken):
-            raise StorageError(f"{key}: refused")
-        return super().get(key)
+    def get(self, wanted):
+        if self.broken and key_of(wanted).startswith(self.broken):
+            raise StorageError(f"{wanted}: refused")
+        return super().get(wanted)
 
     @contextlib.contextmanager
     def writer(self, key):

@@ -11,6 +11,7 @@ import io
 import itertools
 import re
 import struct
+import sys
 import threading
 import zipfile
 import zlib
@@ -19,7 +20,18 @@ from contextlib import AbstractContextManager
 from typing import NoReturn
 
 from uplift.errors import InputError, SourceError, StorageError
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Range, Store, join
+from uplift.storage.protocol import (
+    Buffer,
+    ObjectInfo,
+    ObjectWriter,
+    Range,
+    Store,
+    Wanted,
+    filled,
+    join,
+    key_of,
+    refuse_changed,
+)
 from uplift.storage.reading import ReadAhead
 
 METADATA_NAMES = (".zgroup", ".zattrs", ".zarray", "zarr.json")
@@ -60,7 +72,11 @@ class ArchiveStore:
     def __init__(self, url: str, place: Store, name: str, *, concurrency: int) -> None:
         self.url = url
         self.is_local = False
-        self._place, self._name = place, name
+        self._place = place
+        found = place.stat(name)
+        if found is None:
+            raise InputError(f"{self.url}: no such archive; check the path")
+        self._archive = found
         self._ahead = None if place.is_local else ReadAhead(concurrency)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self._folders: dict[str, tuple[dict[str, None], list[str]]] = {"": ({}, [])}
@@ -74,21 +90,25 @@ class ArchiveStore:
         for key in self._entries:
             self._place_in_folders(key)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, wanted: Wanted) -> bytes | None:
         """Return the whole object, or None when absent."""
+        key = key_of(wanted)
         entry = self._entries.get(key)
         if entry is None:
             return None
+        refuse_changed(wanted, entry.file_size, _stamp(entry), self.url)
         data = self._content(key, entry)
         if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
             self._corrupt(key, "its check sum is wrong")
         return data
 
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
         """Return `length` bytes from `start` (negative: from the end), or None when absent."""
+        key = key_of(wanted)
         entry = self._entries.get(key)
         if entry is None:
             return None
+        refuse_changed(wanted, entry.file_size, _stamp(entry), self.url)
         if start < 0:
             start = max(0, entry.file_size + start)
         length = max(0, min(length, entry.file_size - start))
@@ -106,11 +126,28 @@ class ArchiveStore:
                 self._inflated = (key, data)
         return data[start : start + length]
 
-    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
-        """Yield whole objects in the order of `keys`."""
+    def read_into(
+        self,
+        wanted: Wanted,
+        buffer: Buffer,
+        at: int = 0,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> int | None:
+        """Read an object, or a range of it, into a buffer; see :class:`Store`."""
+        whole = (start, length) == (0, None)
+        most = sys.maxsize if length is None else length
+        data = self.get(wanted) if whole else self.get_range(wanted, start, most)
+        return None if data is None else filled(buffer, at, data)
+
+    def read_many(
+        self, objects: Iterable[Wanted], expected_bytes: int = 0
+    ) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of `objects`."""
         if self._ahead is None:
-            return map(self.get, keys)
-        return self._ahead.map(self.get, keys, expected_bytes)
+            return map(self.get, objects)
+        return self._ahead.map(self.get, objects, expected_bytes)
 
     def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
         """Yield parts of objects in the order of `ranges`."""
@@ -185,10 +222,7 @@ class ArchiveStore:
 
     def _directory(self) -> list[zipfile.ZipInfo]:
         """Entries in the order of the archive; of two with one name, the last one counts."""
-        found = self._place.stat(self._name)
-        if found is None:
-            raise InputError(f"{self.url}: no such archive; check the path")
-        stream = io.BufferedReader(_Ranges(self._place, self._name, found.size, self.url), 2**18)
+        stream = io.BufferedReader(_Ranges(self._place, self._archive, self.url), 2**18)
         try:
             with zipfile.ZipFile(stream) as archive:
                 entries = list({entry.filename: entry for entry in archive.infolist()}.values())
@@ -214,7 +248,7 @@ class ArchiveStore:
         """Header and data in one read."""
         expected = _LOCAL_HEADER.size + len(_name_in(entry)) + len(entry.extra) + _SPARE_BYTES
         start, length = entry.header_offset, expected + entry.compress_size
-        found = self._place.get_range(self._name, start, length) or b""
+        found = self._place.get_range(self._archive, start, length) or b""
         offset = self._data_offset(key, entry, found) - start
         data = found[offset : offset + entry.compress_size]
         if len(data) != entry.compress_size:
@@ -244,7 +278,7 @@ class ArchiveStore:
         return entry.header_offset + _LOCAL_HEADER.size + int(name_bytes) + int(extra_bytes)
 
     def _read(self, key: str, start: int, length: int) -> bytes:
-        data = self._place.get_range(self._name, start, length)
+        data = self._place.get_range(self._archive, start, length)
         if data is None or len(data) != length:
             self._corrupt(key, "the archive ends before it does")
         return data
@@ -258,11 +292,11 @@ class ArchiveStore:
 class _Ranges(io.RawIOBase):
     """The archive as a file; its end, where the directory is, is fetched once."""
 
-    def __init__(self, place: Store, name: str, size: int, url: str) -> None:
-        self._place, self._name, self._size, self._url = place, name, size, url
+    def __init__(self, place: Store, archive: ObjectInfo, url: str) -> None:
+        self._place, self._archive, self._size, self._url = place, archive, archive.size, url
         self._at = 0
-        self._tail_start = max(0, size - _TAIL_BYTES)
-        self._tail = self._fetch(self._tail_start, size - self._tail_start)
+        self._tail_start = max(0, self._size - _TAIL_BYTES)
+        self._tail = self._fetch(self._tail_start, self._size - self._tail_start)
 
     def readable(self) -> bool:
         return True
@@ -289,7 +323,7 @@ class _Ranges(io.RawIOBase):
         return len(piece)
 
     def _fetch(self, start: int, length: int) -> bytes:
-        data = self._place.get_range(self._name, start, length) if length else b""
+        data = self._place.get_range(self._archive, start, length) if length else b""
         if data is None or len(data) != length:
             raise StorageError(
                 f"{self._url}: a range of bytes was asked for and {len(data or b'')} instead of "
@@ -330,4 +364,8 @@ def _root_of(entries: list[zipfile.ZipInfo]) -> str:
 
 
 def _info(key: str, entry: zipfile.ZipInfo) -> ObjectInfo:
-    return ObjectInfo(key, entry.file_size, f"crc32:{entry.CRC:08x}")
+    return ObjectInfo(key, entry.file_size, _stamp(entry))
+
+
+def _stamp(entry: zipfile.ZipInfo) -> str:
+    return f"crc32:{entry.CRC:08x}"

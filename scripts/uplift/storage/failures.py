@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from uplift.errors import StorageError, TransientError
+from uplift.errors import ChangedError, StorageError, TransientError
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -90,6 +90,8 @@ _TRANSIENT_CODES = {
     # what arrives of a request that breaks off
     *("IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "Md5Mismatch"),
 }
+_CHANGED = ("PreconditionFailed", "ConditionNotMet", "412")
+"""Answers to ``If-Match``."""
 _UNREACHABLE = (
     "error sending request",
     "connect",
@@ -165,6 +167,10 @@ def failure(
     """
     code, region, status, _ = refusal or refusal_of(error)
     what = f"{url}: cannot {action} it"
+    if action == "read" and (code in _CHANGED or status in _CHANGED):
+        return ChangedError(
+            f"{url}: changed since it was listed; let nothing write there, then run again"
+        )
     known = _REMEDIES.get(code or "") or _BY_STATUS.get(code or "")
     if known is not None:
         if url.startswith("http") and code in _OF_SIGNED_URLS:

@@ -16,7 +16,7 @@ from fsspec.asyn import sync
 from uplift.errors import InputError, StorageError
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
-from uplift.storage.remote import RemoteStore
+from uplift.storage.remote import Fetched, RemoteStore
 from uplift.storage.retries import retried
 from uplift.storage.s3_client import pause_when_asked
 from uplift.storage.settings import StorageOptions, aws_access
@@ -146,33 +146,55 @@ class FsspecStore(RemoteStore):
             path = self.path_of(key)
             self._told("write", key, lambda: self.filesystem.put_file(str(collected), path))
 
-    def _read(self, path: str) -> bytes:
-        return bytes(self.filesystem.cat_file(path))
-
-    def _read_range(self, key: str, start: int, length: int) -> bytes | None:
+    def _fetch(self, key: str, start: int, length: int | None, etag: str | None) -> Fetched:
         if not self.can_list:
-            wanted = f"{start}-{start + length - 1}" if start >= 0 else str(start)
-            found = sync(self.filesystem.loop, self._web_range, self.path_of(key), wanted)
-            return bytes(found[:length])
-        if start < 0:
-            info = self.stat(key)
-            if info is None:
-                return None
-            start = max(0, info.size + start)
-        return bytes(self.filesystem.cat_file(self.path_of(key), start=start, end=start + length))
+            wanted = {"Range": _range_header(start, length)} if start or length else {}
+            found: Fetched = sync(self.filesystem.loop, self._of_web, self.path_of(key), wanted)
+        elif self._name == "s3":
+            wanted = {"Range": _range_header(start, length)} if start or length else {}
+            if etag is not None:
+                wanted["IfMatch"] = f'"{etag}"'
+            found = sync(self.filesystem.loop, self._of_s3, self.path_of(key), wanted)
+        else:
+            found = self._of_any(self.path_of(key), start, length)
+        return found._replace(data=found.data[:length])
 
-    async def _web_range(self, url: str, wanted: str) -> bytes:
+    def _of_any(self, path: str, start: int, length: int | None) -> Fetched:
+        if start < 0:
+            start = max(0, int(self.filesystem.info(path)["size"]) + start)
+        end = None if length is None else start + length
+        if (start, end) == (0, None):
+            data = self.filesystem.cat_file(path)
+            return Fetched(data, len(data))
+        return Fetched(self.filesystem.cat_file(path, start=start, end=end))
+
+    async def _of_s3(self, path: str, wanted: dict[str, str]) -> Fetched:
+        """Ask in one request, with its ETag; `cat_file` takes several and tells none."""
+        bucket, _, key = path.partition("/")
+        call = self.filesystem._call_s3
+        try:
+            answer = await call("get_object", Bucket=bucket, Key=key, **wanted)
+        except OSError as error:
+            if error_code(error) == "InvalidRange":
+                return Fetched(b"")
+            raise
+        async with answer["Body"] as body:
+            data = await body.read()
+        size = answer.get("ContentRange", "").rpartition("/")[2] or answer["ContentLength"]
+        return Fetched(data, int(size), answer["ETag"].strip('"'))
+
+    async def _of_web(self, url: str, wanted: dict[str, str]) -> Fetched:
         """Ask for a range; fsspec takes the whole object for it where the server sends that."""
         session = await self.filesystem.set_session()
-        async with session.get(
-            self.filesystem.encode_url(url), headers={"Range": f"bytes={wanted}"}
-        ) as answer:
+        async with session.get(self.filesystem.encode_url(url), headers=wanted) as answer:
             if answer.status == _NOT_IN_OBJECT:
-                return b""
+                return Fetched(b"")
             self.filesystem._raise_not_found_for_status(answer, url)
-            if answer.status != _PARTIAL:
+            if wanted and answer.status != _PARTIAL:
                 raise OSError(_NO_RANGES)
-            return bytes(await answer.read())
+            data, headers = bytes(await answer.read()), answer.headers
+        whole = headers.get("Content-Range", "").rpartition("/")[2]
+        return Fetched(data, int(whole) if whole.isdecimal() else len(data), _stamp(headers))
 
     def _describe(self, path: str) -> ObjectInfo | None:
         try:
@@ -184,7 +206,7 @@ class FsspecStore(RemoteStore):
                 raise
             raise cause from None
         if info["size"] is None:
-            info = {**info, "size": len(self._read(path))}
+            info = {**info, "size": len(self.filesystem.cat_file(path))}
         return self._info(info) if info["type"] == "file" else None
 
     def _list(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
@@ -223,10 +245,23 @@ class FsspecStore(RemoteStore):
         name = str(info["name"]).rstrip("/")
         root = self._root.strip("/")
         key = name.strip("/")[len(root) + 1 :] if root else name.strip("/")
-        stamp = info.get("ETag") or info.get("mtime") or info.get("created")
-        if isinstance(stamp, datetime):
-            stamp = stamp.timestamp()  # `info` and `ls` of one file system differ in this
-        return ObjectInfo(key, int(info["size"] or 0), str(stamp).strip('"'))
+        return ObjectInfo(key, int(info["size"] or 0), _stamp(info))
+
+
+def _range_header(start: int, length: int | None) -> str:
+    """Spell a range of bytes (RFC 9110, 14.1.2)."""
+    if start < 0:
+        return f"bytes={start}"
+    return f"bytes={start}-{'' if length is None else start + length - 1}"
+
+
+def _stamp(info: Any) -> str:
+    """What changes when an object does, of what a file system or a header says of it."""
+    names = ("ETag", "Last-Modified", "mtime", "created")
+    stamp = next(filter(None, map(info.get, names)), None)
+    if isinstance(stamp, datetime):
+        stamp = stamp.timestamp()  # `info` and `ls` of one file system differ in this
+    return str(stamp).strip('"')
 
 
 class _Stream:

@@ -12,9 +12,10 @@ import itertools
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
-from uplift.errors import StorageError, remedy_for
+from uplift.errors import ChangedError, StorageError, remedy_for
 from uplift.storage.files import (
     LocalWriter,
     existing_parent,
@@ -23,7 +24,18 @@ from uplift.storage.files import (
     syncfs,
     temporary_name,
 )
-from uplift.storage.protocol import ObjectInfo, Range, join
+from uplift.storage.protocol import (
+    Buffer,
+    ObjectInfo,
+    Range,
+    Wanted,
+    join,
+    key_of,
+    refuse_changed,
+    room_in,
+)
+
+L = TypeVar("L", bytes, int)
 
 __all__ = ["LocalStore", "LocalWriter", "is_temporary"]
 
@@ -58,61 +70,72 @@ class LocalStore:
         self._token = os.urandom(6).hex()  # process ids repeat: other containers, other nodes
         self._counter = itertools.count()
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, wanted: Wanted) -> bytes | None:
         """Return the whole file, or None when absent."""
-        try:
-            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in _ABSENT:
-                return None
-            raise self._refused(error, "read", key) from error
-        try:
-            size = os.fstat(descriptor).st_size
-            data = os.read(descriptor, size + 1)
-            if len(data) == size:
-                return data
-            return self._read_rest(descriptor, data)
-        except IsADirectoryError:
-            return None
-        except OSError as error:
-            raise self._refused(error, "read", key) from error
-        finally:
-            os.close(descriptor)
+        return self._read(wanted, 0, None, _piece)
 
-    @staticmethod
-    def _read_rest(descriptor: int, data: bytes) -> bytes:
-        """Go on after a short read (over 2 GiB, or a file that grows) until the end of the file."""
-        pieces = [data]
-        while piece := os.read(descriptor, 2**26):
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
         """Return `length` bytes from `start` (negative: from the end), or None when absent."""
+        return self._read(wanted, start, length, _piece)
+
+    def read_into(
+        self,
+        wanted: Wanted,
+        buffer: Buffer,
+        at: int = 0,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> int | None:
+        """Read a file, or a range of it, straight into a buffer; see :class:`Store`."""
+
+        def fill(descriptor: int, start: int, length: int) -> int:
+            with room_in(buffer, at, length) as room:
+                done = 0
+                while done < length:
+                    count = os.preadv(descriptor, [room[done:]], start + done)
+                    if not count:
+                        break
+                    done += count
+            return done
+
+        return self._read(wanted, start, length, fill)
+
+    def _read(
+        self, wanted: Wanted, start: int, length: int | None, fill: Callable[[int, int, int], L]
+    ) -> L | None:
+        """Open a file, compare it with what was listed, and read a range that lies within it."""
+        key = key_of(wanted)
+        descriptor = -1
         try:
             descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+            status = os.fstat(descriptor)
+            if not is_file(status.st_mode):
+                return None
+            refuse_changed(wanted, status.st_size, str(status.st_mtime_ns), self.url)
+            start = start if start >= 0 else max(0, status.st_size + start)
+            rest = max(0, status.st_size - start)
+            length = rest if length is None else min(length, rest)
+            found = fill(descriptor, start, length)
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
             raise self._refused(error, "read", key) from error
-        try:
-            if start < 0:
-                start = max(0, os.fstat(descriptor).st_size + start)
-            pieces = []
-            while length > 0 and (piece := os.pread(descriptor, length, start)):
-                pieces.append(piece)
-                start, length = start + len(piece), length - len(piece)
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        except IsADirectoryError:
-            return None
-        except OSError as error:
-            raise self._refused(error, "read", key) from error
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+        if (found if isinstance(found, int) else len(found)) != length:
+            raise ChangedError(
+                f"{self.root}/{key}: was cut short while it was read; let nothing write there, "
+                "then run again"
+            )
+        return found
 
-    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
-        """Yield whole files in the order of `keys`; the page cache reads ahead."""
-        return map(self.get, keys)
+    def read_many(
+        self, objects: Iterable[Wanted], expected_bytes: int = 0
+    ) -> Iterator[bytes | None]:
+        """Yield whole files in the order of `objects`; the page cache reads ahead."""
+        return map(self.get, objects)
 
     def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
         """Yield parts of files in the order of `ranges`."""
@@ -374,3 +397,12 @@ class LocalStore:
         remedy = remedy_for(error)
         where = f"{self.root}/{key}" if key else self.root
         return StorageError(f"{where}: cannot {action} it: {error.strerror or error}; {remedy}")
+
+
+def _piece(descriptor: int, start: int, length: int) -> bytes:
+    """Read a range; Linux gives 2 GiB at once at most."""
+    pieces = []
+    while length > 0 and (piece := os.pread(descriptor, length, start)):
+        pieces.append(piece)
+        start, length = start + len(piece), length - len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -17,7 +17,7 @@ from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 from uplift.errors import InputError
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter
-from uplift.storage.remote import RemoteStore
+from uplift.storage.remote import Fetched, RemoteStore
 from uplift.storage.retries import retried
 from uplift.storage.s3_client import reason_of
 from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
@@ -107,24 +107,28 @@ class ObstoreStore(RemoteStore):
         except self._failures as error:
             raise self._failed(error, key, "write") from error
 
-    def _read(self, path: str) -> bytes:
-        return bytes(obstore.get(self._store, path).bytes())
-
-    def _read_range(self, key: str, start: int, length: int) -> bytes:
+    def _fetch(self, key: str, start: int, length: int | None, etag: str | None) -> Fetched:
         path = self.path_of(key)
+        options: GetOptions = {}
+        if etag is not None:
+            options["if_match"] = f'"{etag}"'
+        if start < 0 and self._is_azure:  # which has no ranges that count from the end
+            start = max(0, int(obstore.head(self._store, path)["size"]) + start)
+        if start < 0:
+            options["range"] = {"suffix": -start}
+        elif length is not None:
+            options["range"] = (start, start + length)
+        elif start:
+            options["range"] = {"offset": start}
         try:
-            if start >= 0:
-                return bytes(obstore.get_range(self._store, path, start=start, length=length))
-            if self._is_azure:  # which has no ranges that count from the end
-                size = int(obstore.head(self._store, path)["size"])
-                start, length = max(size + start, 0), min(length, size)
-                return self._read_range(key, start, length) if length else b""
-            options: GetOptions = {"range": {"suffix": -start}}
-            return bytes(obstore.get(self._store, path, options=options).bytes())[:length]
+            found = obstore.get(self._store, path, options=options)
+            data = memoryview(found.bytes())
         except self._failures as error:
             if error_code(error) in ("InvalidRange", "416"):
-                return b""
+                return Fetched(b"")
             raise
+        info = self._info(found.meta)
+        return Fetched(data[:length], info.size, info.stamp)
 
     def _describe(self, path: str) -> ObjectInfo:
         if self._is_signed:  # for GET alone: a HEAD request would be refused

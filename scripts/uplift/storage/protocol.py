@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from uplift.errors import ChangedError
+
 
 class ObjectInfo(NamedTuple):
     """One object: `stamp` changes when the content does (mtime in ns, or ETag)."""
@@ -20,6 +22,13 @@ class ObjectInfo(NamedTuple):
     stamp: str
 
 
+Wanted = str | ObjectInfo
+"""An object to read: by its key, or as it was listed. The latter guards the read: an object with
+another size or stamp raises :class:`~uplift.errors.ChangedError`."""
+Buffer = bytearray | memoryview
+"""Where an object is read into: a ``bytearray`` grows as needed, a ``memoryview`` cannot."""
+
+
 class ObjectWriter(Protocol):
     """Takes an object in pieces; readers see all of it or nothing."""
 
@@ -27,8 +36,8 @@ class ObjectWriter(Protocol):
         """Append fresh ``bytes`` (the writer may keep a reference to them)."""
 
 
-Range = tuple[str, int, int]
-"""Key, start (negative: from the end) and length in bytes."""
+Range = tuple[Wanted, int, int]
+"""Object, start (negative: from the end) and length in bytes."""
 
 
 class Store(Protocol):
@@ -40,14 +49,57 @@ class Store(Protocol):
     """False for plain HTTP: walk by known keys there."""
     is_local: bool
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, wanted: Wanted) -> bytes | None:
         """Return the whole object, or None when absent."""
 
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
-        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
+    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
+        """Return `length` bytes from `start` (negative: from the end), or None when absent.
 
-    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
-        """Yield whole objects in the order of `keys`, with bounded read-ahead where that pays.
+        Fewer where the object ends before.
+        """
+
+    def read_into(
+        self,
+        wanted: Wanted,
+        buffer: Buffer,
+        at: int = 0,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> int | None:
+        """Read an object, or a range of it, into a buffer that is used again and again.
+
+        A fresh ``bytes`` for each chunk costs a page fault for each 4 KiB of it; a buffer that is
+        reused costs none. Local files go straight into it; other stores copy once.
+
+        Parameters
+        ----------
+        wanted
+            The object.
+        buffer
+            A ``bytearray`` grows to what is needed (nothing may hold a view of it then).
+        at
+            Where in the buffer the first byte goes.
+        start, length
+            As in :meth:`get_range`; the whole object by default.
+
+        Returns
+        -------
+        int or None
+            Bytes that were read, or None when the object is absent.
+
+        Raises
+        ------
+        ChangedError
+            The object is not the one that was listed, or was cut short while it was read.
+        ValueError
+            A ``memoryview`` that is too small.
+        """
+
+    def read_many(
+        self, objects: Iterable[Wanted], expected_bytes: int = 0
+    ) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of `objects`, with bounded read-ahead where that pays.
 
         `expected_bytes` of one object, where it is known, sets how far ahead reading begins.
         """
@@ -92,6 +144,60 @@ class KeepsUnfinished(Protocol):
 
     def remove_unfinished(self, key: str | None = None) -> int:
         """Remove what killed writers left of one object, or of all; return how many there were."""
+
+
+def key_of(wanted: Wanted) -> str:
+    """Key of an object to read."""
+    return wanted if isinstance(wanted, str) else wanted.key
+
+
+def refuse_changed(wanted: Wanted, size: int, stamp: str, url: str) -> None:
+    """Compare what is read with what was listed; nothing to do for an object named by its key.
+
+    Parameters
+    ----------
+    wanted
+        The object as it was asked for.
+    size, stamp
+        Of the object that the answer is from: bytes, and mtime in ns or ETag.
+    url
+        The store's, for the message.
+
+    Raises
+    ------
+    ChangedError
+        They differ.
+    """
+    if isinstance(wanted, str) or (wanted.size, wanted.stamp) == (size, stamp):
+        return
+    what = f"{wanted.size} bytes then, {size} now" if size != wanted.size else "same size"
+    raise ChangedError(
+        f"{url}/{wanted.key}: changed since it was listed ({what}); let nothing write there, "
+        "then run again"
+    )
+
+
+def filled(buffer: Buffer, at: int, data: bytes | bytearray | memoryview) -> int:
+    """Copy bytes into a buffer; see :meth:`Store.read_into`."""
+    with room_in(buffer, at, len(data)) as room:
+        room[:] = data
+    return len(data)
+
+
+def room_in(buffer: Buffer, at: int, length: int) -> memoryview:
+    """Return the part of a buffer that takes `length` bytes from `at`; it grows where it can.
+
+    Raises
+    ------
+    ValueError
+        It is too small and cannot grow.
+    """
+    missing = at + length - len(buffer)
+    if missing > 0:
+        if not isinstance(buffer, bytearray):
+            raise ValueError(f"a buffer of {len(buffer)} bytes cannot hold {at} + {length}")
+        buffer.extend(bytes(missing))
+    return memoryview(buffer)[at : at + length]
 
 
 def join(prefix: str, name: str) -> str:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from uplift.errors import StorageError
+from uplift.errors import StorageError, TransientError
 from uplift.storage.failures import failure, is_absent_bucket, refusal_of
-from uplift.storage.protocol import ObjectInfo, Range, join
+from uplift.storage.protocol import (
+    Buffer,
+    ObjectInfo,
+    Range,
+    Wanted,
+    filled,
+    join,
+    key_of,
+    refuse_changed,
+)
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import Pause, retried, seconds_of
 from uplift.storage.s3_client import reason_of
@@ -22,6 +31,25 @@ R = TypeVar("R")
 
 DELETE_TOGETHER = 1000
 """Objects that one request may delete (S3's DeleteObjects)."""
+
+
+Data = bytes | bytearray | memoryview
+
+
+class Fetched(NamedTuple):
+    """Answer to a read.
+
+    Attributes
+    ----------
+    data
+        Of the object or the range.
+    size, stamp
+        Of the whole object, where the answer says: bytes, and ETag or time.
+    """
+
+    data: Data
+    size: int | None = None
+    stamp: str | None = None
 
 
 class RemoteStore(ABC):
@@ -55,25 +83,61 @@ class RemoteStore(ABC):
         self._ahead = ReadAhead(options.concurrency)
         self._pause = Pause(self.url)
 
-    @retried
-    def get(self, key: str) -> bytes | None:
+    def get(self, wanted: Wanted) -> bytes | None:
         """Return the whole object, or None when absent."""
-        return self._asked("read", key, lambda: self._read(self.path_of(key)))
+        data = self._read(wanted, 0, None)
+        return None if data is None else bytes(data)
 
-    @retried
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
         """Return `length` bytes from `start` (negative: from the end), or None when absent."""
-        if length == 0:
-            return b"" if self.stat(key) is not None else None
-        return self._asked("read", key, lambda: self._read_range(key, start, length))
+        data = self._read(wanted, start, length)
+        return None if data is None else bytes(data)
 
-    def read_many(self, keys: Iterable[str], expected_bytes: int = 0) -> Iterator[bytes | None]:
-        """Yield whole objects in the order of `keys`, several requests under way."""
-        return self._ahead.map(self.get, keys, expected_bytes)
+    def read_into(
+        self,
+        wanted: Wanted,
+        buffer: Buffer,
+        at: int = 0,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> int | None:
+        """Read an object, or a range of it, into a buffer; see :class:`Store`."""
+        data = self._read(wanted, start, length)
+        return None if data is None else filled(buffer, at, memoryview(data))
+
+    def read_many(
+        self, objects: Iterable[Wanted], expected_bytes: int = 0
+    ) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of `objects`, several requests under way."""
+        return self._ahead.map(self.get, objects, expected_bytes)
 
     def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
         """Yield parts of objects in the order of `ranges`, several requests under way."""
         return self._ahead.map(lambda part: self.get_range(*part), ranges)
+
+    @retried
+    def _read(self, wanted: Wanted, start: int, length: int | None) -> Data | None:
+        """Fetch an object or a range of it, and compare the answer with what was listed."""
+        key = key_of(wanted)
+        if length == 0:
+            return b"" if self.stat(key) is not None else None
+        etag = wanted.stamp if isinstance(wanted, ObjectInfo) and self.can_list else None
+        found = self._asked("read", key, lambda: self._fetch(key, start, length, etag))
+        if found is None:
+            return None
+        data, size, stamp = found
+        if isinstance(wanted, ObjectInfo):
+            known = wanted.size if size is None else size
+            refuse_changed(wanted, known, stamp or wanted.stamp, self.url)
+        if size is not None:
+            first = min(size, start) if start >= 0 else max(0, size + start)
+            due = size - first if length is None else min(length, size - first)
+            if len(data) != due:
+                raise TransientError(
+                    f"{self.url}/{key}: {len(data)} bytes came where {due} were due; run again"
+                )
+        return data
 
     @retried
     def stat(self, key: str) -> ObjectInfo | None:
@@ -156,10 +220,11 @@ class RemoteStore(ABC):
         """Every object under the folder `prefix`, streamed."""
 
     @abstractmethod
-    def _read(self, path: str) -> bytes: ...
+    def _fetch(self, key: str, start: int, length: int | None, etag: str | None) -> Fetched:
+        """Ask for an object, or `length` bytes from `start` (negative: from the end).
 
-    @abstractmethod
-    def _read_range(self, key: str, start: int, length: int) -> bytes | None: ...
+        With `etag` the server is asked for that version alone (``If-Match``), where it can.
+        """
 
     @abstractmethod
     def _describe(self, path: str) -> ObjectInfo | None: ...
