@@ -77,7 +77,7 @@ def test_the_report_has_every_dataset_and_can_be_made_again(converted, one):
         states = {row["dataset"]: row["state"] for row in csv.DictReader(stream)}
     assert states == {"001 'a' $b": "valid", "bad": "unfinished"}
     assert "nothing.zarr" in (results / "report.html").read_text(encoding="utf-8")
-    assert (converted[0] / WORK / "preview.png").is_file()
+    assert (converted[0] / WORK / "preview.webp").is_file()
     (one / "results" / "report.html").unlink()
     assert snakemake(one, "report", *SMALL).code == 0
     assert "bad" not in (one / "results" / "catalog.csv").read_text(encoding="utf-8")

@@ -1,19 +1,14 @@
-"""The report: previews in the image's own colors, a table, a page that shows text as text."""
+"""The report: a table, a page that shows text as text."""
 
 import csv
 import html.parser
 import json
 
-import numpy as np
 import pytest
-import zarr
-from PIL import Image
 
 from support.images import write_image
 from support.steps import Conversion, run
-from uplift.report.preview import blend, picture_of, write_preview
 from uplift.settings.samples import Sample, SampleTable
-from uplift.storage.local import LocalStore
 from uplift.work import json_files
 
 
@@ -41,18 +36,6 @@ def report(folder, *samples):
     with (results / "catalog.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["dataset"]: row for row in csv.DictReader(stream)}
     return rows, Page((results / "report.html").read_text(encoding="utf-8"))
-
-
-def image(folder, data, axes, **attributes):
-    """Write an OME-Zarr 0.5 image of one level."""
-    root = zarr.create_group(folder, zarr_format=3)
-    root.create_array("0", data=data)
-    multiscale = {
-        "axes": [{"name": name} for name in axes],
-        "datasets": [{"path": "0", "coordinateTransformations": []}],
-    }
-    root.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale], **attributes}
-    return LocalStore(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +78,13 @@ def test_the_page_shows_text_as_text_and_hides_secrets(results):
 def test_links_of_the_page_lead_somewhere(results):
     folder, (_, page) = results
     files = {link for link in page.links if not link.startswith("#")}
-    assert files == {"catalog.csv", "d/preview.png"}
+    assert files == {"catalog.csv", "d/preview.webp"}
     assert all((folder / "results" / link).is_file() for link in files)
 
 
 def test_a_preview_goes_with_its_dataset(results):
     folder, _ = results
-    preview = folder / "results" / "d" / "preview.png"
+    preview = folder / "results" / "d" / "preview.webp"
     before = preview.stat().st_mtime_ns
     sample = Sample(dataset="d", input="in.zarr", output=str(folder / "out.zarr"))
     report(folder, sample)
@@ -123,56 +106,3 @@ def test_a_damaged_work_file_is_that_datasets_message(tmp_path):
     assert "inventory.json" in rows["d"]["message"]
     assert rows["e"]["message"] == "not finished"
     assert "inventory.json" in page.words
-
-
-def test_channels_are_added_in_their_colors_and_windows():
-    planes = np.array([[[0.0, 50.0, 100.0]], [[100.0, 0.0, 300.0]], [[9.0, 9.0, 9.0]]])
-    channels = [
-        {"color": "FF0000", "window": {"start": 0, "end": 100}},
-        {"color": "0000FF", "window": {"start": 0, "end": 200}},
-        {"color": "00FF00", "active": False},
-    ]
-    assert blend(planes, channels).tolist() == [[[0, 0, 127], [127, 0, 0], [255, 0, 255]]]
-
-
-@pytest.mark.parametrize("count", range(1, 7))
-def test_channels_without_metadata_have_colors(count):
-    planes = np.tile(np.arange(100.0).reshape(1, 10, 10), (count, 1, 1))
-    picture = blend(planes, [None, {"color": "no color", "window": {"start": 5}}][:count])
-    assert picture.shape == (10, 10, 3)
-    assert picture[-1, -1].max() == 255
-    assert picture[0, 0].max() == 0
-
-
-def test_a_constant_plane_is_drawn():
-    assert blend(np.full((1, 2, 2), 7.0), []).max() == 0
-
-
-def test_the_middle_plane_is_drawn_whatever_the_order_of_axes(tmp_path):
-    data = np.zeros((3, 2, 4, 5), "u2")
-    data[1, :, 0, 0] = 1000
-    omero = {"channels": [{"color": "FFFFFF", "window": {"start": 0, "end": 1000}}] * 2}
-    drawn = picture_of(image(tmp_path / "i", data, "zcyx", omero=omero), "", 100)
-    assert drawn.shape == (4, 5, 3)
-    assert drawn[0, 0].tolist() == [255, 255, 255]
-    assert drawn.sum() == 3 * 255
-    turned = picture_of(image(tmp_path / "j", data.T, "xycz", omero=omero), "", 100)
-    assert np.array_equal(turned, drawn)
-
-
-@pytest.mark.parametrize(
-    "data", [np.zeros((2, 2), "c8"), np.zeros((0, 2), "u1"), np.zeros((3, 2, 2), "u1")]
-)
-def test_what_cannot_be_drawn_has_no_preview(tmp_path, data):
-    store = image(tmp_path / "i", data, "yx")
-    assert not write_preview(store, [""], tmp_path / "p.png")
-    assert not (tmp_path / "p.png").exists()
-
-
-def test_a_collection_is_drawn_side_by_side(tmp_path):
-    for n in range(5):
-        image(tmp_path / "c" / str(n), np.full((40, 80), n, "u1"), "yx")
-    store = LocalStore(str(tmp_path / "c"))
-    assert write_preview(store, [str(n) for n in range(5)], tmp_path / "p.png")
-    with Image.open(tmp_path / "p.png") as drawn:
-        assert drawn.size == (384, 256)

@@ -1,4 +1,8 @@
-"""Thumbnails of published images, read back from the output."""
+"""Pictures of published datasets, read back from the output.
+
+``preview.webp`` is an image, images side by side, or the map of a plate; ``preview.labels.webp``
+its labels, to be laid over; ``thumbnail.webp`` is small. ``preview.json`` says what is shown.
+"""
 
 from __future__ import annotations
 
@@ -6,183 +10,290 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from uplift.arrays.readers import Reader, ReaderError, open_reader
+from uplift.arrays.readers import ReaderError
 from uplift.errors import UpliftError
 from uplift.ngff.detect import multiscales_of
+from uplift.report.blending import Channel, Picture, blend, channels_of, paint_labels
 from uplift.report.facts import Facts
+from uplift.report.planes import LARGEST_CHUNK, Level, Plane, choose_level, read_plane
 from uplift.storage import open_store
 from uplift.storage.protocol import Store, join
+from uplift.work import json_files
 
 log = logging.getLogger(__name__)
 
 SIZE = 384
 """Pixels of the longer side of a preview."""
-_MOST_PIXELS = 16 * 2**20
-"""A plane with more pixels is shown by a piece of its centre."""
-_MOST_CHANNELS = 6
-_PALETTE = ("FFFFFF",), ("FF00FF", "00FF00"), ("0000FF", "00FF00", "FF0000")
-_MANY = ("0000FF", "00FF00", "FF0000", "00FFFF", "FF00FF", "FFFF00")
+THUMBNAIL = 96
+MOST_WELLS = 1536
+_NAMES = 24
+"""Pixels that the names of rows and columns of a plate take."""
+_READS_AT_ONCE = 16
+"""Small reads from a bucket are mostly waiting."""
 
-Picture = NDArray[np.uint8]
+
+@dataclass(frozen=True)
+class Described:
+    """What a preview shows: ``preview.json``.
+
+    Attributes
+    ----------
+    kind
+        ``image``, ``images`` or ``plate``; None when nothing can be drawn.
+    position, part
+        As in :class:`~uplift.report.planes.Plane`; of a single image.
+    labels
+        Name of the label image in ``preview.labels.webp``.
+    """
+
+    kind: str | None = None
+    level: str | None = None
+    position: Mapping[str, int] | None = None
+    part: tuple[float, float, float, float] | None = None
+    channels: Sequence[Channel] = ()
+    labels: str | None = None
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
 
 
 def update_previews(facts: Iterable[Facts], settings: Mapping[str, Any] | None) -> None:
-    """Draw ``preview.png`` of each dataset that was published since its last preview."""
+    """Draw the preview of each dataset that was published since its last one."""
     for one in facts:
-        published, file = one.folder / "published.json", one.folder / "preview.png"
+        published, file = one.folder / "published.json", one.folder / "preview.json"
         if one.outcome.published is None or one.source is None:
-            file.unlink(missing_ok=True)
+            _remove(one.folder)
         elif not file.exists() or file.stat().st_mtime < published.stat().st_mtime:
             try:
-                write_preview(open_store(one.sample.output, settings), one.source.images, file)
+                write_preview(
+                    open_store(one.sample.output, settings), one.source.images, one.folder
+                )
             except UpliftError as error:
                 log.warning("no preview of %s: %s", one.sample.dataset, error)
 
 
-def write_preview(store: Store, images: Sequence[str], file: Path) -> bool:
-    """Draw the images (paths of their groups) side by side; False when none can be drawn."""
-    columns = math.ceil(math.sqrt(len(images)))
-    tile = SIZE // max(1, columns)
-    pictures = [picture for path in images if (picture := _draw(store, path, tile)) is not None]
-    if not pictures:
-        return False
-    rows = math.ceil(len(pictures) / columns)
-    sheet = Image.new("RGB", (columns * tile, rows * tile))
-    for at, picture in enumerate(pictures):
-        image = Image.fromarray(picture)
-        image.thumbnail((tile, tile))
-        corner = (at % columns * tile, at // columns * tile)
-        sheet.paste(image, corner)
-    used = sheet.getbbox() if len(pictures) == 1 else None
-    (sheet.crop((0, 0, *used[2:])) if used else sheet).save(file)
-    return True
+def write_preview(store: Store, images: Sequence[str], folder: Path) -> Described:
+    """Draw a dataset.
+
+    Parameters
+    ----------
+    images
+        Paths of the groups of its images; the wells of a plate are found by themselves.
+    folder
+        Where the pictures and ``preview.json`` go.
+    """
+    _remove(folder)
+    plate = _attributes(store, "").get("plate")
+    if isinstance(plate, Mapping):
+        described, picture = _plate(store, plate)
+        labels = None
+    elif len(images) == 1:
+        described, picture, labels = _image(store, images[0])
+    else:
+        described, picture = _images(store, images)
+        labels = None
+    if picture is not None:
+        picture.save(folder / "preview.webp", quality=80, method=4)
+        small = picture.copy()
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+        small.save(folder / "thumbnail.webp", quality=70, method=4)
+    if labels is not None:
+        labels.save(folder / "preview.labels.webp", lossless=True, method=4)
+    json_files.write_json(folder / "preview.json", asdict(described))
+    return described
 
 
-def _draw(store: Store, path: str, tile: int) -> Picture | None:
+def _remove(folder: Path) -> None:
+    for name in ("preview.json", "preview.webp", "preview.labels.webp", "thumbnail.webp"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _attributes(store: Store, path: str) -> Mapping[str, Any]:
+    """OME attributes of a group of the output, empty where there are none."""
+    text = store.get(join(path, "zarr.json"))
+    ome = {} if text is None else json.loads(text).get("attributes", {}).get("ome", {})
+    return ome if isinstance(ome, Mapping) else {}
+
+
+def _level_of(store: Store, path: str, size: int) -> tuple[Level | None, Mapping[str, Any]]:
+    ome = _attributes(store, path)
+    multiscales = multiscales_of({"ome": ome}, path) if ome else ()
+    if not multiscales or not {"y", "x"} <= set(multiscales[0].axes):
+        return None, ome
+    return choose_level(store, path, multiscales[0].levels, multiscales[0].axes, size), ome
+
+
+def _read(store: Store, path: str, size: int) -> tuple[Plane, Mapping[str, Any]] | None:
+    """Read the plane of an image, or say in the log why not."""
     try:
-        return picture_of(store, path, tile)
-    except (UpliftError, ReaderError, ValueError) as error:
+        level, ome = _level_of(store, path, size)
+        return None if level is None else (read_plane(store, level, size), ome)
+    except (UpliftError, ReaderError, ValueError, KeyError, TypeError) as error:
         log.warning("no preview of %s/%s: %s", store.url, path, error)
         return None
 
 
-def picture_of(store: Store, path: str, size: int) -> Picture | None:
-    """Draw the middle plane of an image in the colors that its ``omero`` metadata give.
-
-    Parameters
-    ----------
-    path
-        Path of the image's group in an OME-Zarr 0.5 dataset.
-    size
-        Wanted pixels of the longer side; the smallest level that has them is read.
-
-    Returns
-    -------
-    ndarray of uint8, shape (y, x, 3), or None
-        None when the pixels are no numbers or there is no y and x axis.
-    """
-    document = store.get(join(path, "zarr.json"))
-    attributes = {} if document is None else json.loads(document).get("attributes", {})
-    multiscales = multiscales_of(attributes, path)
-    if not multiscales or not {"y", "x"} <= set(multiscales[0].axes):
-        return None
-    axes = multiscales[0].axes
-    reader = _level(store, path, multiscales[0].levels, axes, size)
-    if reader is None or len(axes) != len(reader.shape) or 0 in reader.shape:
-        return None
-    planes = _planes(reader, axes)
-    if planes is None:
-        return None
-    omero = attributes.get("ome", {}).get("omero", {})
-    channels = omero.get("channels", []) if isinstance(omero, dict) else []
-    return blend(planes, channels)
+def _channel_entries(ome: Mapping[str, Any]) -> Sequence[Any]:
+    omero = ome.get("omero")
+    entries = omero.get("channels") if isinstance(omero, Mapping) else None
+    return entries if isinstance(entries, list) else []
 
 
-def _level(
-    store: Store, path: str, levels: Sequence[str], axes: Sequence[str], size: int
-) -> Reader | None:
-    """Open the smallest level whose plane still has `size` pixels along a side."""
-    sides = [axes.index("y"), axes.index("x")]
-    chosen = None
-    for level in levels:
-        reader = open_reader(store, join(path, level))
-        if chosen is None or max(reader.shape[side] for side in sides) >= size:
-            chosen = reader
-    return chosen
+def _reduced(picture: Picture, size: int, how: Image.Resampling = Image.Resampling.BOX) -> Any:
+    """Shrink to `size` pixels; a small picture grows, its pixels seen."""
+    image = Image.fromarray(picture)
+    longer = max(image.size)
+    if longer > size:
+        image.thumbnail((size, size), how, reducing_gap=None)
+    elif longer * 2 <= size:
+        grown = [max(1, n * size // longer) for n in image.size]
+        image = image.resize(grown, Image.Resampling.NEAREST)
+    return image
 
 
-def _planes(reader: Reader, axes: Sequence[str]) -> NDArray[np.float64] | None:
-    """Read the middle plane, as values of shape (c, y, x)."""
-    region, kept = [], []
-    for name, length in zip(axes, reader.shape, strict=True):
-        if name == "c":
-            region.append(slice(0, min(length, _MOST_CHANNELS)))
-            kept.append("c")
-        elif name in ("y", "x"):
-            side = math.isqrt(_MOST_PIXELS)
-            first = max(0, (length - side) // 2)
-            region.append(slice(first, min(length, first + side)))
-            kept.append(name)
-        else:
-            middle = 0 if name == "t" else length // 2
-            region.append(slice(middle, middle + 1))
-    values = reader.read(tuple(region))
-    if values.dtype.kind not in "buif":
-        return None
-    values = values.reshape([n for n, name in zip(values.shape, axes, strict=True) if name in kept])
-    order = sorted(range(len(kept)), key=lambda at: "cyx".index(kept[at]))
-    planes = np.nan_to_num(values.transpose(order).astype(np.float64))
-    return planes if "c" in kept else planes[np.newaxis]
+def _image(store: Store, path: str) -> tuple[Described, Any, Any]:
+    found = _read(store, path, SIZE)
+    if found is None:
+        return Described(), None, None
+    plane, ome = found
+    channels = channels_of(plane.values, _channel_entries(ome))
+    picture = _reduced(blend(plane.values, channels), SIZE)
+    name, labels = _labels(store, path, plane, picture.size)
+    described = Described(
+        "image", plane.level.path, plane.position, plane.part, channels, labels=name
+    )
+    return described, picture, labels
 
 
-def blend(planes: NDArray[np.float64], channels: Sequence[Any]) -> Picture:
-    """Add up channels in their colors.
-
-    Parameters
-    ----------
-    planes
-        Values, shape (c, y, x).
-    channels
-        Entries of ``omero.channels`` (OME-Zarr 0.5, section omero); where one lacks a window the
-        values between the 1st and the 99.8th percentile are shown.
-
-    Returns
-    -------
-    ndarray of uint8, shape (y, x, 3)
-    """
-    count = len(planes)
-    palette = (_PALETTE[count - 1] if count <= len(_PALETTE) else _MANY)[:count]
-    described = [c if isinstance(c, Mapping) else {} for c in channels[:count]]
-    described += [{}] * (count - len(described))
-    picture = np.zeros((*planes.shape[1:], 3))
-    for plane, channel, default in zip(planes, described, palette, strict=True):
-        if channel.get("active", True) is False:
+def _labels(store: Store, path: str, plane: Plane, size: tuple[int, int]) -> tuple[str | None, Any]:
+    """Draw the first label image over the same part of the same plane."""
+    names = _attributes(store, join(path, "labels")).get("labels")
+    for name in names if isinstance(names, list) else ():
+        found = _read(store, join(path, f"labels/{name}"), SIZE)
+        if found is None or found[0].values.dtype.kind not in "bui":
             continue
-        low, high = _window(plane, channel.get("window"))
-        shown = np.clip((plane - low) / (high - low), 0, 1)
-        picture += shown[..., np.newaxis] * _color(channel.get("color"), default)
-    return (255 * np.clip(picture, 0, 1)).astype(np.uint8)
+        labels, ome = found
+        if max(abs(a - b) for a, b in zip(labels.part, plane.part, strict=True)) > 0.01:
+            continue  # too large to be read whole, and cut elsewhere than the image
+        painted = Image.fromarray(paint_labels(labels.values[0], _label_colors(ome)))
+        return str(name), painted.resize(size, Image.Resampling.NEAREST)
+    return None, None
 
 
-def _window(plane: NDArray[np.float64], window: Any) -> tuple[float, float]:
-    given = window if isinstance(window, Mapping) else {}
-    low, high = given.get("start"), given.get("end")
-    if not (isinstance(low, int | float) and isinstance(high, int | float) and low < high):
-        low, high = np.percentile(plane, (1, 99.8))
-    return float(low), float(high) if high > low else float(low) + 1
+def _label_colors(ome: Mapping[str, Any]) -> dict[int, Sequence[int]]:
+    entry = ome.get("image-label")
+    colors = entry.get("colors") if isinstance(entry, Mapping) else None
+    return {
+        color["label-value"]: [int(part) % 256 for part in color["rgba"][:3]]
+        for color in (colors if isinstance(colors, list) else ())
+        if isinstance(color, Mapping)
+        and isinstance(color.get("label-value"), int)
+        and isinstance(color.get("rgba"), list)
+        and len(color["rgba"]) >= 3
+    }
 
 
-def _color(value: Any, default: str) -> NDArray[np.float64]:
+def _images(store: Store, images: Sequence[str]) -> tuple[Described, Any]:
+    """Draw images side by side."""
+    columns = math.ceil(math.sqrt(len(images)))
+    tile = SIZE // max(1, columns)
+    drawn = []
+    for path in images:
+        if found := _read(store, path, tile):
+            plane, ome = found
+            channels = channels_of(plane.values, _channel_entries(ome))
+            drawn.append(_reduced(blend(plane.values, channels), tile))
+    if not drawn:
+        return Described(), None
+    sheet = Image.new("RGB", (columns * tile, math.ceil(len(drawn) / columns) * tile))
+    for at, picture in enumerate(drawn):
+        sheet.paste(picture, (at % columns * tile, at // columns * tile))
+    return Described("images"), sheet
+
+
+def _plate(store: Store, plate: Mapping[str, Any]) -> tuple[Described, Any]:
+    """Draw the first field of every well at its place, all in one window a channel."""
+    rows, columns = (
+        [str(entry.get("name", at)) for at, entry in enumerate(plate.get(key, []))]
+        for key in ("rows", "columns")
+    )
+    tile = max(16, SIZE // max(1, len(columns)))
+    wells = [well for well in plate.get("wells", []) if isinstance(well, Mapping)][:MOST_WELLS]
+    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+        found = list(pool.map(lambda well: _field(store, well, tile), wells))
+    levels = [level for level, _ in found if level is not None]
+    if not levels:
+        return Described(), None
+    largest = max(level.chunk_bytes for level in levels)
+    # together they hold no more than one chunk of the largest size would
+    with ThreadPoolExecutor(min(_READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))) as pool:
+        planes = list(pool.map(lambda one: _well(store, one[0], tile), found))
+    shown = [plane for plane in planes if plane is not None]
+    if not shown:
+        return Described(), None
+    count = min(len(plane) for plane in shown)
+    joined = [np.concatenate([plane[c].ravel() for plane in shown]) for c in range(count)]
+    channels = channels_of(joined, _common([_channel_entries(ome) for _, ome in found]))
+    sheet = Image.new(
+        "RGB", (_NAMES + len(columns) * tile, _NAMES + len(rows) * tile), (24, 26, 30)
+    )
+    for well, plane in zip(wells, planes, strict=True):
+        if plane is not None:
+            picture = _reduced(blend(plane[:count], channels), tile - 1)
+            corner = (int(well["columnIndex"]) * tile, int(well["rowIndex"]) * tile)
+            sheet.paste(picture, (_NAMES + corner[0], _NAMES + corner[1]))
+    _name_axes(sheet, rows, columns, tile)
+    return Described("plate", channels=channels, rows=rows, columns=columns), sheet
+
+
+def _field(
+    store: Store, well: Mapping[str, Any], tile: int
+) -> tuple[Level | None, Mapping[str, Any]]:
+    path = str(well.get("path", ""))
     try:
-        triple = bytes.fromhex(str(value)[:6])
-    except ValueError:
-        triple = b""
-    triple = triple if len(triple) == 3 else bytes.fromhex(default)
-    return np.frombuffer(triple, np.uint8) / 255.0
+        listed = _attributes(store, path).get("well", {}).get("images", [])
+        return _level_of(store, join(path, str(listed[0]["path"])), tile)
+    except (UpliftError, ValueError, KeyError, TypeError, IndexError) as error:
+        log.info("no preview of well %s/%s: %s", store.url, path, error)
+        return None, {}
+
+
+def _well(store: Store, level: Level | None, tile: int) -> Any:
+    if level is None:
+        return None
+    try:
+        return read_plane(store, level, tile).values
+    except (UpliftError, ReaderError) as error:
+        log.info("no preview of %s/%s: %s", store.url, level.path, error)
+        return None
+
+
+def _common(entries: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """What all wells say about a channel; windows that differ are left out."""
+    first: list[Any] = [dict(c) if isinstance(c, Mapping) else {} for c in entries[0]]
+    for at, channel in enumerate(first):
+        windows = [other[at].get("window") if at < len(other) else None for other in entries]
+        if any(window != windows[0] for window in windows):
+            channel.pop("window", None)
+    return first
+
+
+def _name_axes(sheet: Any, rows: Sequence[str], columns: Sequence[str], tile: int) -> None:
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=11)
+    each = math.ceil(16 / tile)  # names need some 16 pixels
+    for at, name in enumerate(columns):
+        if at % each == 0:
+            middle = _NAMES + at * tile + tile // 2
+            draw.text((middle, _NAMES // 2), name[:6], (200, 204, 210), font, "mm")
+    for at, name in enumerate(rows):
+        if at % each == 0:
+            middle = _NAMES + at * tile + tile // 2
+            draw.text((_NAMES // 2, middle), name[:3], (200, 204, 210), font, "mm")
