@@ -1,0 +1,252 @@
+"""What was spent on a dataset: ``costs.jsonl``, a line for each job that ended, never rewritten.
+
+A job that is repeated, after a failure or an edit of the plan, adds a line; so sums are what the
+dataset has cost in all. Of a killed job there is no line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from uplift import __version__
+
+NAME = "costs.jsonl"
+_LIBRARIES = ("numcodecs", "numpy", "obstore", "tensorstore", "zarr", "zarrs")
+
+
+@dataclass
+class Traffic:
+    """Requests, objects and bytes that went over storage.
+
+    Attributes
+    ----------
+    requests
+        To remote stores; repeated ones count again.
+    objects_read, bytes_read
+        Objects (or ranges of one) that were read, and their bytes as stored.
+    objects_written, bytes_written
+        The same for writing; an object whose blocks were shared or copied by the server counts as
+        written.
+    """
+
+    requests: int = 0
+    objects_read: int = 0
+    bytes_read: int = 0
+    objects_written: int = 0
+    bytes_written: int = 0
+
+    def __post_init__(self) -> None:
+        # += is several steps of the interpreter, and stores read from many threads
+        self._lock = threading.Lock()
+
+    def add(self, **counts: int) -> None:
+        """Add to the counts that are named (thread-safe)."""
+        with self._lock:
+            for name, count in counts.items():
+                setattr(self, name, getattr(self, name) + count)
+
+    def since(self, before: Traffic) -> Traffic:
+        """What was added since a copy was taken."""
+        return Traffic(**{n: getattr(self, n) - getattr(before, n) for n in TRAFFIC_COUNTS})
+
+    def copy(self) -> Traffic:
+        """Take the counts as they are."""
+        return Traffic(**asdict(self))
+
+
+TRAFFIC_COUNTS = tuple(entry.name for entry in fields(Traffic))
+TRAFFIC = Traffic()
+"""Counts of this process. Work that is done by child processes is added by their parent."""
+
+
+@dataclass
+class Spent:
+    """One job: a line of the ledger. Times in seconds, sizes in bytes.
+
+    Attributes
+    ----------
+    step, job
+        Rule, and the part of the dataset where a rule has several jobs.
+    started
+        UTC.
+    cpu_seconds
+        Of the process from its start, imports included, and of the children that it waited for.
+    peak_memory_bytes
+        Of the largest process.
+    exit_code
+        As of the step's program; 0 is done.
+    """
+
+    step: str
+    job: str = ""
+    started: str = ""
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    threads: int = 1
+    requests: int = 0
+    objects_read: int = 0
+    bytes_read: int = 0
+    objects_written: int = 0
+    bytes_written: int = 0
+    exit_code: int = 1
+    host: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+_counted = 0.0
+"""CPU seconds of this process that earlier lines have: several steps may run in one process."""
+
+
+@contextlib.contextmanager
+def measured(file: Path, step: str, job: str = "", threads: int = 1) -> Iterator[Spent]:
+    """Measure a job and add its line to the ledger when it ends, however it ends.
+
+    Parameters
+    ----------
+    file
+        ``costs.jsonl`` of the dataset.
+    step, job, threads
+        As in :class:`Spent`.
+
+    Yields
+    ------
+    Spent
+        Its `exit_code` is to be set by the caller; it counts as failed otherwise.
+    """
+    global _counted  # what the process itself has used
+    started = time.time() if _counted else _process_start()
+    traffic = TRAFFIC.copy()
+    spent = Spent(step, job, threads=threads, host=platform.node())
+    try:
+        yield spent
+    finally:
+        cpu = _cpu_seconds()
+        for name, count in asdict(TRAFFIC.since(traffic)).items():
+            setattr(spent, name, count)
+        spent.started = datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds")
+        spent.wall_seconds = round(time.time() - started, 3)
+        spent.cpu_seconds = round(cpu - _counted, 3)
+        spent.peak_memory_bytes = _peak_memory()
+        spent.versions = _versions()
+        _counted = cpu
+        append(file, spent)
+
+
+def append(file: Path, spent: Spent) -> None:
+    """Add a line; lines of jobs that end at the same time on several hosts do not mix."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(asdict(spent), ensure_ascii=False) + "\n"
+    with file.open("ab") as stream:
+        with contextlib.suppress(OSError):  # no locks there: appending is then all there is
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if stream.tell() and not _ends_with_newline(file):
+            line = f"\n{line}"  # the line before was cut short by a full disk or a power cut
+        stream.write(line.encode())
+
+
+def read(file: Path) -> list[Spent]:
+    """Read the ledger; a line that was cut short is passed over."""
+    if not file.is_file():
+        return []
+    known = {entry.name for entry in fields(Spent)}
+    lines = []
+    for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            data = json.loads(text)
+            lines.append(Spent(**{key: data[key] for key in known & data.keys()}))
+        except (ValueError, TypeError, AttributeError):
+            continue
+    return lines
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Several jobs added up; `peak_memory_bytes` is that of the largest."""
+
+    jobs: int
+    failed: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    requests: int
+    objects_read: int
+    bytes_read: int
+    objects_written: int
+    bytes_written: int
+
+
+def added_up(lines: Iterable[Spent]) -> Sum:
+    """Add up jobs."""
+    jobs = list(lines)
+    totals: dict[str, Any] = {
+        name: sum(getattr(job, name) for job in jobs)
+        for name in ("wall_seconds", "cpu_seconds", *TRAFFIC_COUNTS)
+    }
+    return Sum(
+        jobs=len(jobs),
+        failed=sum(job.exit_code != 0 for job in jobs),
+        peak_memory_bytes=max((job.peak_memory_bytes for job in jobs), default=0),
+        **totals,
+    )
+
+
+def by_step(lines: Iterable[Spent]) -> dict[str, Sum]:
+    """Add up the jobs of each step, steps in the order of their first job."""
+    steps: dict[str, list[Spent]] = {}
+    for line in lines:
+        steps.setdefault(line.step, []).append(line)
+    return {step: added_up(jobs) for step, jobs in steps.items()}
+
+
+def _ends_with_newline(file: Path) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
+
+
+def _cpu_seconds() -> float:
+    own, children = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _peak_memory() -> int:
+    """Bytes of the largest process; `ru_maxrss` of its own would include the parent's at a fork."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return max(children, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    own = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return max(children, int(own.split()[1]) * 1024)
+
+
+def _process_start() -> float:
+    """When this process started (Linux), else now; seconds since the epoch."""
+    stat = Path("/proc/self/stat")
+    if not stat.exists():
+        return time.time()
+    ticks = int(stat.read_text().rpartition(")")[2].split()[19])
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
+
+
+def _versions() -> dict[str, str]:
+    """Versions of this project, Python, and the libraries that the job has loaded."""
+    loaded = {name: getattr(sys.modules.get(name), "__version__", None) for name in _LIBRARIES}
+    own = {"ngff-uplift": __version__, "python": platform.python_version()}
+    return own | {name: str(version) for name, version in loaded.items() if version}
