@@ -22,9 +22,10 @@ from uplift.models import (
     record,
     validation,
 )
-from uplift.settings import schema_check
+from uplift.settings.columns import Sample, SampleTable
 from uplift.settings.config import Config
-from uplift.settings.samples import Sample, SampleTable
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "workflow" / "schemas"
 
 MODELS: dict[str, type[base.Model]] = {
     "config": Config,
@@ -62,7 +63,7 @@ def text_of(name: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--folder", type=Path, default=schema_check.SCHEMAS)
+    parser.add_argument("--folder", type=Path, default=SCHEMAS)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when one differs")
     return command.run_program(parser, _export, argv)
 

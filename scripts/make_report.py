@@ -13,7 +13,7 @@ from uplift.report.catalog import write_catalog
 from uplift.report.facts import gather
 from uplift.report.page import write_page
 from uplift.report.preview import update_previews
-from uplift.settings.samples import SampleTable
+from uplift.settings.columns import SampleTable
 from uplift.work import json_files
 
 

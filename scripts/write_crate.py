@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command, crate
-from uplift.models.crate import CrateSample, CrateSettings
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
+from uplift.settings.columns import About, CrateSettings
 from uplift.storage import open_store
 from uplift.work import json_files
 
@@ -24,19 +24,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, required=True, help="run.json")
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--crate", type=Path, required=True, help="crate.json to write")
+    parser.add_argument("--dataset", required=True, help="its name in the sheet")
     parser.add_argument(
-        "--sample",
+        "--about",
         type=command.json_argument,
-        required=True,
+        default={},
         metavar="JSON",
-        help="the sheet's row: dataset, license, organism, modality, name, description",
+        help="what the sheet says: license, author, organism, … (config/README.md)",
     )
     parser.add_argument(
         "--settings",
         type=command.json_argument,
         default={},
         metavar="JSON",
-        help="the config's crate section: enabled, author, publisher; and date_published",
+        help="how crates are written: enabled",
     )
     command.add_storage(parser)
     return command.run_program(parser, _write, argv)
@@ -49,17 +50,13 @@ def _write(arguments: argparse.Namespace) -> None:
         inventory,
         open_store(inventory.source, arguments.storage),
         open_store(arguments.output, arguments.storage, writable=True),
-        CrateSample.parse(_without_empty(arguments.sample), "--sample"),
+        arguments.dataset,
+        About.parse(arguments.about, "--about"),
         CrateSettings.parse(arguments.settings, "--settings"),
         json_files.read_json(arguments.run),
         migration.target_version,
     )
     json_files.write_json(arguments.crate, record)
-
-
-def _without_empty(row: object) -> object:
-    """Empty cells of the sheet say nothing."""
-    return {key: value for key, value in row.items() if value} if isinstance(row, dict) else row
 
 
 if __name__ == "__main__":

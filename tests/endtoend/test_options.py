@@ -112,7 +112,7 @@ def test_manifest_again_after_a_change(conversion, tmp_path):
     conversion.all()
     before = (tmp_path / "out.zarr" / "manifest.sha256").read_bytes()
     shutil.rmtree(conversion.path("journal"))
-    conversion.sample = conversion.sample.replace("CC-BY-4.0", "CC0-1.0")
+    conversion.about = conversion.about.replace("CC-BY-4.0", "CC0-1.0")
     conversion.all()
     assert (tmp_path / "out.zarr" / "manifest.sha256").read_bytes() != before
     assert sha256sum(tmp_path / "out.zarr").returncode == 0

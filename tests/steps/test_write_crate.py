@@ -7,14 +7,11 @@ import pytest
 from support.steps import program
 
 RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
-SAMPLE = {
-    "dataset": "d",
+ABOUT = {
     "license": "CC-BY-4.0",
-    "organism": "",
     "modality": "obo:FBbi_00000369",
-    "name": "",
+    "author": "Ann",
     "description": "Cells at rest",
-    "notes": "for our eyes only",
 }
 
 
@@ -48,8 +45,8 @@ def arguments(tmp_path, monkeypatch):
         "--run": str(tmp_path / "run.json"),
         "--output": str(tmp_path / "out.zarr"),
         "--crate": str(tmp_path / "crate.json"),
-        "--sample": json.dumps(SAMPLE),
-        "--settings": json.dumps({"enabled": True, "author": "Ann", "date_published": None}),
+        "--dataset": "d",
+        "--about": json.dumps(ABOUT),
     }
 
 
@@ -69,7 +66,6 @@ def test_writes_crate_and_record(arguments, tmp_path):
     first = written.read_bytes()
     root = json.loads(first)["@graph"][0]
     assert (root["name"], root["description"]) == ("d", "Cells at rest")
-    assert b"our eyes" not in first
     assert str(tmp_path).encode() not in first
     written.unlink()
     assert run(arguments) == 0
@@ -77,7 +73,7 @@ def test_writes_crate_and_record(arguments, tmp_path):
 
 
 def test_switched_off_needs_no_license(arguments, tmp_path):
-    off = {"--sample": '{"dataset": "d"}', "--settings": '{"enabled": false}'}
+    off = {"--about": "{}", "--settings": '{"enabled": false}'}
     assert run({**arguments, **off}) == 0
     assert not (tmp_path / "out.zarr" / "ro-crate-metadata.json").exists()
 
@@ -85,9 +81,9 @@ def test_switched_off_needs_no_license(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--sample", '{"dataset": "d"}', "error: d: no license; give one in the column license"),
-        ("--sample", '{"dataset": "d", "license": "a b"}', "neither an SPDX identifier"),
-        ("--settings", '{"autor": "Ann"}', 'unknown key "autor"; did you mean "author"?'),
+        ("--about", "{}", "error: d: no license; give one in the column license"),
+        ("--about", '{"license": "a b"}', "neither an SPDX identifier"),
+        ("--about", '{"autor": "Ann"}', 'unknown key "autor"; did you mean "author"?'),
         ("--inventory", "nowhere.json", "nowhere.json: no such file"),
     ],
 )
@@ -100,6 +96,6 @@ def test_refuses_in_one_line(arguments, capfd, option, value, message):
 
 def test_usage(arguments, capfd):
     assert program("write_crate")(["--inventory"]) == 2
-    assert run({**arguments, "--sample": "{"}) == 2
+    assert run({**arguments, "--about": "{"}) == 2
     assert "not JSON" in capfd.readouterr().err
     assert program("write_crate")(["--help"]) == 0

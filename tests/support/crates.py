@@ -1,8 +1,10 @@
 """Facts, inventories and readers of crates."""
 
 from uplift.crate.build import CrateFacts
+from uplift.crate.writing import stated_in
 from uplift.models.arrays import SourceArray
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.settings.columns import About
 
 
 def facts(**changes):
@@ -19,7 +21,8 @@ def facts(**changes):
         "organism": "NCBI:txid7227",
         "modality": "obo:FBbi_00000243",
     }
-    return CrateFacts(**{**values, **changes})
+    about = About(**{key: changes.pop(key) for key in ("author", "publisher") if key in changes})
+    return CrateFacts(**{**values, **changes}, stated=stated_in(about))
 
 
 def array(path="0", **changes):

@@ -49,11 +49,10 @@ class Conversion:
     storage: str = "{}"
     plan_settings: str = "{}"
     batch_settings: str = "{}"
-    sample: str = (
-        '{"dataset": "d", "license": "CC-BY-4.0", "organism": "NCBI:txid9606",'
-        ' "modality": "obo:FBbi_00000369"}'
+    about: str = (
+        '{"license": "CC-BY-4.0", "organism": "NCBI:txid9606", "modality": "obo:FBbi_00000369", "date_published": "2026-01-02"}'
     )
-    crate: str = '{"enabled": true, "date_published": "2026-01-02"}'
+    crate: str = '{"enabled": true}'
     threads: int = 2
     on_bad_chunk: str = "fail"
     durability: str = "fsync"
@@ -151,7 +150,8 @@ class Conversion:
             run=self.path("run.json"),
             output=self.output,
             crate=self.path("crate.json"),
-            sample=self.sample,
+            dataset=self.dataset,
+            about=self.about,
             settings=self.crate,
             storage=self.storage,
         )

@@ -8,16 +8,14 @@ import pytest
 import yaml
 from snakemake.cli import parse_config as snakemake_config
 
-from uplift.settings.config import (
-    Config,
-    codec_from_text,
-    lengths_from_text,
-    parse_config,
-    quoted_argument,
-)
-from uplift.settings.schema_check import SCHEMAS, MistakesError
+from uplift.settings.columns import COLUMNS
+from uplift.settings.config import FOR_ALL_ROWS, Config, Crate, parse_config
+from uplift.settings.mistakes import MistakesError
+from uplift.settings.typed import quoted_argument
+from uplift.settings.values import codec_from_text, lengths_from_text
 
 ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = ROOT / "workflow" / "schemas"
 DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
@@ -39,11 +37,11 @@ def test_the_default_file_says_what_the_model_says():
 
 
 def test_the_default_file_has_every_key():
-    single = {"dataset", "input", "output", "license", "organism", "modality", "name"}
-    single |= {"description", "plan", "notes"}
+    single = set(COLUMNS) - set(FOR_ALL_ROWS)
     single |= {f"{side}_{key}" for side in ("input", "output") for key in ("endpoint", "anon")}
     single |= {"input_region", "output_region"}
     assert set(DEFAULTS) == set(Config.model_fields) - single
+    assert set(DEFAULTS["crate"]) == set(Crate.model_fields)
     assert set(DEFAULTS["planning"]) == set(Config.model_fields["planning"].annotation.model_fields)
 
 
@@ -79,21 +77,21 @@ def test_schemas_are_those_of_the_models():
         ("crate=no", '--config: crate: "no" is not a mapping'),
         (
             "target_version=0.6",
-            '--config: target_version: "0.6" is not one of 0.5; did you mean "0.5"?',
+            '--config: target_version: 0.6 is not one of 0.5; did you mean "0.5"?',
         ),
         (
             "chunks=[1, a]",
-            '--config: chunks: "1 a" is not lengths along the axes, such as '
-            "[1, 1, 1, 512, 512] or {y: 512, x: 512}",
+            '--config: chunks: ["1", "a"] is not lengths along the axes, such as '
+            "1 1 1 512 512 or {y: 512, x: 512}",
         ),
         (
             "shards=[0, 4]",
-            "--config: shards: [0, 4] is not a list of lengths, one an axis, such as "
-            "[1, 1, 8, 2048, 2048], or none",
+            '--config: shards: ["0", "4"] is not lengths along the axes, such as '
+            "1 1 8 2048 2048 or {y: 512}, or none",
         ),
         (
             "defaults={licence: MIT}",
-            '--config: defaults: unknown column "licence"; did you mean "license"?',
+            '--config: defaults.licence: unknown column "licence"; did you mean "license"?',
         ),
         (
             'storage={"s3://b/": {endpoint_url: "https://key:secret@host"}}',
@@ -168,7 +166,7 @@ def test_typed_settings():
     assert config.codec[0]["name"] == "zstd"
     assert config.planning.min_shards == 2
     assert not config.crate.enabled
-    assert config.storage["s3://b/"].to_json() == {"anon": True, "timeout": 2.5}
+    assert config.storage["s3://b/"].given() == {"anon": True, "timeout": 2.5}
 
 
 def test_a_day_in_yaml_is_a_day():

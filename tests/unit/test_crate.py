@@ -11,8 +11,9 @@ from uplift.crate.check import validate_crate
 from uplift.crate.terms import license_term, modality_term, organism_term
 from uplift.crate.text import describe
 from uplift.errors import InputError
-from uplift.models.crate import CrateSample, CrateSettings, Party
+from uplift.models.crate import Party
 from uplift.models.inventory import InventoryGroup
+from uplift.settings.columns import About
 
 PROCESS_RUN = "process-run-crate-0.5"
 RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
@@ -153,30 +154,20 @@ def test_refused(changes, message):
     ],
 )
 def test_the_source_is_named_without_secrets_or_folders(url, identity, label):
-    found = crate.collect_facts(
-        inventory(url),
-        CrateSample(dataset="d", license="MIT"),
-        CrateSettings(),
-        "2026-01-02",
-        "0.5",
-    )
+    found = crate.collect_facts(inventory(url), "d", About(license="MIT"), "2026-01-02", "0.5")
     assert (found.source_id, found.source_label) == (identity, label)
 
 
 def test_where_the_day_comes_from(monkeypatch):
-    def day(settings=None, old=None):
-        sample = CrateSample(dataset="d", license="MIT")
-        given = settings or CrateSettings()
-        return crate.collect_facts(
-            inventory(), sample, given, "2026-01-02", "0.5", old
-        ).date_published
+    def day(given=None):
+        about = About(license="MIT", date_published=given)
+        found = crate.collect_facts(inventory(), "d", about, "2026-01-02", "0.5")
+        return found.date_published
 
     assert day() == "2026-01-02"
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     assert day() == "2023-11-14"
-    assert day(CrateSettings(date_published="2020-05-06")) == "2020-05-06"
-    with pytest.raises(InputError, match="is not a day"):
-        day(CrateSettings(date_published="yesterday"))
+    assert day("2020-05-06") == "2020-05-06"
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
     with pytest.raises(InputError, match="SOURCE_DATE_EPOCH"):
         day()
@@ -184,16 +175,14 @@ def test_where_the_day_comes_from(monkeypatch):
 
 @pytest.mark.parametrize(("given", "name"), [("Cells", "Cells"), ("/", "d"), (None, "d")])
 def test_the_name_of_the_metadata_is_taken(given, name):
-    sample = CrateSample(dataset="d", license="MIT")
-    found = crate.collect_facts(inventory(name=given), sample, CrateSettings(), "2026-01-02", "0.5")
+    about = About(license="MIT")
+    found = crate.collect_facts(inventory(name=given), "d", about, "2026-01-02", "0.5")
     assert found.name == name
 
 
 def test_no_license_names_both_remedies():
     with pytest.raises(InputError, match=r"column license.*enabled: false"):
-        crate.collect_facts(
-            inventory(), CrateSample(dataset="d"), CrateSettings(), "2026-01-02", "0.5"
-        )
+        crate.collect_facts(inventory(), "d", About(), "2026-01-02", "0.5")
 
 
 @pytest.mark.parametrize(

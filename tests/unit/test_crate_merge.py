@@ -10,8 +10,8 @@ from uplift import crate
 from uplift.crate.build import build_crate
 from uplift.crate.check import validate_crate
 from uplift.crate.merge import merge_crates, parse_source_crate
-from uplift.models.crate import CrateSample, CrateSettings
 from uplift.models.inventory import InventoryFile
+from uplift.settings.columns import About, CrateSettings
 from uplift.storage.local import LocalStore
 
 PROCESS_RUN = "process-run-crate-0.5"
@@ -136,10 +136,11 @@ def places(tmp_path):
     return source, LocalStore(str(source)), LocalStore(str(tmp_path / "out.zarr"), writable=True)
 
 
-def written(places, found, sample=None, settings=None):
+def written(places, found, about=None, settings=None):
     _, source, output = places
-    row = sample or CrateSample(dataset="d", license="CC-BY-4.0")
-    return crate.write_crate(found, source, output, row, settings or CrateSettings(), RUN, "0.5")
+    said = about or About(license="CC-BY-4.0")
+    how = settings or CrateSettings()
+    return crate.write_crate(found, source, output, "d", said, how, RUN, "0.5")
 
 
 def test_written_and_recorded(places):
@@ -190,12 +191,12 @@ def test_an_unreadable_crate_is_kept_and_reported(places):
 def test_switched_off(places):
     off = CrateSettings(enabled=False)
     written(places, inventory())
-    record = written(places, inventory(), CrateSample(dataset="d"), off)
+    record = written(places, inventory(), About(), off)
     assert (record.enabled, record.objects, record.sha256) == (False, (), None)
     assert places[2].get("ro-crate-metadata.json") is None
     (places[0] / "ro-crate-metadata.json").write_bytes(b"anything")
     found = inventory(files=(InventoryFile(path="ro-crate-metadata.json", bytes=8),))
-    record = written(places, found, CrateSample(dataset="d"), off)
+    record = written(places, found, About(), off)
     assert record.objects == ("ro-crate-metadata.json",)
     assert places[2].get("ro-crate-metadata.json") == b"anything"
     assert crate.checked_crate(record, b"anything") == ()

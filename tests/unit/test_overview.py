@@ -9,7 +9,7 @@ from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from uplift.errors import InputError
-from uplift.settings.samples import Sample
+from uplift.settings.columns import Sample
 from uplift.workflow import start
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from support.images import write_image
 from support.steps import Conversion, run
-from uplift.settings.samples import Sample, SampleTable
+from uplift.settings.columns import Sample, SampleTable
 from uplift.work import json_files
 
 

@@ -5,16 +5,16 @@ import datetime as dt
 import pytest
 
 from uplift.errors import InputError
+from uplift.settings.columns import COLUMNS
 from uplift.settings.config import Config
+from uplift.settings.mistakes import MistakesError
 from uplift.settings.samples import (
-    crate_sample,
-    crate_settings,
+    about,
     load_samples,
     plan_settings,
     storage_settings,
     supplied_plan,
 )
-from uplift.settings.schema_check import MistakesError
 from uplift.workflow.start import source_state
 
 HEADER = "dataset,input,output,license,organism,modality,name,description,notes"
@@ -84,17 +84,15 @@ def test_defaults_fill_empty_cells_only(sheet):
     )
     assert samples["a"].license == "CC0-1.0"
     assert samples["b"].license == "MIT"
-    assert crate_sample(samples["b"]) == {
-        "dataset": "b", "license": "MIT", "organism": "NCBI:txid9606",
-    }  # fmt: skip
+    assert about(samples["b"], Config()) == {"license": "MIT", "organism": "NCBI:txid9606"}
 
 
 def test_the_day_of_publication_comes_from_the_sheet_else_from_the_config(sheet):
     table = "dataset,input,license,date_published\na,x,MIT,2026-01-31\nb,y,MIT,\n"
     samples = sheet(table)
-    assert "date_published" not in crate_settings(samples["b"], Config())
+    assert "date_published" not in about(samples["b"], Config())
     config = Config(date_published="2020-05-06")
-    days = {name: crate_settings(one, config)["date_published"] for name, one in samples.items()}
+    days = {name: about(one, config)["date_published"] for name, one in samples.items()}
     assert days == {"a": "2026-01-31", "b": "2020-05-06"}
     samples = sheet(table, defaults={"date_published": dt.date(2021, 2, 3)})
     assert (samples["a"].date_published, samples["b"].date_published) == (
@@ -142,11 +140,13 @@ def test_the_day_of_publication_comes_from_the_sheet_else_from_the_config(sheet)
         (",in,,MIT,,,,,", "s.csv, line 2: dataset: missing; give a name for the dataset"),
         (
             "a/b,in,,MIT,,,,,",
-            "s.csv, line 2: dataset: 'a/b' holds '/'; it names a folder: leave that out",
+            "s.csv, line 2 (dataset \"a/b\"): dataset: 'a/b' holds '/'; it names a folder: leave "
+            "that out",
         ),
         (
             "..,in,,MIT,,,,,",
-            "s.csv, line 2: dataset: '..' names a folder: begin it with a letter or a digit",
+            "s.csv, line 2 (dataset \"..\"): dataset: '..' names a folder: begin it with a letter "
+            "or a digit",
         ),
         (
             "a,in,b/out.ozx,MIT,,,,,",
@@ -177,8 +177,8 @@ def test_mistakes_of_several_rows(sheet):
     assert found == [
         's.csv, line 4: dataset "a" is there already (s.csv, line 2); give each row a name of its '
         "own",
-        's.csv, line 6 (dataset "c"): modality: "y" is not an FBbi term such as obo:FBbi_00000369',
         's.csv, line 6 (dataset "c"): organism: "x" is not an NCBI taxon such as NCBI:txid9606',
+        's.csv, line 6 (dataset "c"): modality: "y" is not an FBbi term such as obo:FBbi_00000369',
         's.csv, line 5 (dataset "b"): output output/a.zarr/ is also that of dataset "a"; give '
         "each its own",
         's.csv, line 7 (dataset "d"): output output/a.zarr/labels lies inside that of dataset '
@@ -187,10 +187,9 @@ def test_mistakes_of_several_rows(sheet):
 
 
 def test_header(sheet):
-    found = lines(sheet, "a,b,c,d,e", header="dataset,path,licence,name,name")
+    found = lines(sheet, "a,b,c,d,e", header="dataset,2023,licence,name,name")
     assert found[:4] == [
-        's.csv, line 1: unknown column "path"; known: dataset, input, output, license, organism, '
-        "modality, name, description, date_published, chunks, shards, codec, plan, notes",
+        f's.csv, line 1: unknown column "2023"; known: {", ".join(COLUMNS)}',
         's.csv, line 1: unknown column "licence"; did you mean "license"?',
         's.csv, line 1: column "name" is there twice; keep one',
         's.csv, line 1: no column "input"; the sheet needs dataset and input',

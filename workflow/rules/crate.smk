@@ -12,7 +12,8 @@ rule crate:
         storage_places,
         run=f"{WORK}/run.json",
         output=from_sheet("output"),
-        sample=from_sample(sheet.crate_sample),
+        dataset=from_sheet("dataset"),
+        about=from_sample(sheet.about),
         settings=from_sample(sheet.crate_settings),
         storage=uncompared(STORAGE),
     message:

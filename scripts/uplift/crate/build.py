@@ -8,7 +8,7 @@ from typing import Any
 from uplift import TOOL_NAME, __version__
 from uplift.crate.parties import Entity, party_entities
 from uplift.crate.terms import license_term, modality_term, organism_term
-from uplift.models.crate import Parties
+from uplift.models.crate import InCrate, Parties
 
 Document = dict[str, Any]
 
@@ -56,6 +56,8 @@ class CrateFacts:
         Address of the source, without any secret (``#source`` for a local one), and its name.
     action, action_summary
         What was done, as a title and in a sentence.
+    stated
+        Further properties of the root: what they are called, and text or parties.
     """
 
     dataset: str
@@ -69,8 +71,7 @@ class CrateFacts:
     action_summary: str
     organism: str | None = None
     modality: str | None = None
-    author: Parties = None
-    publisher: Parties = None
+    stated: tuple[tuple[InCrate, Parties], ...] = ()
 
 
 def build_crate(facts: CrateFacts) -> Document:
@@ -112,13 +113,12 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
         root["resultOf"] = {"@id": ACQUISITION_ID}
     elif facts.organism is not None:
         root["biological_entity"] = {"@id": SPECIMEN_ID}
-    for key, parties, kind in (
-        ("author", facts.author, "Person"),
-        ("publisher", facts.publisher, "Organization"),
-    ):
-        references, found = party_entities(parties, key, kind)
-        if references:
-            root[key] = references[0] if len(references) == 1 else references
+    for mark, value in facts.stated:
+        if mark.kind is None:
+            root[mark.name] = value
+            continue
+        references, found = party_entities(value, mark.name, mark.kind)
+        root[mark.name] = references[0] if len(references) == 1 else references
         entities += [entity for entity in found if entity not in entities]
     root["mentions"] = {"@id": ACTION_ID}
     root["conformsTo"] = {"@id": _PROCESS_RUN}

@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,24 +22,25 @@ from uplift.crate.check import validate_crate
 from uplift.crate.merge import Merged, SourceCrate, merge_crates, parse_source_crate
 from uplift.crate.text import describe, sentence_of_conversion, title_of_conversion
 from uplift.errors import InputError
-from uplift.models.crate import CrateRecord, CrateSample, CrateSettings
+from uplift.models.crate import CrateRecord, InCrate, Parties
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
 from uplift.outputs.publication import ensure_claimed
+from uplift.settings.columns import About, CrateSettings
 from uplift.storage.protocol import Store
 
 log = logging.getLogger(__name__)
 
 METADATA_KEY = "ro-crate-metadata.json"
 _SOURCE_KEY = "ro-crate-metadata.source{}.json"
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})?)?")
 
 
 def write_crate(
     inventory: Inventory,
     source: Store,
     output: Store,
-    sample: CrateSample,
+    dataset: str,
+    about: About,
     settings: CrateSettings,
     run: Mapping[str, Any],
     target_version: str,
@@ -62,13 +62,13 @@ def write_crate(
     if not settings.enabled:
         _put_changed(output, {METADATA_KEY: original, copy_key: None}, str(run["run_id"]))
         return CrateRecord(
-            dataset=sample.dataset,
+            dataset=dataset,
             enabled=False,
             objects=(METADATA_KEY,) if original is not None else (),
             sha256=_sha256(original) if original is not None else None,
         )
     old = parse_source_crate(original) if original is not None else None
-    facts = collect_facts(inventory, sample, settings, str(run["date"]), target_version, old)
+    facts = collect_facts(inventory, dataset, about, str(run["date"]), target_version, old)
     own = build_crate(facts)
     merged = merge_crates(own, old) if old is not None else Merged(own, (), {}, ())
     data = (json.dumps(merged.document, indent=2, ensure_ascii=False) + "\n").encode()
@@ -128,8 +128,8 @@ def checked_crate(record: CrateRecord, data: bytes | None) -> tuple[Finding, ...
 
 def collect_facts(
     inventory: Inventory,
-    sample: CrateSample,
-    settings: CrateSettings,
+    dataset: str,
+    about: About,
     run_date: str,
     target_version: str,
     old: SourceCrate | None = None,
@@ -141,32 +141,38 @@ def collect_facts(
     InputError
         No license anywhere, or a day that is none.
     """
-    license_ = sample.license or (old.text("license") if old else None)
+    license_ = about.license or (old.text("license") if old else None)
     if not license_:
         raise InputError(
-            f"{sample.dataset}: no license; give one in the column license (an SPDX identifier "
+            f"{dataset}: no license; give one in the column license (an SPDX identifier "
             "such as CC-BY-4.0, or a URL), or switch the crate off with crate: {enabled: false}"
         )
     source_id, source_label = _source_address(inventory.source)
     return CrateFacts(
-        dataset=sample.dataset,
-        name=sample.name
-        or (old.text("name") if old else None)
-        or _given_name(inventory)
-        or sample.dataset,
-        description=sample.description
+        dataset=dataset,
+        name=about.name or (old.text("name") if old else None) or _given_name(inventory) or dataset,
+        description=about.description
         or (old.text("description") if old else None)
         or describe(inventory, target_version),
         license=license_,
-        date_published=_date_published(settings, old, run_date),
+        date_published=_date_published(about.date_published, old, run_date),
         source_id=source_id,
         source_label=source_label,
         action=title_of_conversion(inventory, target_version),
         action_summary=sentence_of_conversion(inventory, target_version),
-        organism=sample.organism,
-        modality=sample.modality,
-        author=settings.author,
-        publisher=settings.publisher,
+        organism=about.organism,
+        modality=about.modality,
+        stated=stated_in(about),
+    )
+
+
+def stated_in(about: About) -> tuple[tuple[InCrate, Parties], ...]:
+    """Columns that become properties of the crate's root, as they are marked, with their values."""
+    return tuple(
+        (mark, value)
+        for name, field in About.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, InCrate) and (value := getattr(about, name)) is not None
     )
 
 
@@ -216,10 +222,7 @@ def _given_name(inventory: Inventory) -> str | None:
     return name if name.strip("/.") else None
 
 
-def _date_published(settings: CrateSettings, old: SourceCrate | None, run_date: str) -> str:
-    given = settings.date_published
-    if given is not None and not _DATE.fullmatch(given):
-        raise InputError(f"config: date_published {given!r} is not a day; write 2026-01-31")
+def _date_published(given: str | None, old: SourceCrate | None, run_date: str) -> str:
     if given is None and old is not None:
         given = old.text("datePublished")
     if given is not None:

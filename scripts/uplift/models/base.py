@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Self
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from uplift.errors import InputError
+from uplift.models.json_text import shown
+
+Place = tuple[int | str, ...]
 
 
 class Model(BaseModel):
-    """A frozen, strict record. Parse once at the door with :meth:`parse`; trust it afterwards."""
+    """A frozen, strict record. Parse once at the door with :meth:`parse`; trust it afterwards.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    A field's ``description`` must read on after "is not": messages quote it.
+    """
+
+    # Built at first use: a program imports many models and uses few of them.
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+
+    noun: ClassVar[str] = "key"
+    """What messages call a field of this model."""
 
     @classmethod
     def parse(cls, data: object, where: str) -> Self:
@@ -34,7 +46,10 @@ class Model(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = [_one_line(cls, item) for item in error.errors()]
+            lines = [
+                f"{place_of(place) or 'document'}: {text}"
+                for place, text in mistakes(error, cls, data)
+            ]
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             raise InputError(f"{where}: {lines[0]}{more}") from error
 
@@ -57,7 +72,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def place_of(location: tuple[int | str, ...]) -> str:
+def place_of(location: Place) -> str:
     """Spell a location as users write it: ``arrays["0/1"].shards`` or ``rules[0].match``."""
     text = ""
     for part in location:
@@ -72,46 +87,121 @@ def place_of(location: tuple[int | str, ...]) -> str:
 
 def nearest(word: str, known: list[str]) -> str:
     """Return ``; did you mean "x"?`` for the nearest known word, else the list of known words."""
+    return did_you_mean(word, known) or (f"; known: {', '.join(known)}" if known else "")
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """Return ``; did you mean "x"?`` for the nearest known word, else nothing."""
     close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f'; did you mean "{close[0]}"?'
-    return f"; known: {', '.join(known)}" if known else ""
+    return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def _one_line(model: type[BaseModel], item: Any) -> str:
-    location, message = item["loc"], str(item["msg"])
-    if item["type"] == "extra_forbidden":
-        fields = _fields_at(model, location[:-1])
-        hint = nearest(str(location[-1]), fields)
-        return f'{place_of(location)}: unknown key "{location[-1]}"{hint}'
-    if item["type"] == "missing":
-        return f"{place_of(location)}: missing; add it"
-    shown = repr(item.get("input"))
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    message = message.removeprefix("Value error, ")
-    return f"{place_of(location) or 'document'}: {message}, got {shown}"
+def mistakes(
+    error: ValidationError, model: type[BaseModel], data: object
+) -> Iterator[tuple[Place, str]]:
+    """Every mistake that pydantic found, once for each place: where, and what is wrong there.
+
+    Parameters
+    ----------
+    error
+        Of validating `data`.
+    model
+        The model that `data` are not.
+    data
+        What was validated: messages quote the value as it was given.
+
+    Yields
+    ------
+    (place, message)
+        Place is the path inside `data`, down to the field whose value is wrong: what pydantic says
+        about each alternative of a union is one mistake.
+    """
+    seen = set()
+    for item in error.errors():
+        place, owner, field = _descend(model, item["loc"])
+        if place not in seen:
+            seen.add(place)
+            yield place, _message(item, place, owner, field, data)
 
 
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Field names of the (possibly nested) model that `location` points into."""
+def _message(item: Any, place: Place, owner: Any, field: Any, data: object) -> str:
+    kind, key = item["type"], str(place[-1]) if place else ""
+    description = _description(field)
+    if field is None and kind == "extra_forbidden":
+        known = [one.alias or name for name, one in owner.model_fields.items()]
+        return f'unknown {getattr(owner, "noun", "key")} "{key}"{nearest(key, known)}'
+    if kind == "missing" and place == item["loc"]:
+        return f"missing; give {description}" if description else "missing; add it"
+    if kind == "said":
+        return str(item["msg"])
+    value = _value_at(data, place, item.get("input"))
+    if kind == "model_type":
+        return f"{shown(value)} is not a mapping"
+    known = _literals(getattr(field, "annotation", None))
+    if known:
+        return f"{shown(value)} is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
+    if description:
+        return f"{shown(value)} is not {description}"
+    return f"{str(item['msg']).removeprefix('Value error, ')}, got {shown(value)}"
+
+
+def _descend(model: type[BaseModel], location: Place) -> tuple[Place, Any, Any]:
+    """Follow a location of pydantic's, as far as it names keys of the data.
+
+    Returns
+    -------
+    (place, owner, field)
+        The keys; the model that the last of them belongs to; its field, None for an unknown key.
+    """
+    place: list[int | str] = []
     current: Any = model
+    owner: Any = None
+    field: Any = None
     for part in location:
-        if isinstance(part, int) or not _is_model(current):
-            continue
-        field = current.model_fields.get(part)
-        current = _model_in(field.annotation) if field is not None else None
-    return sorted(current.model_fields) if _is_model(current) else []
+        current = _only_member(current)
+        arguments = get_args(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            fields = {one.alias or name: one for name, one in current.model_fields.items()}
+            owner, field = current, fields.get(str(part))
+            current = field.annotation if field is not None else None
+        elif get_origin(current) in (tuple, list, dict, Mapping) and arguments:
+            current = arguments[1] if get_origin(current) in (dict, Mapping) else arguments[0]
+        else:
+            break
+        place.append(part)
+    return tuple(place), owner, field
 
 
-def _is_model(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseModel)
+def _only_member(annotation: Any) -> Any:
+    """What is optional here; an annotation of several alternatives stays as it is."""
+    if hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [one for one in get_args(annotation) if one is not type(None)]
+        return _only_member(members[0]) if len(members) == 1 else annotation
+    return annotation
 
 
-def _model_in(annotation: Any) -> Any:
-    if _is_model(annotation):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
+def _description(field: Any) -> str | None:
+    """A field's own description, else that of its type."""
+    found = getattr(field, "description", None)
+    if found is not None or field is None:
+        return found
+    members = (field.annotation, *get_args(field.annotation))
+    described = (one for member in members for one in getattr(member, "__metadata__", ()))
+    return next((one.description for one in described if getattr(one, "description", None)), None)
+
+
+def _literals(annotation: Any) -> list[str]:
+    """The values that a field of fixed values may have; empty for any other."""
+    annotation = _only_member(annotation)
+    return [str(one) for one in get_args(annotation)] if get_origin(annotation) is Literal else []
+
+
+def _value_at(data: Any, place: Place, otherwise: object) -> Any:
+    for part in place:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return otherwise
+    return data

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from uplift.models.base import Model
 from uplift.models.findings import Finding
@@ -22,30 +23,30 @@ class Party(Model):
     affiliation: str | None = None
 
 
-Parties = Party | str | tuple[Party | str, ...] | None
+Parties = Annotated[
+    Party | str | tuple[Party | str, ...] | None,
+    Field(
+        description="a name, an ORCID iD, {name: …, orcid: …, id: URL, affiliation: …}, "
+        "or a list of these"
+    ),
+]
 """One or several; a plain text is a name, an ORCID or a URL."""
 
 
-class CrateSettings(Model):
-    """The config's ``crate`` section."""
+@dataclass(frozen=True)
+class InCrate:
+    """Mark of a column that becomes a property of the crate's root.
 
-    enabled: bool = True
-    author: Parties = None
-    publisher: Parties = None
-    date_published: str | None = None
+    Attributes
+    ----------
+    name
+        The property: a term of the RO-Crate context, or one that the crate defines.
+    kind
+        Type of a party that is known by nothing but a name; None for a column of text.
+    """
 
-
-class CrateSample(Model):
-    """What the sample sheet says about a dataset; other columns do not concern the crate."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    dataset: str
-    license: str | None = None
-    organism: str | None = None
-    modality: str | None = None
-    name: str | None = None
-    description: str | None = None
+    name: str
+    kind: Literal["Person", "Organization"] | None = None
 
 
 class CrateRecord(Model):

@@ -31,3 +31,9 @@ def readable_json(value: object, indent: int = 0) -> str:
         rows = [inner + readable_json(item, indent + 1) for item in value]
         return "[\n" + ",\n".join(rows) + "\n" + pad + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """A value as messages quote it: compact JSON, cut after `limit` characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -17,7 +17,7 @@ from uplift.models.publication import Cost, Published
 from uplift.models.record import Record
 from uplift.models.validation import ArrayValidation, Validation
 from uplift.outputs.publication import first_error, total_cost
-from uplift.settings.samples import Sample
+from uplift.settings.columns import Sample
 from uplift.storage import is_local
 from uplift.work import json_files
 

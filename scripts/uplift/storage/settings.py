@@ -1,39 +1,17 @@
-"""Storage settings: options by URL prefix, the environment, and AWS profiles."""
+"""The storage settings in force for a place: by URL prefix, the environment, and AWS profiles."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from uplift.errors import InputError
 from uplift.models.base import Model
+from uplift.settings.storage import StorageOptions
 
-
-class StorageOptions(Model):
-    """How to reach one place. Secrets stay in the environment and in AWS profiles.
-
-    Attributes
-    ----------
-    concurrency
-        Requests under way at once, for one store.
-    retries
-        Attempts after the first, with exponential back-off and jitter.
-    timeout
-        Seconds that one request may take.
-    """
-
-    endpoint_url: str | None = None
-    anon: bool | None = None
-    region: str | None = None
-    profile: str | None = None
-    concurrency: int = Field(64, ge=1, le=1024)
-    retries: int = Field(8, ge=0)
-    timeout: float = Field(60.0, gt=0)
-    engine: Literal["auto", "obstore", "fsspec"] = "auto"
+__all__ = ["AwsAccess", "StorageOptions", "aws_access", "aws_credentials", "options_for", "session"]
 
 
 def options_for(url: str, settings: Mapping[str, Any] | None) -> StorageOptions:
@@ -42,7 +20,7 @@ def options_for(url: str, settings: Mapping[str, Any] | None) -> StorageOptions:
     Raises
     ------
     InputError
-        An unknown option or a value of the wrong type.
+        An unknown setting or a value of the wrong type.
     """
     merged: dict[str, Any] = {}
     for prefix in sorted(settings or {}, key=len):

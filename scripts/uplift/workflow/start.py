@@ -23,8 +23,8 @@ from uplift.models.validation import Validation
 from uplift.outputs.lock import LOCK_KEY
 from uplift.outputs.publication import ROOT_KEY
 from uplift.report.facts import outcome_of
-from uplift.settings.samples import Sample, SampleTable
-from uplift.settings.schema_check import MistakesError
+from uplift.settings.columns import Sample, SampleTable
+from uplift.settings.mistakes import MistakesError
 from uplift.storage import display_url, hide_url, is_local, local_path, open_store
 from uplift.storage.settings import options_for
 from uplift.work import json_files

@@ -1,0 +1,89 @@
+"""The columns of the sample sheet, each declared once: for a row, a default, and a single dataset.
+
+To add a column, add a field to :class:`Columns`, or to :class:`About` when the RO-Crate states it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from uplift.models.base import Model
+from uplift.models.crate import InCrate, Parties
+from uplift.settings.values import (
+    Chunks,
+    Codec,
+    DatasetName,
+    Day,
+    License,
+    Output,
+    PlanPath,
+    Shards,
+    Source,
+    Switch,
+    Text,
+)
+
+
+class Attribution(Model):
+    """Whose the data are: for one dataset in the sheet, for all of them in ``crate``."""
+
+    author: Annotated[Parties, InCrate("author", "Person")] = None
+    publisher: Annotated[Parties, InCrate("publisher", "Organization")] = None
+
+
+class CrateSettings(Model):
+    """How the RO-Crate next to the data is written."""
+
+    enabled: Switch = True
+
+
+class About(Attribution):
+    """What the RO-Crate says about a dataset."""
+
+    license: License = None
+    organism: str | None = Field(
+        None, pattern=r"^NCBI:txid[1-9][0-9]*$", description="an NCBI taxon such as NCBI:txid9606"
+    )
+    modality: str | None = Field(
+        None, pattern=r"^obo:FBbi_[0-9]{8}$", description="an FBbi term such as obo:FBbi_00000369"
+    )
+    name: Text = None
+    description: Text = None
+    date_published: Day = None
+    notes: Text = None
+
+
+class Columns(About):
+    """What a row of the sheet may say. Everything may be left to defaults."""
+
+    noun: ClassVar[str] = "column"
+
+    dataset: DatasetName | None = None
+    input: Source | None = None
+    output: Output | None = None
+    chunks: Chunks = None
+    shards: Shards = None
+    codec: Codec = None
+    plan: PlanPath = None
+
+
+class Sample(Columns):
+    """One dataset: a row of the sheet with the config's defaults filled in."""
+
+    dataset: DatasetName
+    input: Source
+    output: Output
+
+
+class SampleTable(Model):
+    """``results/samples.json``: the sheet as it was understood, without secrets of URLs."""
+
+    schema_: Literal["ngff-uplift/samples/1"] = Field("ngff-uplift/samples/1", alias="schema")
+    samples: tuple[Sample, ...]
+
+
+_FIRST = ("dataset", "input", "output")
+COLUMNS = (*_FIRST, *(name for name in Columns.model_fields if name not in _FIRST))
+"""In the order of messages and help."""

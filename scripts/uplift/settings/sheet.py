@@ -1,0 +1,89 @@
+"""The sample sheet as a file: CSV, whose cells stay text (``001``, ``NA``)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from uplift.errors import InputError
+from uplift.models.base import nearest
+from uplift.settings.columns import COLUMNS
+
+
+class Row(NamedTuple):
+    """Cells that are not empty, and where they are: file and line, or the config."""
+
+    where: str
+    cells: dict[str, object]
+
+
+def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
+    """Read the rows of a sheet, and what is wrong with the file and its header.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is not CSV.
+    """
+    text = _sheet_text(path)
+    separator = _separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        lines = _mistakes_of_header(path, header)
+        rows = []
+        for cells in reader:
+            where = f"{path}, line {reader.line_num}"
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) > len(header):
+                lines.append(
+                    f"{where}: has {len(cells)} cells, the header {len(header)}; "
+                    f'put "quotes" around a text that holds {separator!r}'
+                )
+                continue
+            pairs = zip(header, (cell.strip() for cell in cells), strict=False)
+            rows.append(Row(where, {key: cell for key, cell in pairs if cell and key in COLUMNS}))
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
+    if not rows and not lines:
+        lines.append(f"{path}: has no row; add one for each dataset")
+    return rows, lines
+
+
+def _sheet_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; give a sheet with --config samples=SHEET.csv, "
+            "or one dataset with --config input=in.zarr"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 text at byte {error.start}; save it as CSV UTF-8"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; check it") from None
+
+
+def _separator(text: str) -> str:
+    header = text.partition("\n")[0]
+    return max((",", ";", "\t"), key=header.count)
+
+
+def _mistakes_of_header(path: Path, header: list[str]) -> list[str]:
+    lines = [
+        f'{path}, line 1: unknown column "{name}"{nearest(name, list(COLUMNS))}'
+        for name in header
+        if name not in COLUMNS and name
+    ]
+    lines += [
+        f'{path}, line 1: column "{name}" is there twice; keep one'
+        for name in sorted({name for name in header if header.count(name) > 1 and name})
+    ]
+    if "input" not in header:
+        lines.append(f'{path}, line 1: no column "input"; the sheet needs dataset and input')
+    return lines

@@ -1,0 +1,39 @@
+"""How to reach files and object stores: the ``storage`` section of the config."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from uplift.models.base import Model
+from uplift.settings.values import Endpoint, Region, Switch
+
+
+class StorageOptions(Model):
+    """How to reach the places whose URL begins with a prefix. Never holds a secret.
+
+    Attributes
+    ----------
+    concurrency
+        Requests under way at once, for one store.
+    retries
+        Attempts after the first, with exponential back-off and jitter.
+    timeout
+        Seconds that one request may take.
+    """
+
+    endpoint_url: Endpoint = None
+    anon: Switch | None = None
+    region: Region = None
+    profile: str | None = Field(None, description="the name of a profile in ~/.aws/config")
+    concurrency: int = Field(
+        64, ge=1, le=1024, strict=True, description="a number of requests, from 1 to 1024"
+    )
+    retries: int = Field(8, ge=0, strict=True, description="a number of attempts, 0 or more")
+    timeout: float = Field(60.0, gt=0, strict=True, description="a time in seconds, more than 0")
+    engine: Literal["auto", "obstore", "fsspec"] = "auto"
+
+    def given(self) -> dict[str, object]:
+        """The settings that were given: what is not is taken from a shorter prefix."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)

@@ -1,0 +1,185 @@
+"""What a cell of the sheet, or a key of the config, may hold: types that read texts.
+
+A message that begins with a value and "is not" ends with the type's ``description``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from uplift.models.arrays import JsonValue
+from uplift.models.base import did_you_mean
+from uplift.models.plan import NAMED_CODECS
+
+
+def lengths_from_text(value: object) -> object:
+    """Read ``1 1 512 512``, ``[1, 1, 512, 512]`` or ``{y: 512, x: 512}``; else return the value."""
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        value = " ".join(value)
+    if isinstance(value, dict):
+        return {key: typed_leaves(length) for key, length in value.items()}
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(r"\s*\{(\s*\"?\w+\"?\s*:\s*[0-9]+\s*,?)+\}\s*", value):
+        pairs = re.findall(r"(\w+)\"?\s*:\s*([0-9]+)", value)
+        return {axis: int(length) for axis, length in pairs}
+    parts = value.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
+    if parts and all(re.fullmatch(r"[0-9]+", part) for part in parts):
+        return [int(part) for part in parts]
+    return value.strip()
+
+
+def codec_from_text(value: object) -> object:
+    """``keep``, a codec's name or a JSON list as a codec list; else the value itself."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text in NAMED_CODECS:
+        return list(NAMED_CODECS[text])
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text
+    return text
+
+
+def typed_leaves(value: Any) -> Any:
+    """Read ``true`` and ``64`` in a ``--config`` mapping, which Snakemake leaves as text."""
+    if isinstance(value, dict):
+        return {key: typed_leaves(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed_leaves(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"(?i:true|false|null)|-?\d+(\.\d+)?", value):
+        return json.loads(value.lower())
+    return value
+
+
+def _day_from_yaml(value: object) -> object:
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def _at_home(value: object) -> object:
+    """Expand ``~/``: no shell does it in ``--config input=~/in.zarr`` or in a sheet."""
+    if isinstance(value, str) and value.startswith("~/"):
+        return str(Path(value).expanduser())
+    return value
+
+
+def _license_as_listed(value: object) -> object:
+    """Spell an SPDX identifier as the SPDX list does."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    if not isinstance(value, str) or re.match(r"https?://\S+$", value):
+        return value
+    try:
+        listed = str(canonicalize_license_expression(value))
+    except InvalidLicenseExpression:
+        raise said(_no_license(value)) from None
+    if " " in value.strip():
+        raise said(f'"{value}" is an expression; give one SPDX identifier or a URL')
+    return listed
+
+
+def _no_license(text: str) -> str:
+    close = did_you_mean(text.replace(" ", "-").upper(), list(_COMMON_LICENSES))
+    hint = close or "; for example CC-BY-4.0 or CC0-1.0"
+    return f'"{text}" is neither an SPDX identifier nor a URL{hint}'
+
+
+def _usable_name(dataset: str) -> str:
+    """Refuse what cannot name a folder of work files."""
+    bad = sorted(set(re.findall(r"[/\\{}*?\x00-\x1f\x7f]", dataset)))
+    if bad:
+        held = " ".join(map(repr, bad))
+        raise said(f"{dataset!r} holds {held}; it names a folder: leave that out")
+    if dataset.startswith((".", "-")) or dataset != dataset.strip():
+        raise said(f"{dataset!r} names a folder: begin it with a letter or a digit")
+    if len(os.fsencode(dataset)) > 150:
+        raise said(f"{dataset!r} has {len(os.fsencode(dataset))} bytes; 150 are possible")
+    return dataset
+
+
+def _no_archive(output: str) -> str:
+    """Refuse to write into a file."""
+    if output.lower().rstrip("/").endswith((".zip", ".ozx")):
+        raise said(
+            f"{output}: a dataset is a folder; give its name, such as "
+            f"{output.rstrip('/')[:-4]}.zarr, and ozx: true to have it packed into one file as well"
+        )
+    return output
+
+
+def said(message: str) -> PydanticCustomError:
+    """A mistake whose message is complete: it is not followed by the value and what it is not."""
+    return PydanticCustomError("said", "{message}", {"message": message})
+
+
+_COMMON_LICENSES = (
+    "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0",
+    "CC-BY-3.0", "ODC-By-1.0", "ODbL-1.0", "PDDL-1.0", "MIT", "BSD-3-Clause", "Apache-2.0",
+)  # fmt: skip
+
+Positive = Annotated[int, Field(ge=1, strict=True)]
+Lengths = (
+    Annotated[tuple[Positive, ...], Field(min_length=1)]
+    | Annotated[dict[str, Positive], Field(min_length=1)]
+)
+"""Elements along each axis: a list of length ndim, or by axis name."""
+
+DatasetName = Annotated[
+    str, Field(min_length=1, description="a name for the dataset"), AfterValidator(_usable_name)
+]
+Source = Annotated[
+    str,
+    BeforeValidator(_at_home),
+    Field(min_length=1, description="the folder or URL of an OME-Zarr dataset"),
+]
+Output = Annotated[
+    str,
+    BeforeValidator(_at_home),
+    Field(min_length=1, description="a folder or URL"),
+    AfterValidator(_no_archive),
+]
+PlanPath = Annotated[str | None, BeforeValidator(_at_home), Field(description="the path of a plan")]
+Chunks = Annotated[
+    Lengths | None,
+    BeforeValidator(lengths_from_text),
+    Field(description="lengths along the axes, such as 1 1 1 512 512 or {y: 512, x: 512}"),
+]
+Shards = Annotated[
+    Lengths | Literal["none"] | None,
+    BeforeValidator(lengths_from_text),
+    Field(description="lengths along the axes, such as 1 1 8 2048 2048 or {y: 512}, or none"),
+]
+Codec = Annotated[
+    Literal["keep"] | tuple[dict[str, JsonValue], ...] | None,
+    BeforeValidator(codec_from_text),
+    Field(description="keep, blosc, zstd, gzip, none or a JSON list of Zarr v3 codecs"),
+]
+Day = Annotated[
+    Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None,
+    BeforeValidator(_day_from_yaml),
+    Field(description="a day such as 2026-01-31"),
+]
+License = Annotated[
+    str | None,
+    BeforeValidator(_license_as_listed),
+    Field(description="an SPDX identifier or a URL"),
+]
+Text = Annotated[str | None, Field(description="text (put it in quotes)")]
+Switch = Annotated[bool, Field(strict=True, description="true or false")]
+Whole = Annotated[int, Field(strict=True)]
+Endpoint = Annotated[
+    str | None,
+    Field(pattern=r"^https?://[^@]+$", description="a URL such as https://s3.example.org"),
+]
+Region = Annotated[str | None, Field(description="the name of a region such as eu-west-1")]
