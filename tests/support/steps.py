@@ -50,7 +50,8 @@ class Conversion:
     plan_settings: str = "{}"
     batch_settings: str = "{}"
     about: str = (
-        '{"license": "CC-BY-4.0", "organism": "NCBI:txid9606", "modality": "obo:FBbi_00000369", "date_published": "2026-01-02"}'
+        '{"license": "CC-BY-4.0", "organism": "NCBI:txid9606", "modality": "obo:FBbi_00000369",'
+        ' "date_published": "2026-01-02"}'
     )
     crate: str = '{"enabled": true}'
     threads: int = 2

@@ -46,13 +46,13 @@ def results(tmp_path_factory):
     output = folder / "out.zarr"
     Conversion(str(folder / "in.zarr"), str(output), folder / "results" / "d").all()
     good = Sample(dataset="d", input=str(folder / "in.zarr"), output=str(output), name="<b>x</b>")
-    bad = Sample(dataset="<script>alert(1)</script>", input="https://k:s@b/in?token=t", output="o")
+    bad = Sample(dataset="<script>alert(1)", input="https://k:s@b/in?token=t", output="o")
     return folder, report(folder, good, bad)
 
 
 def test_the_catalog_has_facts_and_costs_of_each_dataset(results):
     folder, (rows, _) = results
-    good, bad = rows["d"], rows["<script>alert(1)</script>"]
+    good, bad = rows["d"], rows["<script>alert(1)"]
     assert good["state"] == "valid"
     assert bad["state"] == "unfinished"
     assert bad["source_bytes"] == bad["cpu_seconds"] == ""
@@ -68,7 +68,7 @@ def test_the_page_shows_text_as_text_and_hides_secrets(results):
     _, (_, page) = results
     assert "script" not in page.tags
     assert "b" not in page.tags
-    assert "<script>alert(1)</script>" in page.words
+    assert "<script>alert(1)" in page.words
     assert "https://b/in" in page.words
     assert "token" not in page.words
     assert "1 valid" in page.words
