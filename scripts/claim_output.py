@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command
+from uplift.claim import claim_output
 from uplift.models.batch import Batch, BatchSummary
 from uplift.models.publication import Published
-from uplift.outputs.publication import claim
-from uplift.storage import open_store
 from uplift.work import json_files
 
 
@@ -41,14 +40,14 @@ def _claim(arguments: argparse.Namespace) -> None:
     if summary.batches:
         first = arguments.summary.with_name(f"{summary.batches[0]}.json")
         source_url = json_files.read_model(first, Batch).source
-    output = open_store(arguments.output, arguments.storage, writable=True)
-    claimed = claim(
-        output,
+    claimed = claim_output(
+        arguments.output,
+        arguments.storage,
         run_id,
+        arguments.run.parent,
         source_url=source_url,
         overwrite=arguments.overwrite == "true",
         known=known,
-        folder=arguments.run.parent,
     )
     json_files.write_json(arguments.claim, claimed)
 

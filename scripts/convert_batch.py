@@ -13,8 +13,7 @@ from uplift.convert.batch import convert_batch
 from uplift.convert.item import ConvertSettings
 from uplift.models.batch import Batch
 from uplift.models.record import Record
-from uplift.outputs.lock import Heartbeat
-from uplift.outputs.publication import ensure_claimed
+from uplift.outputs import hold
 from uplift.storage import open_store
 from uplift.work import json_files
 from uplift.work.job_lock import only_job
@@ -43,16 +42,11 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _record_of(batch: Batch, arguments: argparse.Namespace) -> Record:
-    claim = json_files.read_json(arguments.claim)
     source = open_store(batch.source, arguments.storage)
-    output = open_store(
-        batch.output, arguments.storage, writable=True, durability=arguments.durability
-    )
-    ensure_claimed(output, claim["run_id"])
+    output = hold(batch.output, arguments.claim, arguments.storage, durability=arguments.durability)
     settings = ConvertSettings(
         threads=max(1, arguments.threads),
         fill_bad_chunks=arguments.on_bad_chunk == "fill",
-        alive=Heartbeat(output, claim["run_id"]),
     )
     return convert_batch(batch, source, output, Journal(arguments.journal), settings)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uplift import __version__, command
 from uplift.inspect_source import inspect_source
-from uplift.outputs.publication import refuse_overlap
+from uplift.outputs.overlap import refuse_overlap
 from uplift.storage import open_store
 from uplift.work import json_files
 

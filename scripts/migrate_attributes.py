@@ -13,6 +13,7 @@ from uplift.migrate.dataset import migrate_dataset, targets_of
 from uplift.models.batch import Batch, BatchSummary
 from uplift.models.inventory import Inventory
 from uplift.ngff.migrate import TARGET_VERSIONS
+from uplift.outputs import hold
 from uplift.storage import open_store
 from uplift.work import json_files
 from uplift.work.job_lock import only_job
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command.parser_for(__doc__ or "")
     parser.add_argument("--inventory", type=Path, required=True, help="inventory.json")
     parser.add_argument("--batches", type=Path, required=True, help="folder of the batches")
+    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
@@ -48,7 +50,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
         for batch in summary.batches
     )
     source = open_store(inventory.source, arguments.storage)
-    output = open_store(arguments.output, arguments.storage, writable=True)
+    output = hold(arguments.output, arguments.claim, arguments.storage)
     migration, root = migrate_dataset(
         inventory,
         targets,

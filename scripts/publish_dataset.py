@@ -7,11 +7,10 @@ from pathlib import Path
 
 from uplift import command
 from uplift.models.batch import BatchSummary
-from uplift.models.publication import Claim
 from uplift.models.record import Record
 from uplift.models.validation import Validation
-from uplift.outputs import publication
-from uplift.storage import open_store
+from uplift.outputs import hold
+from uplift.publish import publish_dataset, total_cost
 from uplift.work import json_files
 
 
@@ -34,24 +33,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _publish(arguments: argparse.Namespace) -> None:
     validation = json_files.read_model(arguments.validation, Validation)
-    claimed = json_files.read_model(arguments.claim, Claim)
     summary = json_files.read_model(arguments.batches / "summary.json", BatchSummary)
-    cost = publication.total_cost(
+    cost = total_cost(
         json_files.read_model(arguments.records / f"{batch}.json", Record)
         for batch in summary.batches
     )
-    output = open_store(arguments.output, arguments.storage, writable=True)
-    published = publication.publish(
+    output = hold(arguments.output, arguments.claim, arguments.storage)
+    published = publish_dataset(
         output,
         arguments.root.read_bytes(),
         validation,
-        claimed,
         cost,
         validate_command=arguments.validate_command,
         manifest=None if arguments.manifest is None else arguments.manifest.read_bytes(),
     )
     json_files.write_json(arguments.published, published)
-    publication.release(output, claimed.run_id)
+    output.release()
 
 
 if __name__ == "__main__":

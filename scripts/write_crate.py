@@ -11,6 +11,7 @@ from pathlib import Path
 from uplift import command, crate
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
+from uplift.outputs import hold
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage import open_store
 from uplift.work import json_files
@@ -22,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--inventory", type=Path, required=True, help="inventory.json")
     parser.add_argument("--migration", type=Path, required=True, help="migration.json")
     parser.add_argument("--run", type=Path, required=True, help="run.json")
+    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--crate", type=Path, required=True, help="crate.json to write")
     parser.add_argument("--dataset", required=True, help="its name in the sheet")
@@ -49,7 +51,7 @@ def _write(arguments: argparse.Namespace) -> None:
     record = crate.write_crate(
         inventory,
         open_store(inventory.source, arguments.storage),
-        open_store(arguments.output, arguments.storage, writable=True),
+        hold(arguments.output, arguments.claim, arguments.storage),
         arguments.dataset,
         About.parse(arguments.about, "--about"),
         CrateSettings.parse(arguments.settings, "--settings"),

@@ -11,13 +11,13 @@ from crash.tally import account
 from support.images import write_image
 from support.steps import Conversion
 from support.workflow import contents
-from uplift.storage.local import is_temporary
+from uplift.storage.files import is_temporary
 
 RUNS = max(1, int(os.environ.get("UPLIFT_CRASH_RUNS", "2")) // 4)
 THREADS = 2
 EDIT = {"shards": [1, 5, 64, 32]}
 OLD = '{"shards": {"z": 5, "y": 32, "x": 32}}'
-NO_PART = (".ngff-uplift.outputs.lock", "ro-crate-metadata.json")
+NO_PART = (".ngff-uplift.lock", "ro-crate-metadata.json")
 """The lock says that somebody is at work; the crate names the output."""
 
 

@@ -12,6 +12,7 @@ from support.store_contract import PROMISES
 from support.workflow import contents
 from uplift.errors import InputError, StorageError
 from uplift.storage import open_store
+from uplift.storage.writable import open_writable
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +43,13 @@ def tree(files):
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda f: f.__name__)
 def test_promises(server, container, promise):
-    promise(open_store(f"az://{container}/x y/out.zarr", settings(server), writable=True))
+    promise(open_writable(f"az://{container}/x y/out.zarr", settings(server)))
 
 
 def test_converted_there_and_back(server, container, tmp_path):
     source = write_image(tmp_path / "in.zarr", size=64, depth=2)
     there = f"az://{container}/a b/ü.zarr"
-    output = open_store(there, settings(server), writable=True)
+    output = open_writable(there, settings(server))
     for key, data in contents(source).items():
         output.put(key, data)
     found = {}
@@ -66,7 +67,7 @@ def test_converted_there_and_back(server, container, tmp_path):
 def test_public_data_need_no_key(server, container, monkeypatch):
     public = server.new_container(f"p{uuid.uuid4().hex}", public=True)
     for name in (container, public):
-        open_store(f"az://{name}", settings(server), writable=True).put("x", b"1")
+        open_writable(f"az://{name}", settings(server)).put("x", b"1")
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_KEY")
     there = settings(server, anon=True)
     assert open_store(f"az://{public}", there).get("x") == b"1"

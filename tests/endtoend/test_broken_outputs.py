@@ -287,7 +287,7 @@ def test_nothing_invalid_is_published_and_mending_helps(case, capsys):
     assert errors(case) == set()
     case.publish()
     assert (root / "zarr.json").read_bytes() == case.path("root.zarr.json").read_bytes()
-    assert not (root / ".ngff-uplift.outputs.lock").exists()
+    assert not (root / ".ngff-uplift.lock").exists()
     published = json.loads(case.path("published.json").read_text())
     objects = [p for p in root.rglob("*") if p.is_file()]
     assert published["objects"] == len(objects)

@@ -199,7 +199,7 @@ def test_order():
         "a/0/c/0",
         "zarr.json",
         "notes",
-        ".ngff-uplift.outputs.lock",
+        ".ngff-uplift.lock",
     ]
     ordered = in_order(ObjectInfo(key, 1, "") for key in keys)
     assert [info.key for info in ordered] == [

@@ -9,9 +9,10 @@ from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from uplift.errors import StorageError
-from uplift.storage import copied_in_place, open_store
+from uplift.storage import open_store
 from uplift.storage.fsspec_store import FsspecStore
 from uplift.storage.obstore_store import ObstoreStore
+from uplift.storage.writable import open_writable
 
 UNSHARDED = json.dumps({"shards": "none", "chunks": [1, 1, 16, 16]})
 
@@ -62,22 +63,22 @@ def test_refused_copies_are_sent(s3_server, bucket, engine):
     other = s3.new_bucket(client)
     client.put_object(Bucket=bucket, Key="in/a", Body=b"x")
     source = open_store(f"s3://{bucket}/in", settings(engine))
-    output = open_store(f"s3://{bucket}/out", settings(engine), writable=True)
-    assert copied_in_place(source, "a", output, "b")
+    output = open_writable(f"s3://{bucket}/out", settings(engine))
+    assert output.copy_from(source, "a", "b")
     assert output.get("b") == b"x"
-    assert not copied_in_place(source, "absent", output, "c")
+    assert not output.copy_from(source, "absent", "c")
     assert output.get("c") is None
-    elsewhere = open_store(f"s3://{other}/out", settings(engine), writable=True)
-    if copied_in_place(source, "a", elsewhere, "b"):
+    elsewhere = open_writable(f"s3://{other}/out", settings(engine))
+    if elsewhere.copy_from(source, "a", "b"):
         assert elsewhere.get("b") == b"x"
     with pytest.raises(StorageError, match="reading only"):
-        copied_in_place(output, "b", source, "a")
+        source.copy_from(output, "b", "a")
 
 
 def test_not_between_engines_or_places(tmp_path, bucket):
     (tmp_path / "a").write_bytes(b"x")
-    local = open_store(str(tmp_path), writable=True)
-    one = open_store(f"s3://{bucket}/o", settings("obstore"), writable=True)
-    other = open_store(f"s3://{bucket}/o", settings("fsspec"), writable=True)
+    local = open_writable(str(tmp_path))
+    one = open_writable(f"s3://{bucket}/o", settings("obstore"))
+    other = open_writable(f"s3://{bucket}/o", settings("fsspec"))
     for source, output in ((local, one), (one, local), (one, other), (other, one)):
-        assert not copied_in_place(source, "a", output, "b")
+        assert not output.copy_from(source, "a", "b")

@@ -62,7 +62,7 @@ def test_a_lost_work_folder_frees_its_output(folders):
     """Somebody interrupts a run, deletes `results`, and starts over."""
     name = folders / "ann"
     assert snakemake(name, "results/in/migration.json", *settings(folders)).code == 0
-    assert (folders / "out.zarr" / ".ngff-uplift.outputs.lock").exists()
+    assert (folders / "out.zarr" / ".ngff-uplift.lock").exists()
     refused = snakemake(folders / "bob", *settings(folders))
     assert "another run of" in refused.errors[0]
     assert f"work files in {name}/results/in" in refused.errors[0]
@@ -72,4 +72,4 @@ def test_a_lost_work_folder_frees_its_output(folders):
     assert "set overwrite: true" in refused.errors[0]
     done = snakemake(name, *settings(folders, "overwrite=true"))
     assert done.code == 0, done.text
-    assert not (folders / "out.zarr" / ".ngff-uplift.outputs.lock").exists()
+    assert not (folders / "out.zarr" / ".ngff-uplift.lock").exists()

@@ -116,7 +116,7 @@ def test_output_that_is_taken(conversion, capsys, tmp_path):
     assert not conversion.path("claim.json").exists()
     assert program("claim_output")([str(p) for p in flat(arguments)] + ["--overwrite", "True"]) == 0
     claim = json.loads(conversion.path("claim.json").read_text())
-    lock = json.loads((tmp_path / "out.zarr" / ".ngff-uplift.outputs.lock").read_text())
+    lock = json.loads((tmp_path / "out.zarr" / ".ngff-uplift.lock").read_text())
     assert claim["begun"] == lock["begun"]
 
 

@@ -46,7 +46,7 @@ def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3
         start.refuse_gone_outputs(samples, "results", settings)
     made.claim()
     start.refuse_gone_outputs(samples, "results", settings)
-    client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.outputs.lock")
+    client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.lock")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     start.refuse_gone_outputs(samples, "results", settings)  # nobody can tell now
 

@@ -1,18 +1,22 @@
 """Who may write to an output, and when readers see a dataset there."""
 
+import contextlib
+import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from uplift.claim import claim_output
 from uplift.errors import InputError, OutputError, StorageError
 from uplift.models.findings import Finding
-from uplift.models.publication import Cost, Lock
+from uplift.models.publication import Claim, Cost, Lock
 from uplift.models.record import ItemRecord, Record
 from uplift.models.validation import Validation
-from uplift.outputs import publication
-from uplift.outputs.lock import LOCK_KEY, Heartbeat, renew
-from uplift.outputs.publication import claim, ensure_claimed, publish, release
+from uplift.outputs import LOCK_KEY, HeldOutput, held
+from uplift.outputs.lock import renew_lock
+from uplift.publish import publish_dataset, total_cost
 from uplift.storage.local import LocalStore
 
 ROOT = b'{"zarr_format": 3}\n'
@@ -33,6 +37,23 @@ def output(tmp_path):
     return LocalStore(str(tmp_path / "out.zarr"), writable=True, durability="none")
 
 
+def claim(output, run_id, *, folder=None, **options):
+    if folder is None:
+        folder = Path(output.root).parent / f"work of {run_id}"
+        folder.mkdir(exist_ok=True)
+        (folder / "run.json").write_text(json.dumps({"run_id": run_id}))
+    return claim_output(output.url, {}, run_id, folder, **options)
+
+
+def hold(output, claimed):
+    """The output as a job of the run gets it; not opened again, so that a test can watch it."""
+    return HeldOutput(output, claimed, Path(output.root).parent / f"work of {claimed.run_id}")
+
+
+def release(output, run_id):
+    hold(output, Claim(run_id=run_id, output=output.url, generation="g")).release()
+
+
 def verdict(*findings, root=ROOT):
     errors = [f for f in findings if f.severity == "error"]
     return Validation(
@@ -44,7 +65,7 @@ def verdict(*findings, root=ROOT):
         files=0,
         objects=3,
         bytes=4,
-        root_sha256=publication._sha256(root),
+        root_sha256=hashlib.sha256(root).hexdigest(),
     )
 
 
@@ -53,8 +74,12 @@ def finding(code, severity="error"):
 
 
 def publish_now(output, claimed, *findings, root=ROOT):
-    return publish(
-        output, root, verdict(*findings), claimed, COST, validate_command="snakemake -R validate"
+    return publish_dataset(
+        hold(output, claimed),
+        root,
+        verdict(*findings),
+        COST,
+        validate_command="snakemake -R validate",
     )
 
 
@@ -71,8 +96,10 @@ def test_another_runs_place_is_refused_whatever_the_config_says(output):
     for overwrite in (False, True):
         with pytest.raises(OutputError, match=r"another run of .+@.+ has held it since .+ delete"):
             claim(output, "run-2", overwrite=overwrite)
+    foreign = Claim(run_id="run-2", output=output.url, generation="g")
     with pytest.raises(OutputError, match="another run"):
-        ensure_claimed(output, "run-2")
+        hold(output, foreign).put("0/c/0", b"data")
+    assert [info.key for info in output.list_tree("")] == [LOCK_KEY]
 
 
 def test_an_output_that_this_run_did_not_begin(output):
@@ -158,7 +185,9 @@ def test_publishing_and_taking_up_again(output):
     assert (published.objects, published.bytes, published.verdict) == (3, 4, "valid")
 
     again = claim(output, "run-1", known=published)
-    assert again.begun == claimed.begun, "nothing was emptied: converted shards stay valid"
+    assert again.generation == claimed.generation, (
+        "nothing was emptied: converted shards stay valid"
+    )
     assert output.get("zarr.json") is None
     assert output.get("0/c/0") == b"data"
 
@@ -170,17 +199,51 @@ def test_a_new_beginning_has_another_mark(output):
     output.put("zarr.json", b"somebody else's")
     with pytest.raises(OutputError, match="not begun by this run"):
         claim(output, "run-1", known=published)
-    assert claim(output, "run-1", known=published, overwrite=True).begun != claimed.begun
+    assert claim(output, "run-1", known=published, overwrite=True).generation != claimed.generation
 
 
-def test_writing_to_a_published_dataset_hides_it_first(output):
+WRITES = {
+    "put": lambda held: held.put("k", b"1"),
+    "put_new": lambda held: held.put_new("k", b"1"),
+    "writer": lambda held: held.writer("k"),
+    "copy_from": lambda held: held.copy_from(LocalStore("/"), "x", "k"),
+    "delete": lambda held: held.delete("k"),
+    "delete_tree": lambda held: held.delete_tree("k"),
+}
+
+
+class Watched(LocalStore):
+    """Notes what readers see, and whose the place is, whenever the object k is written."""
+
+    def _path_to_write(self, key):
+        if key == "k":
+            self.seen = self.get("zarr.json"), json.loads(self.get(LOCK_KEY))["run_id"]
+        return super()._path_to_write(key)
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_writing_to_a_published_dataset_hides_it_first(tmp_path, write):
+    output = Watched(str(tmp_path / "out.zarr"), writable=True, durability="none")
     claimed = claim(output, "run-1")
     publish_now(output, claimed)
     release(output, "run-1")
-    ensure_claimed(output, "run-1")
-    assert output.get("zarr.json") is None
-    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-1"
-    ensure_claimed(output, "run-1")
+    one = hold(output, claimed)
+    assert output.get("zarr.json") == ROOT, "nothing is hidden before the first write"
+    with contextlib.ExitStack() as stack:
+        done = write(one)
+        if hasattr(done, "__enter__"):
+            stack.enter_context(done)
+    assert output.seen == (None, "run-1")
+    assert json.loads(output.get(LOCK_KEY))["begun"] == claimed.generation
+
+
+def test_root_document_and_lock_are_not_written_as_other_objects_are(output):
+    one = hold(output, claim(output, "run-1"))
+    for key in ("zarr.json", LOCK_KEY, ""):
+        with pytest.raises(ValueError, match="not for steps to write"):
+            one.put(key, b"{}")
+        with pytest.raises(ValueError, match="not for steps to write"):
+            one.delete_tree(key)
 
 
 def test_nothing_invalid_is_published(output):
@@ -340,23 +403,31 @@ def test_a_damaged_run_file_is_no_proof(output, tmp_path):
 
 
 def test_jobs_give_signs_of_life(output, monkeypatch):
-    claim(output, "run-1")
+    claimed = claim(output, "run-1")
     long_ago = "2026-01-01T00:00:00+00:00"
     changed_lock(output, seen=long_ago)
-    ensure_claimed(output, "run-1")
+    one = hold(output, claimed)
+    one.put("0/c/0", b"data")
     first = json.loads(output.get(LOCK_KEY))
     assert first["seen"] > long_ago
-    renew(output, Lock.parse(first, "lock"))
+    renew_lock(output, Lock.parse(first, "lock"))
     assert json.loads(output.get(LOCK_KEY)) == first, "not more often than once a minute"
     changed_lock(output, seen=long_ago)
-    beat = Heartbeat(output, "run-1")
-    beat()
+    one.put("0/c/0", b"data")
     assert json.loads(output.get(LOCK_KEY))["seen"] == long_ago
-    monkeypatch.setattr("uplift.outputs.lock.BEAT_SECONDS", -1.0)
-    Heartbeat(output, "run-2")()
-    assert json.loads(output.get(LOCK_KEY))["seen"] == long_ago
-    beat()
+    monkeypatch.setattr(held, "SEEN_EVERY_S", -1.0)
+    one.put("0/c/0", b"data")
     assert json.loads(output.get(LOCK_KEY))["seen"] > long_ago
+
+
+def test_a_job_ends_when_its_lock_was_given_to_another_run(output, monkeypatch):
+    one = hold(output, claim(output, "run-1"))
+    one.put("0/c/0", b"data")
+    changed_lock(output, run_id="run-2")
+    monkeypatch.setattr(held, "SEEN_EVERY_S", -1.0)
+    with pytest.raises(OutputError, match="another run"):
+        one.put("0/c/1", b"data")
+    assert output.get("0/c/1") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": 3}'])
@@ -390,6 +461,6 @@ def test_costs_add_up():
         started="2026-01-01T00:00:00+00:00",
         versions={},
     )
-    total = publication.total_cost([record, record.model_copy(update={"peak_memory_bytes": 300})])
+    total = total_cost([record, record.model_copy(update={"peak_memory_bytes": 300})])
     assert (total.jobs, total.chunks_read, total.bytes_written) == (2, 8, 160)
     assert (total.wall_seconds, total.peak_memory_bytes) == (5.0, 300)

@@ -18,6 +18,7 @@ from uplift.inspect_source import inspect_source
 from uplift.storage import display_url, is_local, join, open_store
 from uplift.storage.reading import ReadAhead
 from uplift.storage.settings import options_for
+from uplift.storage.writable import open_writable
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -34,11 +35,11 @@ def url(request, tmp_path):
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda f: f.__name__)
 def test_promises(url, promise):
-    promise(open_store(url, writable=True))
+    promise(open_writable(url))
 
 
 def test_sources_are_read_only(url):
-    open_store(url, writable=True).put("x", b"1")
+    open_writable(url).put("x", b"1")
     source = open_store(url)
     assert source.get("x") == b"1"
     for attempt in (

@@ -6,6 +6,7 @@ from servers.canned import CannedServer, xml_answer
 from uplift.errors import StorageError, TransientError
 from uplift.storage import open_store
 from uplift.storage import settings as storage_settings
+from uplift.storage.writable import open_writable
 
 SECRETS = ("hush-secret", "hush-token")
 IDS = "<RequestId>4442587FB7D0A2F9</RequestId><HostId>aGk=</HostId>"
@@ -73,7 +74,7 @@ def engine(request):
 def refused(engine, url, name, *words, kind=StorageError, **options):
     """Check that a call is refused with one line that has `words` and no secret."""
     options = {"engine": engine, "retries": 0, "timeout": 5, **options}
-    store = open_store(url, {url: options}, writable=True)
+    store = open_writable(url, {url: options})
     with pytest.raises(StorageError) as caught:
         CALLS[name](store)
     assert type(caught.value) is kind

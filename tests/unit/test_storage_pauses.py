@@ -14,6 +14,7 @@ from uplift.errors import TransientError
 from uplift.storage import open_store
 from uplift.storage import settings as storage_settings
 from uplift.storage.retries import LONGEST_PAUSE_S, Pause, seconds_of
+from uplift.storage.writable import open_writable
 
 REST_S = 3
 BEGUN_S = 1.5
@@ -73,9 +74,7 @@ def server(request, monkeypatch):
 def opened(server, scheme, engine, **options):
     settings = {"engine": engine, "concurrency": 16, **options}
     if scheme == "s3":
-        return open_store(
-            "s3://b/o", {"s3://": {**settings, "endpoint_url": server.url}}, writable=True
-        )
+        return open_writable("s3://b/o", {"s3://": {**settings, "endpoint_url": server.url}})
     return open_store(f"{server.url}/o", {"http://": settings})
 
 

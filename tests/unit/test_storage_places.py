@@ -10,6 +10,7 @@ from support import s3
 from uplift.errors import InputError, StorageError
 from uplift.storage import open_store
 from uplift.storage import settings as storage_settings
+from uplift.storage.writable import open_writable
 
 KEYS = ("a%20b", "a+b", "a#b", "a?b", "a b", "ü/é", "a&b=c", "[x]*", "a@b:c", "~'(!)", "100%")
 HIDDEN = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
@@ -35,7 +36,7 @@ def test_keys_with_odd_segments(client, root):
     bucket = s3.new_bucket(client)
     client.put_object(Bucket=bucket, Key="a/x.zarr/k", Body=b"other")
     url = f"s3://{bucket}/{root}"
-    store = open_store(url, {}, writable=True)
+    store = open_writable(url, {})
     assert store.get("k") is None
     store.put("k", b"own")
     assert [info.key for info in store.list_tree("")] == ["k"]
@@ -55,7 +56,7 @@ def test_an_odd_segment_inside_is_told(client):
 def test_keys_with_odd_letters(client, engine, root):
     bucket = s3.new_bucket(client)
     url = f"s3://{bucket}/{root}"
-    store = open_store(url, {"s3://": {"engine": engine}}, writable=True)
+    store = open_writable(url, {"s3://": {"engine": engine}})
     for key in KEYS:
         store.put(key, key.encode())
     listed = client.list_objects_v2(Bucket=bucket)["Contents"]
@@ -74,7 +75,7 @@ def test_keys_with_odd_letters(client, engine, root):
 def test_buckets_and_slashes_at_the_end(client, engine, name):
     bucket = s3.new_bucket(client, f"{name}.{uuid.uuid4().hex[:12]}".replace("plain.", "plain"))
     for url in (f"s3://{bucket}", f"s3://{bucket}/", f"s3://{bucket}/d/", f"s3://{bucket}/d"):
-        store = open_store(url, {"s3://": {"engine": engine}}, writable=True)
+        store = open_writable(url, {"s3://": {"engine": engine}})
         store.put("x/y", b"1")
         assert store.get("x/y") == b"1"
         assert store.list_folder("x")[1][0].key == "x/y"
@@ -140,7 +141,7 @@ def test_settings_come_from_where_the_aws_tools_take_them(
     options = way(s3_server, monkeypatch, tmp_path)
     storage_settings.session.cache_clear()
     url = f"s3://{bucket}/out.zarr"
-    store = open_store(url, {"s3://": {"engine": engine, **options}}, writable=True)
+    store = open_writable(url, {"s3://": {"engine": engine, **options}})
     store.put("x", b"1")
     with store.writer("y") as writer:
         writer.write(b"2")

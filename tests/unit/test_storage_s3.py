@@ -13,6 +13,7 @@ from uplift.errors import InputError, StorageError, TransientError, UpliftError
 from uplift.inspect_source import inspect_source
 from uplift.storage import open_store
 from uplift.storage import settings as storage_settings
+from uplift.storage.writable import open_writable
 
 ENGINES = ("obstore", "fsspec")
 
@@ -49,7 +50,8 @@ def engine(request):
 def opened(bucket, engine, key="x y/out.zarr", *, writable=False, **options):
     url = f"s3://{bucket}/{key}"
     options = {"engine": engine, "retries": 1, "timeout": 20, **options}
-    return open_store(url, {f"s3://{bucket}": options}, writable=writable)
+    settings = {f"s3://{bucket}": options}
+    return open_writable(url, settings) if writable else open_store(url, settings)
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda f: f.__name__)

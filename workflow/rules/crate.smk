@@ -1,5 +1,6 @@
 rule crate:
     input:
+        claim=f"{WORK}/claim.json",
         inventory=f"{WORK}/inventory.json",
         migration=f"{WORK}/migration.json",
     output:

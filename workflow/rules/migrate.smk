@@ -1,7 +1,7 @@
 rule migrate:
     input:
         batch_files,
-        f"{WORK}/claim.json",
+        claim=f"{WORK}/claim.json",
         inventory=f"{WORK}/inventory.json",
     output:
         migration=f"{WORK}/migration.json",

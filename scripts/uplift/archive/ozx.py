@@ -17,12 +17,11 @@ from typing import Any, NoReturn
 
 from uplift.errors import InputError, OutputError
 from uplift.models.publication import Archived
-from uplift.outputs.lock import LOCK_KEY
-from uplift.outputs.publication import ROOT_KEY
+from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
+from uplift.outputs.unclaimed import ArchiveFile
 from uplift.storage import open_store
 from uplift.storage.archive import ArchiveStore
-from uplift.storage.protocol import KeepsUnfinished, ObjectInfo, ObjectWriter, Store
-from uplift.storage.settings import options_for
+from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store
 from uplift.storage.zip_writer import ZipWriter
 
 log = logging.getLogger(__name__)
@@ -63,14 +62,11 @@ def archive_dataset(
     if root is None:
         raise OutputError(f"{output.url}: not published, so there is nothing to pack; publish it")
     url = archive_url(output_url)
-    folder, _, name = url.rpartition("/")
-    folder = folder or ("/" if url.startswith("/") else ".")
-    beside = {folder: options_for(output_url, settings).to_json()}
-    place = open_store(folder, beside, writable=True)
+    file = ArchiveFile(url, output_url, settings)
     if not overwrite:
-        _refuse_foreign(place, name, {_sha256(root), before.root_sha256 if before else ""})
+        _refuse_foreign(file, {_sha256(root), before.root_sha256 if before else ""})
     entries = in_order(output.list_tree(""))
-    with place.writer(name) as stream:
+    with file.writer() as stream:
         digest = _Digest(stream)
         writer = ZipWriter(digest)
         for info, crc, pieces in _contents(output, entries):
@@ -79,10 +75,13 @@ def archive_dataset(
             except ValueError:
                 _changed(output, info)
         writer.finish(comment_of(root))
-    place.flush()
-    if isinstance(place, KeepsUnfinished) and (removed := place.remove_unfinished(name)):
+        if output.get(ROOT_KEY) != root:
+            raise OutputError(
+                f"{output.url}: another run has begun to write there; run again when it is done"
+            )
+    if removed := file.finish():
         log.info("removed %d unfinished archives of killed jobs", removed)
-    packed = open_store(url, beside)
+    packed = open_store(url, file.options)
     if not isinstance(packed, ArchiveStore) or packed.verify() != len(entries):
         raise OutputError(f"{packed.url}: is not what was written there; pack it again")
     log.info("packed %d objects, %d bytes, into %s", len(entries), writer.bytes_written, packed.url)
@@ -150,8 +149,9 @@ def _changed(output: Store, info: ObjectInfo) -> NoReturn:
     )
 
 
-def _refuse_foreign(place: Store, name: str, ours: set[str]) -> None:
+def _refuse_foreign(file: ArchiveFile, ours: set[str]) -> None:
     """Refuse to replace a file that holds another dataset, or none."""
+    place, name = file.store, file.name
     if place.stat(name) is None:
         return
     with suppress(InputError):

@@ -22,6 +22,7 @@ from uplift.convert.item import Converted, ConvertSettings, ItemConversion, Resu
 from uplift.errors import SourceError
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.record import BadChunk, Record
+from uplift.outputs import HeldOutput
 from uplift.parallel import in_order
 from uplift.storage.protocol import Store
 from uplift.work.journal import Journal
@@ -35,7 +36,7 @@ _LARGE_AT_ONCE = 2
 
 
 def convert_batch(
-    batch: Batch, source: Store, output: Store, journal: Journal, settings: ConvertSettings
+    batch: Batch, source: Store, output: HeldOutput, journal: Journal, settings: ConvertSettings
 ) -> Record:
     """Write every object of a batch.
 

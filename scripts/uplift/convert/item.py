@@ -7,9 +7,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from typing import NamedTuple
@@ -23,8 +22,9 @@ from uplift.convert.repack import RepackEngine
 from uplift.errors import SourceError
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.record import BadChunk, ItemRecord
+from uplift.outputs import HeldOutput
 from uplift.parallel import as_done
-from uplift.storage.local import is_temporary
+from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store, join
 from uplift.storage.retries import repeated
 from uplift.work.journal import Done, Journal, boot_id
@@ -49,8 +49,6 @@ class ConvertSettings:
 
     threads: int = 1
     fill_bad_chunks: bool = False
-    alive: Callable[[], None] = field(default=lambda: None, compare=False)
-    """Called now and then while the job goes on."""
 
 
 class Shared(NamedTuple):
@@ -113,7 +111,7 @@ class ItemConversion:
         self,
         item: BatchItem,
         source: Store,
-        output: Store,
+        output: HeldOutput,
         journal: Journal,
         resume: Resume,
         settings: ConvertSettings,
@@ -245,7 +243,6 @@ class ItemConversion:
         )
 
     def _flush_sometimes(self) -> None:
-        self._settings.alive()
         if time.monotonic() - self._flushed > _FLUSH_EVERY_S:
             with self._journal.flushing():
                 self._output.flush()

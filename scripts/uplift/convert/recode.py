@@ -26,7 +26,7 @@ from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
 from uplift.parallel import in_order
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import WritableStore, join
 from uplift.zarr_metadata.data_types import fill_scalar, numpy_dtype_v3
 from uplift.zarr_metadata.v3 import target_key
 
@@ -42,7 +42,7 @@ class RecodeEngine:
         self,
         item: BatchItem,
         chunks: ChunkSource,
-        output: Store,
+        output: WritableStore,
         *,
         fill: bool,
         moved: Callable[[int], None] = lambda _: None,

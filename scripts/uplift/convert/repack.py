@@ -19,7 +19,7 @@ from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
-from uplift.storage import Store, copied_in_place, join
+from uplift.storage.protocol import WritableStore, join
 from uplift.zarr_metadata.v3 import target_key
 
 
@@ -35,7 +35,7 @@ class RepackEngine:
         self,
         item: BatchItem,
         chunks: ChunkSource,
-        output: Store,
+        output: WritableStore,
         *,
         fill: bool,
         moved: Callable[[int], None] = lambda _: None,
@@ -109,7 +109,7 @@ class RepackEngine:
         """Let the file system or the server copy a chunk, checked by now, where one holds both."""
         if self.item.source.shards is not None:
             return False
-        return copied_in_place(self._chunks.store, self._chunks.key_of(chunk), self._output, key)
+        return self._output.copy_from(self._chunks.store, self._chunks.key_of(chunk), key)
 
     def _cell(self, chunk: Index) -> int:
         cell = 0

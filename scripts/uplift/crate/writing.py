@@ -25,7 +25,7 @@ from uplift.errors import InputError
 from uplift.models.crate import CrateRecord, InCrate, Parties
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
-from uplift.outputs.publication import ensure_claimed
+from uplift.outputs import HeldOutput
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage.protocol import Store
 
@@ -38,7 +38,7 @@ _SOURCE_KEY = "ro-crate-metadata.source{}.json"
 def write_crate(
     inventory: Inventory,
     source: Store,
-    output: Store,
+    output: HeldOutput,
     dataset: str,
     about: About,
     settings: CrateSettings,
@@ -50,7 +50,7 @@ def write_crate(
     Parameters
     ----------
     run
-        Content of ``run.json``: the day it began, and the id that holds the output.
+        Content of ``run.json``: the day of the first run.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def write_crate(
     original = _original(inventory, source)
     copy_key = _copy_key(inventory)
     if not settings.enabled:
-        _put_changed(output, {METADATA_KEY: original, copy_key: None}, str(run["run_id"]))
+        _put_changed(output, {METADATA_KEY: original, copy_key: None})
         return CrateRecord(
             dataset=dataset,
             enabled=False,
@@ -72,7 +72,7 @@ def write_crate(
     own = build_crate(facts)
     merged = merge_crates(own, old) if old is not None else Merged(own, (), {}, ())
     data = (json.dumps(merged.document, indent=2, ensure_ascii=False) + "\n").encode()
-    _put_changed(output, {METADATA_KEY: data, copy_key: original}, str(run["run_id"]))
+    _put_changed(output, {METADATA_KEY: data, copy_key: original})
     record = _record(facts, merged, old, _sha256(data))
     if original is None:
         return record
@@ -193,12 +193,11 @@ def _copy_key(inventory: Inventory) -> str:
         number += 1
 
 
-def _put_changed(output: Store, objects: Mapping[str, bytes | None], run_id: str) -> None:
+def _put_changed(output: HeldOutput, objects: Mapping[str, bytes | None]) -> None:
     """Make the output hold these objects (None: no such object), writing what differs."""
-    different = {key: data for key, data in objects.items() if output.get(key) != data}
-    if different:
-        ensure_claimed(output, run_id)
-    for key, data in different.items():
+    for key, data in objects.items():
+        if output.get(key) == data:
+            continue
         if data is None:
             output.delete(key)
         else:

@@ -24,6 +24,7 @@ from uplift.models.migration import MigratedNode, Migration
 from uplift.ngff import axes, detect, rules
 from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
 from uplift.ngff.migrate import Migrated, keep_attributes, migrate_attributes
+from uplift.outputs import HeldOutput
 from uplift.storage.copying import copy_files
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.consolidated import consolidate
@@ -48,7 +49,7 @@ def migrate_dataset(
     targets: Mapping[str, TargetArray],
     skipped: Mapping[str, str],
     source: Store,
-    output: Store,
+    output: HeldOutput,
     target_version: str,
     *,
     consolidated: bool = False,
@@ -328,7 +329,7 @@ def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:
         yield some
 
 
-def _write(output: Store, documents: list[tuple[str, bytes]]) -> None:
+def _write(output: HeldOutput, documents: list[tuple[str, bytes]]) -> None:
     """Put documents whose bytes are not there yet."""
     there = output.read_many([key for key, _ in documents])
     new = [(key, data) for (key, data), old in zip(documents, there, strict=True) if data != old]

@@ -21,6 +21,11 @@ class Finding(Model):
     message: str
 
 
+def first_error(findings: Iterable[Finding]) -> Finding | None:
+    """Return the finding that a message should name."""
+    return next((finding for finding in findings if finding.severity == "error"), None)
+
+
 SHOWN = 20
 """Findings of one code and path that are listed."""
 

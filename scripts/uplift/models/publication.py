@@ -1,4 +1,4 @@
-"""Who holds an output and what was published there: lock, ``claim.json``, ``published.json``."""
+"""Which run holds an output and what is published there: the lock and two work files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Lock(Model):
     Attributes
     ----------
     owner
-        ``user@host``, for the message to whoever finds the place taken.
+        ``user@host``, for the message to those who find the place taken.
     since, seen
         When the lock was taken, and the last sign of life of a job, UTC.
     folder, view
         The work folder of the run, and a name for the file systems it is seen through.
-    begun
+    generation
         As in :class:`Claim`.
     """
 
@@ -31,20 +31,20 @@ class Lock(Model):
     seen: str = ""
     folder: str = ""
     view: str = ""
-    begun: str
+    generation: str = Field(alias="begun")
 
 
 class Claim(Model):
     """``claim.json``: this run may write to the output.
 
-    `begun` is new whenever the output was begun from nothing. It travels through the lock and
+    `generation` is new whenever the output starts from nothing. It travels through the lock and
     ``published.json``, so that every later step runs again after the output was emptied.
     """
 
     schema_: Literal["ngff-uplift/claim/1"] = Field("ngff-uplift/claim/1", alias="schema")
     run_id: str
     output: str
-    begun: str
+    generation: str = Field(alias="begun")
 
 
 class Cost(Model):
@@ -72,7 +72,7 @@ class Published(Model):
     published_at: str
     verdict: Literal["valid"]
     root_sha256: str
-    begun: str
+    generation: str = Field(alias="begun")
     arrays: int
     objects: int
     bytes: int

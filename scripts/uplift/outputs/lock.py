@@ -1,30 +1,24 @@
 """The lock at the output: who works there, from which work folder, and when that was last seen.
 
 It belongs to a run, which may pause for days and goes on from its work folder; so its age proves
-nothing. Only when that folder is gone is nobody left to go on.
+nothing. Only when that folder is gone is there no run left to go on.
 """
 
 from __future__ import annotations
 
 import getpass
 import json
-import logging
 import os
 import socket
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from uplift.errors import InputError, OutputError
 from uplift.models.publication import Lock
-from uplift.storage import Store
+from uplift.outputs.keys import LOCK_KEY
+from uplift.storage.protocol import Store, WritableStore
 from uplift.work.json_files import read_json
 
-log = logging.getLogger(__name__)
-
-LOCK_KEY = ".ngff-uplift.outputs.lock"
-BEAT_SECONDS = 300.0
-"""Between two signs of life of a long job."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MOUNTS = Path("/proc/self/ns/mnt")
 
@@ -50,25 +44,39 @@ def read_lock(output: Store) -> Lock | None:
         ) from error
 
 
-def take(output: Store, run_id: str, begun: str, folder: Path | None = None) -> str:
-    """Write the lock, or find that somebody was quicker; `begun` as the lock has it."""
+def write_lock(output: WritableStore, run_id: str, generation: str, folder: Path) -> Lock:
+    """Write the lock unless another job of this run was quicker; return the one that is there.
+
+    Parameters
+    ----------
+    generation
+        As in :class:`~uplift.models.publication.Claim`.
+    folder
+        The work folder of the run.
+
+    Raises
+    ------
+    OutputError
+        Another run was quicker.
+    """
     now = _now()
     lock = Lock(
         run_id=run_id,
         owner=_owner(),
         since=now,
         seen=now,
-        folder=str(folder.resolve()) if folder is not None else "",
+        folder=str(folder.resolve()),
         view=_view(),
-        begun=begun,
+        generation=generation,
     )
-    if output.put_new(LOCK_KEY, _spell(lock)):
-        return begun
+    # a conditional write: of two runs that find the place free one takes it
+    if output.put_new(LOCK_KEY, _encoded(lock)):
+        return lock
     found = read_lock(output)
     if found is None:
         raise OutputError(f"{output.url}: another run has just let go of it; run again")
     refuse_foreign(output, found, run_id)
-    return found.begun
+    return found
 
 
 def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
@@ -90,7 +98,7 @@ def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
 
 
 def is_abandoned(lock: Lock) -> bool:
-    """Whether nobody can go on with a run: its work folder is gone or belongs to another run.
+    """Whether no job can go on with a run: its work folder is gone or belongs to another run.
 
     Asked only where that can be seen: by the same user, on the same host since its last start, with
     the same file systems mounted.
@@ -103,31 +111,14 @@ def is_abandoned(lock: Lock) -> bool:
         return not Path(lock.folder, "run.json").exists()
 
 
-class Heartbeat:
-    """Shows in the lock, now and then, that this run is alive."""
-
-    def __init__(self, output: Store, run_id: str) -> None:
-        self._output = output
-        self._run_id = run_id
-        self._last = time.monotonic()
-
-    def __call__(self) -> None:
-        """Renew the lock when the last sign of life is :data:`BEAT_SECONDS` old."""
-        if time.monotonic() - self._last > BEAT_SECONDS:
-            self._last = time.monotonic()
-            lock = read_lock(self._output)
-            if lock is not None and lock.run_id == self._run_id:
-                renew(self._output, lock)
-
-
-def renew(output: Store, lock: Lock) -> None:
+def renew_lock(output: WritableStore, lock: Lock) -> None:
     """Note a sign of life, unless the last one is young."""
     now = datetime.now(UTC)
     if not lock.seen or now - datetime.fromisoformat(lock.seen) > timedelta(seconds=60):
-        output.put(LOCK_KEY, _spell(lock.model_copy(update={"seen": _now()})))
+        output.put(LOCK_KEY, _encoded(lock.model_copy(update={"seen": _now()})))
 
 
-def _spell(lock: Lock) -> bytes:
+def _encoded(lock: Lock) -> bytes:
     return json.dumps(lock.to_json(), indent=2).encode() + b"\n"
 
 

@@ -11,12 +11,12 @@ from typing import Literal, TypeVar
 from uplift.errors import UpliftError
 from uplift.models.base import Model
 from uplift.models.batch import BatchSummary
-from uplift.models.findings import Finding
+from uplift.models.findings import Finding, first_error
 from uplift.models.inventory import Inventory
 from uplift.models.publication import Cost, Published
 from uplift.models.record import Record
 from uplift.models.validation import ArrayValidation, Validation
-from uplift.outputs.publication import first_error, total_cost
+from uplift.publish import total_cost
 from uplift.settings.columns import Sample
 from uplift.storage import is_local
 from uplift.work import json_files

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from uplift.storage.local import LocalStore
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, join
+from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, WritableStore, join
 from uplift.storage.settings import StorageOptions, options_for
 from uplift.storage.urls import (
     WEB,
@@ -26,7 +26,7 @@ __all__ = [
     "ObjectInfo",
     "ObjectWriter",
     "Store",
-    "copied_in_place",
+    "WritableStore",
     "display_url",
     "hide_url",
     "is_local",
@@ -36,14 +36,8 @@ __all__ = [
 ]
 
 
-def open_store(
-    url: str,
-    settings: Mapping[str, Any] | None = None,
-    *,
-    writable: bool = False,
-    durability: str = "fsync",
-) -> Store:
-    """Open the place that a URL names.
+def open_store(url: str, settings: Mapping[str, Any] | None = None) -> Store:
+    """Open the place that a URL names, for reading.
 
     Parameters
     ----------
@@ -51,10 +45,6 @@ def open_store(
         A folder, ``file://…``, or a URL of an object store or archive.
     settings
         The config's ``storage`` section: options by URL prefix, the longest prefix wins.
-    writable
-        False for sources: every write raises.
-    durability
-        ``fsync`` or ``none``, for local outputs.
 
     Raises
     ------
@@ -64,15 +54,18 @@ def open_store(
     options = options_for(display_url(url), settings)
     url = full_url(url)
     path = display_url(url).lower().rstrip("/")
-    if not writable and path.endswith((".zip", ".ozx")) and not _is_folder(url):
+    if path.endswith((".zip", ".ozx")) and not _is_folder(url):
         return _open_archive(url.rstrip("/"), options)
     if is_local(url):
-        return LocalStore(local_path(url), writable=writable, durability=durability)
-    return _open_remote(url, options, writable=writable)
+        return LocalStore(local_path(url))
+    return open_remote(url, options, writable=False)
 
 
-def _open_remote(url: str, options: StorageOptions, *, writable: bool) -> Store:
-    """Engines are imported on first need: a local conversion does not pay for them."""
+def open_remote(url: str, options: StorageOptions, *, writable: bool) -> WritableStore:
+    """Open a URL of an object store; without `writable` every write raises.
+
+    Engines are imported on first need: a local conversion does not pay for them.
+    """
     parts = split_url(url)
     from uplift.storage import obstore_store
 
@@ -97,28 +90,9 @@ def _open_archive(url: str, options: StorageOptions) -> Store:
     folder, _, name = url.removesuffix(query).rpartition("/")
     if split_url(url).scheme in WEB:
         name = unquote(name)
-    place = _open_remote(folder + query, options, writable=False)
+    place = open_remote(folder + query, options, writable=False)
     return ArchiveStore(display_url(url), place, name, concurrency=options.concurrency)
 
 
 def _is_folder(url: str) -> bool:
     return is_local(url) and Path(local_path(url)).is_dir()
-
-
-def copied_in_place(source: Store, source_key: str, output: Store, key: str) -> bool:
-    """Copy an object without its bytes passing through here; False where that is not possible.
-
-    Shares blocks on a file system that can (reflink); copies inside the server on an S3 endpoint.
-    """
-    if isinstance(output, LocalStore):
-        return isinstance(source, LocalStore) and output.clone(source, source_key, key)
-    if isinstance(source, LocalStore):
-        return False
-    from uplift.storage.fsspec_store import FsspecStore
-    from uplift.storage.obstore_store import ObstoreStore
-
-    if isinstance(output, ObstoreStore):
-        return isinstance(source, ObstoreStore) and output.copy_from(source, source_key, key)
-    if isinstance(output, FsspecStore):
-        return isinstance(source, FsspecStore) and output.copy_from(source, source_key, key)
-    return False

@@ -16,14 +16,12 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from typing import NoReturn
 
 from uplift.errors import InputError, SourceError, StorageError
 from uplift.storage.protocol import (
     Buffer,
     ObjectInfo,
-    ObjectWriter,
     Range,
     Store,
     Wanted,
@@ -178,29 +176,6 @@ class ArchiveStore:
             yield from (_info(key, self._entries[key]) for key in keys)
             waiting.extend(join(folder, name) for name in folders)
 
-    def put(self, key: str, data: bytes) -> None:
-        """Refuse: archives are read only."""
-        self._refuse_writing()
-
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Refuse: archives are read only."""
-        self._refuse_writing()
-
-    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
-        """Refuse: archives are read only."""
-        self._refuse_writing()
-
-    def delete(self, key: str) -> None:
-        """Refuse: archives are read only."""
-        self._refuse_writing()
-
-    def delete_tree(self, prefix: str) -> None:
-        """Refuse: archives are read only."""
-        self._refuse_writing()
-
-    def flush(self) -> None:
-        """Nothing to do."""
-
     def verify(self) -> int:
         """Read every entry and check it against the directory; the number of entries.
 
@@ -216,9 +191,6 @@ class ArchiveStore:
             if crc != entry.CRC:
                 self._corrupt(key, "its check sum is wrong")
         return len(self._entries)
-
-    def _refuse_writing(self) -> NoReturn:
-        raise StorageError(f"{self.url}: opened for reading only; nothing is written there")
 
     def _directory(self) -> list[zipfile.ZipInfo]:
         """Entries in the order of the archive; of two with one name, the last one counts."""

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from uplift.errors import SourceError
 from uplift.models.inventory import InventoryFile
 from uplift.models.migration import CopiedFile
-from uplift.storage.protocol import Store
+from uplift.storage.protocol import Store, WritableStore
 
 PIECE_BYTES = 8 * 2**20
 """Bytes of a file that are held in memory at once."""
 
 
 def copy_files(
-    files: Iterable[InventoryFile], source: Store, output: Store, *, keep: frozenset[str]
+    files: Iterable[InventoryFile], source: Store, output: WritableStore, *, keep: frozenset[str]
 ) -> Iterator[CopiedFile]:
     """Copy files, each under its own key; a file that is there already, byte for byte, stays.
 
@@ -37,7 +37,7 @@ def copy_files(
         yield CopiedFile(path=file.path, bytes=file.bytes, sha256=digest)
 
 
-def _write(file: InventoryFile, source: Store, output: Store) -> str:
+def _write(file: InventoryFile, source: Store, output: WritableStore) -> str:
     digest = hashlib.sha256()
     with output.writer(file.path) as writer:
         for piece in _pieces(file, source):
@@ -53,7 +53,7 @@ def _digest(pieces: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _digest_if_equal(file: InventoryFile, source: Store, output: Store) -> str | None:
+def _digest_if_equal(file: InventoryFile, source: Store, output: WritableStore) -> str | None:
     """Digest of the source file when the output holds the same bytes."""
     there = output.stat(file.path)
     if there is None or there.size != file.bytes:

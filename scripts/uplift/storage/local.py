@@ -28,6 +28,7 @@ from uplift.storage.protocol import (
     Buffer,
     ObjectInfo,
     Range,
+    Store,
     Wanted,
     join,
     key_of,
@@ -37,7 +38,6 @@ from uplift.storage.protocol import (
 
 L = TypeVar("L", bytes, int)
 
-__all__ = ["LocalStore", "LocalWriter", "is_temporary"]
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 _SYNC_ALONE = 2**20
@@ -225,12 +225,12 @@ class LocalStore:
             raise
         self._unsynced.set()
 
-    def clone(self, source: LocalStore, source_key: str, key: str) -> bool:
+    def copy_from(self, source: Store, source_key: str, key: str) -> bool:
         """Share the blocks of a source file (reflink); False where the file system cannot.
 
         The two files stay independent: writing to one never changes the other.
         """
-        if not self._can_clone:
+        if not (self._can_clone and isinstance(source, LocalStore)):
             return False
         import fcntl
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from uplift.errors import ChangedError
 
@@ -41,7 +41,7 @@ Range = tuple[Wanted, int, int]
 
 
 class Store(Protocol):
-    """A root URL and the objects under it."""
+    """A root URL and the objects under it, for reading."""
 
     url: str
     """For messages and records: holds no secret."""
@@ -119,6 +119,10 @@ class Store(Protocol):
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object under the folder `prefix`, streamed, in no promised order."""
 
+
+class WritableStore(Store, Protocol):
+    """A place that may be written to: for outputs alone, which :mod:`uplift.outputs` hands out."""
+
     def put(self, key: str, data: bytes) -> None:
         """Write an object; readers see the old or the new one, never a part."""
 
@@ -137,10 +141,11 @@ class Store(Protocol):
     def flush(self) -> None:
         """Make everything written so far survive a power cut (nothing to do on object stores)."""
 
+    def copy_from(self, source: Store, source_key: str, key: str) -> bool:
+        """Copy an object without its bytes passing through here; False where that is impossible.
 
-@runtime_checkable
-class KeepsUnfinished(Protocol):
-    """A store in which the unfinished objects of killed writers stay until they are removed."""
+        Shares blocks on a file system that can (reflink); copies inside the server on S3.
+        """
 
     def remove_unfinished(self, key: str | None = None) -> int:
         """Remove what killed writers left of one object, or of all; return how many there were."""

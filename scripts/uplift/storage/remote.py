@@ -13,6 +13,7 @@ from uplift.storage.protocol import (
     Buffer,
     ObjectInfo,
     Range,
+    Store,
     Wanted,
     filled,
     join,
@@ -185,10 +186,10 @@ class RemoteStore(ABC):
         if paths:
             self._asked("delete", prefix, lambda: self._delete(paths))
 
-    def copy_from(self, source: Self, source_key: str, key: str) -> bool:
+    def copy_from(self, source: Store, source_key: str, key: str) -> bool:
         """Copy an object inside the server; False where that is not possible."""
         self._refuse_writing()
-        if not (self._can_copy and self._shares_server(source)):
+        if not (self._can_copy and isinstance(source, type(self)) and self._shares_server(source)):
             return False
         try:
             self._copied(source.path_of(source_key), key)

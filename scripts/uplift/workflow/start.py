@@ -20,8 +20,7 @@ from uplift.models.batch import Batch, BatchSummary
 from uplift.models.migration import Migration
 from uplift.models.publication import Claim
 from uplift.models.validation import Validation
-from uplift.outputs.lock import LOCK_KEY
-from uplift.outputs.publication import ROOT_KEY
+from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.settings.columns import Sample, SampleTable
 from uplift.settings.mistakes import MistakesError

@@ -12,9 +12,8 @@ from uplift.grid import Shape, grid_shape
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory
-from uplift.outputs.lock import LOCK_KEY
-from uplift.outputs.publication import MANIFEST_KEY, ROOT_KEY
-from uplift.storage.local import is_temporary
+from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
+from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v3 import ChunkKeys
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from uplift import grid
 from uplift.arrays.output_objects import position_of_key
 from uplift.models.batch import Batch
-from uplift.outputs.lock import LOCK_KEY
-from uplift.outputs.publication import MANIFEST_KEY, ROOT_KEY
+from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
 from uplift.parallel import in_order
-from uplift.storage.local import is_temporary
+from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store, join
 from uplift.validate.objects.accounts import sha256_of
 from uplift.zarr_metadata.v3 import target_key

@@ -1,0 +1,109 @@
+"""Take an output for a run: the lock there, and what may be replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from uplift.errors import OutputError
+from uplift.models.publication import Claim, Published
+from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
+from uplift.outputs.lock import is_abandoned, read_lock, refuse_foreign
+from uplift.outputs.overlap import refuse_overlap
+from uplift.outputs.unclaimed import UnclaimedOutput
+from uplift.storage.files import is_temporary
+from uplift.storage.protocol import Store
+
+log = logging.getLogger(__name__)
+
+_ZARR_MARKS = {ROOT_KEY, ".zgroup", ".zattrs", ".zarray", ".zmetadata"}
+
+
+def claim_output(
+    url: str,
+    settings: Mapping[str, Any] | None,
+    run_id: str,
+    folder: Path,
+    *,
+    source_url: str | None = None,
+    overwrite: bool = False,
+    known: Published | None = None,
+) -> Claim:
+    """Take the output for this run and hide what is published there.
+
+    Parameters
+    ----------
+    url, settings
+        The output, and the config's ``storage`` section.
+    folder
+        The work folder, which goes into the lock. A lock whose work folder is gone is removed, and
+        what that run left unfinished is emptied with `overwrite`.
+    source_url
+        The source, when known: an output that is, holds or lies in it is refused.
+    overwrite
+        Empty the place when another dataset is there.
+    known
+        What this work folder published before: that may be taken up again.
+
+    Raises
+    ------
+    OutputError
+        The place is locked by another run, or holds something that this run did not begin.
+    """
+    place = UnclaimedOutput(url, settings)
+    output = place.store
+    if source_url is not None:
+        refuse_overlap(source_url, output.url)
+    lock = read_lock(output)
+    abandoned = lock is not None and lock.run_id != run_id and is_abandoned(lock)
+    if lock is not None and not abandoned:
+        refuse_foreign(output, lock, run_id)
+        held = place.take(run_id, lock.generation, folder)
+        held.hide()
+        return held.claim
+    root = output.get(ROOT_KEY)
+    ours = known is not None and _is_known(output, root, known)
+    folders, files = output.list_folder("")
+    # a run that was killed while it took the lock leaves a leftover, which is no dataset
+    names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
+    if names and not ours:
+        _refuse_unless_replaceable(output, names, overwrite=overwrite, unfinished=abandoned)
+    if abandoned:
+        log.warning("%s: the work files of the run that held it are gone; taking over", output.url)
+    generation = known.generation if known is not None and ours else uuid.uuid4().hex
+    held = place.take(run_id, generation, folder, replacing=lock)
+    held.hide()
+    if names and not ours:
+        log.info("%s: emptying it (overwrite: true)", output.url)
+        held.clear()
+    return held.claim
+
+
+def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
+    """Whether what stands at the output is what this work folder published, or what is left of it.
+
+    Without a root document it is no dataset; nothing of it is emptied.
+    """
+    if root is None:
+        return known.output == output.url
+    return known.root_sha256 == hashlib.sha256(root).hexdigest()
+
+
+def _refuse_unless_replaceable(
+    output: Store, names: set[str], *, overwrite: bool, unfinished: bool
+) -> None:
+    if not overwrite:
+        raise OutputError(
+            f"{output.url}: exists and was not begun by this run; choose another output, remove "
+            "it, or set overwrite: true"
+        )
+    if not unfinished and not names & _ZARR_MARKS:
+        shown = ", ".join(sorted(names)[:3])
+        raise OutputError(
+            f"{output.url}: holds {shown} but no Zarr at its root, so overwrite will not empty "
+            "it; choose another output or remove it"
+        )

@@ -1,0 +1,169 @@
+"""The one way to a writable output.
+
+A job gets a :class:`HeldOutput` from :func:`hold`, with the ``claim.json`` of its run. It refuses
+an output whose lock is another run's. Before its first write it takes the lock where there is none
+(the dataset is published) and hides the dataset from readers by removing its root document.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from uplift.models.publication import Claim
+from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
+from uplift.outputs.lock import read_lock, refuse_foreign, renew_lock, write_lock
+from uplift.storage.protocol import ObjectWriter, Store, WritableStore
+from uplift.storage.writable import open_writable
+from uplift.work.json_files import read_model
+
+SEEN_EVERY_S = 300.0
+"""Between two looks at the lock, each a sign of life of a long job to those who wait."""
+
+
+def hold(
+    url: str, claim: Path, settings: Mapping[str, Any] | None = None, *, durability: str = "fsync"
+) -> HeldOutput:
+    """Open an output that this run has claimed, for writing.
+
+    Parameters
+    ----------
+    url
+        The output.
+    claim
+        The run's ``claim.json``, in its work folder.
+    settings
+        The config's ``storage`` section.
+    durability
+        ``fsync`` or ``none``, for local outputs.
+
+    Raises
+    ------
+    InputError
+        The claim cannot be read.
+    OutputError
+        Another run holds the output.
+    """
+    output = open_writable(url, settings, durability=durability)
+    held = HeldOutput(output, read_model(claim, Claim), claim.parent)
+    lock = read_lock(output)
+    if lock is not None:
+        refuse_foreign(output, lock, held.claim.run_id)
+    return held
+
+
+class HeldOutput:
+    """A :class:`~uplift.storage.protocol.WritableStore` that is this run's; safe for threads.
+
+    Its root document and its lock cannot be written as other objects can: :meth:`show`,
+    :meth:`hide` and :meth:`release` are for them.
+    """
+
+    def __init__(self, store: WritableStore, claim: Claim, folder: Path) -> None:
+        self.claim = claim
+        self.url, self.can_list, self.is_local = store.url, store.can_list, store.is_local
+        self.get, self.get_range, self.read_into = store.get, store.get_range, store.read_into
+        self.read_many, self.read_ranges = store.read_many, store.read_ranges
+        self.stat, self.stat_many = store.stat, store.stat_many
+        self.list_folder, self.list_tree = store.list_folder, store.list_tree
+        self.flush = store.flush
+        self._store = store
+        self._folder = folder
+        self._is_hidden = False
+        self._seen: float | None = None
+        # writers are threads: the first one hides the dataset, the others wait for that
+        self._first = threading.Lock()
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object; readers see the old or the new one, never a part."""
+        self._prepare(key)
+        self._store.put(key, data)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object only if there is none; False when there is one already."""
+        self._prepare(key)
+        return self._store.put_new(key, data)
+
+    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
+        """Write an object in pieces: committed on a clean exit, discarded on an exception."""
+        self._prepare(key)
+        return self._store.writer(key)
+
+    def copy_from(self, source: Store, source_key: str, key: str) -> bool:
+        """Copy an object without its bytes passing through here; False where impossible."""
+        self._prepare(key)
+        return self._store.copy_from(source, source_key, key)
+
+    def delete(self, key: str) -> None:
+        """Delete one object; no error when absent."""
+        self._prepare(key)
+        self._store.delete(key)
+
+    def delete_tree(self, prefix: str) -> None:
+        """Delete every object under the folder `prefix`."""
+        self._prepare(prefix)
+        self._store.delete_tree(prefix)
+
+    def remove_unfinished(self, key: str | None = None) -> int:
+        """Remove what killed writers left, which no reader sees; return how many there were."""
+        self._look_at_lock()
+        return self._store.remove_unfinished(key)
+
+    def show(self, root_document: bytes) -> None:
+        """Write the root document, after everything else is on disk: readers see the dataset."""
+        self._look_at_lock()
+        self.flush()
+        if self.get(ROOT_KEY) != root_document:
+            self._store.put(ROOT_KEY, root_document)
+        self._is_hidden = False
+        self.flush()
+
+    def hide(self) -> None:
+        """Remove the root document, so that readers see no dataset."""
+        self._look_at_lock()
+        if self.stat(ROOT_KEY) is not None:
+            self._store.delete(ROOT_KEY)
+        self._is_hidden = True
+
+    def clear(self) -> None:
+        """Delete everything but the lock."""
+        self.hide()
+        folders, files = self.list_folder("")
+        for info in files:
+            if info.key != LOCK_KEY:
+                self._store.delete(info.key)
+        for name in folders:
+            self._store.delete_tree(name)
+
+    def release(self) -> None:
+        """Remove this run's lock; another run's stays."""
+        lock = read_lock(self._store)
+        if lock is not None and lock.run_id == self.claim.run_id:
+            self._store.delete(LOCK_KEY)
+
+    def _prepare(self, key: str) -> None:
+        """Be sure, before a write, that the place is this run's and no dataset is to be seen."""
+        if key in ("", ROOT_KEY, LOCK_KEY):
+            raise ValueError(f"{key or 'the whole output'}: not for steps to write")
+        now = time.monotonic()
+        if self._is_hidden and self._seen is not None and now - self._seen < SEEN_EVERY_S:
+            return
+        with self._first:
+            if self._seen is None or now - self._seen >= SEEN_EVERY_S:
+                self._look_at_lock()
+            if not self._is_hidden:
+                self.hide()
+
+    def _look_at_lock(self) -> None:
+        """Take the lock if there is none, else renew it; refuse another run's."""
+        lock = read_lock(self._store)
+        if lock is None:
+            write_lock(self._store, self.claim.run_id, self.claim.generation, self._folder)
+        else:
+            refuse_foreign(self._store, lock, self.claim.run_id)
+            renew_lock(self._store, lock)
+        self._seen = time.monotonic()

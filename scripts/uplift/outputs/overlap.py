@@ -1,0 +1,27 @@
+"""An output that is its own source would be destroyed."""
+
+from __future__ import annotations
+
+import os
+
+from uplift.errors import OutputError
+from uplift.storage import is_local, local_path
+
+
+def refuse_overlap(source_url: str, output_url: str) -> None:
+    """Refuse an output that is the source, holds it, or lies in it.
+
+    Raises
+    ------
+    OutputError
+        They overlap.
+    """
+    source, output = (_comparable(url) for url in (source_url, output_url))
+    if source == output or source.startswith(f"{output}/") or output.startswith(f"{source}/"):
+        raise OutputError(
+            f"{output_url}: overlaps the source {source_url}; choose an output outside of it"
+        )
+
+
+def _comparable(url: str) -> str:
+    return os.path.realpath(local_path(url)) if is_local(url) else url.rstrip("/")

@@ -1,0 +1,83 @@
+"""An output before it is claimed, and the file beside an output that holds its archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from uplift.models.publication import Claim, Lock
+from uplift.outputs.held import HeldOutput
+from uplift.outputs.keys import LOCK_KEY
+from uplift.outputs.lock import write_lock
+from uplift.storage.protocol import ObjectWriter, Store
+from uplift.storage.settings import options_for
+from uplift.storage.writable import open_writable
+
+
+class UnclaimedOutput:
+    """What the claim step decides about: it may be read, and taken.
+
+    Attributes
+    ----------
+    store
+        For reading.
+    """
+
+    def __init__(self, url: str, settings: Mapping[str, Any] | None = None) -> None:
+        self._store = open_writable(url, settings)
+        self.store: Store = self._store
+
+    def take(
+        self, run_id: str, generation: str, folder: Path, *, replacing: Lock | None = None
+    ) -> HeldOutput:
+        """Write the lock.
+
+        Parameters
+        ----------
+        run_id, generation
+            As in :class:`~uplift.models.publication.Claim`.
+        folder
+            The work folder of the run.
+        replacing
+            Lock of an abandoned run, which goes first.
+
+        Raises
+        ------
+        OutputError
+            Another run was quicker.
+        """
+        if replacing is not None:
+            self._store.delete(LOCK_KEY)
+        lock = write_lock(self._store, run_id, generation, folder)
+        claim = Claim(run_id=run_id, output=self.store.url, generation=lock.generation)
+        return HeldOutput(self._store, claim, folder)
+
+
+class ArchiveFile:
+    """One file beside an output: all that may be written of the folder that it lies in.
+
+    Attributes
+    ----------
+    store, name
+        The folder, for reading, and the file's key there.
+    options
+        Storage settings for its URL.
+    """
+
+    def __init__(self, url: str, output_url: str, settings: Mapping[str, Any] | None) -> None:
+        folder, _, self.name = url.rpartition("/")
+        folder = folder or ("/" if url.startswith("/") else ".")
+        self.options = {folder: options_for(output_url, settings).to_json()}
+        self._store = open_writable(folder, self.options)
+        self.store: Store = self._store
+
+    def writer(self) -> AbstractContextManager[ObjectWriter]:
+        """Write the file in pieces; readers see the old or the new one, never a part."""
+        return self._store.writer(self.name)
+
+    def finish(self) -> int:
+        """Make it survive a power cut, and remove what killed writers of it left; how many."""
+        self._store.flush()
+        return self._store.remove_unfinished(self.name)

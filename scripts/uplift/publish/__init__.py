@@ -1,0 +1,120 @@
+"""Show a valid dataset to readers, and hide one that is found invalid."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from uplift.errors import InputError, StorageError
+from uplift.models.findings import first_error
+from uplift.models.publication import Cost, Published
+from uplift.models.record import Record
+from uplift.models.validation import Validation
+from uplift.outputs import MANIFEST_KEY, ROOT_KEY, HeldOutput
+
+log = logging.getLogger(__name__)
+
+
+def publish_dataset(
+    output: HeldOutput,
+    root_document: bytes,
+    validation: Validation,
+    cost: Cost,
+    *,
+    validate_command: str,
+    manifest: bytes | None = None,
+) -> Published:
+    """Write the root document, last of all; before it the check sums, when there are some.
+
+    The lock stays: ``release`` belongs after ``published.json`` is written. What was published
+    before and is invalid now is hidden from readers again.
+
+    Parameters
+    ----------
+    root_document, manifest
+        Bytes of ``zarr.json`` and ``manifest.sha256``.
+    validate_command
+        What to type to validate again, for messages.
+
+    Raises
+    ------
+    InputError
+        The verdict is invalid, or the root document is another one than was validated.
+    OutputError
+        Another run holds the output.
+    """
+    if validation.verdict != "valid":
+        raise _invalid_error(validation, _hidden(output, root_document), validate_command)
+    root_sha256 = _sha256(root_document)
+    if root_sha256 != validation.root_sha256:
+        raise InputError(
+            f"{validation.dataset}: the root document changed after it was validated; "
+            f"validate again: {validate_command}"
+        )
+    if validation.manifest_sha256 != (None if manifest is None else _sha256(manifest)):
+        raise InputError(
+            f"{validation.dataset}: {MANIFEST_KEY} is not the one that validation made; "
+            f"validate again: {validate_command}"
+        )
+    if removed := output.remove_unfinished():
+        log.info("removed %d unfinished objects of killed jobs", removed)
+    if manifest is not None and output.get(MANIFEST_KEY) != manifest:
+        output.put(MANIFEST_KEY, manifest)
+    output.show(root_document)
+    return Published(
+        dataset=validation.dataset,
+        output=output.url,
+        published_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        verdict="valid",
+        root_sha256=root_sha256,
+        generation=output.claim.generation,
+        arrays=len(validation.arrays),
+        objects=validation.objects,
+        bytes=validation.bytes,
+        cost=cost,
+    )
+
+
+def total_cost(records: Iterable[Record]) -> Cost:
+    """Sum up the records of all convert jobs of a dataset."""
+    jobs = list(records)
+    items = [item for record in jobs for item in record.items]
+    return Cost(
+        jobs=len(jobs),
+        chunks_read=sum(item.chunks_read for item in items),
+        bytes_read=sum(item.bytes_read for item in items),
+        objects_written=sum(item.objects_written for item in items),
+        bytes_written=sum(item.bytes_written for item in items),
+        wall_seconds=round(sum(record.wall_seconds for record in jobs), 3),
+        cpu_seconds=round(sum(record.cpu_seconds for record in jobs), 3),
+        peak_memory_bytes=max((record.peak_memory_bytes for record in jobs), default=0),
+    )
+
+
+def _hidden(output: HeldOutput, root_document: bytes) -> str:
+    """Hide what this run published before; say what readers see of it now."""
+    if output.get(ROOT_KEY) != root_document:
+        return "not published"
+    try:
+        output.hide()
+    except StorageError as error:
+        log.error("%s", error)  # noqa: TRY400 - one line is all that it takes
+        return "still published, since its root document cannot be removed"
+    return "no longer published"
+
+
+def _invalid_error(validation: Validation, state: str, validate_command: str) -> InputError:
+    errors = sum(finding.severity == "error" for finding in validation.findings)
+    first = first_error(validation.findings)
+    what = f"{first.code} at {first.path or '/'}: {first.message}" if first else "no finding"
+    more = f" (and {errors - 1} more in validation.json)" if errors > 1 else ""
+    return InputError(
+        f"{validation.dataset}: {state}, it is invalid: {what.rstrip('.')}{more}; "
+        f"after repairing it validate again: {validate_command}"
+    )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
