@@ -37,12 +37,15 @@ def arguments(tmp_path, monkeypatch):
         "nodes": [],
         "files": [],
     }
-    for name, value in (("inventory", inventory), ("migration", migration), ("run", RUN)):
+    claim = {"run_id": RUN["run_id"], "output": str(tmp_path / "out.zarr"), "begun": "g"}
+    files = {"inventory": inventory, "migration": migration, "run": RUN, "claim": claim}
+    for name, value in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(value))
     return {
         "--inventory": str(tmp_path / "inventory.json"),
         "--migration": str(tmp_path / "migration.json"),
         "--run": str(tmp_path / "run.json"),
+        "--claim": str(tmp_path / "claim.json"),
         "--output": str(tmp_path / "out.zarr"),
         "--crate": str(tmp_path / "crate.json"),
         "--dataset": "d",

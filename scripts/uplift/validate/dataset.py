@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from uplift.models.migration import Migration
 from uplift.models.validation import Validation
 from uplift.ngff import axes
 from uplift.storage.protocol import Store, join
-from uplift.validate.metadata.arrays import Consolidated, check_array
-from uplift.validate.metadata.documents import Documents
+from uplift.validate.metadata.arrays import check_array, check_consolidated
+from uplift.validate.metadata.documents import Documents, Json
 from uplift.validate.metadata.structure import Structure
 from uplift.validate.objects import accounts
 from uplift.validate.objects.manifest import manifest_text, read_sums
@@ -126,37 +125,34 @@ class _DatasetCheck:
 
     def documents(self, source: Store, output: Store, root_document: bytes) -> None:
         """Check every ``zarr.json`` against the source's, and let the validators look at them."""
-        with tempfile.TemporaryDirectory(prefix="ngff-uplift-") as folder:
-            mirror = Path(folder) / "output.zarr"
-            documents = Documents(
-                self._inventory,
-                self.groups,
-                self._skipped,
-                source,
-                output,
-                root_document,
-                mirror,
-                self._findings,
-            )
-            structure = Structure(
-                self.groups, self._entries, self._migration.target_version, self._findings
-            )
-            consolidated = Consolidated(root_document, self._findings)
-            for node in documents.groups():
-                consolidated.add(node)
-                structure.check_group(node)
-            structure.check_labels()
-            for node in documents.arrays():
-                consolidated.add(node)
-                entry = self._entries[node.path]
-                if node.path in self._work:
-                    names = structure.axes.get(node.path) or _own_names(
-                        entry, node.source_attributes
-                    )
-                    target = self._work[node.path].target
-                    check_array(node, entry.source, target, names, self._findings)
-            consolidated.check()
-            run_validators(mirror, structure.ome, structure.source_attributes, self._findings)
+        documents = Documents(
+            self._inventory,
+            self.groups,
+            self._skipped,
+            source,
+            output,
+            root_document,
+            self._findings,
+        )
+        structure = Structure(
+            self.groups, self._entries, self._migration.target_version, self._findings
+        )
+        found: dict[str, Json] = {}
+        for node in documents.groups():
+            if node.document is not None:
+                found[node.path] = node.document
+            structure.check_group(node)
+        structure.check_labels()
+        for node in documents.arrays():
+            if node.document is not None:
+                found[node.path] = node.document
+            entry = self._entries[node.path]
+            if node.path in self._work:
+                names = structure.axes.get(node.path) or _own_names(entry, node.source_attributes)
+                target = self._work[node.path].target
+                check_array(node, entry.source, target, names, self._findings)
+        check_consolidated(found, self._findings)
+        run_validators(found, structure.source_attributes, self._findings)
 
     def objects(
         self, source: Store, output: Store, root_document: bytes, files: WorkFiles

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -33,17 +34,41 @@ Ome = dict[str, dict[str, Any]]
 
 
 def run_validators(
-    mirror: Path, ome: Ome, source_attributes: Mapping[str, dict[str, Any]], findings: Findings
+    documents: Mapping[str, dict[str, Any]],
+    source_attributes: Mapping[str, dict[str, Any]],
+    findings: Findings,
 ) -> None:
-    """Validate the documents in the folder `mirror`.
+    """Let the validators look at the documents of a hierarchy.
 
     Parameters
     ----------
-    mirror
-        Holds the output's documents; groups are overwritten if there are complaints.
+    documents
+        Path of each group and array (``""``: the root) to its ``zarr.json``. Nodes with equal
+        documents may share one, so none is changed.
     source_attributes
         Attributes of every group of the source, by path.
+    findings
+        Receives what is found.
     """
+    with tempfile.TemporaryDirectory(prefix="ngff-uplift-") as folder:
+        mirror = Path(folder) / "output.zarr"
+        for path, document in documents.items():
+            (mirror / path).mkdir(parents=True, exist_ok=True)
+            (mirror / path / "zarr.json").write_text(json.dumps(document), encoding="utf-8")
+        ome = {path: own for path, document in documents.items() if (own := _ome_of(document))}
+        _validate(mirror, ome, source_attributes, findings)
+
+
+def _ome_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """OME metadata of a group; None where there are none."""
+    attributes = document.get("attributes")
+    found = attributes.get("ome") if isinstance(attributes, dict) else None
+    return found if isinstance(found, dict) and document.get("node_type") == "group" else None
+
+
+def _validate(
+    mirror: Path, ome: Ome, source_attributes: Mapping[str, dict[str, Any]], findings: Findings
+) -> None:
     complaints = _complaints(mirror, ome)
     if not complaints:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -47,27 +48,15 @@ def check_array(
     _check_values(node, source, findings)
 
 
-class Consolidated:
-    """Compares metadata that the root holds of all nodes with the nodes' own, where it does."""
-
-    def __init__(self, root_document: bytes, findings: Findings) -> None:
-        self._held = f'"{consolidated.KEY}"'.encode() in root_document
-        self._findings = findings
-        self._documents: dict[str, Json] = {}
-
-    def add(self, node: Node) -> None:
-        """Note the document of a node."""
-        if self._held and node.document is not None:
-            self._documents[node.path] = node.document
-
-    def check(self) -> None:
-        """Compare, once all nodes are known."""
-        root = self._documents.pop("", {})
-        if consolidated.KEY not in root:
-            return
-        for path in consolidated.differing(root, self._documents):
-            text = f"{path or '/'}: the root's {consolidated.KEY} says something else"
-            self._findings.error("root.consolidated", path, text)
+def check_consolidated(documents: Mapping[str, Json], findings: Findings) -> None:
+    """Compare metadata that the root holds of all nodes with the nodes' own, where it does."""
+    root = documents.get("", {})
+    if consolidated.KEY not in root:
+        return
+    others = {path: document for path, document in documents.items() if path}
+    for path in consolidated.differing(root, others):
+        text = f"{path or '/'}: the root's {consolidated.KEY} says something else"
+        findings.error("root.consolidated", path, text)
 
 
 def _check_values(node: Node, source: SourceArray, findings: Findings) -> None:

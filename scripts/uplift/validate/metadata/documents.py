@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from uplift.models.findings import Findings
@@ -53,7 +52,10 @@ class Node:
 
 
 class Documents:
-    """Reads documents of both sides; a folder gets the output's, with the root laid over."""
+    """Reads documents of both sides; the root's is the staged one.
+
+    Equal documents are parsed once and shared: those of a plate's arrays are a handful.
+    """
 
     def __init__(
         self,
@@ -63,7 +65,6 @@ class Documents:
         source: Store,
         output: Store,
         root_document: bytes,
-        mirror: Path,
         findings: Findings,
     ) -> None:
         self._inventory = inventory
@@ -72,7 +73,7 @@ class Documents:
         self._source = source
         self._output = output
         self._root_document = root_document
-        self._mirror = mirror
+        self._parsed_documents: dict[bytes, Json] = {}
         self._findings = findings
 
     def groups(self) -> Iterator[Node]:
@@ -110,7 +111,7 @@ class Documents:
     def _checked(
         self, entry: InventoryGroup | InventoryArray, kind: str, data: bytes | None
     ) -> Json | None:
-        """Parse a document of the output and lay a copy into the mirror."""
+        """Parse a document of the output."""
         path = entry.path
         if not path:
             data = self._root_document
@@ -119,9 +120,6 @@ class Documents:
             code = "label.missing" if label else f"{kind}.missing"
             self._findings.error(code, path, f"{join(path, 'zarr.json')}: absent")
             return None
-        place = self._mirror / path
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "zarr.json").write_bytes(data)
         document = self._parsed(self._output, join(path, "zarr.json"), data)
         if document is None:
             return None
@@ -134,12 +132,14 @@ class Documents:
     def _parsed(self, store: Store, key: str, data: bytes | None) -> Json | None:
         if data is None:
             return None
+        if data in self._parsed_documents:
+            return self._parsed_documents[data]
         try:
             document = json.loads(data)
         except ValueError as error:
             document = error
         if isinstance(document, dict):
-            return document
+            return self._parsed_documents.setdefault(data, document)
         text = f"{store.url}/{key}: is no JSON object"
         self._findings.error("document.unreadable", key, text)
         return None
