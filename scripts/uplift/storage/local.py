@@ -90,13 +90,10 @@ class LocalStore:
         """Read a file, or a range of it, straight into a buffer; see :class:`Store`."""
 
         def fill(descriptor: int, start: int, length: int) -> int:
-            with room_in(buffer, at, length) as room:
-                done = 0
-                while done < length:
-                    count = os.preadv(descriptor, [room[done:]], start + done)
-                    if not count:
-                        break
-                    done += count
+            room = room_in(buffer, at, length)
+            done = os.preadv(descriptor, (room,), start)
+            while done < length and (more := os.preadv(descriptor, (room[done:],), start + done)):
+                done += more  # Linux gives 2 GiB at once at most
             return done
 
         return self._read(wanted, start, length, fill)
@@ -400,9 +397,9 @@ class LocalStore:
 
 
 def _piece(descriptor: int, start: int, length: int) -> bytes:
-    """Read a range; Linux gives 2 GiB at once at most."""
-    pieces = []
-    while length > 0 and (piece := os.pread(descriptor, length, start)):
-        pieces.append(piece)
-        start, length = start + len(piece), length - len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    data = os.pread(descriptor, length, start)
+    while len(data) < length and (
+        more := os.pread(descriptor, length - len(data), start + len(data))
+    ):
+        data += more  # Linux gives 2 GiB at once at most
+    return data
