@@ -60,9 +60,16 @@ class ChangedError(StorageError):
 
 
 class TransientError(StorageError):
-    """A failure that may pass by itself: time-out, 5xx, connection reset."""
+    """A failure that may pass by itself: time-out, 5xx, connection reset.
+
+    Attributes
+    ----------
+    given_up
+        The request was repeated as often as the settings say: nothing in this job repeats it.
+    """
 
     exit_code = 75
+    given_up = False
 
 
 _REMEDIES = {

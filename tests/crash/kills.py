@@ -239,7 +239,7 @@ def run_remaining(conversion: Conversion, setting: Setting) -> int:
 
 def _prepare(setting: Setting) -> None:
     if setting.part_bytes is not None:
-        importlib.import_module(_S3).PART_BYTES = setting.part_bytes
+        importlib.import_module("uplift.storage.tuning").PART_BYTES = setting.part_bytes
     if setting.trace is not None:
         for module, engine in zip(("repack", "recode"), ENGINES, strict=True):
             place = f"uplift.convert.{module}:{engine}.write_object"

@@ -23,14 +23,14 @@ CHILD = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from uplift.convert.recode import RecodeEngine
-from uplift.storage import obstore_store, reading
+from uplift.storage import tuning
 import convert_batch
 
 def peak():
     status = open("/proc/self/status").read()
     return int(status.partition("VmHWM:")[2].split()[0])
 
-obstore_store.PART_BYTES = reading.WINDOW_BYTES = 2 * 2**20
+tuning.PART_BYTES = tuning.WINDOW_BYTES = 2 * 2**20
 RecodeEngine.__init__.__kwdefaults__["block_bytes"] = 4 * 2**20
 before = peak()
 code = convert_batch.main(sys.argv[2:])

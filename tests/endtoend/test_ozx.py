@@ -107,7 +107,7 @@ def test_same_bytes_again(tmp_path, published):
 def test_large_objects_in_pieces(tmp_path, published, monkeypatch):
     published.archive()
     first = (tmp_path / "out.ozx").read_bytes()
-    monkeypatch.setattr("uplift.archive.ozx.PIECE_BYTES", 1000)
+    monkeypatch.setattr("uplift.storage.tuning.PIECE_BYTES", 1000)
     published.archive()
     assert (tmp_path / "out.ozx").read_bytes() == first
 

@@ -202,7 +202,7 @@ FAULTS = Faults(error=0.1, before=0.01, midway=0.01, after=0.01, stall=0.005, st
 
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_faults_change_no_byte(local, client, bucket, s3_server, tmp_path, seed, monkeypatch):
-    monkeypatch.setattr("uplift.storage.obstore_store.PART_BYTES", 4096)
+    monkeypatch.setattr("uplift.storage.tuning.PART_BYTES", 4096)
     source, expected = local["image"]
     s3.upload(client, source, bucket, "in.zarr")
     with FaultyProxy(s3_server.port, FAULTS, seed) as proxy:
@@ -222,7 +222,7 @@ def test_a_server_that_is_killed_and_comes_back(
 ):
     source, expected = local["image"]
     s3.upload(client, source, bucket, "in.zarr")
-    monkeypatch.setattr("uplift.storage.obstore_store.PART_BYTES", 4096)
+    monkeypatch.setattr("uplift.storage.tuning.PART_BYTES", 4096)
     shards = []
 
     def revive():

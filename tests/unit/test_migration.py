@@ -14,7 +14,7 @@ from uplift.migrate.dataset import migrate_dataset
 from uplift.models.inventory import Inventory, InventoryArray, InventoryFile, InventoryGroup
 from uplift.models.json_text import sha256_of_json
 from uplift.models.migration import Migration
-from uplift.storage import copying
+from uplift.storage import tuning
 from uplift.storage.local import LocalStore
 from uplift.zarr_metadata.v2 import parse_v2
 from uplift.zarr_metadata.v3 import parse_v3
@@ -177,7 +177,7 @@ def test_a_root_that_is_an_array(source, output):
 
 
 def test_files_are_copied_byte_for_byte(source, output, monkeypatch):
-    monkeypatch.setattr(copying, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(tuning, "PIECE_BYTES", 1000)
     source.group("", {}, ("group",))
     source.file("OME/METADATA.ome.xml", b"<OME/>")
     source.file("big.bin", bytes(range(256)) * 20)
@@ -208,7 +208,7 @@ def test_copying_takes_little_memory(source, output):
 @pytest.mark.parametrize("size", [5, 5000])
 @pytest.mark.parametrize("change", ["shorter", "longer", "gone"])
 def test_a_file_that_changed_since_inspect_is_refused(source, output, monkeypatch, size, change):
-    monkeypatch.setattr(copying, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(tuning, "PIECE_BYTES", 1000)
     source.group("", {}, ("group",))
     source.file("notes", bytes(size))
     if change == "gone":

@@ -88,25 +88,17 @@ def test_a_thousand_warnings_do_not_flood_the_console(tmp_path, capsys):
     given = job(tmp_path)
     assert step.run(main, given) == 0
     shown = capsys.readouterr().err.splitlines()
-    assert len(shown) == job.WARNINGS_SHOWN + 1
+    assert len(shown) == step.WARNINGS_SHOWN + 1
     assert shown[-1] == f"warning: 980 more are in {given.log[0]}"
     assert len([line for line in log_of(given) if "WARNING" in line]) == 1000
 
 
-def test_what_may_pass_is_tried_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(step, "PAUSE_SECONDS", 0)
-    codes = [75, 75, 0]
-    assert step.run(lambda argv: codes.pop(0), job(tmp_path)) == 0
-    assert not codes
-
-
-def test_three_times_only_and_never_a_deterministic_failure(tmp_path, monkeypatch):
-    monkeypatch.setattr(step, "PAUSE_SECONDS", 0)
+@pytest.mark.parametrize("code", [1, 75])
+def test_a_job_is_run_once(tmp_path, code):
+    """Requests were repeated inside; Snakemake repeats jobs."""
     calls = []
-    assert step.run(lambda argv: calls.append(1) or 75, job(tmp_path)) == 75
-    assert len(calls) == 3
-    assert step.run(lambda argv: calls.append(1) or 1, job(tmp_path)) == 1
-    assert len(calls) == 4
+    assert step.run(lambda argv: calls.append(1) or code, job(tmp_path)) == code
+    assert calls == [1]
 
 
 def test_a_bug_shows(tmp_path):

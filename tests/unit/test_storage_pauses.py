@@ -11,9 +11,9 @@ import pytest
 
 from servers.loopback import LoopbackServer, Owned
 from uplift.errors import TransientError
-from uplift.storage import open_store
+from uplift.storage import open_store, tuning
 from uplift.storage import settings as storage_settings
-from uplift.storage.retries import LONGEST_PAUSE_S, Pause, seconds_of
+from uplift.storage.retries import Pause, seconds_of
 from uplift.storage.writable import open_writable
 
 REST_S = 3
@@ -130,4 +130,4 @@ def test_one_thread_asks_for_all_and_no_pause_is_endless(monkeypatch):
     pause.begin(5.0, ask)  # shorter than the one that lasts
     pause.wait()
     assert len(asked) == 1
-    assert slept == [pytest.approx(LONGEST_PAUSE_S, abs=1)]
+    assert slept == [pytest.approx(tuning.LONGEST_PAUSE_S, abs=1)]

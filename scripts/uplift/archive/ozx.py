@@ -19,7 +19,7 @@ from uplift.errors import InputError, OutputError
 from uplift.models.publication import Archived
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.unclaimed import ArchiveFile
-from uplift.storage import open_store
+from uplift.storage import open_store, tuning
 from uplift.storage.archive import ArchiveStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store
 from uplift.storage.zip_writer import ZipWriter
@@ -27,8 +27,6 @@ from uplift.storage.zip_writer import ZipWriter
 log = logging.getLogger(__name__)
 
 EXTENSION = ".ozx"
-PIECE_BYTES = 8 * 2**20
-"""Objects up to this size are read once; larger ones twice, first for their CRC-32."""
 
 
 def archive_url(output_url: str) -> str:
@@ -116,7 +114,7 @@ def _contents(
     output: Store, entries: list[ObjectInfo]
 ) -> Iterator[tuple[ObjectInfo, int, Iterable[bytes]]]:
     """Each object with its CRC-32 and its bytes; large ones in pieces."""
-    for small, group in itertools.groupby(entries, lambda info: info.size <= PIECE_BYTES):
+    for small, group in itertools.groupby(entries, lambda info: info.size <= tuning.PIECE_BYTES):
         infos = list(group)
         if not small:
             yield from ((i, _crc(_pieces(output, i)), _pieces(output, i)) for i in infos)
@@ -129,8 +127,8 @@ def _contents(
 
 
 def _pieces(output: Store, info: ObjectInfo) -> Iterator[bytes]:
-    for start in range(0, info.size, PIECE_BYTES):
-        piece = output.get_range(info.key, start, min(PIECE_BYTES, info.size - start))
+    for start in range(0, info.size, tuning.PIECE_BYTES):
+        piece = output.get_range(info.key, start, min(tuning.PIECE_BYTES, info.size - start))
         if piece is None:
             _changed(output, info)
         yield piece

@@ -24,9 +24,10 @@ from uplift.models.batch import Batch, BatchItem
 from uplift.models.record import BadChunk, ItemRecord
 from uplift.outputs import HeldOutput
 from uplift.parallel import as_done
+from uplift.storage import tuning
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store, join
-from uplift.storage.retries import repeated
+from uplift.storage.retries import written_again
 from uplift.work.journal import Done, Journal, boot_id
 from uplift.zarr_metadata.v3 import target_key
 
@@ -36,9 +37,6 @@ Engine = RepackEngine | RecodeEngine
 Converted = tuple[ItemRecord, list[BadChunk]]
 """What was done, and the chunks that could not be decoded."""
 
-_ATTEMPTS = 5
-"""Of one shard, whose requests are repeated by themselves."""
-_SYNCED_ALONE = 2**20
 _FLUSH_EVERY_S = 5.0
 _CANONICAL = re.compile(r"0|[1-9][0-9]*")
 
@@ -206,7 +204,7 @@ class ItemConversion:
             self._journal.refuse_superseded()
             outcome, written = Outcome(), []
             for position, stored in task.objects():
-                one = repeated(partial(engine.write_object, position, stored), _ATTEMPTS)
+                one = written_again(partial(engine.write_object, position, stored))
                 if one.objects:
                     written.append(position)
                 outcome += one
@@ -228,7 +226,7 @@ class ItemConversion:
         """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
         if outcome.bad_chunks or outcome.undecodable:
             return
-        alone = outcome.objects == 1 and outcome.bytes_written >= _SYNCED_ALONE
+        alone = outcome.objects == 1 and outcome.bytes_written >= tuning.SYNC_ALONE_BYTES
         self._journal.add(
             Done(
                 path=self._item.path,

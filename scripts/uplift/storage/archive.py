@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from uplift.errors import InputError, SourceError, StorageError
+from uplift.storage import tuning
 from uplift.storage.protocol import (
     Buffer,
     ObjectInfo,
@@ -36,10 +37,6 @@ METADATA_NAMES = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 OF_MACOS = "__MACOSX"
 """Folder that the packer of macOS adds beside what was packed."""
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
-_SPARE_BYTES = 256
-"""Read beyond an entry's expected end: its local header may be longer than the directory says."""
-_TAIL_BYTES = 2**16 + 2**12
-_PIECE_BYTES = 4 * 2**20
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
@@ -186,15 +183,17 @@ class ArchiveStore:
         """
         for key, entry in self._entries.items():
             crc = 0
-            for start in range(0, entry.file_size, _PIECE_BYTES):
-                crc = zlib.crc32(self.get_range(key, start, _PIECE_BYTES) or b"", crc)
+            for start in range(0, entry.file_size, tuning.PIECE_BYTES):
+                crc = zlib.crc32(self.get_range(key, start, tuning.PIECE_BYTES) or b"", crc)
             if crc != entry.CRC:
                 self._corrupt(key, "its check sum is wrong")
         return len(self._entries)
 
     def _directory(self) -> list[zipfile.ZipInfo]:
         """Entries in the order of the archive; of two with one name, the last one counts."""
-        stream = io.BufferedReader(_Ranges(self._place, self._archive, self.url), 2**18)
+        stream = io.BufferedReader(
+            _Ranges(self._place, self._archive, self.url), tuning.ARCHIVE_BUFFER_BYTES
+        )
         try:
             with zipfile.ZipFile(stream) as archive:
                 entries = list({entry.filename: entry for entry in archive.infolist()}.values())
@@ -218,7 +217,12 @@ class ArchiveStore:
 
     def _content(self, key: str, entry: zipfile.ZipInfo) -> bytes:
         """Header and data in one read."""
-        expected = _LOCAL_HEADER.size + len(_name_in(entry)) + len(entry.extra) + _SPARE_BYTES
+        expected = (
+            _LOCAL_HEADER.size
+            + len(_name_in(entry))
+            + len(entry.extra)
+            + tuning.ARCHIVE_SPARE_BYTES
+        )
         start, length = entry.header_offset, expected + entry.compress_size
         found = self._place.get_range(self._archive, start, length) or b""
         offset = self._data_offset(key, entry, found) - start
@@ -267,7 +271,7 @@ class _Ranges(io.RawIOBase):
     def __init__(self, place: Store, archive: ObjectInfo, url: str) -> None:
         self._place, self._archive, self._size, self._url = place, archive, archive.size, url
         self._at = 0
-        self._tail_start = max(0, self._size - _TAIL_BYTES)
+        self._tail_start = max(0, self._size - tuning.ARCHIVE_TAIL_BYTES)
         self._tail = self._fetch(self._tail_start, self._size - self._tail_start)
 
     def readable(self) -> bool:

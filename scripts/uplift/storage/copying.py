@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator
 from uplift.errors import SourceError
 from uplift.models.inventory import InventoryFile
 from uplift.models.migration import CopiedFile
+from uplift.storage import tuning
 from uplift.storage.protocol import Store, WritableStore
-
-PIECE_BYTES = 8 * 2**20
-"""Bytes of a file that are held in memory at once."""
 
 
 def copy_files(
@@ -77,7 +75,7 @@ def _pieces(file: InventoryFile, source: Store) -> Iterator[bytes]:
             )
         length += len(piece)
         yield piece
-    found = source.stat(file.path) if file.bytes > PIECE_BYTES else None
+    found = source.stat(file.path) if file.bytes > tuning.PIECE_BYTES else None
     if length != file.bytes or (found is not None and found.size != file.bytes):
         raise SourceError(
             f"{source.url}/{file.path}: had {file.bytes} bytes when the source was inspected and "
@@ -86,8 +84,8 @@ def _pieces(file: InventoryFile, source: Store) -> Iterator[bytes]:
 
 
 def _ranges(file: InventoryFile, store: Store) -> Iterator[bytes | None]:
-    if file.bytes <= PIECE_BYTES:
+    if file.bytes <= tuning.PIECE_BYTES:
         yield store.get(file.path)
         return
-    for start in range(0, file.bytes, PIECE_BYTES):
-        yield store.get_range(file.path, start, min(PIECE_BYTES, file.bytes - start))
+    for start in range(0, file.bytes, tuning.PIECE_BYTES):
+        yield store.get_range(file.path, start, min(tuning.PIECE_BYTES, file.bytes - start))

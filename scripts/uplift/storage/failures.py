@@ -101,6 +101,7 @@ _UNREACHABLE = (
     "dns",
     "error decoding response body",
     "incomplete",
+    "payload is not completed",
     "reset by peer",
     "broken pipe",
     "eof",

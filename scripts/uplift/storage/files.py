@@ -7,10 +7,10 @@ import os
 import re
 from pathlib import Path
 
+from uplift.storage import tuning
+
 _TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
 _LONGEST_TEMPORARY = 200
-_WRITE_AT = 4 * 2**20
-_MAX_PIECES = 512
 
 
 def is_temporary(key: str, of: str | None = None) -> bool:
@@ -40,7 +40,7 @@ class LocalWriter:
         """Append bytes."""
         self._pieces.append(data)
         self._pending += len(data)
-        if self._pending >= _WRITE_AT or len(self._pieces) >= _MAX_PIECES:
+        if self._pending >= tuning.WRITE_BYTES or len(self._pieces) >= tuning.WRITE_PIECES:
             self.flush()
 
     def flush(self) -> None:

@@ -14,6 +14,7 @@ import fsspec
 from fsspec.asyn import sync
 
 from uplift.errors import InputError, StorageError
+from uplift.storage import tuning
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.remote import Fetched, RemoteStore
@@ -36,6 +37,8 @@ class FsspecStore(RemoteStore):
     ----------
     filesystem
         An fsspec file system.
+    uploads
+        One that repeats requests, for uploads in parts.
     """
 
     _absent = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -49,10 +52,12 @@ class FsspecStore(RemoteStore):
         options: StorageOptions,
         *,
         writable: bool = False,
+        uploads: Any = None,
     ) -> None:
         root, mark, query = root.partition("?") if "://" in root else (root, "", "")
         super().__init__(url, root.rstrip("/"), options, writable=writable)
         self.filesystem = filesystem
+        self._uploads = uploads or filesystem
         self._query = mark + query
         self._name = _first_name(filesystem)
 
@@ -117,7 +122,7 @@ class FsspecStore(RemoteStore):
 
     @contextlib.contextmanager
     def _streamed(self, key: str) -> Iterator[ObjectWriter]:
-        stream = self._told("write", key, lambda: self.filesystem.open(self.path_of(key), "wb"))
+        stream = self._told("write", key, lambda: self._uploads.open(self.path_of(key), "wb"))
         try:
             yield _Stream(stream)
             stream.close()
@@ -302,9 +307,8 @@ def open_s3(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore
         "client_kwargs": client,
         "config_kwargs": {
             "max_pool_connections": options.concurrency,
-            "connect_timeout": min(options.timeout, 10),
+            "connect_timeout": min(options.timeout, tuning.CONNECT_S),
             "read_timeout": options.timeout,
-            "retries": {"max_attempts": options.retries + 1, "mode": "standard"},
             "s3": {"addressing_style": "path"},
         },
         "version_aware": False,
@@ -312,10 +316,21 @@ def open_s3(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore
     }
     if options.profile:
         settings["profile"] = options.profile
-    filesystem = fsspec.filesystem("s3", **settings)
-    pause_when_asked(filesystem.s3, options)
     parts = split_url(url)
-    return FsspecStore(url, filesystem, join(parts.place, parts.key), options, writable=writable)
+    root = join(parts.place, parts.key)
+    uploads = _filesystem_of_s3(settings, options, options.retries + 1) if writable else None
+    filesystem = _filesystem_of_s3(settings, options, 1)
+    return FsspecStore(url, filesystem, root, options, writable=writable, uploads=uploads)
+
+
+def _filesystem_of_s3(settings: dict[str, Any], options: StorageOptions, attempts: int) -> Any:
+    """Botocore repeats requests as often as it is told to; s3fs would do so again around it."""
+    config = settings["config_kwargs"]
+    config = {**config, "retries": {"total_max_attempts": attempts, "mode": "standard"}}
+    filesystem = fsspec.filesystem("s3", **{**settings, "config_kwargs": config})
+    filesystem.retries = 1
+    pause_when_asked(filesystem.s3, options)
+    return filesystem
 
 
 def open_any(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from uplift.errors import ChangedError, StorageError, remedy_for
+from uplift.storage import tuning
 from uplift.storage.files import (
     LocalWriter,
     existing_parent,
@@ -40,7 +41,6 @@ L = TypeVar("L", bytes, int)
 
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
-_SYNC_ALONE = 2**20
 
 
 class LocalStore:
@@ -207,7 +207,7 @@ class LocalStore:
                 writer = LocalWriter(descriptor)
                 yield writer
                 writer.flush()
-                if self._sync and writer.written >= _SYNC_ALONE:
+                if self._sync and writer.written >= tuning.SYNC_ALONE_BYTES:
                     os.fsync(descriptor)
                 else:
                     self._unsynced.set()

@@ -15,6 +15,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 from uplift.errors import InputError
+from uplift.storage import tuning
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter
 from uplift.storage.remote import Fetched, RemoteStore
@@ -36,13 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 10
 SCHEMES = ("s3", "s3a", "gs", "gcs", *AZURE, *WEB)
-PART_BYTES = 16 * 2**20
-"""Smallest part of a streamed upload; S3 takes 10,000 of them."""
-UPLOADS = 4
-"""Parts of one object on their way at once."""
-_PAGE = 10_000
 
 
 class ObstoreStore(RemoteStore):
@@ -101,7 +96,10 @@ class ObstoreStore(RemoteStore):
         self._pause.wait()
         try:
             with obstore.open_writer(
-                self._uploads, self.path_of(key), buffer_size=PART_BYTES, max_concurrency=UPLOADS
+                self._uploads,
+                self.path_of(key),
+                buffer_size=tuning.PART_BYTES,
+                max_concurrency=tuning.UPLOADS,
             ) as stream:
                 yield _Stream(stream)
         except self._failures as error:
@@ -165,7 +163,7 @@ class ObstoreStore(RemoteStore):
         if not self.url.startswith("http"):
             return None
         try:
-            answer = requests.head(f"{self.url}/{quote(key)}", timeout=_LOOK_S)
+            answer = requests.head(f"{self.url}/{quote(key)}", timeout=tuning.CONNECT_S)
         except requests.RequestException as error:
             log.debug("%s", error)
             return None
@@ -191,7 +189,9 @@ class _Listing:
     def next_page(self) -> Any:
         """Return the next objects; none at the end."""
         if self._pages is None:
-            self._pages = obstore.list(self._store, self._path, offset=self._last, chunk_size=_PAGE)
+            self._pages = obstore.list(
+                self._store, self._path, offset=self._last, chunk_size=tuning.PAGE
+            )
         try:
             page: list[Any] = next(self._pages, [])
         except BaseException:
@@ -218,7 +218,7 @@ def _open(url: str, parts: UrlParts, options: StorageOptions, *, retries: int) -
         "allow_http": True,
         "timeout": timedelta(seconds=max(options.timeout, 1) * 10),
         "read_timeout": timedelta(seconds=options.timeout),
-        "connect_timeout": timedelta(seconds=min(options.timeout, 10)),
+        "connect_timeout": timedelta(seconds=min(options.timeout, tuning.CONNECT_S)),
         "pool_max_idle_per_host": str(options.concurrency),
     }
     retry = {

@@ -9,13 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from uplift.parallel import in_order
+from uplift.storage import tuning
 
 A = TypeVar("A")
 K = TypeVar("K")
-
-WINDOW_BYTES = 48 * 2**20
-"""Bytes that one reader may have under way, as far as the sizes seen so far tell."""
-FIRST_WINDOW = 4
 
 
 class ReadAhead:
@@ -36,7 +33,7 @@ class ReadAhead:
         """
         waiting: deque[Future[bytes | None]] = deque()
         largest = 1
-        window = min(FIRST_WINDOW, self._concurrency)
+        window = min(tuning.FIRST_WINDOW, self._concurrency)
         if expected_bytes:
             window = self._window(expected_bytes)
         pool = self._started()
@@ -61,7 +58,7 @@ class ReadAhead:
         return in_order(self._started(), question, keys, 2 * self._concurrency)
 
     def _window(self, object_bytes: int) -> int:
-        return max(2, min(2 * self._concurrency, WINDOW_BYTES // object_bytes))
+        return max(2, min(2 * self._concurrency, tuning.WINDOW_BYTES // object_bytes))
 
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:

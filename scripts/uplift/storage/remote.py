@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from uplift.errors import StorageError, TransientError
+from uplift.storage import tuning
 from uplift.storage.failures import failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import (
     Buffer,
@@ -29,9 +30,6 @@ from uplift.storage.urls import WEB, display_url, split_url
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
-
-DELETE_TOGETHER = 1000
-"""Objects that one request may delete (S3's DeleteObjects)."""
 
 
 Data = bytes | bytearray | memoryview
@@ -176,7 +174,7 @@ class RemoteStore(ABC):
         together: list[str] = []
         for info in self.list_tree(prefix):
             together.append(self.path_of(info.key))
-            if len(together) >= DELETE_TOGETHER:
+            if len(together) >= tuning.DELETE_TOGETHER:
                 self._delete_all(together, prefix)
                 together = []
         self._delete_all(together, prefix)

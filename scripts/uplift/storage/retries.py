@@ -1,4 +1,14 @@
-"""Try again what may pass by itself: exponential back-off with jitter, or when the server says."""
+"""Try again what may pass by itself: the one place that says who repeats what, and how often.
+
+* **A request** (read, listing, small write): :func:`retried`, once more after each failure that may
+  pass, `retries` times; exponential back-off with jitter, or when the server says. The engines
+  repeat none of these: they cannot hold back the other requests of the job, and loops within loops
+  multiply.
+* **A part of an upload** that is under way: the engine, as often, since it alone has the part.
+* **An upload that fails as a whole**, such as one whose last answer was lost: :func:`written_again`
+  has the object made and sent again, twice. What :func:`retried` gave up is not begun again.
+* **A job** that ends with exit code 75: Snakemake (``retries``), after everything above.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +24,12 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 import tenacity
 
 from uplift.errors import TransientError
+from uplift.storage import tuning
 from uplift.storage.settings import StorageOptions
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
-
-LONGEST_PAUSE_S = 300.0
-"""A server that asks for more is asked again after this."""
-_LOOK_AGAIN_S = 30.0
-"""After a look at a busy server that asked for nothing: most never do."""
-_QUIET = 2
-"""Failures of one request that are not worth a line in the log."""
 
 
 class HasOptions(Protocol):
@@ -37,11 +41,28 @@ class HasOptions(Protocol):
 T = TypeVar("T", bound=HasOptions)
 
 
-def repeated(function: Callable[[], R], attempts: int) -> R:
-    """Call until there is no transient error, `attempts` times at most."""
+def written_again(write: Callable[[], R]) -> R:
+    """Write an object, and again when its upload failed as a whole.
+
+    Parameters
+    ----------
+    write
+        Makes the object and sends it; may be called several times.
+
+    Raises
+    ------
+    TransientError
+        The last attempt failed too, or a request in it was repeated as often as is allowed.
+    """
+    return _repeated(write, tuning.LOST_UPLOADS)
+
+
+def _repeated(function: Callable[[], R], attempts: int) -> R:
     try:  # one call in thousands fails: the others need not pay for the policy
         return function()
     except TransientError as error:
+        if error.given_up:
+            raise
         failed = [error]
 
     def attempt() -> R:
@@ -51,17 +72,24 @@ def repeated(function: Callable[[], R], attempts: int) -> R:
 
     def tell(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        level = logging.WARNING if state.attempt_number > _QUIET else logging.DEBUG
+        level = logging.WARNING if state.attempt_number > tuning.QUIET_FAILURES else logging.DEBUG
         log.log(level, "attempt %d of %d failed: %s", state.attempt_number, attempts, error)
 
+    def may_pass(error: BaseException) -> bool:
+        return isinstance(error, TransientError) and not error.given_up
+
     policy = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(TransientError),
+        retry=tenacity.retry_if_exception(may_pass),
         stop=tenacity.stop_after_attempt(attempts),
-        wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
+        wait=tenacity.wait_random_exponential(tuning.FIRST_WAIT_S, tuning.LONGEST_WAIT_S),
         before_sleep=tell,
         reraise=True,
     )
-    return policy(attempt)
+    try:
+        return policy(attempt)
+    except TransientError as error:
+        error.given_up = True
+        raise
 
 
 def retried(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
@@ -69,7 +97,7 @@ def retried(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P
 
     @functools.wraps(method)
     def call(self: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return repeated(lambda: method(self, *args, **kwargs), self.options.retries + 1)
+        return _repeated(lambda: method(self, *args, **kwargs), self.options.retries + 1)
 
     return call
 
@@ -80,7 +108,7 @@ class Pause:
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
-        self._until = self._look_again = -LONGEST_PAUSE_S
+        self._until = self._look_again = -tuning.LONGEST_PAUSE_S
 
     def wait(self) -> None:
         """Return when the server may be asked again."""
@@ -103,9 +131,9 @@ class Pause:
                 if time.monotonic() < self._look_again:
                     return
                 told = ask()
-            seconds = min(told or 0.0, LONGEST_PAUSE_S)
+            seconds = min(told or 0.0, tuning.LONGEST_PAUSE_S)
             until = time.monotonic() + seconds
-            self._look_again = until if seconds else until + _LOOK_AGAIN_S
+            self._look_again = until if seconds else until + tuning.LOOK_AGAIN_S
             longer, self._until = until - self._until, max(until, self._until)
         if seconds and longer > 1:
             log.warning("%s: the server asks for a pause of %.0f s", self._url, seconds)

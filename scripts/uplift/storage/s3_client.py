@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from uplift.storage import tuning
 from uplift.storage.failures import Refusal
-from uplift.storage.retries import LONGEST_PAUSE_S, seconds_of
+from uplift.storage.retries import seconds_of
 from uplift.storage.settings import StorageOptions, aws_access, session
 from uplift.storage.urls import split_url
 
@@ -19,9 +20,9 @@ def s3_client(options: StorageOptions) -> Any:
 
     access = aws_access(options)
     config = Config(
-        connect_timeout=min(options.timeout, 10),
+        connect_timeout=min(options.timeout, tuning.CONNECT_S),
         read_timeout=options.timeout,
-        retries={"max_attempts": options.retries + 1, "mode": "standard"},
+        retries={"total_max_attempts": options.retries + 1, "mode": "standard"},
         s3={"addressing_style": "path"},
         signature_version=UNSIGNED if access.anon else None,
     )
@@ -43,7 +44,7 @@ def pause_when_asked(client: Any, options: StorageOptions) -> None:
         if said.get("HTTPStatusCode") not in _BUSY or attempts > options.retries:
             return None
         seconds = seconds_of(said.get("HTTPHeaders", {}).get("retry-after"))
-        return None if seconds is None else min(seconds, LONGEST_PAUSE_S)
+        return None if seconds is None else min(seconds, tuning.LONGEST_PAUSE_S)
 
     client.meta.events.register_first("needs-retry.s3", pause)
 
@@ -62,7 +63,9 @@ def reason_of(url: str, options: StorageOptions) -> Refusal | None:
         said.append(Refusal(error.get("Code"), region, retry_after=headers.get("retry-after")))
 
     # botocore follows redirects by itself: the first answer is what counts
-    quick = options.model_copy(update={"retries": 0, "timeout": min(options.timeout, 10)})
+    quick = options.model_copy(
+        update={"retries": 0, "timeout": min(options.timeout, tuning.CONNECT_S)}
+    )
     try:
         client = s3_client(quick)
         client.meta.events.register_first("needs-retry.s3", note)

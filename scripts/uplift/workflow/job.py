@@ -11,17 +11,10 @@ import json
 import logging
 import shlex
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
-
-from uplift.errors import TransientError
-
-ATTEMPTS = 3
-PAUSE_SECONDS = 5.0
-"""Before the second attempt after a transient failure; doubled before the third."""
 
 WARNINGS_SHOWN = 20
 """On the console; the log of the job has all."""
@@ -40,13 +33,13 @@ def run(main: Main, job: Any) -> int:
         program = program.relative_to(Path.cwd())
     command = shlex.join([sys.executable, str(program), *argv])
     if not job.log:
-        return _attempt(main, argv)
+        return main(argv)
     path = Path(str(job.log[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(command + "\n")
         with _stderr_to(stream):
-            code = _attempt(main, argv)
+            code = main(argv)
     sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, failed=code != 0))
     return code
 
@@ -84,17 +77,6 @@ def _text(value: Any) -> str | None:
     if isinstance(value, (list, tuple)):
         return json.dumps(list(value), ensure_ascii=False) if value else None
     return str(value)
-
-
-def _attempt(main: Main, argv: list[str]) -> int:
-    for attempt in range(1, ATTEMPTS + 1):
-        code = main(argv)
-        if code != TransientError.exit_code or attempt == ATTEMPTS:
-            break
-        pause = PAUSE_SECONDS * 2 ** (attempt - 1)
-        log.warning("attempt %d of %d failed; again in %.0f s", attempt, ATTEMPTS, pause)
-        time.sleep(pause)
-    return code
 
 
 @contextlib.contextmanager

@@ -13,11 +13,11 @@ from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory
 from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
+from uplift.storage import tuning
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v3 import ChunkKeys
 
-_PIECE_BYTES = 8 * 2**20
 _V2_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
@@ -125,8 +125,8 @@ def sha256_of(store: Store, key: str) -> str | None:
     if info is None:
         return None
     digest = hashlib.sha256()
-    for start in range(0, info.size, _PIECE_BYTES):
-        piece = store.get_range(key, start, min(_PIECE_BYTES, info.size - start))
+    for start in range(0, info.size, tuning.PIECE_BYTES):
+        piece = store.get_range(key, start, min(tuning.PIECE_BYTES, info.size - start))
         digest.update(piece or b"")
     return digest.hexdigest()
 
