@@ -17,7 +17,7 @@ from uplift.models.migration import Migration
 from uplift.models.validation import Validation
 from uplift.ngff import axes
 from uplift.storage.protocol import Store, join
-from uplift.validate.metadata.arrays import check_array, check_consolidated
+from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated
 from uplift.validate.metadata.documents import Documents, Json
 from uplift.validate.metadata.structure import Structure
 from uplift.validate.objects import accounts
@@ -143,6 +143,7 @@ class _DatasetCheck:
                 found[node.path] = node.document
             structure.check_group(node)
         structure.check_labels()
+        check = ArrayCheck(self._findings)
         for node in documents.arrays():
             if node.document is not None:
                 found[node.path] = node.document
@@ -150,7 +151,7 @@ class _DatasetCheck:
             if node.path in self._work:
                 names = structure.axes.get(node.path) or _own_names(entry, node.source_attributes)
                 target = self._work[node.path].target
-                check_array(node, entry.source, target, names, self._findings)
+                check.check(node, entry.source, target, names)
         check_consolidated(found, self._findings)
         run_validators(found, structure.source_attributes, self._findings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.findings import Findings
+from uplift.models.json_text import canonical_json
 from uplift.ngff.lossless import lost_array_attributes
 from uplift.validate.metadata.documents import Json, Node
 from uplift.validate.pixels.compare import same_bits
@@ -23,29 +24,69 @@ from uplift.zarr_metadata.v3 import array_document
 _PLANNED = ("shape", "chunk_grid", "chunk_key_encoding", "codecs", "storage_transformers")
 
 
-def check_array(
+Fault = tuple[str, str]
+"""Code and message of a finding about an array."""
+
+
+class ArrayCheck:
+    """Checks arrays' documents; arrays that are alike in everything but their path, once."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._faults: dict[tuple[Any, ...], list[Fault]] = {}
+        # while a document is in here no other one gets its id
+        self._seen: list[Node] = []
+
+    def check(
+        self,
+        node: Node,
+        source: SourceArray,
+        target: TargetArray,
+        names: tuple[str | None, ...] | None,
+    ) -> None:
+        """Check one array's ``zarr.json``.
+
+        Parameters
+        ----------
+        node
+            Documents of both sides; equal ones are one object.
+        source, target
+            The array as the inventory has it, and as it is planned.
+        names
+            The dimension names that it must have, length ndim; None: any.
+        """
+        if node.document is None:
+            return
+        planned = array_document(target, {}, None)
+        key = (
+            *(id(node.document), id(node.source_document), id(node.source_attributes), names),
+            canonical_json([planned, source.zarr_format, source.data_type, source.fill_value]),
+        )
+        if key not in self._faults:
+            self._seen.append(node)
+            self._faults[key] = list(_faults(node, node.document, source, planned, names))
+        for code, text in self._faults[key]:
+            self._findings.error(code, node.path, text)
+
+
+def _faults(
     node: Node,
+    document: Json,
     source: SourceArray,
-    target: TargetArray,
+    planned: Json,
     names: tuple[str | None, ...] | None,
-    findings: Findings,
-) -> None:
-    """Check one array's ``zarr.json``; `names` are the dimension names it must have."""
-    document, path = node.document, node.path
-    if document is None:
-        return
-    planned = array_document(target, {}, None)
+) -> Iterator[Fault]:
     for key in _PLANNED:
         if document.get(key) != planned.get(key):
             text = f"{key} is {_shown(document.get(key))}, planned {_shown(planned.get(key))}"
-            findings.error("array.document", path, text)
+            yield "array.document", text
     found = document.get("dimension_names")
     if names is not None and found != list(names):
         text = f"dimension_names are {_shown(found)}, the axes {_shown(list(names))}"
-        findings.error("array.dimension_names", path, text)
+        yield "array.dimension_names", text
     for text in lost_array_attributes(node.source_attributes, node.attributes):
-        findings.error("attributes.lost", path, text)
-    _check_values(node, source, findings)
+        yield "attributes.lost", text
+    yield from _faults_of_values(node.source_document, document, source)
 
 
 def check_consolidated(documents: Mapping[str, Json], findings: Findings) -> None:
@@ -59,10 +100,10 @@ def check_consolidated(documents: Mapping[str, Json], findings: Findings) -> Non
         findings.error("root.consolidated", path, text)
 
 
-def _check_values(node: Node, source: SourceArray, findings: Findings) -> None:
+def _faults_of_values(
+    source_document: Json | None, document: Json, source: SourceArray
+) -> Iterator[Fault]:
     """Data type and fill value, read by zarr-python on both sides."""
-    document, path = node.document, node.path
-    assert document is not None  # noqa: S101
     with warnings.catch_warnings():
         # It warns about data types and codecs that are not in the core specification.
         warnings.simplefilter("ignore")
@@ -70,15 +111,15 @@ def _check_values(node: Node, source: SourceArray, findings: Findings) -> None:
             new = ArrayV3Metadata.from_dict(copy.deepcopy(document))
         except Exception as error:  # it has no exception type of its own
             text = f"zarr-python refuses zarr.json: {' '.join(str(error).split())[:300]}"
-            findings.error("array.document", path, text)
+            yield "array.document", text
             return
-        dtype, fill = _source_values(node.source_document, source)
+        dtype, fill = _source_values(source_document, source)
     found = new.dtype.to_native_dtype()
     if not _same_type(dtype, found):
-        findings.error("array.data_type", path, f"is {found}, in the source {dtype}")
+        yield "array.data_type", f"is {found}, in the source {dtype}"
     elif not _same_fill(fill, new.fill_value, dtype):
         text = f"fill value is {_shown(new.fill_value)}, in the source {_shown(fill)}"
-        findings.error("array.fill_value", path, text)
+        yield "array.fill_value", text
 
 
 def _source_values(document: Json | None, source: SourceArray) -> tuple[Any, Any]:

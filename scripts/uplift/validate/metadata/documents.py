@@ -12,6 +12,7 @@ from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.storage.protocol import Store, join
 
 Json = dict[str, Any]
+_NONE: Json = {}
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Documents:
                 source_document=(
                     self._parsed(self._source, join(entry.path, ".zarray"), shape) if v2 else found
                 ),
-                source_attributes=(found or {}) if v2 else _attributes(found),
+                source_attributes=(found or _NONE) if v2 else _attributes(found),
             )
 
     def _checked(
@@ -148,4 +149,4 @@ class Documents:
 def _attributes(document: Json | None) -> Json:
     """Attributes of a Zarr v3 node; ``null`` stands for none."""
     found = (document or {}).get("attributes")
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else _NONE
