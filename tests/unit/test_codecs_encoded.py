@@ -15,14 +15,15 @@ import numcodecs
 import numpy as np
 import pytest
 
-from uplift.codecs.encoded import BadEncoding, EncodedCheck, zlib_to_gzip
+from uplift.codecs.chunks import ChunkKeeper, DecodeError
+from uplift.codecs.compressors import zlib_to_gzip
 from uplift.models.arrays import SourceArray
 from uplift.zarr_metadata import v3
 
 RAW = (np.arange(512, dtype="<u2") // 3).tobytes()
 
 
-def check_for(compressor: Any = None, **more: Any) -> EncodedCheck:
+def check_for(compressor: Any = None, **more: Any) -> ChunkKeeper:
     facts: dict[str, Any] = {
         "zarr_format": 2,
         "shape": (512,),
@@ -33,7 +34,7 @@ def check_for(compressor: Any = None, **more: Any) -> EncodedCheck:
         "separator": ".",
         "compressor": compressor,
     }
-    return EncodedCheck(SourceArray(**{**facts, **more}))
+    return ChunkKeeper(SourceArray(**{**facts, **more}), "repack")
 
 
 def zstd_stream(data: bytes) -> bytes:
@@ -65,7 +66,7 @@ ZSTD = bytes(numcodecs.Zstd(3).encode(RAW))
     ],
 )  # fmt: skip
 def test_sound_chunks_pass(label: str | None, data: bytes) -> None:
-    check_for(None if label is None else {"id": label}).check(data)
+    assert check_for(None if label is None else {"id": label}).keep(data) is data
 
 
 def test_small_and_random_blosc_chunks_pass() -> None:
@@ -73,7 +74,7 @@ def test_small_and_random_blosc_chunks_pass() -> None:
     for elements in (1, 2, 7, 8, 63, 64, 1000, 40_000):
         for dtype in ("u1", "<u2", "<f8"):
             array = generator.integers(0, 200, elements).astype(dtype)
-            check = check_for({"id": "blosc"}, chunks=(elements,), data_type=array.dtype.str).check
+            check = check_for({"id": "blosc"}, chunks=(elements,), data_type=array.dtype.str).keep
             for shuffle in (0, 1, 2):
                 for level in (0, 5, 9):
                     check(bytes(numcodecs.Blosc("lz4", level, shuffle).encode(array)))
@@ -90,10 +91,9 @@ def changed(data: bytes, position: int, new: bytes) -> bytes:
         (None, ZSTD, "it looks like zstd"),
         (None, b"", "has 0 bytes"),
         ("blosc", BLOSC[:-1], "but its blosc header says"),
-        ("blosc", BLOSC + b"\0", "but its blosc header says"),
-        ("blosc", BLOSC[:10], "has 10 bytes, too few"),
-        ("blosc", ZSTD, "is no blosc data, it looks like zstd"),
-        ("blosc", changed(BLOSC, 0, b"\x05"), "is no blosc data of format version 2"),
+        ("blosc", BLOSC[:10], "is not blosc data"),
+        ("blosc", ZSTD, "is not blosc data, it looks like zstd"),
+        ("blosc", changed(BLOSC, 0, b"\x05"), "is not blosc data"),
         ("blosc", changed(BLOSC, 4, struct.pack("<I", 1000)), "decodes to 1000 bytes"),
         ("blosc", changed(BLOSC, 3, b"\0"), "header is damaged"),  # element size
         ("blosc", changed(BLOSC, 8, bytes(4)), "header is damaged"),  # block size
@@ -103,15 +103,13 @@ def changed(data: bytes, position: int, new: bytes) -> bytes:
         ("blosc", changed(BLOSC, 2, b"\x25"), "header is damaged"),  # both shuffles
         ("blosc", changed(BLOSC, 2, b"\x23"), "header is damaged"),  # "stored", but shorter
         ("zstd", ZSTD[:-1], "cut short"),
-        ("zstd", ZSTD + b"\0", "bytes that are no zstd frame"),
         ("zstd", bytes(numcodecs.Zstd(3).encode(RAW[:512])) * 2, "holds 2 zstd frames"),
-        ("zstd", b"\x50\x2a\x4d\x18\x00\x00\x00\x00" + ZSTD, "is no zstd stream"),
+        ("zstd", b"\x50\x2a\x4d\x18\x00\x00\x00\x00" + ZSTD, "is not a zstd stream"),
         ("zstd", bytes(numcodecs.Zstd(3).encode(RAW[:1000])), "decodes to 1000 bytes, 1024"),
         ("zstd", zstd_stream(RAW[:-2]), "1022 bytes, 1024 expected"),
         ("zstd", BLOSC, "it looks like blosc"),
-        ("zstd", b"", "is empty"),
+        ("zstd", b"", "it is empty"),
         ("gzip", gzip.compress(RAW[:9]) + gzip.compress(RAW[9:]), "holds 2 gzip streams"),
-        ("gzip", gzip.compress(RAW) + bytes(4), "has 4 bytes after its gzip stream"),
         ("gzip", zlib.compress(RAW), "is labelled gzip, but is a zlib stream"),
         ("gzip", gzip.compress(RAW)[:-1], "cut short"),
         ("gzip", changed(gzip.compress(RAW), -8, b"\0"), "damaged"),
@@ -121,8 +119,8 @@ def changed(data: bytes, position: int, new: bytes) -> bytes:
     ],
 )
 def test_chunks_that_cannot_be_kept(label: str | None, data: bytes, reason: str) -> None:
-    with pytest.raises(BadEncoding) as caught:
-        check_for(None if label is None else {"id": label}).check(data)
+    with pytest.raises(DecodeError) as caught:
+        check_for(None if label is None else {"id": label}).keep(data)
     assert reason in caught.value.reason
     assert str(caught.value) == caught.value.reason
 
@@ -131,10 +129,10 @@ def test_identity_filters_do_not_matter() -> None:
     filters = ({"id": "bitround", "keepbits": 3},)
     floats = np.arange(256, dtype="<f4")
     check = check_for({"id": "blosc"}, data_type="<f4", chunks=(256,), filters=filters)
-    check.check(bytes(numcodecs.Blosc().encode(floats)))
+    check.keep(bytes(numcodecs.Blosc().encode(floats)))
 
 
-def v3_check(*codecs: dict[str, Any]) -> EncodedCheck:
+def v3_check(*codecs: dict[str, Any]) -> ChunkKeeper:
     document = {
         "zarr_format": 3,
         "node_type": "array",
@@ -145,7 +143,7 @@ def v3_check(*codecs: dict[str, Any]) -> EncodedCheck:
         "fill_value": 0,
         "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, *codecs],
     }
-    return EncodedCheck(v3.parse_v3(document, "x"))
+    return ChunkKeeper(v3.parse_v3(document, "x"), "repack")
 
 
 def with_crc32c(data: bytes) -> bytes:
@@ -162,22 +160,22 @@ def with_crc32c(data: bytes) -> bytes:
     ],
 )
 def test_checksums_of_v3(codecs: list[str], data: bytes) -> None:
-    check = v3_check(*({"name": name} for name in codecs), {"name": "crc32c"}).check
+    check = v3_check(*({"name": name} for name in codecs), {"name": "crc32c"}).keep
     check(with_crc32c(data))
-    with pytest.raises(BadEncoding, match="crc32c checksum is wrong"):
+    with pytest.raises(DecodeError, match="crc32c checksum is wrong"):
         check(with_crc32c(data)[:-1] + b"\0")
-    with pytest.raises(BadEncoding, match="crc32c checksum is wrong"):
+    with pytest.raises(DecodeError, match="crc32c checksum is wrong"):
         check(b"ab")
-    with pytest.raises(BadEncoding, match=r"1024 expected|damaged|cut short|no zstd"):
+    with pytest.raises(DecodeError, match=r"1024 expected|damaged|cut short|not a zstd"):
         check(with_crc32c(data[:-3]))
 
 
 def test_strings_are_decoded_to_be_checked() -> None:
     words = bytes(numcodecs.VLenUTF8().encode(np.array(["a", "é"], dtype=object)))
-    check = check_for(None, data_type="|O", filters=({"id": "vlen-utf8"},), chunks=(2,)).check
+    check = check_for(None, data_type="|O", filters=({"id": "vlen-utf8"},), chunks=(2,)).keep
     check(words)
     for bad in (words[:-1], words + b"\0", words[:-2] + b"\xff\xff", b""):
-        with pytest.raises(BadEncoding):
+        with pytest.raises(DecodeError):
             check(bad)
 
 
@@ -187,7 +185,7 @@ def test_zlib_becomes_gzip() -> None:
         wrapped = zlib_to_gzip(stream, len(RAW))
         assert gzip.GzipFile(fileobj=io.BytesIO(wrapped)).read() == RAW
         assert wrapped[10:-8] == stream[2:-4]
-        check_for({"id": "gzip"}).check(wrapped)
+        check_for({"id": "gzip"}).keep(wrapped)
 
 
 def with_dictionary() -> bytes:
@@ -198,10 +196,9 @@ def with_dictionary() -> bytes:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (gzip.compress(RAW), "is no zlib stream, it looks like gzip"),
-        (b"", "is no zlib stream"),
+        (gzip.compress(RAW), "is not a zlib stream, it looks like gzip"),
+        (b"", "is not a zlib stream"),
         (zlib.compress(RAW)[:-1], "cut short"),
-        (zlib.compress(RAW) + b"x", "has 1 bytes after its zlib stream"),
         (zlib.compress(RAW[:-2]), "decodes to 1022 bytes, 1024 expected"),
         (zlib.compress(RAW * 2), "more than the 1024 bytes expected"),
         (changed(zlib.compress(RAW), -4, b"\0\0\0\0"), "damaged"),
@@ -209,13 +206,13 @@ def with_dictionary() -> bytes:
     ],
 )
 def test_zlib_streams_that_cannot_be_rewrapped(data: bytes, reason: str) -> None:
-    with pytest.raises(BadEncoding) as caught:
+    with pytest.raises(DecodeError) as caught:
         zlib_to_gzip(data, len(RAW))
     assert reason in caught.value.reason
 
 
 def test_checking_blosc_costs_microseconds() -> None:
-    check = check_for({"id": "blosc"}).check
+    check = check_for({"id": "blosc"}).keep
     best = min(_seconds(check, BLOSC) for _ in range(5))
     assert best / 1000 < 20e-6
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from uplift.codecs import mapping
+from uplift.codecs.chain import respelled
+from uplift.codecs.table import config_of
 from uplift.errors import PlanError
 from uplift.models.arrays import SourceArray
 from uplift.zarr_metadata import v3
@@ -133,6 +135,7 @@ def test_zlib_is_rewrapped(level: int, declared: int) -> None:
 
 
 DEFAULT = blosc("zstd", "shuffle", 2)
+TEXTS = blosc("zstd", "noshuffle", 1)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,12 @@ DEFAULT = blosc("zstd", "shuffle", 2)
             ({"name": "bytes"}, blosc("zstd", "bitshuffle", 1)),
         ),
         (v2_array(filters=({"id": "delta", "dtype": "<u2"},)), (LITTLE, DEFAULT)),
+        (v2_array(compressor={"id": "pcodec"}), (LITTLE, DEFAULT)),
+        (v2_array("|O", filters=({"id": "json2"},)), ({"name": "vlen-utf8"}, TEXTS)),
+        (
+            v2_array("|O", filters=({"id": "msgpack2"},), compressor={"id": "zstd"}),
+            ({"name": "vlen-utf8"}, TEXTS),
+        ),
         (v2_array(filters=({"id": "crc32"},), compressor={"id": "zstd"}), (LITTLE, DEFAULT)),
         # big-endian records have no word in v3
         (v2_array([["a", ">i4"]]), (LITTLE,)),
@@ -188,6 +197,47 @@ def test_other_chunks_keep_the_codec_family(source: SourceArray, codecs: tuple[A
     assert (target.chunks, target.shards) == ((8, 8), (16, 8))
 
 
+def test_a_v3_array_of_a_codec_that_few_read_is_recoded() -> None:
+    target, method = mapping.target_of(v3_array({"name": "numcodecs.pcodec"}), (4, 4), None, "keep")
+    assert (target.codecs, method) == ((LITTLE, DEFAULT), "recode")
+
+
+@pytest.mark.parametrize(
+    ("written", "config"),
+    [
+        ({"type": "raw"}, None),
+        ({"id": None}, None),
+        ({}, None),
+        ("zlib", {"id": "zlib"}),
+        ({"type": "gzip", "useZlib": False}, {"id": "gzip", "useZlib": False}),
+        ({"type": "blosc", "cname": "zstd"}, {"id": "blosc", "cname": "zstd"}),
+        ({"id": "numcodecs.zstd", "level": "3"}, {"id": "zstd", "level": 3}),
+        ({"name": "zstd", "configuration": {"level": 3}}, {"id": "zstd", "level": 3}),
+        ({"type": "bzip2", "blockSize": 9}, {"id": "bz2", "blockSize": 9}),
+        ({"type": "xz", "preset": 6}, {"id": "lzma", "preset": 6}),
+        ({"type": "gzip", "useZlib": True}, {"id": "zlib", "useZlib": True}),
+        ({"id": "Blosc", "shuffle": "bitshuffle"}, {"id": "blosc", "shuffle": 2}),
+    ],
+)
+def test_codecs_as_other_writers_call_them(written: Any, config: Any) -> None:
+    assert config_of(written) == config
+
+
+@pytest.mark.parametrize(
+    ("compressor", "notes"),
+    [
+        (None, []),
+        ({"id": "blosc", "cname": "lz4"}, []),
+        ({"type": "raw"}, ["codec {'type': 'raw'} is read as none"]),
+        ({"type": "xz"}, ["codec {'type': 'xz'} is read as {'id': 'lzma'}"]),
+    ],
+)
+def test_what_was_read_as_something_else_is_told(compressor: Any, notes: list[str]) -> None:
+    source = v2_array(compressor=compressor)
+    assert respelled(source) == notes
+    assert mapping.unsupported_reason(source) is None
+
+
 @pytest.mark.parametrize("given", [{}, {"configuration": {}}])
 def test_numcodecs_wrappers_keep_an_empty_configuration(given: dict[str, Any]) -> None:
     source = v3_array(LITTLE, {"name": "numcodecs.bz2", **given})
@@ -225,9 +275,9 @@ def test_pipelines_of_a_plan_are_completed(given: list[Any], codecs: tuple[Any, 
         ([{"name": "zstd", "configuration": {"level": 40}}], "level is 40, use -131072 to 22"),
         ([{"name": "zstd", "configuration": {"levle": 4}}], 'unknown setting "levle"'),
         ([{"name": "gzip", "configuration": {"level": -1}}], "level is -1, use 0 to 9"),
-        ([{"name": "blosc", "configuration": {"cname": "snappy"}}], "blosc with compressor"),
-        ([{"name": "blosc", "configuration": {"shuffle": 1}}], "codecs: blosc with shuffle"),
-        ([{"name": "transpose", "configuration": {"order": [0, 0]}}], "fits no 2-d array"),
+        ([{"name": "blosc", "configuration": {"cname": "snappy"}}], "is 'snappy', use one of"),
+        ([{"name": "blosc", "configuration": {"shuffle": 1}}], "shuffle is 1, use one of"),
+        ([{"name": "transpose", "configuration": {"order": [0, 0]}}], "does not fit a 2-d array"),
         ([zstd(), SWAP], 'codec "transpose" after another codec'),
         ([{"name": "vlen-utf8"}], 'codec "vlen-utf8" does not go with the data type'),
         ([zstd(), LITTLE], "at this place"),
@@ -260,8 +310,7 @@ def test_blosc_has_a_limit() -> None:
     ("source", "reason"),
     [
         (v2_array("|O"), 'data type "|O" is supported with the filters'),
-        (v2_array("|O", filters=({"id": "json2"},)), 'not "json2"'),
-        (v2_array("|O", filters=({"id": "pickle"},)), 'not "pickle"'),
+        (v2_array("|O", filters=({"id": "pickle"},)), 'not pickle; pickles are never read'),
         (v2_array("<f16"), 'data type "<f16"'),
         (v2_array(compressor={"id": "imagecodecs_jpeg2k"}), 'codec "imagecodecs_jpeg2k"'),
         (v2_array(filters=({"id": "pickle"},)), 'codec "pickle" is not supported'),
@@ -276,8 +325,16 @@ def test_blosc_has_a_limit() -> None:
         (v2_array("|O", filters=({"id": "shuffle"}, {"id": "vlen-utf8"})), "is not the first"),
         (v2_array([["a", "<i4"]], filters=({"id": "bitround"},)), "does not go with"),
         (v2_array(shape=(1,) * 33, chunks=(1,) * 33), "33 dimensions"),
+        (v2_array("|u1", compressor={"id": "pcodec"}), 'does not go with elements "|u1"'),
+        (v2_array(">u2", compressor={"id": "pcodec"}), 'does not go with elements ">u2"'),
+        (
+            v2_array(filters=({"id": "delta", "dtype": "<u2"},), compressor={"id": "pcodec"}),
+            'codec "pcodec" is not the first codec',
+        ),
+        (v2_array("|O", filters=({"id": "json2"},), order="F"), 'codec "json2" in F order'),
+        (v2_array(compressor={"id": "zfpy"}), 'codec "zfpy" is not supported'),
         (v3_array(LITTLE, {"name": "sharding_indexed"}), 'codec "sharding_indexed"'),
-        (v3_array(LITTLE, {"name": "pcodec"}), 'codec "pcodec"'),
+        (v3_array(LITTLE, {"name": "numcodecs.pcodec"}), "at this place"),
         (v3_array(SWAP), "no codec turns the array into bytes"),
         (v3_array({"name": "vlen-utf8"}), 'codec "vlen-utf8"'),
         (

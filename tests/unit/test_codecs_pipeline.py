@@ -16,7 +16,7 @@ import pytest
 
 from support.chunks import CHUNKS, NUMBERS, v2_array
 from uplift.codecs import mapping
-from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder, DecodeError
+from uplift.codecs.chunks import ChunkDecoder, ChunkEncoder, DecodeError
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.zarr_metadata import data_types
 
@@ -55,6 +55,7 @@ COMPRESSORS: list[Any] = [
         "filters": [{"id": lzma.FILTER_LZMA2, "preset": 1}],
     },
     {"id": "lz4", "acceleration": 1},
+    {"id": "pcodec", "level": 3},
 ]
 
 
@@ -65,7 +66,7 @@ COMPRESSORS: list[Any] = [
 def test_every_compressor(compressor: Any, order: str) -> None:
     source = v2_array(compressor=compressor, order=order)
     assert mapping.unsupported_reason(source) is None
-    found, note = ChunkDecoder(source).read(encoded_v2(NUMBERS, source))
+    found, note, _ = ChunkDecoder(source).read(encoded_v2(NUMBERS, source))
     assert note is None
     np.testing.assert_array_equal(found, NUMBERS)
 
@@ -190,7 +191,7 @@ def test_clipped_edge_chunks(order: str, compressor: Any) -> None:
     source = v2_array(order=order, compressor=compressor)
     corner = NUMBERS[:3, :4]
     data = encoded_v2(corner, source)
-    found, note = ChunkDecoder(source).read(data, (1, 1))
+    found, note, _ = ChunkDecoder(source).read(data, (1, 1))
     np.testing.assert_array_equal(found[:3, :4], corner)
     assert (found[3:] == 9).all()
     assert (found[:, 4:] == 9).all()
@@ -198,6 +199,61 @@ def test_clipped_edge_chunks(order: str, compressor: Any) -> None:
     for index in (None, (0, 0), (0, 1)):
         with pytest.raises(DecodeError, match=r"24 bytes, 48 expected"):
             ChunkDecoder(source).decode(data, index)
+
+
+@pytest.mark.parametrize("compressor", [None, {"id": "zlib"}])
+@pytest.mark.parametrize("codec", [numcodecs.JSON(), numcodecs.MsgPack()])
+def test_texts_in_lists(codec: Any, compressor: Any) -> None:
+    config = codec.get_config()
+    source = v2_array("|O", filters=(config,), compressor=compressor)
+    words = np.array([f"w{i}é" * (i % 3) for i in range(24)], dtype=object).reshape(CHUNKS)
+    assert mapping.unsupported_reason(source) is None
+    found = ChunkDecoder(source).decode(encoded_v2_objects(words, source))
+    assert found.tolist() == words.tolist()
+    target, method = mapping.target_of(source, CHUNKS, None, "keep")
+    assert method == "recode"
+    assert ChunkDecoder(as_source(target)).decode(ChunkEncoder(target).encode(found)).tolist() == (
+        words.tolist()
+    )
+
+
+def encoded_v2_objects(words: np.ndarray[Any, Any], source: SourceArray) -> bytes:
+    """Encode as zarr-python 2 does: object codecs get the chunk with all its axes."""
+    buffer: Any = words
+    for config in (*(source.filters or ()), *([source.compressor] if source.compressor else [])):
+        buffer = numcodecs.get_codec(dict(config)).encode(buffer)
+    return bytes(buffer)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "is not JSON"),
+        (b"{}", "is not a list of texts"),
+        (b'["a", "|O", [1]]', "holds 1 strings, 24 expected"),
+        (b'[1, "|O", [1]]', "item 0 is not a text but int"),
+        (b'["a", "|O", [4, 6]]', r"nested as its shape \[4, 6\]"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'["%s", "|O", [1]]' % (b'a","' * 40), "holds 41 strings, 24 expected"),
+        (b"\xff", "is not JSON"),
+    ],
+)
+def test_json_that_does_not_hold_the_texts(data: bytes, reason: str) -> None:
+    source = v2_array("|O", filters=({"id": "json2"},))
+    with pytest.raises(DecodeError, match=reason):
+        ChunkDecoder(source).decode(data)
+
+
+def test_message_pack_and_pcodec_that_is_damaged() -> None:
+    for data in (b"", b"\xc1", b"\x93\x01\xa2|O\x91\x01", b"\xdd\xff\xff\xff\xff"):
+        with pytest.raises(DecodeError):
+            ChunkDecoder(v2_array("|O", filters=({"id": "msgpack2"},))).decode(data)
+    source = v2_array(compressor={"id": "pcodec"})
+    for values in (NUMBERS.ravel()[:-1], np.resize(NUMBERS, 30), NUMBERS.ravel().astype("<u4")):
+        data = bytes(numcodecs.get_codec({"id": "pcodec"}).encode(values))
+        for bad in (data, data[:-3], b"", b"pco!"):
+            with pytest.raises(DecodeError):
+                ChunkDecoder(source).decode(bad)
 
 
 def test_clipped_strings() -> None:
@@ -260,13 +316,13 @@ def test_packing_does_not_import_numcodecs() -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(Path(mapping.__file__).parents[2])!r})
-from uplift.codecs import encoded, mapping, pipeline
+from uplift.codecs import chunks, mapping
 from uplift.zarr_metadata import v2, v3
 source = v2.parse_v2({{"zarr_format": 2, "shape": [8], "chunks": [8], "dtype": "<u2",
     "compressor": {{"id": "blosc"}}, "fill_value": 0, "order": "C"}}, "x")
 assert mapping.unsupported_reason(source) is None
 mapping.target_of(source, (8,), (16,), "keep")
-encoded.EncodedCheck(source)
+chunks.ChunkKeeper(source, "repack")
 print([name for name in sys.modules if name.startswith(("numcodecs", "zarr"))])
 """
     done = subprocess.run(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from uplift import grid
 from uplift.codecs import shard_index
-from uplift.codecs.pipeline import ChunkDecoder
+from uplift.codecs.chunks import ChunkDecoder
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray

@@ -1,37 +1,33 @@
-"""One normal form for every codec pipeline: axis order, element type, then byte filters.
+"""One normal form for every codec pipeline: axis order, element type, then codecs of the table.
 
 Zarr v2 (`order`, `filters`, `compressor`) and Zarr v3 (`codecs`) both come down to: the axes are
-permuted, the elements are laid out in C order with a NumPy type, and filters turn that buffer into
-the stored bytes. Filters are written as numcodecs configurations, in the order of encoding.
+permuted, the elements are laid out in C order with a NumPy type, and codecs turn that buffer into
+the stored bytes. Codecs are written as numcodecs configurations, in the order of encoding.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from uplift.codecs.codec import Codec, Config
+from uplift.codecs.compressors import SHUFFLES
+from uplift.codecs.table import BY_ID, BY_V3_NAME, config_of
 from uplift.errors import UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.fill_values import Vlen
 
-Config = dict[str, Any]
-
-SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
-BLOSC_NAMES = ("lz4", "lz4hc", "blosclz", "zstd", "zlib")
-VLEN_FILTERS = {"string": "vlen-utf8", "bytes": "vlen-bytes"}
-COMPRESSORS = frozenset({"blosc", "zstd", "gzip", "zlib", "bz2", "lzma", "lz4"})
-CHECKSUMS = frozenset({"crc32", "crc32c", "adler32", "fletcher32"})
-TYPED_FILTERS = frozenset(
-    {"delta", "fixedscaleoffset", "quantize", "astype", "bitround", "packbits"}
-)
-BYTE_FILTERS = CHECKSUMS | {"shuffle"}
+VLEN_CODECS = {"string": "vlen-utf8", "bytes": "vlen-bytes"}
+"""How the output stores elements of variable length, by data type."""
 MAX_DIMENSIONS = 32
+_ELEMENT_SETTINGS = {"shuffle": "elementsize", "fixedscaleoffset": "dtype", "quantize": "dtype"}
+"""What numcodecs' Zarr v3 codecs take from the array when their configuration leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +40,22 @@ class Chain:
         Permutation of the axes before the elements are written in C order, length ndim.
     dtype
         Element type in the byte order as stored; ``object`` with `vlen`.
-    filters
-        numcodecs configurations from the element buffer to the stored bytes; those that leave
-        the stored elements as they are (``bitround``, ``quantize``) are left out.
+    codecs
+        Rows of the table with their configurations, from the elements to the stored bytes; those
+        that leave the stored elements as they are (``bitround``, ``quantize``) are left out.
     """
 
     order: tuple[int, ...]
     dtype: np.dtype[Any]
     vlen: Vlen | None
-    filters: tuple[Config, ...]
+    codecs: tuple[tuple[Codec, Config], ...]
 
     def stage_bytes(self, chunks: Shape) -> list[int | None]:
-        """Bytes of a full chunk before each filter, and at the end; None where data decide."""
+        """Bytes of a full chunk before each codec, and at the end; None where data decide."""
         size = None if self.vlen else math.prod(chunks) * self.dtype.itemsize
         sizes = [size]
-        for config in self.filters:
-            size = None if size is None else _bytes_after(config, size, self.dtype)
+        for row, config in self.codecs:
+            size = None if size is None else row.size_after(config, size, self.dtype)
             sizes.append(size)
         return sizes
 
@@ -78,10 +74,13 @@ def chain_of_source(source: SourceArray) -> Chain:
     dtype, vlen = data_types.numpy_dtype(source), data_types.vlen_of(source)
     if source.zarr_format == 3:
         return _chain_v3(source.codecs or (), dtype, vlen, ndim)
-    identity = tuple(range(ndim))
-    filters = (*(source.filters or ()), *((source.compressor,) if source.compressor else ()))
-    order = identity[::-1] if source.order == "F" else identity
-    return Chain(order, dtype, vlen, _checked(filters, dtype, vlen))
+    configs = [config for config in map(config_of, _written(source)) if config is not None]
+    codecs = _rows(configs, dtype, vlen)
+    reverse = source.order == "F" and ndim > 1
+    if reverse and codecs and codecs[0][0].id in ("json2", "msgpack2"):
+        raise UnsupportedError(f'codec "{codecs[0][0].id}" in F order: writers do not agree on it')
+    axes = range(ndim)
+    return Chain(tuple(reversed(axes) if reverse else axes), dtype, vlen, codecs)
 
 
 def chain_of_target(target: TargetArray) -> Chain:
@@ -94,35 +93,53 @@ def chain_of_target(target: TargetArray) -> Chain:
     return _chain_v3(target.codecs, dtype, vlen, len(target.shape))
 
 
-def blosc_typesize(dtype: np.dtype[Any], vlen: Vlen | None) -> int:
-    """Element size that blosc shuffles by: 1 for bytes of variable length and above 255."""
-    return 1 if vlen or dtype.itemsize > 255 else dtype.itemsize
+def respelled(source: SourceArray) -> list[str]:
+    """Say which codecs of a Zarr v2 array are written in other words than zarr-python's."""
+    return [
+        f"codec {written} is read as {'none' if config is None else config}"
+        for written in _written(source)
+        if (config := config_of(written)) != written
+    ]
+
+
+def _written(source: SourceArray) -> tuple[Any, ...]:
+    """Codecs as they stand in the document of a Zarr v2 array, in the order of encoding."""
+    compressor = () if source.compressor is None else (source.compressor,)
+    return (*(source.filters or ()), *compressor)
 
 
 def _chain_v3(
     codecs: Sequence[Config], dtype: np.dtype[Any], vlen: Vlen | None, ndim: int
 ) -> Chain:
     order = tuple(range(ndim))
-    filters: list[Config] = []
+    configs: list[Config] = []
     serialized = False
     for codec in codecs:
         name, configuration = codec["name"], codec.get("configuration") or {}
         if name == "transpose":
-            if filters or serialized:
+            if configs or serialized:
                 raise UnsupportedError('codec "transpose" after another codec is not supported')
             order = _transposed(order, configuration)
-        elif name in ("bytes", "vlen-utf8", "vlen-bytes"):
-            if (name == "bytes") == bool(vlen) or (vlen and name != VLEN_FILTERS[vlen]):
-                raise UnsupportedError(f'codec "{name}" does not go with the data type')
+        elif name == "bytes":
+            if vlen:
+                raise UnsupportedError('codec "bytes" does not go with the data type')
             serialized = True
-            filters.extend([{"id": name}] if vlen else [])
         else:
-            filters.append(_filter_of_v3(name, configuration, dtype, serialized=serialized))
+            row = BY_V3_NAME.get(name)
+            if row is None:
+                raise UnsupportedError(f'codec "{name}" is not supported')
+            if (row.kind == "bytes") != serialized:
+                raise UnsupportedError(
+                    f'codec "{name}" at this place of the pipeline is not supported'
+                )
+            serialized = serialized or row.kind == "serializer"
+            configs.append(_config_of_v3(row, configuration, dtype))
     if not serialized:
         raise UnsupportedError("no codec turns the array into bytes")
-    if not data_types.is_little(dtype) and any(f["id"] in TYPED_FILTERS for f in filters):
+    rows = _rows(configs, dtype, vlen)
+    if not data_types.is_little(dtype) and any(row.kind == "array" for row, _ in rows):
         raise UnsupportedError("array codecs on big-endian data are not supported")
-    return Chain(order, dtype, vlen, _checked(filters, dtype, vlen))
+    return Chain(order, dtype, vlen, rows)
 
 
 def _transposed(order: tuple[int, ...], configuration: Config) -> tuple[int, ...]:
@@ -134,112 +151,43 @@ def _transposed(order: tuple[int, ...], configuration: Config) -> tuple[int, ...
         range(len(order)), key=str
     ):
         raise UnsupportedError(
-            f'codec "transpose" with order {wanted!r} fits no {len(order)}-d array'
+            f'codec "transpose" with order {wanted!r} does not fit a {len(order)}-d array'
         )
     return tuple(order[axis] for axis in wanted)
 
 
-def _filter_of_v3(
-    name: str, configuration: Config, dtype: np.dtype[Any], *, serialized: bool
-) -> Config:
-    known = name.removeprefix("numcodecs.") if name.startswith("numcodecs.") else None
-    core = name in ("blosc", "zstd", "gzip", "crc32c")
-    kind = known or (name if core else None)
-    if kind not in COMPRESSORS | BYTE_FILTERS | TYPED_FILTERS:
-        raise UnsupportedError(f'codec "{name}" is not supported')
-    if (kind in TYPED_FILTERS) == serialized:
-        raise UnsupportedError(f'codec "{name}" at this place of the pipeline is not supported')
-    config = {**configuration, "id": kind}
-    if kind == "blosc" and core:
+def _config_of_v3(row: Codec, configuration: Config, dtype: np.dtype[Any]) -> Config:
+    config = {**configuration, "id": row.id}
+    if row.id == "blosc" and row.v3:
         config["shuffle"] = SHUFFLES.get(str(configuration.get("shuffle", "noshuffle")), -2)
-    defaults = {"shuffle": "elementsize", "fixedscaleoffset": "dtype", "quantize": "dtype"}
-    if kind in defaults and config.get(defaults[kind]) is None:
-        config[defaults[kind]] = dtype.itemsize if kind == "shuffle" else dtype.str
-    if kind == "astype" and config.get("decode_dtype") is None:
+    key = _ELEMENT_SETTINGS.get(row.id)
+    if key is not None and config.get(key) is None:
+        config[key] = dtype.itemsize if key == "elementsize" else dtype.str
+    if row.id == "astype" and config.get("decode_dtype") is None:
         config["decode_dtype"] = dtype.str
-    if kind == "crc32c":
-        config.setdefault("location", "end")
     return config
 
 
-def _checked(
-    filters: Sequence[Config], dtype: np.dtype[Any], vlen: Vlen | None
-) -> tuple[Config, ...]:
-    if vlen and (not filters or filters[0].get("id") != VLEN_FILTERS[vlen]):
-        raise UnsupportedError(f"{VLEN_FILTERS[vlen]} is not the first codec of the array")
-    kept = []
-    for position, config in enumerate(filters):
-        kind = config.get("id")
-        if vlen and position == 0 and kind == VLEN_FILTERS[vlen]:
-            kept.append(config)
-            continue
-        if kind not in COMPRESSORS | BYTE_FILTERS | TYPED_FILTERS:
-            raise UnsupportedError(f'codec "{kind}" is not supported')
-        if kind in TYPED_FILTERS and (vlen or dtype.fields is not None):
-            raise UnsupportedError(f'codec "{kind}" does not go with the data type')
-        _check_config(config)
-        if not _leaves_elements(config, dtype):
-            kept.append(config)
-    return tuple(kept)
-
-
-def _leaves_elements(config: Config, dtype: np.dtype[Any]) -> bool:
-    """Whether decoding this filter changes nothing: precision was lost when writing."""
-    if config["id"] == "bitround":
-        return True
-    same = np.dtype(config.get("astype") or config.get("dtype") or dtype)
-    return config["id"] == "quantize" and same == np.dtype(config.get("dtype") or dtype) == dtype
-
-
-def _check_config(config: Config) -> None:
-    kind = config["id"]
-    if kind == "blosc":
-        _check_blosc(config)
-    for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):
-        if kind in TYPED_FILTERS and config.get(key) is not None:
-            _check_number_type(kind, key, config[key])
-    needed = {"delta": ("dtype",), "fixedscaleoffset": ("dtype", "offset", "scale")}
-    needed |= {"astype": ("encode_dtype", "decode_dtype")}
-    for key in needed.get(kind, ()):
-        if config.get(key) is None:
-            raise UnsupportedError(f'codec "{kind}" has no "{key}"')
-    element_bytes = config.get("elementsize", 4)
-    if kind == "shuffle" and (type(element_bytes) is not int or element_bytes < 1):
-        raise UnsupportedError(f'codec "shuffle" with elementsize {element_bytes!r}')
-
-
-def _check_blosc(config: Config) -> None:
-    if config.get("cname", "lz4") not in BLOSC_NAMES:
-        raise UnsupportedError(f'blosc with compressor "{config["cname"]}" is not supported')
-    if config.get("shuffle", 1) not in (-1, 0, 1, 2):
-        raise UnsupportedError(f"blosc with shuffle {config['shuffle']!r} is not supported")
-    for key, top in (("clevel", 9), ("blocksize", 2**31 - 1)):
-        value = config.get(key, 0)
-        if type(value) is not int or not 0 <= value <= top:
-            raise UnsupportedError(f"blosc with {key} {value!r} is not supported")
-
-
-def _check_number_type(kind: str, key: str, value: Any) -> None:
-    try:
-        good = isinstance(value, str) and np.dtype(value).kind in "biufc"
-    except (TypeError, ValueError):
-        good = False
-    if not good:
-        raise UnsupportedError(f'codec "{kind}" with {key} {value!r} is not supported')
-
-
-def _bytes_after(config: Config, size: int, dtype: np.dtype[Any]) -> int | None:
-    kind = config["id"]
-    if kind in COMPRESSORS:
-        return None
-    if kind in CHECKSUMS:
-        return size + 4
-    if kind == "packbits":
-        return 1 + -(-size // 8)
-    if kind in ("delta", "fixedscaleoffset", "quantize"):
-        before = np.dtype(config.get("dtype") or dtype)
-        return size // before.itemsize * np.dtype(config.get("astype") or before).itemsize
-    if kind == "astype":
-        before, after = np.dtype(config["decode_dtype"]), np.dtype(config["encode_dtype"])
-        return size // before.itemsize * after.itemsize
-    return size
+def _rows(
+    configs: Iterable[Config], dtype: np.dtype[Any], vlen: Vlen | None
+) -> tuple[tuple[Codec, Config], ...]:
+    """Find the codecs in the table, and check that they go with the elements and each other."""
+    rows: list[tuple[Codec, Config]] = []
+    for given in configs:
+        row = BY_ID.get(given["id"])
+        if row is None:
+            raise UnsupportedError(f'codec "{given["id"]}" is not supported')
+        config = {**given, "elements": vlen or dtype.str} if row.kind == "serializer" else given
+        first = not rows
+        if row.kind == "serializer" and not first:
+            raise UnsupportedError(f'codec "{row.id}" is not the first codec of the array')
+        if row.kind == "array" and (vlen or dtype.fields is not None):
+            raise UnsupportedError(f'codec "{row.id}" does not go with the data type')
+        problem = row.problem(config)
+        if problem is not None:
+            raise UnsupportedError(problem)
+        if not row.changes_nothing(config, dtype):
+            rows.append((row, config))
+    if vlen and (not rows or rows[0][0].kind != "serializer"):
+        raise UnsupportedError(f"{VLEN_CODECS[vlen]} is not the first codec of the array")
+    return tuple(rows)

@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from uplift.codecs import stages
-from uplift.codecs.chain import (
-    BLOSC_NAMES,
-    SHUFFLES,
-    VLEN_FILTERS,
-    Chain,
-    blosc_typesize,
-    chain_of_source,
-    chain_of_target,
-)
+from uplift.codecs.chain import VLEN_CODECS, Chain, chain_of_source, chain_of_target
+from uplift.codecs.codec import Codec as Row
+from uplift.codecs.codec import Config
+from uplift.codecs.filters import numcodecs_problem
+from uplift.codecs.table import BY_ID, BY_V3_NAME
 from uplift.errors import PlanError, SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
@@ -23,22 +18,11 @@ from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.v3 import INDEX_CODECS
 
 Codec = dict[str, Any]
+"""A codec as Zarr v3 writes it."""
 
-_SHUFFLE_NAMES = {number: name for name, number in SHUFFLES.items()}
-_ZLIB_DEFAULT_LEVEL = 6
-_PURE = frozenset(
-    {"blosc", "zstd", "gzip", "zlib", "bz2", "lzma", "lz4", "crc32c", *VLEN_FILTERS.values()}
-)
-_CORE = frozenset(
-    {"transpose", "bytes", "vlen-utf8", "vlen-bytes", "blosc", "zstd", "gzip", "crc32c"}
-)
-_ARRAY_CODECS = ("transpose", "numcodecs.delta")
 _BLOSC_LIMIT_BYTES = 2**31 - 1 - 16
-_WRITABLE = (
-    *sorted(_CORE),
-    *(f"numcodecs.{name}" for name in ("zlib", "bz2", "lzma", "lz4", "shuffle", "delta")),
-    *(f"numcodecs.{name}" for name in ("crc32", "adler32", "fletcher32")),
-)
+_WRITABLE = {name: row for name, row in BY_V3_NAME.items() if row.encode is not None}
+_CORE = frozenset({"transpose", "bytes", *(n for n, row in _WRITABLE.items() if row.v3 == n)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +36,9 @@ class Kept:
 def unsupported_reason(source: SourceArray) -> str | None:
     """Say why an array cannot be converted without loss, or None when it can."""
     try:
-        chain = chain_of_source(source)
+        chain_of_source(source)
         data_types.data_type_v3(source)
         data_types.fill_value_v3(source)
-        for config in chain.filters:
-            if config["id"] not in _PURE:
-                stages.numcodec(config)
     except (UnsupportedError, SourceError) as error:
         return str(error)
     if source.index_codecs is not None and not _is_plain_index(source.index_codecs):
@@ -78,20 +59,22 @@ def kept_codecs(source: SourceArray) -> Kept | None:
         An array that cannot be converted, see :func:`unsupported_reason`.
     """
     chain = chain_of_source(source)
+    codecs = [(row, config) for row, config in chain.codecs if row.id not in VLEN_CODECS.values()]
     if source.zarr_format == 3:
+        if any(row.kind == "serializer" for row, _ in codecs):
+            return None
         return Kept(tuple(_completed(codec, chain) for codec in source.codecs or ()), "repack")
-    filters = [c for c in chain.filters if c["id"] not in VLEN_FILTERS.values()]
     little = data_types.is_little(chain.dtype)
-    if len(filters) > 1 or (chain.dtype.fields is not None and not little):
+    if len(codecs) > 1 or (chain.dtype.fields is not None and not little):
         return None
     head = (*_transpose(chain), _serializer(chain, little=little))
-    if not filters:
+    if not codecs:
         return Kept(head, "repack")
-    codec = _core_codec(filters[0], chain)
-    rewrap = filters[0]["id"] == "zlib"
-    if codec is None or (rewrap and chain.vlen):
+    row, config = codecs[0]
+    codec = _core_codec(row, config, chain)
+    if codec is None or (row.rewrap is not None and chain.vlen):
         return None
-    return Kept((*head, codec), "rewrap" if rewrap else "repack")
+    return Kept((*head, codec), "repack" if row.rewrap is None else "rewrap")
 
 
 def may_shard(source: SourceArray) -> bool:
@@ -161,55 +144,24 @@ def _transpose(chain: Chain) -> tuple[Codec, ...]:
 
 def _serializer(chain: Chain, *, little: bool) -> Codec:
     if chain.vlen:
-        return {"name": VLEN_FILTERS[chain.vlen]}
+        return {"name": VLEN_CODECS[chain.vlen]}
     if not data_types.has_byte_order(chain.dtype):
         return {"name": "bytes"}
     return {"name": "bytes", "configuration": {"endian": "little" if little else "big"}}
 
 
-def _core_codec(config: Codec, chain: Chain) -> Codec | None:
-    """Spell a compressor as the core v3 codec that reads the same bytes, if there is one."""
-    kind = config["id"]
-    if kind == "blosc":
-        return _blosc(
-            chain,
-            config.get("cname", "lz4"),
-            config.get("clevel", 5),
-            config.get("shuffle", 1),
-            config.get("blocksize", 0),
-        )
-    if kind == "zstd":
-        level = min(22, max(-131072, _integer(config.get("level"), 0)))
-        checksum = bool(config.get("checksum", False))
-        return {"name": "zstd", "configuration": {"level": level, "checksum": checksum}}
-    if kind in ("gzip", "zlib"):
-        level = _integer(config.get("level"), 1)
-        level = level if 0 <= level <= 9 else _ZLIB_DEFAULT_LEVEL
-        return {"name": "gzip", "configuration": {"level": level}}
-    return None
+def _core_codec(row: Row, config: Config, chain: Chain) -> Codec | None:
+    """Write a compressor as the core v3 codec that reads the same bytes, if there is one."""
+    if row.to_v3 is None:
+        return None
+    element_bytes = 1 if chain.vlen else chain.dtype.itemsize
+    return {"name": row.v3, "configuration": row.to_v3(config, element_bytes)}
 
 
-def _blosc(chain: Chain, cname: str, clevel: int, shuffle: int, blocksize: int) -> Codec:
-    typesize = blosc_typesize(chain.dtype, chain.vlen)
-    if shuffle == -1:
-        # numcodecs resolves the automatic shuffle by the size of one element
-        shuffle = 2 if chain.vlen or chain.dtype.itemsize == 1 else 1
-    configuration = {
-        "typesize": typesize,
-        "cname": cname,
-        "clevel": clevel,
-        "shuffle": _SHUFFLE_NAMES[shuffle],
-        "blocksize": blocksize,
-    }
-    return {"name": "blosc", "configuration": configuration}
-
-
-def _default_shuffle(chain: Chain) -> int:
-    return 0 if chain.vlen else 2 if chain.dtype.itemsize == 1 else 1
-
-
-def _integer(value: Any, default: int) -> int:
-    return value if type(value) is int else default
+def _default_codec(row: Row, chain: Chain) -> Codec:
+    """A core codec of which a plan says the name alone; shuffling texts would gain nothing."""
+    unshuffled = {"shuffle": 0} if chain.vlen and "shuffle" in row.defaults else {}
+    return _core_codec(row, {**row.defaults, **unshuffled}, chain) or {"name": row.v3}
 
 
 def _recoded(source: SourceArray, chain: Chain) -> tuple[Codec, ...]:
@@ -222,13 +174,11 @@ def _recoded(source: SourceArray, chain: Chain) -> tuple[Codec, ...]:
         ]
         return tuple(_completed(codec, chain) for codec in little if codec["name"] != "transpose")
     head = _serializer(chain, little=True)
-    filters = [c for c in chain.filters if c["id"] not in VLEN_FILTERS.values()]
-    if not filters:
+    codecs = [(row, config) for row, config in chain.codecs if row.id not in VLEN_CODECS.values()]
+    if not codecs:
         return (head,)
-    codec = _core_codec(filters[0], chain) if len(filters) == 1 else None
-    if codec is None:
-        codec = _blosc(chain, "zstd", 5, _default_shuffle(chain), 0)
-    return (head, codec)
+    codec = _core_codec(*codecs[0], chain) if len(codecs) == 1 else None
+    return (head, codec or _default_codec(BY_ID["blosc"], chain))
 
 
 def _explicit(codecs: tuple[Codec, ...], chain: Chain) -> tuple[Codec, ...]:
@@ -238,20 +188,21 @@ def _explicit(codecs: tuple[Codec, ...], chain: Chain) -> tuple[Codec, ...]:
     for codec in codecs:
         _check_name(codec)
     names = [codec["name"] for codec in codecs]
-    if not {"bytes", "vlen-utf8", "vlen-bytes"} & set(names):
-        front = next((i for i, name in enumerate(names) if name not in _ARRAY_CODECS), len(names))
+    if not {"bytes", *VLEN_CODECS.values()} & set(names):
+        front = next((i for i, name in enumerate(names) if not _is_array_codec(name)), len(names))
         codecs = (*codecs[:front], _serializer(chain, little=True), *codecs[front:])
     return tuple(_completed(codec, chain) for codec in codecs)
 
 
 def _check_name(codec: Codec) -> None:
-    name = codec.get("name")
+    name = str(codec.get("name"))
     if name == "sharding_indexed":
         raise PlanError('codecs holds "sharding_indexed"; give the shard shape as "shards" instead')
-    if name in ("numcodecs.blosc", "numcodecs.zstd", "numcodecs.gzip"):
-        raise PlanError(f'codec "{name}" is read by few; use "{name.removeprefix("numcodecs.")}"')
-    if name not in _WRITABLE:
-        hint = nearest(str(name), list(_WRITABLE))
+    core = name.removeprefix("numcodecs.")
+    if name != core and core in _CORE:
+        raise PlanError(f'codec "{name}" is read by few; use "{core}"')
+    if name not in _CORE and name not in _WRITABLE:
+        hint = nearest(name, sorted(_CORE | _WRITABLE.keys()))
         raise PlanError(f'codec "{name}" is unknown or would lose precision{hint}')
     configuration = codec.get("configuration", {})
     if not isinstance(configuration, dict) or set(codec) - {"name", "configuration"}:
@@ -264,29 +215,31 @@ def _completed(codec: Codec, chain: Chain) -> Codec:
     if name == "bytes":
         little = given.get("endian", "little") == "little"
         return _serializer(chain, little=little)
-    if name == "blosc":
-        full = _blosc(chain, "zstd", 5, _default_shuffle(chain), 0)
-        return {"name": name, "configuration": {**full["configuration"], **given}}
-    if name == "zstd":
-        return {"name": name, "configuration": {"level": 3, "checksum": False, **given}}
-    if name == "gzip":
-        return {"name": name, "configuration": {"level": 5, **given}}
+    row = BY_V3_NAME.get(name)
+    if row is not None and row.name_v3 == row.v3:
+        given = {**_default_codec(row, chain).get("configuration", {}), **given}
     # zarr-python refuses its numcodecs wrappers without a configuration, were it an empty one
     spelled = given or name.startswith("numcodecs.")
     return {"name": name, "configuration": given} if spelled else {"name": name}
 
 
+def _is_array_codec(name: str) -> bool:
+    return name == "transpose" or (name in BY_V3_NAME and BY_V3_NAME[name].kind == "array")
+
+
 def _check_writable(target: TargetArray) -> None:
+    for codec in target.codecs:
+        row = BY_V3_NAME.get(codec["name"])
+        if row is None or row.name_v3 == row.v3:
+            _check_settings(codec["name"], codec.get("configuration") or {}, row)
     try:
-        chain_of_target(target)
-        for codec in target.codecs:
-            if codec["name"].startswith("numcodecs."):
-                given = codec.get("configuration") or {}
-                stages.numcodec({**given, "id": codec["name"].removeprefix("numcodecs.")})
+        chain = chain_of_target(target)
     except UnsupportedError as error:
         raise PlanError(f"codecs: {error}") from None
-    for codec in target.codecs:
-        _check_settings(codec["name"], codec.get("configuration") or {})
+    for row, config in chain.codecs:
+        problem = None if row.name_v3 == row.v3 else numcodecs_problem(config)
+        if problem is not None:
+            raise PlanError(f"codecs: {problem}")
 
 
 def _check_blosc_size(target: TargetArray, chain: Chain) -> None:
@@ -298,21 +251,15 @@ def _check_blosc_size(target: TargetArray, chain: Chain) -> None:
         )
 
 
-def _check_settings(name: str, given: Codec) -> None:
-    levels = {"zstd": ("level", -131072, 22), "gzip": ("level", 0, 9), "blosc": ("clevel", 0, 9)}
-    if name in levels:
-        key, low, high = levels[name]
-        if type(given.get(key)) is not int or not low <= given[key] <= high:
-            raise PlanError(f'codec "{name}": {key} is {given.get(key)!r}, use {low} to {high}')
-    if name == "blosc":
-        choices = {"cname": BLOSC_NAMES, "shuffle": tuple(SHUFFLES)}
-        for key, known in choices.items():
-            if given.get(key) not in known:
-                raise PlanError(
-                    f'codec "blosc": {key} is {given.get(key)!r}, use one of {", ".join(known)}'
-                )
-    keys = {"zstd": {"level", "checksum"}, "gzip": {"level"}, "transpose": {"order"}}
-    keys["blosc"] = {"typesize", "cname", "clevel", "shuffle", "blocksize"}
-    extra = sorted(set(given) - keys.get(name, set(given)))
-    if extra:
-        raise PlanError(f'codec "{name}": unknown setting "{extra[0]}"')
+def _check_settings(name: str, given: Codec, row: Row | None) -> None:
+    """Check a configuration of a core codec; without a row it is ``bytes`` or ``transpose``."""
+    for key, value in given.items():
+        if key not in (("endian", "order") if row is None else row.settings):
+            raise PlanError(f'codec "{name}": unknown setting "{key}"')
+        allowed = () if row is None else row.settings[key]
+        if not allowed or (value in allowed and type(value) is type(allowed[0])):
+            continue
+        known = f"{allowed[0]} to {allowed[-1]}"
+        if not isinstance(allowed, range):
+            known = f"one of {', '.join(map(str, allowed))}"
+        raise PlanError(f'codec "{name}": {key} is {value!r}, use {known}')

@@ -1,34 +1,21 @@
-"""Compressed streams: what they look like, where they end, and decoding that cannot run away.
-
-Every decoder here takes the most bytes it may produce and stops one byte after that.
-"""
+"""Compressed streams: what they look like, where they end, and decoding that cannot run away."""
 
 from __future__ import annotations
 
-import bz2
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from uplift.errors import SourceError
+from uplift.codecs.codec import Decoded, DecodeError
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_BLOCK_BYTES = 128 * 1024
 BLOSC_HEADER = struct.Struct("<BBBBIII")
 BLOSC_FORMATS = ("blosclz", "lz4", "snappy", "zlib", "zstd")
 MAX_STREAMS = 4096
-LZMA_MEMORY_BYTES = 1 << 30
-
-
-class DecodeError(SourceError):
-    """A chunk that cannot be decoded; `reason` says why, the caller knows which chunk."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Decompressor(Protocol):
@@ -44,15 +31,6 @@ class Decompressor(Protocol):
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         """Decode at most `max_length` bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inflated:
-    """Outcome of decoding one or more streams that follow one another."""
-
-    data: bytes
-    streams: int
-    trailing_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +82,17 @@ def is_blosc(data: bytes) -> bool:
 
 def decompress_streams(
     new: Callable[[], Decompressor], data: bytes, limit: int, name: str, *, several: bool = True
-) -> Inflated:
-    """Decode streams that follow one another, at most `limit` bytes in all.
+) -> Decoded:
+    """Decode streams that follow one another; bytes after the last sound one are left out.
+
+    Parameters
+    ----------
+    new
+        Makes the decompressor of one stream.
+    limit
+        Most bytes that may come out of all of them.
+    several
+        Whether the format lets streams follow one another.
 
     Raises
     ------
@@ -113,85 +100,70 @@ def decompress_streams(
         Damaged or cut short, or longer than `limit`.
     """
     parts: list[bytes] = []
-    total, streams, rest = 0, 0, data
-    while rest:
+    total, rest = 0, data
+    while rest and (several or not parts):
         try:
             stream = new()
             part = stream.decompress(rest, limit + 1 - total)
         except (zlib.error, OSError, lzma.LZMAError, TypeError, ValueError) as error:
-            if streams:
+            if parts:
                 break
             raise DecodeError(f"the {name} stream is damaged ({error})") from None
         total += len(part)
         if total > limit:
             raise DecodeError(f"decodes to more than the {limit} bytes expected")
         if not stream.eof:
-            if streams:
+            if parts:
                 break
             raise DecodeError(f"the {name} stream is cut short")
         parts.append(part)
-        streams += 1
         rest = stream.unused_data
-        if not several:
-            break
-        if streams > MAX_STREAMS:
+        if len(parts) > MAX_STREAMS:
             raise DecodeError(f"holds more than {MAX_STREAMS} {name} streams")
-    if not streams:
+    if not parts:
         raise DecodeError("is empty")
-    return Inflated(parts[0] if streams == 1 else b"".join(parts), streams, len(rest))
+    note = f"holds {len(parts)} {name} streams one after the other" if len(parts) > 1 else None
+    return Decoded(parts[0] if len(parts) == 1 else b"".join(parts), len(data) - len(rest), note)
 
 
-def inflate(data: bytes, limit: int) -> Inflated:
-    """Decode gzip members or a zlib stream, whichever `data` is."""
-    if data[:2] == b"\x1f\x8b":
-        return decompress_streams(lambda: zlib.decompressobj(31), data, limit, "gzip")
-    return decompress_streams(zlib.decompressobj, data, limit, "zlib", several=False)
-
-
-def unbzip2(data: bytes, limit: int) -> Inflated:
-    """Decode bz2 streams."""
-    return decompress_streams(bz2.BZ2Decompressor, data, limit, "bz2")
-
-
-def unlzma(data: bytes, limit: int, config: Mapping[str, Any]) -> Inflated:
-    """Decode lzma streams in the format (xz by default) and with the filters of `config`."""
-    form = config.get("format", lzma.FORMAT_XZ)
-
-    def new() -> Decompressor:
-        if form == lzma.FORMAT_RAW:
-            return lzma.LZMADecompressor(form, None, config.get("filters"))
-        return lzma.LZMADecompressor(form, LZMA_MEMORY_BYTES)
-
-    return decompress_streams(new, data, limit, "lzma")
-
-
-def walk_zstd(data: bytes) -> list[ZstdFrame]:
+def walk_zstd(data: bytes) -> tuple[list[ZstdFrame], int]:
     """Find the frames of a zstd stream from their headers, without decoding (RFC 8878, 3.1.1).
+
+    Returns
+    -------
+    frames, end
+        Complete frames that follow one another (one at least), and where the last one ends.
 
     Raises
     ------
     DecodeError
-        Something that is no frame, or a frame that is cut short.
+        The first frame is cut short or damaged.
     """
-    frames, position = [], 0
-    try:
-        while position < len(data):
-            if data[position : position + 4] != ZSTD_MAGIC:
-                raise DecodeError(
-                    f"has {len(data) - position} bytes that are no zstd frame at byte {position}"
-                )
-            frame, position = _walk_zstd_frame(data, position + 4)
-            frames.append(frame)
-    except IndexError:
-        position = len(data) + 1
-    if position != len(data):
-        raise DecodeError("the zstd stream is cut short")
-    if not frames:
-        raise DecodeError("is empty")
-    return frames
+    frames: list[ZstdFrame] = []
+    end = 0
+    while not frames or data[end : end + 4] == ZSTD_MAGIC:
+        try:
+            frame, position = _walk_zstd_frame(data, end + 4)
+            if position > len(data):
+                raise DecodeError("the zstd stream is cut short")
+        except DecodeError:
+            if frames:
+                break
+            raise
+        frames.append(frame)
+        end = position
+    return frames, end
 
 
 def _walk_zstd_frame(data: bytes, position: int) -> tuple[ZstdFrame, int]:
+    """Read one frame's headers, and where it ends."""
+    try:
+        return _zstd_frame(data, position)
+    except IndexError:
+        raise DecodeError("the zstd stream is cut short") from None
+
+
+def _zstd_frame(data: bytes, position: int) -> tuple[ZstdFrame, int]:
     descriptor = data[position]
     position += 1
     single = bool(descriptor & 0x20)
@@ -220,3 +192,33 @@ def _walk_zstd_frame(data: bytes, position: int) -> tuple[ZstdFrame, int]:
         position += 3 + (1 if kind == 1 else size)
     position += 4 if descriptor & 4 else 0
     return ZstdFrame(content, least, most), position
+
+
+def lz4_end(data: bytes, start: int, decoded: int) -> int | None:
+    """Find where an LZ4 block that decodes to `decoded` bytes ends; None when it is damaged.
+
+    A block is sequences of literals and a match, the last one without a match (LZ4 block format).
+    """
+    position, made = start, 0
+    try:
+        while True:
+            token = data[position]
+            literals, position = _lz4_length(data, position + 1, token >> 4)
+            position += literals
+            made += literals
+            if made >= decoded:
+                return position if made == decoded and position <= len(data) else None
+            match, position = _lz4_length(data, position + 2, token & 15)
+            made += match + 4
+    except IndexError:
+        return None
+
+
+def _lz4_length(data: bytes, position: int, length: int) -> tuple[int, int]:
+    """Read a length that goes on in further bytes when it is 15, and the position after it."""
+    more = 255 if length == 15 else 0
+    while more == 255:
+        more = data[position]
+        position += 1
+        length += more
+    return length, position

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource, Region
 from uplift.codecs import shard_index
-from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder, DecodeError
+from uplift.codecs.chunks import ChunkDecoder, ChunkEncoder, DecodeError
 from uplift.convert.outcome import Abandoned, Outcome
 from uplift.convert.repack import changed_since_inspect
 from uplift.grid import Index
@@ -153,7 +153,7 @@ class RecodeEngine:
             if data is None:
                 raise changed_since_inspect(self._chunks, chunk)
             try:
-                decoded, note = self._decoder.read(data, chunk)
+                decoded, note, _ = self._decoder.read(data, chunk)
             except DecodeError as error:
                 key = self._chunks.key_of(chunk)
                 return BadChunk(chunk=chunk, key=key, reason=str(error), action="filled")

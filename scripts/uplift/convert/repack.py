@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs import shard_index
-from uplift.codecs.encoded import BadEncoding, EncodedCheck, zlib_to_gzip
-from uplift.codecs.pipeline import ChunkDecoder, ChunkEncoder, DecodeError
+from uplift.codecs.chunks import ChunkDecoder, ChunkEncoder, ChunkKeeper, DecodeError
 from uplift.convert.outcome import Abandoned, Outcome
 from uplift.errors import SourceError
 from uplift.grid import Index
@@ -48,9 +47,8 @@ class RepackEngine:
         target = item.target
         self._per_shard = grid.chunks_per_shard(target.object_shape, target.chunks)
         self._object_grid = grid.grid_shape(target.shape, target.object_shape)
-        self._check = EncodedCheck(item.source).check
+        self._keeper = ChunkKeeper(item.source, item.method)
         self._decoder = ChunkDecoder(item.source)
-        self._rewrap_bytes = self._decoder.nbytes if item.method == "rewrap" else None
         self._encoder: ChunkEncoder | None = None
 
     def write_object(self, position: int, stored: Iterable[Index] | None) -> Outcome:
@@ -125,12 +123,9 @@ class RepackEngine:
         outcome.bytes_read += len(data)
         self._moved(len(data))
         try:
-            if self._rewrap_bytes is not None:
-                return zlib_to_gzip(data, self._rewrap_bytes)
-            self._check(data)
-        except BadEncoding as error:
+            return self._keeper.keep(data)
+        except DecodeError as error:
             return self._recoded(chunk, data, str(error), outcome)
-        return data
 
     def _recoded(self, chunk: Index, data: bytes, reason: str, outcome: Outcome) -> bytes | None:
         encoder = self._encoder = self._encoder or ChunkEncoder(self.item.target)

@@ -33,7 +33,11 @@ _FIXED_V3 = {
     "raw_bytes": ("V", 1),
 }
 _TIME_V3 = {"numpy.datetime64": "M", "numpy.timedelta64": "m"}
-_VLEN_CODECS: dict[Any, Vlen] = {"vlen-utf8": "string", "vlen-bytes": "bytes"}
+_VLEN_CODECS: dict[Any, Vlen] = {
+    **dict.fromkeys(("vlen-utf8", "json2", "msgpack2"), "string"),
+    "vlen-bytes": "bytes",
+}
+"""Codecs of Zarr v2 that say what the elements of data type ``|O`` are."""
 
 
 def numpy_dtype(source: SourceArray) -> np.dtype[Any]:
@@ -47,9 +51,11 @@ def numpy_dtype(source: SourceArray) -> np.dtype[Any]:
     if source.zarr_format == 2:
         vlen = vlen_of(source)
         if source.data_type == "|O" and vlen is None:
-            used = ", ".join(f'"{codec["id"]}"' for codec in source.filters or ()) or "none"
+            used = [str(codec.get("id")) for codec in source.filters or ()]
+            why = "; pickles are never read, they can run programs" if "pickle" in used else ""
             raise UnsupportedError(
-                f'data type "|O" is supported with the filters vlen-utf8 and vlen-bytes, not {used}'
+                f'data type "|O" is supported with the filters {", ".join(_VLEN_CODECS)}, '
+                f"not {', '.join(used) or 'none'}{why}"
             )
         return _numpy_dtype_v2(source.data_type, vlen)
     dtype = numpy_dtype_v3(source.data_type)

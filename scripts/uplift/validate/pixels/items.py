@@ -112,6 +112,7 @@ def _check_item(
     slabs = _slabs(subject, steps, settings.digest_limit_bytes)
     log.debug("%s: comparing %s", item.path or "/", item.method)
     tally, sha256 = check.run(pool, slabs)
+    subject.report_trailing()
     rows = sorted_rows(tally.rows)
     return _Checked(
         ItemValidation(

@@ -150,7 +150,8 @@ class RecodeCheck:
         covers = subject.box_of(chunk)
         part = common(box, covers)
         if chunk in encoded:
-            values = subject.decode(encoded[chunk], chunk)
+            decoded = subject.decode(encoded[chunk], chunk)
+            values = None if decoded is None else decoded.values
             if values is None and not subject.filled(chunk):
                 return
             if values is not None and all(a == low for (a, _), (low, _) in _both(part, covers)):

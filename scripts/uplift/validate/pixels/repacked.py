@@ -141,14 +141,15 @@ class RepackCheck:
         chunks, sources, outputs, slab = read
         subject, tally = self._subject, Tally()
         for chunk, before, after in zip(chunks, sources, outputs, strict=True):
-            values = subject.decode(before, chunk)
-            if values is None or before is None:
+            decoded = subject.decode(before, chunk)
+            if decoded is None or before is None:
                 continue
+            values, sound = decoded.values, before[: len(before) - decoded.trailing_bytes]
             box = subject.box_of(chunk)
             if slab is not None:
                 slab[1][relative(box, slab[0])] = inside(values, box)
             tally.rows.append(subject.row(chunk, values))
-            if self._is_kept(chunk, before, after, values):
+            if self._is_kept(chunk, sound, after, values):
                 tally.chunks += 1
                 tally.compared_bytes += values.nbytes
                 if chunk in self._samples:

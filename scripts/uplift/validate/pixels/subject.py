@@ -14,7 +14,7 @@ from uplift import grid
 from uplift.arrays.output_objects import StoredObjects
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.arrays.tasks import tasks_of
-from uplift.codecs.pipeline import ChunkDecoder, DecodeError
+from uplift.codecs.chunks import ChunkDecoder, DecodedChunk, DecodeError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.findings import Findings
@@ -76,6 +76,7 @@ class Subject:
         self.root_document = root_document
         self.decoder = ChunkDecoder(item.source)
         self.bad: dict[Index, BadChunk] = {bad.chunk: bad for bad in record.bad_chunks}
+        self._trailing: set[Index] = set()
         self.compared = Progress(f"{item.path or 'array'}: %d chunks compared")
         self.fill: Any = fill_scalar(data_type_v3(item.source), fill_value_v3(item.source))
         dense = item.stored_chunks == math.prod(self.chunks.grid)
@@ -112,7 +113,7 @@ class Subject:
                 text = f"{key}: exists, but the source has no chunk for it"
                 self.findings.error("object.unexpected", self.path, text)
 
-    def decode(self, data: bytes | None, chunk: Index) -> NDArray[Any] | None:
+    def decode(self, data: bytes | None, chunk: Index) -> DecodedChunk | None:
         """Decode a source chunk; None, with a finding, when that is impossible."""
         key = self.chunks.key_of(chunk)
         if data is None:
@@ -120,7 +121,7 @@ class Subject:
             self.findings.error("source.changed", self.path, text)
             return None
         try:
-            values = self.decoder.decode(data, chunk)
+            decoded = self.decoder.read(data, chunk)
         except DecodeError as error:
             if self.filled(chunk):
                 text = f"{key}: cannot be decoded ({error}); the output has the fill value there"
@@ -131,7 +132,19 @@ class Subject:
         if self.filled(chunk):
             text = f"{key}: can be decoded, but was replaced by the fill value"
             self.findings.error("chunk.filled", self.path, text)
-        return values
+        if decoded.trailing_bytes:
+            self._trailing.add(chunk)  # a set: a chunk may be decoded for several boxes
+        return decoded
+
+    def report_trailing(self) -> None:
+        """Say, once for all chunks, that bytes after the end of a stream were left out."""
+        if self._trailing:
+            key = self.chunks.key_of(min(self._trailing))
+            text = (
+                f"{len(self._trailing)} chunks have bytes after the end of their compressed stream "
+                f"(first: {key}); the output has the chunks without them"
+            )
+            self.findings.warning("chunk.trailing", self.path, text)
 
     def filled(self, chunk: Index) -> bool:
         """Whether convert replaced an undecodable chunk by the fill value."""

@@ -1,0 +1,159 @@
+"""The table of codecs: a row a codec.
+
+What is not here is not read; what has no `encode` is not written. To add a codec, add its row, and
+its function next to the others of its kind.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from uplift.codecs import compressors, filters, texts
+from uplift.codecs.codec import Codec, Config
+from uplift.codecs.compressors import BLOSC_NAMES, SHUFFLES
+from uplift.codecs.filters import decode_numcodecs, encode_numcodecs
+
+
+def _data_decide(config: Config, size: int, dtype: np.dtype[Any]) -> None:
+    return None
+
+
+def _compressor(name: str, **columns: Any) -> Codec:
+    return Codec(name, "bytes", size_after=_data_decide, **columns)
+
+
+def _checksum(name: str, **columns: Any) -> Codec:
+    columns = {"decode": filters.decode_checksum, "encode": encode_numcodecs, **columns}
+    return Codec(name, "bytes", size_after=filters.size_with_checksum, **columns)
+
+
+def _typed(name: str, **columns: Any) -> Codec:
+    columns = {"decode": decode_numcodecs, "problem": filters.typed_problem, **columns}
+    return Codec(name, "array", **columns)
+
+
+def _serializer(name: str, **columns: Any) -> Codec:
+    columns = {"problem": texts.problem, **columns}
+    return Codec(name, "serializer", size_after=_data_decide, **columns)
+
+
+_BLOSC = {
+    "typesize": range(1, 256),
+    "cname": BLOSC_NAMES,
+    "clevel": range(10),
+    "shuffle": tuple(SHUFFLES),
+    "blocksize": range(2**31),
+}
+
+TABLE: tuple[Codec, ...] = (
+    _compressor(
+        "blosc",
+        v3="blosc",
+        to_v3=compressors.blosc_v3,
+        settings=_BLOSC,
+        defaults={"cname": "zstd", "clevel": 5, "shuffle": -1},
+        check=compressors.check_blosc,
+        decode=compressors.decode_blosc,
+        encode=compressors.encode_blosc,
+        problem=compressors.blosc_problem,
+    ),
+    _compressor(
+        "zstd",
+        names=("zstandard",),
+        v3="zstd",
+        to_v3=compressors.zstd_v3,
+        settings={"level": range(-131072, 23), "checksum": (False, True)},
+        defaults={"level": 3},
+        check=compressors.check_zstd,
+        decode=compressors.decode_zstd,
+        encode=compressors.encode_zstd,
+    ),
+    _compressor(
+        "gzip",
+        v3="gzip",
+        to_v3=compressors.gzip_v3,
+        settings={"level": range(10)},
+        defaults={"level": 5},
+        decode=compressors.decode_gzip,
+        encode=compressors.encode_gzip,
+    ),
+    _compressor(
+        "zlib",
+        v3="gzip",
+        to_v3=compressors.gzip_v3,
+        rewrap=compressors.zlib_to_gzip,
+        decode=compressors.decode_gzip,
+        encode=compressors.encode_gzip,
+    ),
+    _compressor(
+        "bz2", names=("bzip2",), decode=compressors.decode_bz2, encode=compressors.encode_bz2
+    ),
+    _compressor(
+        "lzma", names=("xz",), decode=compressors.decode_lzma, encode=compressors.encode_lzma
+    ),
+    _compressor("lz4", decode=compressors.decode_lz4, encode=compressors.encode_lz4),
+    _checksum("crc32c", v3="crc32c", decode=filters.decode_crc32c, encode=filters.encode_crc32c),
+    _checksum("crc32"),
+    _checksum("adler32"),
+    _checksum("fletcher32"),
+    Codec("shuffle", "bytes", decode_numcodecs, encode_numcodecs, problem=filters.shuffle_problem),
+    _typed("delta", encode=encode_numcodecs, size_after=filters.size_of_type),
+    _typed("fixedscaleoffset", size_after=filters.size_of_type),
+    _typed("astype", size_after=filters.size_of_type),
+    _typed("packbits", size_after=filters.size_packed),
+    _typed("bitround", changes_nothing=lambda _config, _dtype: True),
+    _typed("quantize", size_after=filters.size_of_type, changes_nothing=filters.keeps_type),
+    _serializer("vlen-utf8", v3="vlen-utf8", decode=texts.decode_vlen, encode=texts.encode_vlen),
+    _serializer("vlen-bytes", v3="vlen-bytes", decode=texts.decode_vlen, encode=texts.encode_vlen),
+    _serializer("json2", decode=texts.decode_json),
+    _serializer("msgpack2", decode=texts.decode_msgpack),
+    _serializer("pcodec", decode=filters.decode_pcodec, problem=filters.pcodec_problem),
+)
+BY_ID = {row.id: row for row in TABLE}
+BY_V3_NAME = {row.name_v3: row for row in TABLE}
+_BY_SPELLING = {name: row.id for row in TABLE for name in (row.id, *row.names)}
+_NO_CODEC = frozenset({"", "raw", "none", "null", "identity"})
+_NUMBERS = frozenset({"level", "clevel", "blocksize", "shuffle", "elementsize", "acceleration"})
+
+
+def config_of(value: Any) -> Config | None:
+    """Read a Zarr v2 codec as its writer wrote it; None: it stands for no codec.
+
+    Other writers than zarr-python call the ``id`` ``type`` (N5 and its relatives) or ``name``, know
+    codecs by other names, write the name alone, and numbers as texts.
+
+    Parameters
+    ----------
+    value
+        Decoded JSON: of the key ``compressor``, or an item of ``filters``.
+
+    Returns
+    -------
+    config
+        With the ``id`` of the table where there is one; else as it stands there.
+    """
+    given: Config = {"id": value} if isinstance(value, str) else dict(value or {})
+    name = next((given.pop(key) for key in ("id", "type", "name") if key in given), None)
+    nested = given.get("configuration")
+    if isinstance(nested, dict):
+        given = {**given, **nested}
+        del given["configuration"]
+    spelling = "" if name is None else str(name).strip().lower().removeprefix("numcodecs.")
+    if spelling in _NO_CODEC:
+        return None
+    if given.get("useZlib") is True and spelling == "gzip":  # N5's word for zlib
+        spelling = "zlib"
+    settings = {key: _number(item) if key in _NUMBERS else item for key, item in given.items()}
+    return {**settings, "id": _BY_SPELLING.get(spelling, str(name))}
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if text in SHUFFLES:
+        return SHUFFLES[text]
+    return int(text) if re.fullmatch("-?[0-9]{1,9}", text) else value
