@@ -22,14 +22,13 @@ from uplift.models import (
     record,
     validation,
 )
-from uplift.settings.columns import Sample, SampleTable
+from uplift.settings.columns import SampleTable
 from uplift.settings.config import Config
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "workflow" / "schemas"
 
 MODELS: dict[str, type[base.Model]] = {
     "config": Config,
-    "samples": Sample,
     "sample-table": SampleTable,
     "inventory": inventory.Inventory,
     "plan": plan.Plan,

@@ -260,6 +260,7 @@ def test_one_dataset_without_a_sheet(tmp_path):
     ],
 )
 def test_mistakes_end_at_once(tmp_path, arguments, expected):
+    (tmp_path / "a.zarr").mkdir()
     run = snakemake(tmp_path, "--config", *arguments)
     assert run.code == 1
     assert [line[: len(expected)] for line in run.errors] == [expected]

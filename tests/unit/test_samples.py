@@ -1,6 +1,7 @@
 """Sample sheet: text stays text, and every mistake is one line."""
 
 import datetime as dt
+import time
 
 import pytest
 
@@ -24,9 +25,9 @@ HEADER = "dataset,input,output,license,organism,modality,name,description,notes"
 def sheet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def write(text, encoding="utf-8", **settings):
+    def write(text, encoding="utf-8", look=False, **settings):
         (tmp_path / "s.csv").write_bytes(text.encode(encoding))
-        return load_samples(Config(samples="s.csv", **settings))
+        return load_samples(Config(samples="s.csv", **settings), look=look)
 
     return write
 
@@ -181,7 +182,9 @@ def test_mistakes_of_several_rows(sheet):
         's.csv, line 6 (dataset "c"): modality: "y" is not an FBbi term such as obo:FBbi_00000369',
         's.csv, line 5 (dataset "b"): output output/a.zarr/ is also that of dataset "a"; give '
         "each its own",
-        's.csv, line 7 (dataset "d"): output output/a.zarr/labels lies inside that of dataset '
+        's.csv, line 7 (dataset "d"): output output/a.zarr/labels is also that of dataset "c"; '
+        "give each its own",
+        's.csv, line 6 (dataset "c"): output ./output/a.zarr/labels lies inside that of dataset '
         '"a"; choose a place outside of it',
     ]
 
@@ -211,7 +214,8 @@ def test_without_a_crate_no_license_is_needed(sheet):
 
 def test_plans(sheet, tmp_path):
     assert lines(sheet, "a,b,MIT,p.json", header="dataset,input,license,plan") == [
-        's.csv, line 2 (dataset "a"): plan: p.json: no such file; leave it empty to have one made'
+        f's.csv, line 2 (dataset "a"): plan: p.json: no such file; correct the path (relative '
+        f"paths start at {tmp_path}), or leave it empty to have one made"
     ]
     (tmp_path / "p.json").write_text("{}")
     (tmp_path / "config" / "plans").mkdir(parents=True)
@@ -220,6 +224,69 @@ def test_plans(sheet, tmp_path):
     assert [supplied_plan(sample) for sample in samples.values()] == [
         "p.json", "config/plans/b.json", None,
     ]  # fmt: skip
+
+
+def test_inputs_are_looked_at_with_all_other_mistakes(sheet, tmp_path):
+    for name in ("there.zarr", "out/inner.zarr"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("a.zip", "text.txt"):
+        (tmp_path / name).write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    found = lines(
+        sheet,
+        "a,gone.zarr,,MIT",
+        "b,text.txt,,MIT",
+        "c,there.zarr,there.zarr/new,MIT",
+        "d,gone.zip,,",
+        f"e,file://{tmp_path}/out/inner.zarr,out,MIT",
+        "f,s3://bucket/x.zarr,s3://bucket/x.zarr/y,MIT",
+        "g,there.zarr,,MIT",
+        header="dataset,input,output,license",
+        look=True,
+    )
+    (tmp_path / "s.csv").unlink()
+    assert sorted(tmp_path.rglob("*")) == before  # a parse writes nothing
+    assert [line.partition("): ")[2] for line in found] == [
+        "input: gone.zarr: no such folder or archive; correct the path (relative paths start at "
+        f"{tmp_path}), or take the row out",
+        "input: text.txt: a file, not a folder or an archive (.zip, .ozx); give the folder that "
+        "holds the dataset",
+        "license: missing; give one (a column of the sheet, or defaults: {license: CC-BY-4.0} in "
+        "the config), or write no crate with crate: {enabled: false}",
+        "input: gone.zip: no such folder or archive; correct the path (relative paths start at "
+        f"{tmp_path}), or take the row out",
+        "output there.zarr/new overlaps its input there.zarr; choose a place outside of it",
+        'output there.zarr/new overlaps the input of dataset "g", there.zarr; choose a place '
+        "outside of it",
+        "output s3://bucket/x.zarr/y overlaps its input s3://bucket/x.zarr; choose a place "
+        "outside of it",
+        f"output out overlaps its input file://{tmp_path}/out/inner.zarr; choose a place outside "
+        "of it",
+    ]
+
+
+def test_a_path_that_is_next_to_the_sheet_only(tmp_path, monkeypatch):
+    (tmp_path / "sheets" / "in.zarr").mkdir(parents=True)
+    (tmp_path / "work").mkdir()
+    table = tmp_path / "sheets" / "s.csv"
+    table.write_text("dataset,input,license\na,in.zarr,MIT\n")
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(MistakesError) as caught:
+        load_samples(Config(samples=str(table)))
+    (line,) = caught.value.lines
+    assert str(tmp_path / "work" / "in.zarr") in line
+    assert f"write {tmp_path / 'sheets' / 'in.zarr'} if that is meant" in line
+    (tmp_path / "work" / "in.zarr").mkdir()  # now it is what it says: in the working folder
+    assert load_samples(Config(samples=str(table)))["a"].input == "in.zarr"
+
+
+def test_a_thousand_rows_are_read_in_a_moment(sheet, tmp_path):
+    for number in range(1000):
+        (tmp_path / f"in{number}").mkdir()
+    rows = "".join(f"d{n},in{n},CC-BY-4.0,NCBI:txid9606,1 1 64 64\n" for n in range(1000))
+    begin = time.process_time()
+    assert len(sheet(f"dataset,input,license,organism,chunks\n{rows}", look=True)) == 1000
+    assert time.process_time() - begin < 1
 
 
 def test_one_dataset_without_a_sheet():
@@ -231,7 +298,7 @@ def test_one_dataset_without_a_sheet():
         chunks=(1, 64, 64),
         storage={"s3://bucket/": {"region": "x"}},
     )
-    (sample,) = load_samples(config).values()
+    (sample,) = load_samples(config, look=False).values()
     assert sample.dataset == "my set"
     assert sample.output == "output/my set.zarr"
     assert plan_settings(sample, config)["chunks"] == [1, 64, 64]
@@ -244,7 +311,7 @@ def test_one_dataset_without_a_sheet():
 @pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr", "a.zarr.zip", "a.ozx", "a.zip", "a"])
 def test_dataset_is_named_after_its_input(name):
     config = Config(input=f"in/{name}", license="MIT")
-    assert list(load_samples(config)) == ["a"]
+    assert list(load_samples(config, look=False)) == ["a"]
 
 
 def test_state_of_a_local_archive(tmp_path):

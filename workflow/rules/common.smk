@@ -30,7 +30,9 @@ def config_sources():
 TYPED = tuple(workflow.config_settings.config_args or ())
 try:
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
-    SAMPLES = start.without_secrets(sheet.load_samples(CONFIG))
+    SAMPLES = start.without_secrets(
+        sheet.load_samples(CONFIG, look=workflow.is_main_process)
+    )
     if workflow.is_main_process:
         start.refuse_gone_outputs(
             SAMPLES, CONFIG.results, sheet.storage_settings(CONFIG)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from uplift.models.base import place_of
 from uplift.settings.columns import COLUMNS, About, CrateSettings, Sample, SampleTable
 from uplift.settings.config import FOR_ALL_ROWS, Config
 from uplift.settings.mistakes import MistakesError, parse_all
+from uplift.settings.places import Ends, absent, colliding_outputs, unusable_input
 from uplift.settings.sheet import Row, rows_of_sheet
+from uplift.settings.values import at_home
 
 __all__ = ["Sample", "SampleTable", "load_samples"]
 
@@ -19,22 +20,29 @@ PLANS_FOLDER = Path("config/plans")
 """Where users keep plans for reproducible reruns, as ``<dataset>.json``."""
 
 
-def load_samples(config: Config) -> dict[str, Sample]:
+def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
     """Samples by dataset name, in order: the sheet's, or the one that the config describes.
+
+    Parameters
+    ----------
+    config
+        The config: defaults of empty cells, and the sheet or the single dataset.
+    look
+        Whether local inputs must be there. The processes of single jobs leave that to the first
+        one: what vanishes while a job runs is its business, not that of all others.
 
     Raises
     ------
     MistakesError
         Every mistake of the sheet, one line each.
     """
-    if config.input is not None:
-        rows, lines = [_row_of_config(config)], list[str]()
-    else:
-        rows, lines = rows_of_sheet(Path(config.samples))
+    sheet = Path(config.samples) if config.input is None else None
+    rows, lines = ([_row_of_config(config)], []) if sheet is None else rows_of_sheet(sheet)
     defaults = {
         key: value for key in COLUMNS if (value := getattr(config.defaults, key)) is not None
     }
     samples: dict[str, Sample] = {}
+    ends: list[Ends] = []
     places: dict[str, str] = {}
     for row in rows:
         cells = {**defaults, **row.cells}
@@ -44,7 +52,10 @@ def load_samples(config: Config) -> dict[str, Sample]:
         sample, found = parse_all(Sample, cells)
         named = f'{row.where} (dataset "{dataset}")' if dataset else row.where
         wrong = [f"{named}: {place_of(place)}: {text}" for place, text in found]
-        wrong += [f"{named}: {text}" for text in _mistakes_here(cells, config)]
+        wrong += [f"{named}: {text}" for text in _mistakes_here(cells, config, sheet)]
+        url = cells.get("input")
+        if look and isinstance(url, str):
+            wrong += [f"{named}: {text}" for text in unusable_input(at_home(url), sheet)]
         lines += wrong
         if dataset in places:
             lines.append(
@@ -53,9 +64,10 @@ def load_samples(config: Config) -> dict[str, Sample]:
             )
         elif sample is not None and not wrong:
             samples[sample.dataset] = sample
-        if isinstance(dataset, str):
-            places.setdefault(dataset, row.where)
-    lines += _colliding_outputs(samples, places)
+        if isinstance(dataset, str) and dataset not in places:
+            places[dataset] = row.where
+            ends += _ends_of(row.where, cells)
+    lines += colliding_outputs(ends)
     if lines:
         raise MistakesError(lines)
     return samples
@@ -145,7 +157,14 @@ def _without_query(url: str) -> str:
     return url.partition("?")[0] if url.startswith(("http://", "https://")) else url
 
 
-def _mistakes_here(cells: Mapping[str, Any], config: Config) -> Iterator[str]:
+def _ends_of(where: str, cells: Mapping[str, Any]) -> Iterator[Ends]:
+    ends = [cells.get(key) for key in ("dataset", "input", "output")]
+    if all(isinstance(end, str) for end in ends):
+        dataset, source, output = map(str, ends)
+        yield Ends(where, dataset, at_home(source), at_home(output))
+
+
+def _mistakes_here(cells: Mapping[str, Any], config: Config, sheet: Path | None) -> Iterator[str]:
     """Mistakes that a row is not to blame for alone: the config and the disk have a say."""
     if cells.get("license") is None and config.crate.enabled:
         how = "license=CC-BY-4.0"
@@ -156,35 +175,4 @@ def _mistakes_here(cells: Mapping[str, Any], config: Config) -> Iterator[str]:
         )
     plan = cells.get("plan")
     if isinstance(plan, str) and not Path(plan).expanduser().is_file():
-        yield f"plan: {plan}: no such file; leave it empty to have one made"
-
-
-def _colliding_outputs(samples: Mapping[str, Sample], places: Mapping[str, str]) -> Iterator[str]:
-    taken: dict[str, str] = {}
-    for dataset, sample in samples.items():
-        place = _comparable(sample.output)
-        if place in taken:
-            yield (
-                f'{places[dataset]} (dataset "{dataset}"): output {sample.output} is also that of '
-                f'dataset "{taken[place]}"; give each its own'
-            )
-        taken.setdefault(place, dataset)
-    for place, dataset in taken.items():
-        for outer in _folders_above(place):
-            if outer in taken:
-                yield (
-                    f'{places[dataset]} (dataset "{dataset}"): output {samples[dataset].output} '
-                    f'lies inside that of dataset "{taken[outer]}"; choose a place outside of it'
-                )
-
-
-def _folders_above(place: str) -> Iterator[str]:
-    while "/" in place.rstrip("/"):
-        place = place.rstrip("/").rpartition("/")[0]
-        if place:
-            yield place
-
-
-def _comparable(url: str) -> str:
-    url = url.removeprefix("file://")
-    return url.rstrip("/") if "://" in url else os.path.realpath(url)
+        yield f"plan: {absent(plan, sheet, 'file')}, or leave it empty to have one made"

@@ -67,7 +67,7 @@ def _day_from_yaml(value: object) -> object:
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
-def _at_home(value: object) -> object:
+def at_home(value: Any) -> Any:
     """Expand ``~/``: no shell does it in ``--config input=~/in.zarr`` or in a sheet."""
     if isinstance(value, str) and value.startswith("~/"):
         return str(Path(value).expanduser())
@@ -140,16 +140,16 @@ DatasetName = Annotated[
 ]
 Source = Annotated[
     str,
-    BeforeValidator(_at_home),
+    BeforeValidator(at_home),
     Field(min_length=1, description="the folder or URL of an OME-Zarr dataset"),
 ]
 Output = Annotated[
     str,
-    BeforeValidator(_at_home),
+    BeforeValidator(at_home),
     Field(min_length=1, description="a folder or URL"),
     AfterValidator(_no_archive),
 ]
-PlanPath = Annotated[str | None, BeforeValidator(_at_home), Field(description="the path of a plan")]
+PlanPath = Annotated[str | None, BeforeValidator(at_home), Field(description="the path of a plan")]
 Chunks = Annotated[
     Lengths | None,
     BeforeValidator(lengths_from_text),

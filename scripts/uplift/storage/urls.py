@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+from uplift.settings.urls import is_local as is_local
+from uplift.settings.urls import local_path as local_path
+
 WEB = ("http", "https")
 AZURE = ("az", "abfs", "abfss")
 _FULL_URLS = "UPLIFT_FULL_URLS"
@@ -30,16 +31,6 @@ class UrlParts(NamedTuple):
     scheme: str
     place: str
     key: str
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL names a folder of this machine (a plain path or ``file://``)."""
-    return not _SCHEME.match(url) or url.startswith("file://")
-
-
-def local_path(url: str) -> str:
-    """Path of a local URL."""
-    return unquote(urlsplit(url).path) if url.startswith("file://") else url
 
 
 def split_url(url: str) -> UrlParts:

@@ -1,0 +1,128 @@
+"""Inputs and outputs of all rows: whether they are there, and whether they are in each other's way.
+
+Nothing is opened or written: a thousand rows are looked at in a moment, before any job.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from uplift.settings.urls import is_local, local_path
+
+ARCHIVES = (".zip", ".ozx")
+
+
+class Ends(NamedTuple):
+    """Where a dataset comes from and goes to, and where that is stated: file and line, or config.
+
+    Of a row with other mistakes too: all of them are said at once.
+    """
+
+    where: str
+    dataset: str
+    input: str
+    output: str
+
+    def mistake(self, text: str) -> str:
+        """A mistake of this row as one line."""
+        return f'{self.where} (dataset "{self.dataset}"): {text}'
+
+
+def absent(path: str, sheet: Path | None, what: str) -> str:
+    """Say that there is nothing at a path, and where it may have been meant to lead.
+
+    Parameters
+    ----------
+    path
+        As it is written; a relative one starts at the working folder.
+    sheet
+        The sheet it is written in.
+    what
+        What is missing, such as ``folder or archive``.
+    """
+    near = sheet.parent / path if sheet is not None else None
+    if near is None or Path(path).is_absolute() or not near.exists():
+        start = "" if Path(path).is_absolute() else f" (relative paths start at {Path.cwd()})"
+        return f"{path}: no such {what}; correct the path{start}"
+    return (
+        f"{path}: no such {what} in the working folder ({Path(path).absolute()}), where relative "
+        f"paths start, but there is one next to the sheet; write {near.resolve()} if that is meant"
+    )
+
+
+def unusable_input(url: str, sheet: Path | None) -> Iterator[str]:
+    """Say that a local input is absent, or neither a folder nor an archive.
+
+    Parameters
+    ----------
+    url
+        The input.
+    sheet
+        The sheet it is from; None for a dataset that the config describes.
+    """
+    if not is_local(url):
+        return
+    path = Path(local_path(url))
+    if not path.exists():
+        text = absent(str(path), sheet, "folder or archive")
+        yield f"input: {text}{', or take the row out' if sheet else ''}"
+    elif path.is_file() and not path.name.lower().endswith(ARCHIVES):
+        yield (
+            f"input: {url}: a file, not a folder or an archive (.zip, .ozx); give the folder "
+            "that holds the dataset"
+        )
+
+
+def colliding_outputs(rows: Sequence[Ends]) -> Iterator[str]:
+    """Outputs that are, hold or lie in another row's output or any row's input; one line each."""
+    outputs: dict[str, Ends] = {}
+    for row in rows:
+        place = _comparable(row.output)
+        if place in outputs:
+            other = outputs[place].dataset
+            yield row.mistake(
+                f'output {row.output} is also that of dataset "{other}"; give each its own'
+            )
+        outputs.setdefault(place, row)
+    for place, row in outputs.items():
+        for outer in _folders_above(place):
+            if outer in outputs:
+                yield row.mistake(
+                    f"output {row.output} lies inside that of dataset "
+                    f'"{outputs[outer].dataset}"; choose a place outside of it'
+                )
+    yield from _overlapping_inputs(rows, outputs)
+
+
+def _overlapping_inputs(rows: Sequence[Ends], outputs: Mapping[str, Ends]) -> Iterator[str]:
+    inputs: dict[str, list[Ends]] = {}
+    for one in rows:
+        inputs.setdefault(_comparable(one.input), []).append(one)
+    for place, row in outputs.items():
+        for outer in (place, *_folders_above(place)):
+            yield from (row.mistake(_overlap(row, one)) for one in inputs.get(outer, ()))
+    for place, found in inputs.items():
+        for row in (outputs[outer] for outer in _folders_above(place) if outer in outputs):
+            yield from (row.mistake(_overlap(row, one)) for one in found)
+
+
+def _overlap(row: Ends, other: Ends) -> str:
+    own = row.dataset == other.dataset
+    whose = "its input" if own else f'the input of dataset "{other.dataset}",'
+    return f"output {row.output} overlaps {whose} {other.input}; choose a place outside of it"
+
+
+def _folders_above(place: str) -> Iterator[str]:
+    while "/" in place.rstrip("/"):
+        place = place.rstrip("/").rpartition("/")[0]
+        if place:
+            yield place
+
+
+def _comparable(url: str) -> str:
+    if is_local(url):
+        return os.path.realpath(local_path(url))
+    return url.rstrip("/")

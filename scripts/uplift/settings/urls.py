@@ -1,0 +1,18 @@
+"""Which URLs name a place on this machine."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urlsplit
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL names a folder of this machine (a plain path or ``file://``)."""
+    return not _SCHEME.match(url) or url.startswith("file://")
+
+
+def local_path(url: str) -> str:
+    """Path of a local URL."""
+    return unquote(urlsplit(url).path) if url.startswith("file://") else url
