@@ -25,7 +25,7 @@ from dataset import Size, generate  # isort: skip
 from obstore.store import S3Store  # isort: skip
 from servers import rgw  # isort: skip
 from support.steps import Conversion  # isort: skip
-from uplift.storage.settings import StorageOptions  # isort: skip
+from uplift.settings.storage import StorageOptions  # isort: skip
 
 CONCURRENCY = StorageOptions().concurrency
 PART_BYTES = 16 * 2**20

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from servers import rgw
-from uplift.storage import settings as storage_settings
+from uplift.storage import s3 as storage_s3
 
 # The same examples in every run; UPLIFT_RANDOM=1 draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -62,6 +62,6 @@ def s3_environment(s3_server, monkeypatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", rgw.USER[1])
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
     yield
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()

@@ -26,7 +26,7 @@ from support.steps import Conversion, StepError
 ENGINES = ("RepackEngine", "RecodeEngine")
 
 _LOCAL = "uplift.storage.local"
-_S3 = "uplift.storage.obstore_store"
+_S3 = "uplift.storage.engines.obstore"
 _EVERYWHERE = ("uplift.work.journal:Journal.add", "pathlib:Path.replace")
 PLACES = {
     "local": (

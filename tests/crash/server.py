@@ -25,7 +25,7 @@ PROGRAMS = (
 )
 SLOW = (
     *("botocore.session", "rocrate.rocrate", "rocrate_validator.services"),
-    *("uplift.storage.obstore_store", "uplift.storage.uploads"),
+    *("uplift.storage.engines.obstore", "uplift.storage.s3"),
 )
 """What the programs import when they need it."""
 

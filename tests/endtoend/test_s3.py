@@ -15,8 +15,8 @@ from support import s3
 from support.images import write_image, write_json
 from support.steps import Conversion, StepError
 from support.workflow import ROOT, contents, snakemake
-from uplift.storage import settings as storage_settings
-from uplift.storage.obstore_store import ObstoreStore
+from uplift.storage import s3 as storage_s3
+from uplift.storage.engines.obstore import ObstoreStore
 
 ENGINES = ("obstore", "fsspec")
 README = ROOT / "README.md"
@@ -288,7 +288,7 @@ def test_sources_that_refuse(
     if fault in ("secret", "key"):
         name = {"secret": "AWS_SECRET_ACCESS_KEY", "key": "AWS_ACCESS_KEY_ID"}[fault]
         monkeypatch.setenv(name, "someother")
-        storage_settings.session.cache_clear()
+        storage_s3.session.cache_clear()
     options = {"engine": engine, "retries": 1, "anon": fault == "anonymous"}
     steps = Conversion(
         f"s3://{place}/in.zarr",

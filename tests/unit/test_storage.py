@@ -2,6 +2,7 @@
 
 import http.server
 import itertools
+import sys
 import threading
 import time
 import uuid
@@ -15,7 +16,7 @@ from support.images import write_image
 from support.store_contract import PROMISES
 from uplift.errors import InputError, StorageError, UpliftError
 from uplift.inspect_source import inspect_source
-from uplift.storage import display_url, is_local, join, open_store
+from uplift.storage import display_url, engines, is_local, join, open_store
 from uplift.storage.reading import ReadAhead
 from uplift.storage.settings import options_for
 from uplift.storage.writable import open_writable
@@ -97,6 +98,25 @@ def test_settings_are_checked():
         with pytest.raises(InputError, match=rf"s3://b/x: {name}: 0 is not a "):
             options_for("s3://b/x", {"s3://b/": {name: 0}})
     assert "\n" not in str(caught.value)
+
+
+def test_engines_are_the_modules_of_their_folder(monkeypatch, tmp_path):
+    with pytest.raises(InputError, match=r"engine: 'curl' is not one of auto, obstore, fsspec"):
+        options_for("s3://b/x", {"s3://b/": {"engine": "curl"}})
+    with pytest.raises(InputError, match=r"ftp://h/x: .*not known to obstore"):
+        open_store("ftp://h/x", {"ftp://h": {"engine": "obstore"}})
+    (tmp_path / "curl.py").write_text(
+        "def open_url(url, options, *, writable): return url, writable"
+    )
+    monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
+    engines.names.cache_clear()
+    try:
+        assert engines.names() == ("curl", "obstore", "fsspec")
+        opened = open_store("s3://b/x", {"s3://b/": {"engine": "curl"}})
+        assert opened == ("s3://b/x", False)
+    finally:
+        engines.names.cache_clear()
+        sys.modules.pop("uplift.storage.engines.curl", None)
 
 
 def test_archive(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from servers.canned import CannedServer, xml_answer
 from uplift.errors import StorageError, TransientError
 from uplift.storage import open_store
-from uplift.storage import settings as storage_settings
+from uplift.storage import s3 as storage_s3
 from uplift.storage.writable import open_writable
 
 SECRETS = ("hush-secret", "hush-token")
@@ -61,9 +61,9 @@ def environment(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "known")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRETS[0])
     monkeypatch.setenv("AWS_SESSION_TOKEN", SECRETS[1])
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
     yield
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
 
 
 @pytest.fixture(params=["obstore", "fsspec"])

@@ -12,7 +12,7 @@ import pytest
 from servers.loopback import LoopbackServer, Owned
 from uplift.errors import TransientError
 from uplift.storage import open_store, tuning
-from uplift.storage import settings as storage_settings
+from uplift.storage import s3 as storage_s3
 from uplift.storage.retries import Pause, seconds_of
 from uplift.storage.writable import open_writable
 
@@ -65,10 +65,10 @@ def server(request, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "known")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "known")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
     with BusyServer(request.param) as running:
         yield running
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
 
 
 def opened(server, scheme, engine, **options):

@@ -9,7 +9,7 @@ from servers.canned import CannedServer
 from support import s3
 from uplift.errors import InputError, StorageError
 from uplift.storage import open_store
-from uplift.storage import settings as storage_settings
+from uplift.storage import s3 as storage_s3
 from uplift.storage.writable import open_writable
 
 KEYS = ("a%20b", "a+b", "a#b", "a?b", "a b", "ü/é", "a&b=c", "[x]*", "a@b:c", "~'(!)", "100%")
@@ -139,7 +139,7 @@ def test_settings_come_from_where_the_aws_tools_take_them(
     for name in HIDDEN:
         monkeypatch.delenv(name)
     options = way(s3_server, monkeypatch, tmp_path)
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
     url = f"s3://{bucket}/out.zarr"
     store = open_writable(url, {"s3://": {"engine": engine, **options}})
     store.put("x", b"1")
@@ -152,7 +152,7 @@ def test_settings_come_from_where_the_aws_tools_take_them(
 def test_a_session_token_is_sent(engine, monkeypatch):
     """To a server that notes it: Ceph overlooks tokens that it has not made."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
     with CannedServer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as server:
         options = {"engine": engine, "endpoint_url": server.url}
         assert open_store("s3://b/x", {"s3://": options}).get("k") is None

@@ -5,7 +5,7 @@ import pytest
 from servers.canned import CannedServer, xml_answer
 from uplift.errors import TransientError
 from uplift.storage import open_store, tuning
-from uplift.storage import settings as storage_settings
+from uplift.storage import s3 as storage_s3
 from uplift.storage.retries import written_again
 from uplift.storage.writable import open_writable
 
@@ -37,9 +37,9 @@ def environment(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "known")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(tuning, "FIRST_WAIT_S", 0.001)
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
     yield
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
 
 
 @pytest.mark.parametrize("engine", ["obstore", "fsspec"])

@@ -12,7 +12,7 @@ from support.store_contract import PROMISES
 from uplift.errors import InputError, StorageError, TransientError, UpliftError
 from uplift.inspect_source import inspect_source
 from uplift.storage import open_store
-from uplift.storage import settings as storage_settings
+from uplift.storage import s3 as storage_s3
 from uplift.storage.writable import open_writable
 
 ENGINES = ("obstore", "fsspec")
@@ -25,7 +25,7 @@ def environment(s3_environment):
 
 def forget_credentials():
     """The process keeps the credentials that it found first."""
-    storage_settings.session.cache_clear()
+    storage_s3.session.cache_clear()
 
 
 @pytest.fixture

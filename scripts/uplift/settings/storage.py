@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from uplift.models.base import Model
@@ -32,7 +30,7 @@ class StorageOptions(Model):
     )
     retries: int = Field(8, ge=0, strict=True, description="a number of attempts, 0 or more")
     timeout: float = Field(60.0, gt=0, strict=True, description="a time in seconds, more than 0")
-    engine: Literal["auto", "obstore", "fsspec"] = "auto"
+    engine: str = Field("auto", pattern=r"^[a-z][a-z0-9_]*$", description="auto, obstore or fsspec")
 
     def given(self) -> dict[str, object]:
         """The settings that were given: what is not is taken from a shorter prefix."""

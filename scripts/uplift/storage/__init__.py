@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from uplift.settings.storage import StorageOptions
+from uplift.storage.engines import open_remote
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, WritableStore, join
-from uplift.storage.settings import StorageOptions, options_for
+from uplift.storage.settings import options_for
 from uplift.storage.urls import (
     WEB,
     display_url,
     full_url,
-    has_odd_segments,
     hide_url,
     is_local,
     local_path,
@@ -59,24 +60,6 @@ def open_store(url: str, settings: Mapping[str, Any] | None = None) -> Store:
     if is_local(url):
         return LocalStore(local_path(url))
     return open_remote(url, options, writable=False)
-
-
-def open_remote(url: str, options: StorageOptions, *, writable: bool) -> WritableStore:
-    """Open a URL of an object store; without `writable` every write raises.
-
-    Engines are imported on first need: a local conversion does not pay for them.
-    """
-    parts = split_url(url)
-    from uplift.storage import obstore_store
-
-    speaks = parts.scheme in obstore_store.SCHEMES and options.engine != "fsspec"
-    if speaks and (options.engine == "obstore" or not has_odd_segments(parts)):
-        return obstore_store.ObstoreStore(url, options, writable=writable)
-    from uplift.storage import fsspec_store
-
-    if parts.scheme in ("s3", "s3a"):
-        return fsspec_store.open_s3(url, options, writable=writable)
-    return fsspec_store.open_any(url, options, writable=writable)
 
 
 def _open_archive(url: str, options: StorageOptions) -> Store:

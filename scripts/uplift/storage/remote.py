@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from uplift.errors import StorageError, TransientError
+from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
 from uplift.storage.failures import failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import (
@@ -23,9 +24,7 @@ from uplift.storage.protocol import (
 )
 from uplift.storage.reading import ReadAhead
 from uplift.storage.retries import Pause, retried, seconds_of
-from uplift.storage.s3_client import reason_of
-from uplift.storage.settings import StorageOptions
-from uplift.storage.uploads import abort_uploads
+from uplift.storage.s3 import abort_uploads, reason_of
 from uplift.storage.urls import WEB, display_url, split_url
 
 log = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 import tenacity
 
 from uplift.errors import TransientError
+from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
-from uplift.storage.settings import StorageOptions
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from uplift.storage import open_remote
+from uplift.storage.engines import open_remote
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import WritableStore
 from uplift.storage.settings import options_for

@@ -14,13 +14,14 @@ import fsspec
 from fsspec.asyn import sync
 
 from uplift.errors import InputError, StorageError
+from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.remote import Fetched, RemoteStore
 from uplift.storage.retries import retried
-from uplift.storage.s3_client import pause_when_asked
-from uplift.storage.settings import StorageOptions, aws_access
+from uplift.storage.s3 import SCHEMES as OF_S3
+from uplift.storage.s3 import aws_access, pause_when_asked
 from uplift.storage.urls import display_url, split_url
 
 _DISCARDING = ("s3", "gs")
@@ -295,8 +296,30 @@ def _is_storage(error: BaseException) -> bool:
     )
 
 
-def open_s3(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore:
-    """Open an S3 URL through s3fs."""
+def open_url(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore:
+    """Open any URL that an installed fsspec file system knows.
+
+    Raises
+    ------
+    InputError
+        None does, or a setting asks for what only another engine can do there.
+    """
+    if split_url(url).scheme in OF_S3:
+        return _open_s3(url, options, writable=writable)
+    if options.endpoint_url or options.anon:
+        raise InputError(
+            f"{display_url(url)}: endpoint_url and anon are for S3 with engine: fsspec; leave the "
+            "engine out, or set them as the file system does (FSSPEC_ environment variables)"
+        )
+    try:
+        filesystem, root = fsspec.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        where = display_url(url)
+        raise InputError(f"{where}: this kind of URL is not known: {error}") from None
+    return FsspecStore(url, filesystem, root, options, writable=writable)
+
+
+def _open_s3(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore:
     access = aws_access(options)
     client: dict[str, Any] = {}
     if access.region:
@@ -331,24 +354,3 @@ def _filesystem_of_s3(settings: dict[str, Any], options: StorageOptions, attempt
     filesystem.retries = 1
     pause_when_asked(filesystem.s3, options)
     return filesystem
-
-
-def open_any(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore:
-    """Open any URL that an installed fsspec file system knows.
-
-    Raises
-    ------
-    InputError
-        None does, or a setting asks for what only the other engine can do there.
-    """
-    if options.endpoint_url or options.anon:
-        raise InputError(
-            f"{display_url(url)}: endpoint_url and anon are for S3 with engine: fsspec; leave the "
-            "engine out, or set them as the file system does (FSSPEC_ environment variables)"
-        )
-    try:
-        filesystem, root = fsspec.url_to_fs(url)
-    except (ValueError, ImportError) as error:
-        where = display_url(url)
-        raise InputError(f"{where}: this kind of URL is not known: {error}") from None
-    return FsspecStore(url, filesystem, root, options, writable=writable)

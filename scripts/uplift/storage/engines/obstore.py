@@ -15,13 +15,13 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 from uplift.errors import InputError
-from uplift.storage import tuning
+from uplift.settings.storage import StorageOptions
+from uplift.storage import s3, tuning
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter
 from uplift.storage.remote import Fetched, RemoteStore
 from uplift.storage.retries import retried
-from uplift.storage.s3_client import reason_of
-from uplift.storage.settings import StorageOptions, aws_access, aws_credentials
+from uplift.storage.s3 import aws_access, aws_credentials, reason_of
 from uplift.storage.urls import (
     AZURE,
     WEB,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCHEMES = ("s3", "s3a", "gs", "gcs", *AZURE, *WEB)
+SCHEMES = (*s3.SCHEMES, "gs", "gcs", *AZURE, *WEB)
 
 
 class ObstoreStore(RemoteStore):
@@ -153,7 +153,7 @@ class ObstoreStore(RemoteStore):
         if not self.can_list or mine[:2] != others[:2]:
             return False
         endpoints = {aws_access(store.options).endpoint_url for store in (self, other)}
-        return mine.scheme not in ("s3", "s3a") or len(endpoints) == 1
+        return mine.scheme not in s3.SCHEMES or len(endpoints) == 1
 
     def _retry_after(self, key: str) -> str | None:
         """Ask again in a way that shows the headers of the answer: obstore's errors have none."""
@@ -211,6 +211,17 @@ class _Stream:
     def write(self, data: bytes) -> None:
         """Append fresh bytes (obstore keeps a reference to them)."""
         self._stream.write(data)
+
+
+def open_url(url: str, options: StorageOptions, *, writable: bool) -> ObstoreStore | None:
+    """Open a URL of one of `SCHEMES`; ``auto`` leaves keys such as ``a//b`` to another engine."""
+    parts = split_url(url)
+    odd = options.engine == "auto" and has_odd_segments(parts)
+    return (
+        None
+        if odd or parts.scheme not in SCHEMES
+        else ObstoreStore(url, options, writable=writable)
+    )
 
 
 def _open(url: str, parts: UrlParts, options: StorageOptions, *, retries: int) -> Any:
