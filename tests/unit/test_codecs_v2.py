@@ -61,16 +61,18 @@ def test_dialects(change: dict[str, Any], field: str, expected: Any) -> None:
         ({"shape": None}, "0/.zarray: shape is None"),
         ({"chunks": [5]}, "chunks [5] and shape [10, 20] differ in length"),
         ({"chunks": [0, 20]}, "chunks is [0, 20]"),
-        ({"chunks": [5.0, 20]}, "chunks is [5.0, 20]"),
+        ({"chunks": [5.5, 20]}, "chunks is [5.5, 20]"),
+        ({"zarr_format": "3"}, "zarr_format is 3, expected 2"),
         ({"dtype": None}, "dtype is None"),
         ({"dtype": []}, "dtype is []"),
         ({"order": "K"}, 'order is \'K\', expected "C" or "F"'),
         ({"dimension_separator": "-"}, "dimension_separator is '-'"),
-        ({"compressor": "blosc"}, "compressor is 'blosc', expected null or an object"),
+        ({"compressor": 5}, "compressor is 5, expected null or an object"),
+        ({"compressor": {"id": 5}}, "compressor is {'id': 5}, expected null or an object"),
         ({"compressor": {"cname": "lz4"}}, "compressor is {'cname': 'lz4'}"),
         ({"filters": {"id": "delta"}}, "filters is {'id': 'delta'}, expected null or a list"),
         ({"filters": [None]}, "filters is [None]"),
-        ({"filters": ["delta"]}, "filters is 'delta'"),
+        ({"filters": [["delta"]]}, "filters is ['delta']"),
         ({"fill_value": -1}, '0/.zarray: fill_value -1 does not fit data type "<u2": outside'),
     ],
 )
@@ -79,6 +81,56 @@ def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:
         parse_v2({**GOOD, **change}, "0/.zarray")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "expected", "repair"),
+    [
+        ({"zarr_format": "2"}, "zarr_format", 2, "zarr_format '2' is read as 2"),
+        ({"chunks": [5.0, "20"]}, "chunks", (5, 20), "chunks [5.0, '20'] is read as [5, 20]"),
+        ({"order": "f"}, "order", "F", "order 'f' is read as 'F'"),
+        ({"fill_value": "7"}, "fill_value", "7", "fill_value '7' is read as 7"),
+        ({"fill_value": "7.0"}, "fill_value", "7.0", "fill_value '7.0' is read as 7"),
+        ({"fill_value": 7.0}, "fill_value", 7.0, "fill_value 7.0 is read as 7"),
+        (
+            {"dtype": "|b1", "fill_value": "False"},
+            "fill_value",
+            "False",
+            "fill_value 'False' is read as False",
+        ),
+        ({"dtype": "<f4", "fill_value": "1.5"}, "fill_value", "1.5", "'1.5' is read as 1.5"),
+        ({"dtype": "<U4", "fill_value": 0}, "fill_value", 0, "fill_value 0 is read as ''"),
+    ],
+)
+def test_words_of_other_writers_with_one_reading(
+    change: dict[str, Any], field: str, expected: Any, repair: str
+) -> None:
+    repairs: list[str] = []
+    source = parse_v2({**GOOD, **change}, "0/.zarray", repairs)
+    assert getattr(source, field) == expected
+    assert len(repairs) == 1
+    assert repair in repairs[0]
+
+
+@pytest.mark.parametrize("compressor", ["zlib", {"type": "raw"}, {}, {"id": None}])
+def test_codecs_of_other_writers_are_left_to_the_table(compressor: Any) -> None:
+    found = parse_v2({**GOOD, "compressor": compressor}, "x").compressor
+    assert found == ({"id": "zlib"} if compressor == "zlib" else compressor)
+
+
+def test_nothing_is_repaired_in_what_zarr_python_writes() -> None:
+    for change in (
+        {},
+        {"fill_value": None},
+        {"dtype": "<f4", "fill_value": "NaN"},
+        {"dtype": "<f4", "fill_value": "0x7fc00000"},
+        {"dtype": "<f4", "fill_value": 0},
+        {"dtype": "|S3", "fill_value": ""},
+        {"dtype": "|b1", "fill_value": False},
+    ):
+        repairs: list[str] = []
+        parse_v2({**GOOD, **change}, "x", repairs)
+        assert repairs == []
 
 
 def test_not_an_object() -> None:

@@ -322,3 +322,35 @@ def test_path_that_readers_do_not_find(tmp_path):
     }
     assert "backslash" in problems["a\\b"]
     assert problems["c"] is None
+
+
+def test_words_of_other_writers_are_repaired_and_listed(tmp_path):
+    for path, document in (
+        (".zgroup", {"zarr_format": "2"}),
+        (
+            "a/.zarray",
+            {
+                "zarr_format": "2",
+                "shape": [4],
+                "chunks": [4],
+                "dtype": "<u2",
+                "compressor": {"type": "raw"},
+                "fill_value": "0",
+                "order": "C",
+                "filters": None,
+            },
+        ),
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(json.dumps(document))
+    (tmp_path / "a" / "0").write_bytes(bytes(8))
+    found = inspect_source(LocalStore(str(tmp_path)))
+    assert [array.problem for array in found.arrays] == [None]
+    assert [
+        (f.path, f.severity, f.message) for f in found.findings if f.code == "source.repaired"
+    ] == [
+        ("", "warning", "zarr_format '2' is read as 2"),
+        ("a", "warning", "zarr_format '2' is read as 2"),
+        ("a", "warning", "fill_value '0' is read as 0"),
+        ("a", "warning", "codec {'type': 'raw'} is read as none"),
+    ]

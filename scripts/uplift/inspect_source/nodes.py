@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from uplift.codecs.chain import respelled
 from uplift.errors import SourceError
 from uplift.models.arrays import SourceArray
 from uplift.ngff.documents import parse_document
 from uplift.storage.protocol import Store, join
-from uplift.zarr_metadata.v2 import parse_v2
+from uplift.zarr_metadata.v2 import parse_v2, whole
 from uplift.zarr_metadata.v3 import parse_v3
 
 METADATA_V2 = (".zarray", ".zgroup", ".zattrs")
@@ -38,6 +39,8 @@ class Node:
     array: SourceArray | None = None
     dimension_names: tuple[str | None, ...] | None = None
     explicit: bool = True
+    repairs: tuple[str, ...] = ()
+    """What the document says in other words than the specification's, and how it is read."""
 
 
 def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
@@ -55,13 +58,14 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
         return _node_v3(documents[METADATA_V3], join(where, METADATA_V3))
     attributes = documents.get(".zattrs", {})
     if ".zarray" in documents:
-        array = parse_v2(documents[".zarray"], join(where, ".zarray"))
-        return Node(2, attributes, array)
+        repairs: list[str] = []
+        array = parse_v2(documents[".zarray"], join(where, ".zarray"), repairs)
+        return Node(2, attributes, array, repairs=(*repairs, *respelled(array)))
     if ".zgroup" in documents:
         found = documents[".zgroup"].get("zarr_format", 2)
-        if found != 2:
+        if whole(found) != 2:
             raise SourceError(f"{join(where, '.zgroup')}: zarr_format is {found!r}, expected 2")
-        return Node(2, attributes)
+        return Node(2, attributes, repairs=_format_repair(found))
     return Node(2, attributes, explicit=False) if ".zattrs" in documents else None
 
 
@@ -111,7 +115,7 @@ def axis_names_of(node: Node, source: SourceArray) -> tuple[str, ...] | None:
 
 
 def _node_v3(document: Document, where: str) -> Node:
-    if document.get("zarr_format") != 3:
+    if whole(document.get("zarr_format")) != 3:
         raise SourceError(f"{where}: zarr_format is {document.get('zarr_format')!r}, expected 3")
     attributes = document.get("attributes")
     if attributes is None:
@@ -120,11 +124,16 @@ def _node_v3(document: Document, where: str) -> Node:
         raise SourceError(f"{where}: attributes is no JSON object; repair it")
     kind = document.get("node_type")
     if kind == "group":
-        return Node(3, attributes)
+        return Node(3, attributes, repairs=_format_repair(document["zarr_format"]))
     if kind != "array":
         raise SourceError(f'{where}: node_type is {kind!r}, expected "group" or "array"')
     array = parse_v3(document, where)
-    return Node(3, attributes, array, _dimension_names(document, array, where))
+    names = _dimension_names(document, array, where)
+    return Node(3, attributes, array, names, repairs=_format_repair(document["zarr_format"]))
+
+
+def _format_repair(found: Any) -> tuple[str, ...]:
+    return () if type(found) is int else (f"zarr_format {found!r} is read as {whole(found)}",)
 
 
 def _dimension_names(

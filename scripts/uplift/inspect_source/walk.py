@@ -155,6 +155,8 @@ class _Walk:
         self._refuse_odd_names([*(info.key for info in folder.files), *folder.folders])
         if node is not None:
             self._formats.add(node.zarr_format)
+            for repair in node.repairs:
+                self._find("source.repaired", "warning", path, repair)
             if node.array is not None:
                 self._take_array(folder, node, node.array)
                 return []

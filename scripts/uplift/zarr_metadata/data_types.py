@@ -149,6 +149,31 @@ def fill_value_v3(source: SourceArray) -> JsonValue:
     return source.fill_value
 
 
+def respelled_fill_value(source: SourceArray) -> JsonValue:
+    """What a v2 fill value means that is written in another form than its type's; else None.
+
+    Numbers as texts, whole numbers with a fraction of zero, and zero for texts and records have
+    one reading.
+    """
+    given, kind = source.fill_value, numpy_kind(source)
+    as_text = isinstance(given, str) and given not in fill_values.SPECIAL_FLOATS
+    other = (
+        (kind in "biu" and (as_text or isinstance(given, float)))
+        or (kind == "f" and as_text and not str(given).startswith("0x"))
+        or (kind == "U" and type(given) is int)
+        or (kind == "V" and given == "")
+    )
+    return fill_value_v3(source) if other else None
+
+
+def numpy_kind(source: SourceArray) -> str:
+    """Letter of NumPy for the kind of the elements; empty when the data type is not supported."""
+    try:
+        return numpy_dtype(source).kind
+    except UnsupportedError:
+        return ""
+
+
 def fill_scalar(data_type: JsonValue, fill_value: JsonValue) -> Any:
     """Build the NumPy scalar (native byte order) of a v3 fill value.
 

@@ -16,6 +16,7 @@ import numpy as np
 Vlen = Literal["string", "bytes"]
 SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 NOT_A_TIME = -(2**63)
+_TRUTH = {"true": 1, "false": 0}
 
 
 def without_bare_nan(value: Any) -> Any:
@@ -41,12 +42,12 @@ def fill_from_v2(dtype: np.dtype[Any], value: Any, vlen: Vlen | None = None) -> 
         _check_length(raw, dtype)
         return _text(raw)
     if dtype.fields is not None:
-        raw = bytes(dtype.itemsize) if value in (None, 0) else _base64(value)
+        raw = bytes(dtype.itemsize) if value in (None, 0, "") else _base64(value)
         _check_length(raw, dtype)
         stored = np.frombuffer(raw, dtype=dtype)
         return _text(stored.astype(dtype.newbyteorder("<")).tobytes())
     if dtype.kind == "U":
-        return "" if value is None else _plain_string(value)
+        return "" if value in (None, 0) else _plain_string(value)
     if dtype.kind in "mM":
         return _ticks("NaT" if value is None else value)
     if dtype.kind == "c":
@@ -123,8 +124,12 @@ def _check_length(raw: bytes, dtype: np.dtype[Any]) -> None:
 def _ticks(value: Any) -> int | str:
     if value == "NaT" or value == NOT_A_TIME:
         return "NaT"
-    if type(value) is int and abs(value) < 2**63:
-        return value
+    try:
+        ticks = _whole_number(value)
+    except ValueError:
+        ticks = 2**63
+    if not isinstance(value, bool) and abs(ticks) < 2**63:
+        return ticks
     raise ValueError('a 64-bit integer or "NaT" is expected')
 
 
@@ -147,6 +152,10 @@ def _whole_number(value: Any) -> int:
         try:
             return int(value)
         except ValueError:
+            spelled = _TRUTH.get(value.strip().lower(), value)
+        try:
+            return _whole_number(float(spelled))
+        except (ValueError, OverflowError):
             pass
     raise ValueError("a whole number is expected")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from uplift.errors import SourceError, UnsupportedError
@@ -9,8 +10,11 @@ from uplift.models.arrays import JsonValue, Shape, SourceArray
 from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.fill_values import without_bare_nan
 
+_NAMES = ("id", "type", "name")
+"""What writers call the name of a codec: Zarr, N5 and its relatives, Zarr v3."""
 
-def parse_v2(zarray: JsonValue, where: str) -> SourceArray:
+
+def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) -> SourceArray:
     """Parse a ``.zarray`` document.
 
     A data type or codec that is legal but cannot be converted is no error here: see
@@ -22,6 +26,8 @@ def parse_v2(zarray: JsonValue, where: str) -> SourceArray:
         Decoded JSON.
     where
         Key of the document, for messages.
+    repairs
+        What other writers write otherwise, but has one reading, is added here, a text each.
 
     Raises
     ------
@@ -30,6 +36,7 @@ def parse_v2(zarray: JsonValue, where: str) -> SourceArray:
     """
     if not isinstance(zarray, dict):
         raise SourceError(f"{where}: not a JSON object")
+    zarray, repaired = _one_reading(zarray)
     if zarray.get("zarr_format") != 2:
         raise _bad(where, "zarr_format", zarray.get("zarr_format"), "2")
     shape = parse_shape(zarray.get("shape"), where, "shape", least=0)
@@ -45,6 +52,11 @@ def parse_v2(zarray: JsonValue, where: str) -> SourceArray:
         filters=_filters(zarray.get("filters"), where),
     )
     check_fill_value(source, where)
+    if repairs is not None:
+        repairs += repaired
+        meant = data_types.respelled_fill_value(source)
+        if meant is not None:
+            repairs.append(f"fill_value {source.fill_value!r} is read as {meant!r}")
     return source
 
 
@@ -71,6 +83,25 @@ def check_fill_value(source: SourceArray, where: str) -> None:
         raise SourceError(f"{where}: {error}") from None
     except UnsupportedError:
         return  # the data type has a reason of its own, see mapping.unsupported_reason
+
+
+def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Read numbers written as texts or floats of the same value, and the order in lower case."""
+    read = {**zarray, "zarr_format": whole(zarray.get("zarr_format"))}
+    for key in ("shape", "chunks"):
+        if isinstance(zarray.get(key), list):
+            read[key] = [whole(item) for item in zarray[key]]
+    if zarray.get("order") in ("c", "f"):
+        read["order"] = zarray["order"].upper()
+    changed = [key for key, value in zarray.items() if repr(value) != repr(read[key])]
+    return read, [f"{key} {zarray[key]!r} is read as {read[key]!r}" for key in changed]
+
+
+def whole(value: Any) -> Any:
+    """Read a whole number that is written as a text or a float; leave anything else alone."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value.strip()):
+        return int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _chunks(value: Any, shape: Shape, where: str) -> Shape:
@@ -103,8 +134,15 @@ def _one_of(
 
 
 def _codec(value: Any, where: str, key: str) -> dict[str, Any] | None:
-    if value is None or (isinstance(value, dict) and isinstance(value.get("id"), str)):
-        return value
+    """One codec, whatever its writer calls it: see the table of codecs."""
+    if isinstance(value, str):
+        return {"id": value}
+    if value is None or value == {}:
+        return None if value is None else {}
+    if isinstance(value, dict):
+        names = [value[name] for name in _NAMES if name in value]
+        if names and all(name is None or isinstance(name, str) for name in names):
+            return value
     raise _bad(where, key, value, 'null or an object with an "id"')
 
 

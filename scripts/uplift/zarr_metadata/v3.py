@@ -11,7 +11,7 @@ from uplift.errors import SourceError
 from uplift.grid import Index, Shape, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray, TargetArray
 from uplift.zarr_metadata.fill_values import without_bare_nan
-from uplift.zarr_metadata.v2 import check_fill_value, parse_shape
+from uplift.zarr_metadata.v2 import check_fill_value, parse_shape, whole
 
 Codec = dict[str, Any]
 
@@ -45,7 +45,7 @@ def parse_v3(document: JsonValue, where: str) -> SourceArray:
     SourceError
         The document contradicts the specification; one line.
     """
-    if not isinstance(document, dict) or document.get("zarr_format") != 3:
+    if not isinstance(document, dict) or whole(document.get("zarr_format")) != 3:
         raise SourceError(f"{where}: not a Zarr v3 document (zarr_format is not 3)")
     if document.get("node_type") != "array":
         raise SourceError(f"{where}: node_type is {document.get('node_type')!r}, not 'array'")
