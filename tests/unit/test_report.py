@@ -1,108 +1,286 @@
-"""The report: a table, a page that shows text as text."""
+"""The report: the state of each dataset, catalog and costs, a page that shows text as text."""
 
 import csv
+import fcntl
 import html.parser
 import json
+import os
 
 import pytest
 
 from support.images import write_image
+from support.results import Results, finding
 from support.steps import Conversion, run
-from uplift.settings.columns import Sample, SampleTable
-from uplift.work import json_files
+from uplift.report import page
+from uplift.report.catalog import COST_COLUMNS
+from uplift.report.details import TIMES
+from uplift.report.explanations import explain
+from uplift.report.facts import STATES, facts_of
+from uplift.report.opening import viewers_of, web_url
+
+HOSTILE = "<script>alert(1)"
 
 
 class Page(html.parser.HTMLParser):
-    """Texts, tags and links of a page."""
+    """Texts, tags, links and JSON data of a page."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.links, self.words = [], [], ""
+        self.tags, self.links, self.words, self.data = [], [], "", {}
+        self._script = None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "script":
+            self._script = given.get("id", "code")
+            return
         self.tags.append(tag)
-        self.links += [value for name, value in attributes if name in ("href", "src")]
+        self.links += [given[name] for name in ("href", "src") if name in given]
+
+    def handle_endtag(self, tag):
+        self._script = None if tag == "script" else self._script
 
     def handle_data(self, data):
-        self.words += data
+        if self._script is None:
+            self.words += data
+        elif self._script != "code":
+            self.data[self._script] = json.loads(data)
+
+    def details(self, dataset):
+        return next(one for one in self.data.values() if one.get("dataset") == dataset)
 
 
-def report(folder, *samples):
-    results = folder / "results"
-    results.mkdir(exist_ok=True)
-    json_files.write_json(results / "samples.json", SampleTable(samples=samples))
-    run("make_report", results=results, samples=results / "samples.json")
-    with (results / "catalog.csv").open(encoding="utf-8", newline="") as stream:
-        rows = {row["dataset"]: row for row in csv.DictReader(stream)}
-    return rows, Page((results / "report.html").read_text(encoding="utf-8"))
+def rows_of(file):
+    with file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def report(results):
+    run("make_report", results=results.folder, samples=results.write_samples())
+    rows = {row["dataset"]: row for row in rows_of(results.folder / "catalog.csv")}
+    return rows, Page((results.folder / "report.html").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def converted(tmp_path_factory):
     """One dataset that was published, one with a hostile name that never began."""
     folder = tmp_path_factory.mktemp("report")
     write_image(folder / "in.zarr", size=64, chunk=32)
     output = folder / "out.zarr"
     Conversion(str(folder / "in.zarr"), str(output), folder / "results" / "d").all()
-    good = Sample(dataset="d", input=str(folder / "in.zarr"), output=str(output), name="<b>x</b>")
-    bad = Sample(dataset="<script>alert(1)", input="https://k:s@b/in?token=t", output="o")
-    return folder, report(folder, good, bad)
+    results = Results(folder / "results")
+    results.listed("d", input=str(folder / "in.zarr"), output=str(output), name="<b>x</b>")
+    results.listed(
+        HOSTILE, input="https://k:s@b/in?token=t", output="o", name="</script><img src=x>"
+    )
+    return folder, report(results)
 
 
-def test_the_catalog_has_facts_and_costs_of_each_dataset(results):
-    folder, (rows, _) = results
-    good, bad = rows["d"], rows["<script>alert(1)"]
-    assert good["state"] == "valid"
-    assert bad["state"] == "unfinished"
+def test_the_catalog_has_facts_of_each_dataset(converted):
+    folder, (rows, _) = converted
+    good, bad = rows["d"], rows[HOSTILE]
+    assert (good["state"], bad["state"]) == ("valid", "not started")
     assert bad["source_bytes"] == bad["cpu_seconds"] == ""
-    records_ = [json.loads(f.read_text()) for f in (folder / "results/d/records").glob("*.json")]
-    written = sum(item["bytes_written"] for record in records_ for item in record["items"])
-    assert int(good["bytes_written"]) == written > 0
     stored = [path for path in (folder / "out.zarr").rglob("*") if path.is_file()]
     assert int(good["output_objects"]) == len(stored)
-    assert int(good["output_bytes"]) == sum(path.stat().st_size for path in stored)
+    assert int(good["written"]) == sum(path.stat().st_size for path in stored)
+    assert good["dimension_names"] == "c,z,y,x"
+    assert good["shape"] == "2,5,64,64"
+    assert (good["organismId"], good["fbbiId"]) == ("NCBI:txid9606", "obo:FBbi_00000369")
+    same = json.loads((folder / "results" / "catalog.json").read_text())
+    assert [row["dataset"] for row in same] == ["d", HOSTILE]
+    assert list(same[0]) == list(good)
 
 
-def test_the_page_shows_text_as_text_and_hides_secrets(results):
-    _, (_, page) = results
-    assert "script" not in page.tags
-    assert "b" not in page.tags
-    assert "<script>alert(1)" in page.words
-    assert "https://b/in" in page.words
-    assert "token" not in page.words
-    assert "1 valid" in page.words
-    assert "1 unfinished" in page.words
+def test_the_page_shows_text_as_text_and_hides_secrets(converted):
+    folder, (_, page_) = converted
+    assert not {"b", "img"} - set(page_.tags)  # the number of each state, and thumbnails
+    assert HOSTILE in page_.words
+    assert "</script><img src=x>" in page_.words
+    text = (folder / "results" / "report.html").read_text()
+    assert "token" not in text
+    assert "<img src=x>" not in text
+    assert "https://b/in" in json.dumps(page_.details(HOSTILE))
+    assert text.count("<script") == 4  # of meanings, two datasets, and the page's own
 
 
-def test_links_of_the_page_lead_somewhere(results):
-    folder, (_, page) = results
-    files = {link for link in page.links if not link.startswith("#")}
-    assert files == {"catalog.csv", "d/preview.webp"}
-    assert all((folder / "results" / link).is_file() for link in files)
+def test_links_of_the_page_lead_somewhere(converted):
+    folder, (_, page_) = converted
+    files = {link for link in page_.links if not link.startswith(("#", "data:"))}
+    assert files == {"catalog.csv", "catalog.json", "costs.csv"}
+    links = dict(page_.details("d")["links"])
+    assert {"output", "crate", "plan", "verdict", "migration", "logs"} - {"logs"} <= set(links)
+    for link in [*files, *links.values()]:
+        assert (folder / "results" / link).exists(), link
 
 
-def test_a_preview_goes_with_its_dataset(results):
-    folder, _ = results
+def test_what_is_shown_of_a_dataset(converted):
+    _, (_, page_) = converted
+    shown = page_.details("d")
+    facts = dict(shown["facts"])
+    assert facts["organism"]["text"] == "Homo sapiens (NCBI:txid9606)"
+    assert facts["organism"]["href"].startswith("http://purl.obolibrary.org/obo/NCBITaxon_9606")
+    assert facts["license"]["text"] == "CC BY 4.0"
+    assert facts["plan"].startswith("as proposed; repack: 4")
+    assert f"y: 64 {TIMES} 1" in facts["axes"]
+    assert "objects, " in facts["predicted"]
+    tables = {table["title"]: table for table in shown["tables"]}
+    first = dict(zip(tables["Arrays"]["head"], tables["Arrays"]["rows"][0], strict=True))
+    assert first["shape"] == f"2 {TIMES} 5 {TIMES} 64 {TIMES} 64"
+    assert first["shards"] == f"none → 2 {TIMES} 5 {TIMES} 64 {TIMES} 64"
+    assert first["codec"] == "blosc (lz4)"
+    assert len(tables["Digests"]["rows"]) == 4 + 2
+    assert shown["pictures"]["labelName"] == "nuclei"
+    assert shown["pictures"]["image"].startswith("data:image/webp")
+    assert shown["open"]["serve"].startswith("ome_zarr view /")
+
+
+def test_a_preview_goes_with_its_dataset(converted):
+    folder, _ = converted
     preview = folder / "results" / "d" / "preview.webp"
     before = preview.stat().st_mtime_ns
-    sample = Sample(dataset="d", input="in.zarr", output=str(folder / "out.zarr"))
-    report(folder, sample)
+    results = Results(folder / "results")
+    results.listed("d", output=str(folder / "out.zarr"))
+    report(results)
     assert preview.stat().st_mtime_ns == before
     published = folder / "results" / "d" / "published.json"
     text = published.read_text()
     published.unlink()
-    rows, _ = report(folder, sample)
+    rows, _ = report(results)
     assert not preview.exists()
-    assert rows["d"]["state"] == "unfinished"
+    assert rows["d"]["state"] == "interrupted"
     published.write_text(text)
 
 
-def test_a_damaged_work_file_is_that_datasets_message(tmp_path):
-    (tmp_path / "results" / "d").mkdir(parents=True)
-    (tmp_path / "results" / "d" / "inventory.json").write_text('{"schema": ')
-    sample = Sample(dataset="d", input="i", output="o")
-    rows, page = report(tmp_path, sample, sample.model_copy(update={"dataset": "e"}))
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path / "results")
+
+
+def test_states_are_kept_apart(results):
+    results.published("fine")
+    results.published("old", finding("warning", "yaozarrs.label.inherited", "as the source says"))
+    results.validated("bad", finding("error", "pixels.differ", "differ"), verdict="invalid")
+    refused = results.listed("refused")
+    results.log(refused, "inspect_source", "error: in/refused.zarr: no such folder")
+    failed = results.planned("failed")
+    (failed / "claim.json").write_text("{}")
+    results.log(failed, "convert", "error: out: the disk is full; free some space")
+    cut = results.planned("cut")
+    (cut / "claim.json").write_text("{}")
+    busy = results.planned("busy")
+    results.planned("planned")
+    results.listed("new")
+    for folder in (refused, failed, cut):  # logs of later steps are newer
+        for log in (folder / "logs").glob("plan.log"):
+            os.utime(log, (1, 1))
+    with results.log(busy, "migrate").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        rows, page_ = report(results)
+    assert {dataset: row["state"] for dataset, row in rows.items()} == {
+        "fine": "valid",
+        "old": "valid with inherited defects",
+        "bad": "invalid",
+        "refused": "refused",
+        "failed": "failed",
+        "cut": "interrupted",
+        "busy": "running",
+        "planned": "planned",
+        "new": "not started",
+    }
+    assert set(STATES.values()) == {row["state"] for row in rows.values()}
+    assert "no such folder" in rows["refused"]["message"]
+    assert "free some space" in page_.words
+    findings = next(t for t in page_.details("bad")["tables"] if t["title"] == "Findings")
+    assert findings["rows"] == [["error", "pixels.differ", "/", "differ"]]
+    assert "bit for bit" in page_.data["meanings"]["pixels.differ"]
+
+
+def test_datasets_that_left_the_sheet_are_in_the_report(results):
+    results.published("first")
+    report(results)
+    results.samples.clear()
+    results.published("second")
+    rows, _ = report(results)
+    assert list(rows) == ["second", "first"]
+    assert rows["first"]["state"] == "valid"
+    assert rows["first"]["origin"] == "in/first.zarr"
+    assert rows["first"]["url"].endswith("out/first.zarr")
+    assert "2 dataset" in (results.folder / "report.html").read_text()
+
+
+def test_a_damaged_work_file_is_that_datasets_message(results):
+    folder = results.listed("d")
+    folder.mkdir()
+    (folder / "inventory.json").write_text('{"schema": ')
+    results.listed("e")
+    rows, page_ = report(results)
     assert "inventory.json" in rows["d"]["message"]
-    assert rows["e"]["message"] == "not finished"
-    assert "inventory.json" in page.words
+    assert rows["e"]["message"] == "not started"
+    assert "inventory.json" in page_.words
+
+
+def test_costs_are_a_row_a_dataset_and_step(results):
+    results.published("a")
+    results.validated("b", verdict="invalid")
+    results.listed("c")
+    report(results)
+    rows = rows_of(results.folder / "costs.csv")
+    assert tuple(rows[0]) == COST_COLUMNS
+    assert [(row["dataset"], row["step"]) for row in rows] == [
+        ("a", "convert"), ("a", "validate"), ("b", "convert"), ("b", "validate")
+    ]  # fmt: skip
+    source = int(rows[0]["source_bytes"])
+    assert source == 256 * 256 + 128 * 128
+    assert float(rows[0]["wall_seconds_per_tb"]) == pytest.approx(2.5e12 / source, rel=1e-6)
+    costs = facts_of(results.folder / "a")
+    assert [spent.step for spent in costs.costs] == ["convert", "validate"]
+
+
+def test_an_edited_plan_is_said_to_be(results):
+    results.planned("edited", edited=True)
+    _, page_ = report(results)
+    facts = dict(page_.details("edited")["facts"])
+    assert facts["plan"].startswith("edited by a person")
+
+
+def test_many_datasets_make_a_small_page(results, monkeypatch):
+    monkeypatch.setattr(page, "PICTURE_BYTES", 1000)
+    for n in range(3):
+        results.published(f"d{n}", picture=n)
+    _, page_ = report(results)
+    pictures = page_.details("d1")["pictures"]
+    assert pictures["image"] == "d1/preview.webp"
+    assert (results.folder / pictures["image"]).is_file()
+    assert sum(link.startswith("data:image/webp") for link in page_.links) == 3  # thumbnails
+
+
+@pytest.mark.parametrize(
+    ("output", "settings", "url"),
+    [
+        ("out.zarr", {}, None),
+        ("https://x.org/a b/c.zarr", {}, "https://x.org/a b/c.zarr"),
+        ("s3://b/k.zarr", {"s3://": {"endpoint_url": "https://s3.x.org/"}}, "https://s3.x.org/b/k.zarr"),
+        ("s3://b/k.zarr", {"s3://": {"region": "eu-west-1"}}, "https://b.s3.eu-west-1.amazonaws.com/k.zarr"),
+        ("gs://b/k.zarr", {}, "https://storage.googleapis.com/b/k.zarr"),
+        ("az://c@a/k.zarr", {}, None),
+    ],
+)  # fmt: skip
+def test_addresses_in_the_web(output, settings, url):
+    assert web_url(output, settings) == url
+
+
+def test_viewers_open_the_address_or_say_how_to_serve():
+    viewers = viewers_of("https://x.org/a.zarr", {})
+    assert viewers.serve is None
+    assert viewers.links["vizarr"].endswith("?source=https%3A//x.org/a.zarr")
+    local = viewers_of("my out.zarr", {})
+    assert local.serve.endswith("/my out.zarr'")
+    assert "localhost%3A8000/my%2520out.zarr" in local.links["vizarr"]
+
+
+def test_codes_are_explained_by_their_own_row_first():
+    assert "bit for bit" in explain("pixels.differ")
+    assert explain("pyramid.scale").startswith("warnings: scales")
+    assert explain("no.such.code") is None

@@ -1,60 +1,124 @@
-"""The catalog: one row for each dataset, for spreadsheets and databases."""
+"""Tables for spreadsheets, databases and the challenge's browser."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from uplift.report.facts import STATES, Facts, size_text
+from uplift.report.opening import web_url
+from uplift.work import ledger
+from uplift.work.json_files import write_text
 
-from uplift.models.publication import Cost
-from uplift.report.facts import Facts
-from uplift.storage import display_url
+Row = Mapping[str, Any]
 
-_SHEET = ("organism", "modality", "license", "name")
-_COST = tuple(Cost.model_fields)
+COST_COLUMNS = (
+    "dataset", "step", "jobs", "failed", "wall_seconds", "cpu_seconds", "peak_memory_bytes",
+    "requests", "objects_read", "bytes_read", "objects_written", "bytes_written", "source_bytes",
+    "wall_seconds_per_tb", "cpu_seconds_per_tb", "requests_per_tb",
+)  # fmt: skip
+TERABYTE = 1e12
 
 
-def catalog(facts: Sequence[Facts]) -> pd.DataFrame:
-    """Make the table. Sizes in bytes, times in seconds, counts as whole numbers.
+def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
+    """One dataset. Sizes in bytes, times in seconds; nothing where nothing is known.
 
-    `source_*` and `planned_*` are those of the plan in force, `output_*` what was found there; the
-    costs are those of the convert jobs, added up (`peak_memory_bytes`: of the largest).
+    ``url`` to ``fbbiId`` are the columns that the browser of the OME-NGFF challenge harvests, by
+    its names: `shape`, `shards`, `chunks` and `dimension_names` of the first array, `written` all
+    bytes of the output.
     """
-    return pd.DataFrame([_row(one) for one in facts]).convert_dtypes()
-
-
-def write_catalog(facts: Sequence[Facts], file: Path) -> None:
-    """Write the table as CSV, atomically."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    catalog(facts).to_csv(temporary, index=False)
-    temporary.replace(file)
-
-
-def _row(facts: Facts) -> dict[str, Any]:
-    sample, outcome, summary = facts.sample, facts.outcome, facts.summary
-    verdict, source = outcome.verdict, facts.source
-    row: dict[str, Any] = {
-        "dataset": sample.dataset,
-        "state": outcome.state,
-        "message": outcome.message,
-        "input": display_url(sample.input),
-        "output": display_url(sample.output),
-        "published_at": outcome.published.published_at if outcome.published else None,
-        "from_version": " ".join(source.ome_versions) if source else None,
-        "errors": verdict.severities.get("error", 0) if verdict else None,
-        "warnings": verdict.severities.get("warning", 0) if verdict else None,
-        "images": source.image_count if source else None,
-        "label_images": source.roles.get("label image", 0) if source else None,
-        "plates": source.roles.get("plate", 0) if source else None,
-        "arrays": source.array_count if source else None,
-        "source_objects": summary.before.objects if summary else None,
-        "source_bytes": summary.before.bytes if summary else None,
-        "planned_objects": summary.after.objects if summary else None,
-        "planned_bytes": summary.after.bytes if summary else None,
-        "output_objects": verdict.objects if verdict else None,
-        "output_bytes": verdict.bytes if verdict else None,
+    verdict, before, after = facts.files["validation"], facts.before, facts.after
+    first = _first(facts.files["plan"].get("arrays"))
+    axes = _first(facts.files["inventory"].get("arrays")).get("axes")
+    estimate = facts.files["plan"].get("estimate") or {}
+    planned = estimate.get("after", {})
+    cost = ledger.added_up(facts.costs)
+    published = facts.files["published"] if facts.is_published else {}
+    shown = published.get("bytes")
+    return {
+        "dataset": facts.dataset,
+        "state": STATES[facts.outcome.state],
+        "message": facts.outcome.message,
+        "url": web_url(facts.output, settings) or facts.output,
+        "source": facts.said("publisher"),
+        "origin": facts.input,
+        "written": shown,
+        "written_human_readable": None if shown is None else size_text(shown),
+        "shape": _joined(first.get("shape")),
+        "shards": _joined(first.get("shards")),
+        "chunks": _joined(first.get("chunks")),
+        "dimension_names": _joined(axes),
+        "license": facts.said("license"),
+        "name": facts.said("name"),
+        "description": facts.said("description"),
+        "organismId": facts.said("organism"),
+        "fbbiId": facts.said("modality"),
+        "kind": facts.kind or None,
+        "published_at": published.get("published_at"),
+        "from_version": " ".join(facts.files["inventory"].get("ome_versions", [])) or None,
+        "errors": facts.severities["error"] if verdict else None,
+        "warnings": facts.severities["warning"] if verdict else None,
+        "images": len(facts.images) if facts.files["inventory"] else None,
+        "label_images": facts.roles["label image"] if facts.files["inventory"] else None,
+        "arrays": len(facts.files["inventory"].get("arrays", [])) or None,
+        "source_objects": before[0] if before else None,
+        "source_bytes": before[1] if before else None,
+        "planned_objects": planned.get("objects"),
+        "planned_bytes": planned.get("bytes"),
+        "output_objects": after[0] if after else None,
+        "output_bytes": after[1] if after else None,
+        "root_sha256": published.get("root_sha256"),
+        **({key: value if facts.costs else None for key, value in asdict(cost).items()}),
     }
-    row |= {key: getattr(facts.cost, key, None) for key in _COST}
-    return row | {key: getattr(sample, key) for key in _SHEET}
+
+
+def cost_rows(facts: Facts) -> list[Row]:
+    """What each step of a dataset has cost, over all runs."""
+    source = facts.before[1] if facts.before else 0
+    return [
+        {
+            "dataset": facts.dataset,
+            "step": step,
+            **asdict(spent),
+            "source_bytes": source or None,
+            **{
+                f"{key}_per_tb": round(getattr(spent, key) * TERABYTE / source, 1)
+                for key in ("wall_seconds", "cpu_seconds", "requests")
+                if source
+            },
+        }
+        for step, spent in ledger.by_step(facts.costs).items()
+    ]
+
+
+def write_catalog(rows: Sequence[Row], folder: Path) -> None:
+    """Write ``catalog.csv`` and ``catalog.json``, the same rows."""
+    columns = list(rows[0]) if rows else []
+    write_text(folder / "catalog.csv", _csv(columns, rows))
+    write_text(folder / "catalog.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_costs(rows: Iterable[Row], folder: Path) -> None:
+    """Write ``costs.csv``, a row a dataset and step."""
+    write_text(folder / "costs.csv", _csv(COST_COLUMNS, rows))
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _joined(values: Sequence[Any] | None) -> str | None:
+    return ",".join(map(str, values)) if values else None
+
+
+def _first(entries: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any]:
+    return entries[0] if entries else {}

@@ -1,60 +1,51 @@
-"""What the work files say about each dataset."""
+"""What the work files say about each dataset.
+
+They are read as plain JSON and not by their models: a results folder may hold datasets of an
+earlier version, whose files have other keys, and each of them has its row.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
-from uplift.errors import UpliftError
-from uplift.models.base import Model
-from uplift.models.batch import BatchSummary
-from uplift.models.findings import Finding, first_error
-from uplift.models.inventory import Inventory
-from uplift.models.publication import Cost, Published
-from uplift.models.record import Record
-from uplift.models.validation import ArrayValidation, Validation
-from uplift.publish import total_cost
 from uplift.settings.columns import Sample
-from uplift.storage import is_local
-from uplift.work import json_files
+from uplift.storage import display_url, is_local
+from uplift.work import ledger
 
-M = TypeVar("M", bound=Model)
-State = Literal["valid", "invalid", "unfinished"]
+State = Literal[
+    "valid", "inherited", "invalid", "refused", "failed", "interrupted", "running", "planned", "new"
+]
+STATES: dict[State, str] = {
+    "valid": "valid",
+    "inherited": "valid with inherited defects",
+    "invalid": "invalid",
+    "refused": "refused",
+    "failed": "failed",
+    "interrupted": "interrupted",
+    "running": "running",
+    "planned": "planned",
+    "new": "not started",
+}
+"""Each state as people read it.
 
+``inherited``: published, and another validator still finds fault with what the source says.
+``refused``: nothing was written, the source or the plan has to change. ``interrupted``: neither
+finished nor failed, and no job is running.
+"""
 
-MOST_FINDINGS = 100
-MOST_ARRAYS = 50
-MOST_IMAGES = 24
-"""What is kept of one dataset, so that a report on thousands of plates stays small."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the validation found: how much of it, and the first of it (errors before warnings)."""
-
-    severities: Mapping[str, int]
-    findings: tuple[Finding, ...]
-    array_count: int
-    arrays: tuple[ArrayValidation, ...]
-    objects: int
-    bytes: int
-
-    @classmethod
-    def of(cls, validation: Validation) -> Verdict:
-        """Keep the first of a validation's findings and arrays."""
-        order = ("error", "warning", "info")
-        findings = sorted(validation.findings, key=lambda one: order.index(one.severity))
-        return cls(
-            severities=Counter(finding.severity for finding in findings),
-            findings=tuple(findings[:MOST_FINDINGS]),
-            array_count=len(validation.arrays),
-            arrays=validation.arrays[:MOST_ARRAYS],
-            objects=validation.objects,
-            bytes=validation.bytes,
-        )
+_FILES = (
+    "run", "inventory", "plan", "migration", "crate", "validation", "published", "archive",
+    "preview",
+)  # fmt: skip
+_NEWEST_LOGS = 12
+_REFUSING = ("inspect", "inspect_source", "plan", "plan_chunks")
 
 
 @dataclass(frozen=True)
@@ -63,46 +54,6 @@ class Outcome:
 
     state: State
     message: str
-    verdict: Verdict | None = None
-    published: Published | None = None
-
-
-@dataclass(frozen=True)
-class SourceFacts:
-    """What inspect found.
-
-    Attributes
-    ----------
-    roles
-        How many groups have each role (image, label image, plate, well, ...).
-    images
-        Paths of images' groups, evenly spread, label images left out.
-    """
-
-    ome_versions: tuple[str, ...]
-    zarr_format: int
-    array_count: int
-    roles: Mapping[str, int]
-    image_count: int
-    images: tuple[str, ...]
-
-    @classmethod
-    def of(cls, inventory: Inventory) -> SourceFacts:
-        """Count what an inventory lists."""
-        roles = Counter(str(role) for group in inventory.groups for role in group.roles)
-        roles.pop("group", None)
-        groups = inventory.groups
-        images = [g.path for g in groups if "image" in g.roles and "label image" not in g.roles]
-        step = max(1.0, len(images) / MOST_IMAGES)
-        spread = [images[int(n * step)] for n in range(min(len(images), MOST_IMAGES))]
-        return cls(
-            ome_versions=inventory.ome_versions,
-            zarr_format=inventory.zarr_format,
-            array_count=len(inventory.arrays),
-            roles=dict(roles),
-            image_count=len(images),
-            images=tuple(spread),
-        )
 
 
 @dataclass(frozen=True)
@@ -111,103 +62,221 @@ class Facts:
 
     Attributes
     ----------
-    summary
-        Objects and bytes before and after, as planned; None before there was a plan in force.
-    cost
-        Of the convert jobs that ended; None when none did.
+    files
+        Content of its work files by name without suffix; ``{}`` for those that are not there.
+    broken
+        Why a work file cannot be read.
+    asked
+        The row of the sheet; None when the dataset is no longer in it.
     """
 
-    sample: Sample
+    dataset: str
     folder: Path
-    outcome: Outcome
-    summary: BatchSummary | None = None
-    cost: Cost | None = None
-    source: SourceFacts | None = None
+    files: Mapping[str, Mapping[str, Any]]
+    broken: str | None = None
+    asked: Sample | None = None
+    costs: list[ledger.Spent] = field(default_factory=list)
+
+    @property
+    def input(self) -> str:
+        """Where the source is, without secrets."""
+        text = self.asked.input if self.asked else self.files["inventory"].get("source", "")
+        return display_url(str(text))
+
+    @property
+    def output(self) -> str:
+        """Where the output is, without secrets."""
+        found = self.files["published"].get("output") or self.files["migration"].get("output", "")
+        return display_url(str(self.asked.output if self.asked else found))
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What became of it."""
+        return _outcome(self)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether readers can see it."""
+        return self.outcome.state in ("valid", "inherited")
+
+    def said(self, key: str) -> str | None:
+        """What the crate says (name, organism, modality, license ...), else the sheet."""
+        value = self.files["crate"].get(key) or getattr(self.asked, key, None)
+        return None if value is None else str(value)
+
+    @cached_property
+    def findings(self) -> list[Mapping[str, Any]]:
+        """Findings of the verdict, or of what inspect has seen so far; errors first."""
+        found = self.files["validation"].get("findings")
+        if found is None:
+            found = self.files["inventory"].get("findings", [])
+        order = ("error", "warning", "info")
+        return sorted(found, key=lambda one: order.index(one.get("severity", "info")))
+
+    @property
+    def severities(self) -> Counter[str]:
+        """How many findings of each severity."""
+        return Counter(str(one.get("severity")) for one in self.findings)
+
+    @cached_property
+    def roles(self) -> Counter[str]:
+        """How many groups have each role (image, label image, plate, well ...)."""
+        groups = self.files["inventory"].get("groups", [])
+        return Counter(str(role) for group in groups for role in group.get("roles", []))
+
+    @property
+    def kind(self) -> str:
+        """What it is, in a word."""
+        if self.roles["plate"]:
+            return "plate"
+        if self.images:
+            return "image" if len(self.images) == 1 else "collection"
+        return "other" if self.files["inventory"] else ""
+
+    @cached_property
+    def images(self) -> list[str]:
+        """Paths of the groups of images, label images left out."""
+        groups = self.files["inventory"].get("groups", [])
+        roles = ((group["path"], group.get("roles", [])) for group in groups)
+        return [path for path, has in roles if "image" in has and "label image" not in has]
+
+    @property
+    def before(self) -> tuple[int, int] | None:
+        """Objects and bytes of the source."""
+        inventory = self.files["inventory"]
+        if not inventory:
+            return None
+        arrays, files = inventory.get("arrays", []), inventory.get("files", [])
+        documents = len(arrays) + len(inventory.get("groups", []))
+        found = documents + len(files) + sum(array["stored_chunks"] for array in arrays)
+        size = sum(array["stored_bytes"] for array in arrays) + sum(one["bytes"] for one in files)
+        return found, size
+
+    @property
+    def after(self) -> tuple[int, int] | None:
+        """Objects and bytes of the output, as validated."""
+        verdict = self.files["validation"]
+        return (verdict["objects"], verdict["bytes"]) if "objects" in verdict else None
 
 
-def gather(samples: Iterable[Sample], results: Path) -> list[Facts]:
-    """Collect the facts of all datasets; a damaged work file becomes that dataset's message."""
-    return [_facts(sample, results / sample.dataset) for sample in samples]
+def gather(samples: Iterable[Sample], results: Path) -> Iterator[Facts]:
+    """Collect the facts of the sheet's datasets, then of all others that the folder has."""
+    listed = {sample.dataset: sample for sample in samples}
+    for dataset, sample in listed.items():
+        yield facts_of(results / dataset, sample)
+    for folder in sorted(path.parent for path in results.glob("*/inventory.json")):
+        if folder.name not in listed:
+            yield facts_of(folder)
+
+
+def facts_of(folder: Path, sample: Sample | None = None) -> Facts:
+    """Read the work files of one dataset; a damaged one becomes its message."""
+    files: dict[str, Mapping[str, Any]] = {}
+    broken = None
+    for name in _FILES:
+        files[name] = {}
+        path = folder / f"{name}.json"
+        if path.is_file():
+            try:
+                content = json.loads(path.read_bytes())
+            except ValueError as error:
+                content, broken = None, f"{path}: not JSON: {error}; delete it and run again"
+            if isinstance(content, dict):
+                files[name] = content
+    costs = ledger.read(folder / ledger.NAME)
+    return Facts(folder.name, folder, files, broken, sample, costs)
 
 
 def outcome_of(folder: Path, sample: Sample) -> Outcome:
-    """Tell from a dataset's work files what became of it."""
-    try:
-        return _outcome(folder, sample)
-    except UpliftError as error:
-        return Outcome("unfinished", str(error))
+    """What became of a dataset of the sheet."""
+    return facts_of(folder, sample).outcome
 
 
-def _facts(sample: Sample, folder: Path) -> Facts:
-    outcome = outcome_of(folder, sample)
-    try:
-        summary = _read(folder / "batches" / "summary.json", BatchSummary)
-        inventory = _read(folder / "inventory.json", Inventory)
-        cost = _cost(folder, summary)
-    except UpliftError as error:
-        return Facts(sample, folder, Outcome("unfinished", str(error)))
-    source = None if inventory is None else SourceFacts.of(inventory)
-    return Facts(sample, folder, outcome, summary, cost, source)
+def _outcome(facts: Facts) -> Outcome:
+    if facts.broken:
+        return Outcome("failed", f"not finished: {facts.broken}")
+    folder, verdict = facts.folder, facts.files["validation"]
+    logs = _newest_logs(folder / "logs")
+    if any(_is_held(path) for path in logs):
+        return Outcome("running", "not finished: a job is running")
+    if facts.files["published"] and verdict:
+        stamp = (folder / "published.json").stat().st_mtime
+        error = next(
+            (e for path in logs if path.stat().st_mtime > stamp if (e := _error(path))), ""
+        )
+        stopped = f"; a later run stopped before it changed anything: {error}" if error else ""
+        return Outcome(
+            "inherited" if any(map(is_inherited, facts.findings)) else "valid",
+            f"{_published(facts)}{stopped}",
+        )
+    first = next((one for one in facts.findings if one.get("severity") == "error"), None)
+    if verdict.get("verdict") == "invalid" and first is not None:
+        where = f"{first.get('code')} at {first.get('path') or '/'}: {first.get('message')}"
+        return Outcome("invalid", f"invalid, not published: {where}")
+    if logs and (ended := _error(logs[0])):
+        refused = logs[0].stem in _REFUSING
+        return Outcome("refused" if refused else "failed", f"not finished: {ended}")
+    claimed = (folder / "claim.json").exists()
+    if not logs and not claimed:
+        return Outcome("new", "not started")
+    if claimed or not facts.files["plan"]:
+        return Outcome("interrupted", "not finished: interrupted; run the same command again")
+    return Outcome("planned", f"planned, not converted: see {folder / 'plan.json'}")
 
 
-def _cost(folder: Path, summary: BatchSummary | None) -> Cost | None:
-    if summary is None:
-        return None
-    files = [folder / "records" / f"{batch}.json" for batch in summary.batches]
-    done = [json_files.read_model(file, Record) for file in files if file.is_file()]
-    return total_cost(done) if done else None
+def is_inherited(finding: Mapping[str, Any]) -> bool:
+    """Whether a finding is about a defect that the output has from its source."""
+    if finding.get("severity") == "info":
+        return False
+    code = str(finding.get("code"))
+    return bool(finding.get("inherited")) or code.endswith(".inherited")
 
 
-def _read(file: Path, model: type[M]) -> M | None:
-    return json_files.read_model(file, model) if file.is_file() else None
-
-
-def _outcome(folder: Path, sample: Sample) -> Outcome:
-    verdict, publication = folder / "validation.json", folder / "published.json"
-    validation = json_files.read_model(verdict, Validation) if verdict.is_file() else None
-    if publication.is_file() and validation is not None:
-        published = json_files.read_model(publication, Published)
-        error = _latest_error(folder / "logs", since=publication.stat().st_mtime)
-        stopped = f"; a later run stopped before it began: {error}" if error else ""
-        text = f"{_published(published, validation, sample, verdict)}{stopped}"
-        return Outcome("valid", text, Verdict.of(validation), published)
-    if validation is not None:
-        first = first_error(validation.findings)
-        if validation.verdict == "invalid" and first is not None:
-            text = f"invalid, not published: {first.code} at {first.path or '/'}: {first.message}"
-            return Outcome("invalid", text, Verdict.of(validation))
-    error = _latest_error(folder / "logs")
-    text = f"not finished: {error}" if error else "not finished"
-    return Outcome("unfinished", text, None if validation is None else Verdict.of(validation))
-
-
-def _published(published: Published, validation: Validation, sample: Sample, verdict: Path) -> str:
-    compared = sum(array.bytes_compared for array in validation.arrays)
-    warnings = sum(finding.severity == "warning" for finding in validation.findings)
-    plural = "" if warnings == 1 else "s"
-    arrays = f"{len(validation.arrays)} array{'' if len(validation.arrays) == 1 else 's'}"
-    noted = f", {warnings} warning{plural} (see {verdict})" if warnings else ""
-    here = is_local(sample.output) and str(Path(sample.output).absolute()) == published.output
-    place = sample.output if here else published.output
+def _published(facts: Facts) -> str:
+    published, verdict, folder = facts.files["published"], facts.files["validation"], facts.folder
+    compared = sum(array["bytes_compared"] for array in verdict["arrays"])
+    warnings = facts.severities["warning"]
+    file = folder / "validation.json"
+    noted = f", {warnings} warning{'' if warnings == 1 else 's'} (see {file})" if warnings else ""
+    arrays = "1 array" if len(verdict["arrays"]) == 1 else f"{len(verdict['arrays'])} arrays"
+    place = str(published["output"])
+    if facts.asked and is_local(facts.asked.output):
+        asked = facts.asked.output
+        place = asked if str(Path(asked).absolute()) == place else place
     return (
-        f"{published.verdict}, {arrays} with every pixel compared "
-        f"({size_text(compared)} decoded), {published.objects} objects "
-        f"({size_text(published.bytes)}) in {place}{noted}"
+        f"{published['verdict']}, {arrays} with every pixel compared "
+        f"({size_text(compared)} decoded), {published['objects']} objects "
+        f"({size_text(published['bytes'])}) in {display_url(place)}{noted}"
     )
 
 
-def _latest_error(logs: Path, since: float = 0.0) -> str | None:
-    """Return the error that the newest failed job ended with, and its log."""
-    newest = sorted(((path.stat().st_mtime, path) for path in logs.rglob("*.log")), reverse=True)
-    for stamp, path in newest:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if stamp > since and lines and lines[-1].startswith("error: "):
-            return f"{lines[-1].removeprefix('error: ')} ({path})"
-    return None
+def _newest_logs(folder: Path) -> list[Path]:
+    found = sorted(((path.stat().st_mtime, path) for path in folder.rglob("*.log")), reverse=True)
+    return [path for _, path in found[:_NEWEST_LOGS]]
+
+
+def _error(log: Path) -> str | None:
+    """Error that a log ends with, and its name."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    if not lines or not lines[-1].startswith("error: "):
+        return None
+    return f"{lines[-1].removeprefix('error: ')} ({log})"
+
+
+def _is_held(log: Path) -> bool:
+    """Whether a job writes this log now: it keeps a lock on it as long as it lives."""
+    try:
+        with log.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks: nobody can tell
+        return False
+    return False
 
 
 def size_text(count: int) -> str:
-    """Spell a number of bytes for people (1 kB is 1000 bytes)."""
+    """Write a number of bytes for people (1 kB is 1000 bytes)."""
     value, unit = float(count), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if value < 1000 or unit == "TB":

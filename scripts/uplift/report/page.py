@@ -1,25 +1,117 @@
-"""The report as one page of HTML."""
+"""The report: one file of HTML that asks for nothing else.
+
+The table stands in the page as it is, so that it can be read without scripts; what is shown of one
+dataset is JSON data that ``page.js`` turns into elements when it is opened. All texts that come
+from datasets are escaped or set as text, and the page's policy runs no script but its own.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import unquote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from uplift import __version__
-from uplift.report.facts import Facts, size_text
-from uplift.storage import display_url
+from uplift.report.details import PICTURES, Details, Limits, span_text
+from uplift.report.explanations import FINDINGS, explain
+from uplift.report.facts import STATES, Facts, State, size_text
+from uplift.work import ledger
 from uplift.work.json_files import write_text
 
+PICTURE_BYTES = 5 * 2**20
+"""Previews of all datasets together that go into the page; else it links to their files."""
+MANY = 400
+"""Datasets from which fewer rows of each one's tables go into the page, which stays below 15 MB."""
+
 _TEMPLATES = Path(__file__).parent
+_GLYPHS: dict[State, str] = {
+    "valid": "✓", "inherited": "✓", "invalid": "✕", "refused": "⊘", "failed": "✕",
+    "interrupted": "‖", "running": "▸", "planned": "◦", "new": "◦",
+}  # fmt: skip
 
 
-def write_page(facts: Sequence[Facts], file: Path) -> None:
-    """Write the page; previews and work files are linked relative to it."""
+@dataclass(frozen=True)
+class Row:
+    """A dataset in the table: only what that needs, since there may be thousands.
+
+    Attributes
+    ----------
+    search
+        What else is found by searching.
+    before, after
+        Objects and bytes.
+    costs
+        Of all jobs; `source_bytes` is what they were about.
+    """
+
+    dataset: str
+    state: State
+    message: str
+    name: str | None
+    kind: str
+    search: str
+    before: tuple[int, int] | None
+    after: tuple[int, int] | None
+    errors: int
+    warnings: int
+    codes: frozenset[str]
+    costs: ledger.Sum
+    published_at: str
+    thumbnail: str | None
+    picture_bytes: int
+
+
+def row_of(facts: Facts) -> Row:
+    """Take from the facts what the table shows."""
+    said = (facts.said(key) for key in ("name", "organism", "modality", "license", "description"))
+    severities = facts.severities
+    return Row(
+        dataset=facts.dataset,
+        state=facts.outcome.state,
+        message=facts.outcome.message,
+        name=facts.said("name"),
+        kind=facts.kind,
+        search=" ".join(filter(None, (*said, facts.input, facts.output))),
+        before=facts.before,
+        after=facts.after,
+        errors=severities["error"],
+        warnings=severities["warning"],
+        codes=frozenset(str(finding.get("code")) for finding in facts.findings),
+        costs=ledger.added_up(facts.costs),
+        published_at=str(facts.files["published"].get("published_at") or "")[:10]
+        if facts.is_published
+        else "",
+        thumbnail=data_url(facts.folder / "thumbnail.webp"),
+        picture_bytes=sum(
+            file.stat().st_size for file in facts.folder.glob("preview*.webp") if file.is_file()
+        ),
+    )
+
+
+def limits_for(datasets: int) -> Limits:
+    """Rows of the tables of one dataset, in a report on so many."""
+    return Limits(6, 8) if datasets > MANY else Limits()
+
+
+def write_page(rows: Sequence[Row], details: Sequence[Details], file: Path) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    rows, details
+        What the table shows of each dataset, and what is shown when it is opened; same order.
+    """
+    embed = sum(row.picture_bytes for row in rows) <= PICTURE_BYTES
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -27,34 +119,67 @@ def write_page(facts: Sequence[Facts], file: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"size": size_text, "shown": display_url, "span": span_text}
+    environment.filters |= {"size": size_text, "span": span_text}
+    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     text = environment.get_template("page.html.j2").render(
-        facts=facts,
-        states=Counter(one.outcome.state for one in facts),
-        total=totals(facts),
-        links={one.sample.dataset: quote(one.sample.dataset) for one in facts},
+        rows=rows,
+        states=Counter(row.state for row in rows),
+        labels=STATES,
+        glyphs=_GLYPHS,
+        total=totals(rows),
+        details=(_script_json(_with_pictures(one, file.parent, embed=embed)) for one in details),
+        meanings=_script_json(_meanings(rows)),
+        findings_page=FINDINGS.as_uri() if FINDINGS.is_file() else "",
+        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704
+        script=Markup(script),  # noqa: S704 - both are files of this package
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
     )
     write_text(file, text)
 
 
-def totals(facts: Sequence[Facts]) -> dict[str, Any]:
-    """Add up what the finished datasets were, are and cost. Sizes in bytes, times in seconds."""
-    done = [one for one in facts if one.outcome.published and one.summary and one.cost]
+def data_url(file: Path) -> str | None:
+    """A WebP picture as it stands in a page."""
+    if not file.is_file():
+        return None
+    return f"data:image/webp;base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def totals(rows: Sequence[Row]) -> dict[str, Any]:
+    """Add up what the published datasets were and are, and what all have cost.
+
+    Sizes in bytes, times in seconds; `cpu_per_tb` is of the published ones' sources as stored.
+    """
+    done = [row for row in rows if row.state in ("valid", "inherited") and row.before and row.after]
+    before = [sum(row.before[at] for row in done if row.before) for at in (0, 1)]
+    after = [sum(row.after[at] for row in done if row.after) for at in (0, 1)]
+    cpu = sum(row.costs.cpu_seconds for row in done)
     return {
-        "datasets": len(done),
-        "source_objects": sum(one.summary.before.objects for one in done if one.summary),
-        "source_bytes": sum(one.summary.before.bytes for one in done if one.summary),
-        "output_objects": sum(p.objects for one in done if (p := one.outcome.published)),
-        "output_bytes": sum(p.bytes for one in done if (p := one.outcome.published)),
-        "wall_seconds": sum(one.cost.wall_seconds for one in done if one.cost),
-        "cpu_seconds": sum(one.cost.cpu_seconds for one in done if one.cost),
+        "published": len(done),
+        "before": before,
+        "after": after,
+        "wall": sum(row.costs.wall_seconds for row in rows),
+        "cpu": sum(row.costs.cpu_seconds for row in rows),
+        "cpu_per_tb": cpu * 1e12 / before[1] if before[1] else 0.0,
     }
 
 
-def span_text(seconds: float) -> str:
-    """Spell a span of time for people."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s"
+def _with_pictures(details: Details, folder: Path, *, embed: bool) -> Details:
+    """Put the pictures themselves in the place of their files' addresses."""
+    shown = details["pictures"]
+    if not embed or not shown:
+        return details
+    found = {key: data_url(folder / unquote(shown[key])) for key in PICTURES if shown[key]}
+    return {**details, "pictures": {**shown, **found}}
+
+
+def _meanings(rows: Sequence[Row]) -> dict[str, str]:
+    codes = sorted({code for row in rows for code in row.codes})
+    return {code: meaning for code in codes if (meaning := explain(code))}
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON for a script element, where ``<`` would end it or begin a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON without any tag

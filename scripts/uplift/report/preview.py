@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ SIZE = 384
 """Pixels of the longer side of a preview."""
 THUMBNAIL = 96
 MOST_WELLS = 1536
+MOST_IMAGES = 24
 _NAMES = 24
 """Pixels that the names of rows and columns of a plate take."""
 _READS_AT_ONCE = 16
@@ -52,6 +53,9 @@ class Described:
         As in :class:`~uplift.report.planes.Plane`; of a single image.
     labels
         Name of the label image in ``preview.labels.webp``.
+    axes
+        Of the first image at full resolution: name, size, pixel size (None when there is none) and
+        unit of each.
     """
 
     kind: str | None = None
@@ -62,21 +66,29 @@ class Described:
     labels: str | None = None
     rows: Sequence[str] = ()
     columns: Sequence[str] = ()
+    axes: Sequence[Mapping[str, Any]] = ()
 
 
-def update_previews(facts: Iterable[Facts], settings: Mapping[str, Any] | None) -> None:
-    """Draw the preview of each dataset that was published since its last one."""
-    for one in facts:
-        published, file = one.folder / "published.json", one.folder / "preview.json"
-        if one.outcome.published is None or one.source is None:
-            _remove(one.folder)
-        elif not file.exists() or file.stat().st_mtime < published.stat().st_mtime:
-            try:
-                write_preview(
-                    open_store(one.sample.output, settings), one.source.images, one.folder
-                )
-            except UpliftError as error:
-                log.warning("no preview of %s: %s", one.sample.dataset, error)
+def update_preview(facts: Facts, settings: Mapping[str, Any] | None) -> bool:
+    """Draw a dataset that was published since its last preview; whether its files changed."""
+    published, file = facts.folder / "published.json", facts.folder / "preview.json"
+    if not facts.is_published:
+        stale = file.exists()
+        _remove(facts.folder)
+        return stale
+    if file.exists() and file.stat().st_mtime >= published.stat().st_mtime:
+        return False
+    try:
+        write_preview(open_store(facts.output, settings), _spread(facts.images), facts.folder)
+    except UpliftError as error:
+        log.warning("no preview of %s: %s", facts.dataset, error)
+    return True
+
+
+def _spread(images: Sequence[str]) -> list[str]:
+    """At most `MOST_IMAGES`, evenly spread."""
+    step = max(1.0, len(images) / MOST_IMAGES)
+    return [images[int(n * step)] for n in range(min(len(images), MOST_IMAGES))]
 
 
 def write_preview(store: Store, images: Sequence[str], folder: Path) -> Described:
@@ -106,6 +118,7 @@ def write_preview(store: Store, images: Sequence[str], folder: Path) -> Describe
         small.save(folder / "thumbnail.webp", quality=70, method=4)
     if labels is not None:
         labels.save(folder / "preview.labels.webp", lossless=True, method=4)
+    described = replace(described, axes=_axes(store, plate, images))
     json_files.write_json(folder / "preview.json", asdict(described))
     return described
 
@@ -120,6 +133,37 @@ def _attributes(store: Store, path: str) -> Mapping[str, Any]:
     text = store.get(join(path, "zarr.json"))
     ome = {} if text is None else json.loads(text).get("attributes", {}).get("ome", {})
     return ome if isinstance(ome, Mapping) else {}
+
+
+def _axes(store: Store, plate: Any, images: Sequence[str]) -> list[dict[str, Any]]:
+    """Size, pixel size and unit along each axis of the first image."""
+    try:
+        path = _first_field(store, plate["wells"][0]) if plate else images[0]
+        multiscale = _attributes(store, path)["multiscales"][0]
+        level = multiscale["datasets"][0]
+        text = store.get(join(path, f"{level['path']}/zarr.json"))
+        shape = json.loads(text or b"")["shape"]
+        steps = [
+            *level["coordinateTransformations"],
+            *multiscale.get("coordinateTransformations", []),
+        ]
+        scales = [step["scale"] for step in steps if step.get("type") == "scale"]
+        return [
+            {
+                "name": str(axis["name"]),
+                "size": int(shape[at]),
+                "scale": math.prod(float(scale[at]) for scale in scales) if scales else None,
+                "unit": str(axis["unit"]) if "unit" in axis else None,
+            }
+            for at, axis in enumerate(multiscale["axes"])
+        ]
+    except (UpliftError, ValueError, KeyError, TypeError, IndexError):
+        return []  # what is odd about it is a finding of the validation
+
+
+def _first_field(store: Store, well: Mapping[str, Any]) -> str:
+    path = str(well["path"])
+    return join(path, str(_attributes(store, path)["well"]["images"][0]["path"]))
 
 
 def _level_of(store: Store, path: str, size: int) -> tuple[Level | None, Mapping[str, Any]]:
@@ -256,12 +300,10 @@ def _plate(store: Store, plate: Mapping[str, Any]) -> tuple[Described, Any]:
 def _field(
     store: Store, well: Mapping[str, Any], tile: int
 ) -> tuple[Level | None, Mapping[str, Any]]:
-    path = str(well.get("path", ""))
     try:
-        listed = _attributes(store, path).get("well", {}).get("images", [])
-        return _level_of(store, join(path, str(listed[0]["path"])), tile)
+        return _level_of(store, _first_field(store, well), tile)
     except (UpliftError, ValueError, KeyError, TypeError, IndexError) as error:
-        log.info("no preview of well %s/%s: %s", store.url, path, error)
+        log.info("no preview of well %s/%s: %s", store.url, well.get("path"), error)
         return None, {}
 
 
