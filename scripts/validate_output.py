@@ -31,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--validation", type=Path, required=True, help="verdict to write")
     parser.add_argument("--manifest", type=Path, help="check sums of the whole output to write")
     command.add_storage(parser)
+    parser.add_argument(
+        "--verify", choices=("once", "reread"), default="once", help="reread: list the source again"
+    )
     return command.run_program(parser, _validate, argv)
 
 
@@ -53,6 +56,7 @@ def _validate(arguments: argparse.Namespace) -> None:
         files,
         open_store(inventory.source, arguments.storage),
         open_store(migration.output, arguments.storage),
+        reread=arguments.verify == "reread",
     )
     if arguments.manifest is not None:
         json_files.write_text(arguments.manifest, manifest)

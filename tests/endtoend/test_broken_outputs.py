@@ -261,8 +261,9 @@ def test_an_attribute_deleted_from_the_staged_root(case):
     assert ("attributes.lost", "") in errors(case)
 
 
-def test_something_new_in_the_source_is_unaccounted_for(case):
+def test_something_new_in_the_source_is_found_when_it_is_listed_again(case):
     source = case.work.parent / "in.zarr"
+    case.verify = "reread"
     (source / "late.txt").write_text("added after the inspection")
     assert ("source.unaccounted", "late.txt") in errors(case)
     (source / "late.txt").unlink()

@@ -60,6 +60,7 @@ class Conversion:
     overwrite: str = "false"
     consolidated: str = "false"
     manifest: bool = False
+    verify: str = "once"
     standing: bool = False
     """Whether validation may leave out what stands as it was compared."""
 
@@ -186,6 +187,7 @@ class Conversion:
             dataset=self.dataset,
             validation=self.path("validation.json"),
             manifest=self.path("manifest.sha256") if self.manifest else None,
+            verify=self.verify,
             storage=self.storage,
         )
         return json.loads(self.path("validation.json").read_text())

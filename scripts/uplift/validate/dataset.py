@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.migration import Migration
 from uplift.models.validation import Validation
 from uplift.ngff import axes
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated
 from uplift.validate.metadata.documents import Documents, Json
 from uplift.validate.metadata.structure import Structure
@@ -50,10 +50,28 @@ def validate_dataset(
     files: WorkFiles,
     source: Store,
     output: Store,
+    *,
+    listing: Iterable[ObjectInfo] | None = None,
+    reread: bool = False,
 ) -> tuple[Validation, str]:
     """Check everything that is not about single chunks, and sum up what was found about those.
 
-    Also returns the manifest, empty when there is to be none.
+    Parameters
+    ----------
+    inventory, migration, files
+        What the steps before left.
+    source, output
+        Both sides, for reading.
+    listing
+        The objects of the output; by default it is listed. Read to its end before anything else,
+        so that other checks can look at the objects as they pass.
+    reread
+        List the source again, too: objects that came or went since it was inspected are found.
+
+    Returns
+    -------
+    Validation, str
+        The verdict, and the manifest (empty when there is to be none).
 
     Raises
     ------
@@ -72,8 +90,12 @@ def validate_dataset(
         findings.error("batches.incomplete", path, "no batch converts this array")
     root_document = files.root.read_bytes()
     check = _DatasetCheck(inventory, migration, entries, work, set(summary.skipped), findings)
+    account, keys = check.listed(listing or output.list_tree(""), files)
+    accounts.check_root(output, root_document, findings)
     check.documents(source, output, root_document)
-    holdings = check.objects(source, output, root_document, files)
+    if reread or not source.can_list:
+        accounts.check_source(source, inventory, findings)
+    accounts.check_files(source, output, check.copies(files.crate), findings)
     if files.crate is not None:
         findings.extend(checked_crate(files.crate, output.get(METADATA_KEY)))
     broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
@@ -85,7 +107,7 @@ def validate_dataset(
     manifest = b""
     if files.with_manifest:
         known = read_sums(files.validations / f"{batch}.sha256" for batch in summary.batches)
-        manifest = manifest_text(output, known, root_document).encode()
+        manifest = manifest_text(output, keys, known, root_document).encode()
     listed = findings.listed()
     invalid = any(finding.severity == "error" for finding in listed)
     validation = Validation(
@@ -95,8 +117,8 @@ def validate_dataset(
         arrays=tuple(arrays),
         groups=len(check.groups),
         files=len(inventory.files),
-        objects=holdings.objects + (2 if manifest else 1),
-        bytes=holdings.bytes + len(root_document) + len(manifest),
+        objects=account.objects + (2 if manifest else 1),
+        bytes=account.bytes + len(root_document) + len(manifest),
         root_sha256=hashlib.sha256(root_document).hexdigest(),
         manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else None,
     )
@@ -155,29 +177,32 @@ class _DatasetCheck:
         check_consolidated(found, self._findings)
         run_validators(found, structure.source_attributes, self._findings)
 
-    def objects(
-        self, source: Store, output: Store, root_document: bytes, files: WorkFiles
-    ) -> accounts.Holdings:
-        """Account for every object of both sides."""
-        crate = files.crate
-        written = set(crate.objects) if crate is not None else set()
-        copied = [(f.path, f.path) for f in self._inventory.files if f.path not in written]
+    def listed(
+        self, listing: Iterable[ObjectInfo], files: WorkFiles
+    ) -> tuple[accounts.OutputAccount, list[str]]:
+        """Account for every object of the output; also their keys, when there is a manifest."""
         nodes = [*(group.path for group in self.groups), *self._work]
         expected = {join(path, "zarr.json") for path in nodes if path}
-        expected |= written | {place for _, place in copied}
+        expected |= {place for _, place in self._plain_copies(files.crate)}
+        expected |= set(files.crate.objects) if files.crate is not None else set()
         targets = {path: one.target for path, one in self._work.items()}
-        holdings = accounts.check_output(
-            output,
-            targets,
-            expected,
-            root_document,
-            self._findings,
-            with_manifest=files.with_manifest,
+        account = accounts.OutputAccount(
+            targets, expected, self._findings, with_manifest=files.with_manifest
         )
-        accounts.check_source(source, self._inventory, self._findings)
-        copied += self._kept_crate(crate)
-        accounts.check_files(source, output, copied, self._findings)
-        return holdings
+        keys: list[str] = []
+        for info in listing:
+            account.add(info)
+            if files.with_manifest:
+                keys.append(info.key)
+        return account, keys
+
+    def copies(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
+        """Keys of files that were copied, in the source and at the output."""
+        return self._plain_copies(crate) + self._kept_crate(crate)
+
+    def _plain_copies(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
+        written = set(crate.objects) if crate is not None else set()
+        return [(f.path, f.path) for f in self._inventory.files if f.path not in written]
 
     def _kept_crate(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
         """The source's own crate lies beside the new one under another name, or in its place."""

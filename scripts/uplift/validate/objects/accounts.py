@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from uplift.arrays.output_objects import position_of_key
 from uplift.grid import Shape, grid_shape
@@ -15,65 +14,88 @@ from uplift.models.inventory import Inventory
 from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
 from uplift.storage import tuning
 from uplift.storage.files import is_temporary
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.zarr_metadata.v3 import ChunkKeys
 
 _V2_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
-@dataclass(frozen=True)
-class Holdings:
-    """Objects and bytes at the output, without what publishing adds or removes."""
+class OutputAccount:
+    """Accounts for every object of the output: a known document or file, or in an array's grid.
 
-    objects: int
-    bytes: int
+    Fed from the one listing of the output; holds nothing for each object.
 
+    Parameters
+    ----------
+    targets
+        Array path to what is planned.
+    expected
+        Keys of documents and copied files.
+    with_manifest
+        A manifest will be published with the dataset, and one of an earlier run may be there.
+    findings
+        Receives what is found.
 
-def check_output(
-    output: Store,
-    targets: Mapping[str, TargetArray],
-    expected: set[str],
-    root_document: bytes,
-    findings: Findings,
-    *,
-    with_manifest: bool = False,
-) -> Holdings:
-    """List the output: every object is a known document or file, or lies in an array's grid.
-
-    `expected` holds the keys of documents and copied files; `with_manifest`: a manifest will lie
-    beside them, and one of an earlier run may.
+    Attributes
+    ----------
+    objects, bytes
+        At the output, without what publishing adds or removes.
     """
-    if with_manifest and MANIFEST_KEY in expected:
-        text = f"{MANIFEST_KEY}: the source has such a file; rename it, or set manifest: false"
-        findings.error("manifest.taken", MANIFEST_KEY, text)
-    grids: dict[str, Shape] = {
-        path: grid_shape(target.shape, target.object_shape) for path, target in targets.items()
-    }
-    objects, size = 0, 0
-    for info in output.list_tree(""):
-        name = info.key.rpartition("/")[2]
-        if info.key == LOCK_KEY or is_temporary(info.key):
-            continue
-        if with_manifest and info.key == MANIFEST_KEY:
-            continue
-        if info.key == ROOT_KEY:
-            if output.get(ROOT_KEY) != root_document:
-                text = "the root document at the output is not the one to publish"
-                findings.error("root.differs", "", text)
-            continue
-        objects, size = objects + 1, size + info.size
-        if info.key in expected or _in_grid(info.key, grids):
-            continue
-        if info.key == MANIFEST_KEY:
-            text = f"{info.key}: of a run with manifest: true; delete it, or set that again"
-            findings.error("output.stray", info.key, text)
-        elif name in _V2_NAMES:
-            text = f"{info.key}: Zarr v2 metadata in a Zarr v3 dataset"
-            findings.error("output.v2_metadata", info.key, text)
+
+    def __init__(
+        self,
+        targets: Mapping[str, TargetArray],
+        expected: set[str],
+        findings: Findings,
+        *,
+        with_manifest: bool = False,
+    ) -> None:
+        self._grids: dict[str, Shape] = {
+            path: grid_shape(target.shape, target.object_shape) for path, target in targets.items()
+        }
+        self._expected = expected
+        self._findings = findings
+        self._with_manifest = with_manifest
+        self.objects = self.bytes = 0
+        if with_manifest and MANIFEST_KEY in expected:
+            text = f"{MANIFEST_KEY}: the source has such a file; rename it, or set manifest: false"
+            findings.error("manifest.taken", MANIFEST_KEY, text)
+
+    def add(self, info: ObjectInfo) -> None:
+        """Account for one object."""
+        key = info.key
+        if key in (LOCK_KEY, ROOT_KEY) or is_temporary(key):
+            return
+        if self._with_manifest and key == MANIFEST_KEY:
+            return
+        self.objects += 1
+        self.bytes += info.size
+        if key in self._expected or self._in_grid(key):
+            return
+        if key == MANIFEST_KEY:
+            text = f"{key}: of a run with manifest: true; delete it, or set that again"
+            self._findings.error("output.stray", key, text)
+        elif key.rpartition("/")[2] in _V2_NAMES:
+            text = f"{key}: Zarr v2 metadata in a Zarr v3 dataset"
+            self._findings.error("output.v2_metadata", key, text)
         else:
-            text = f"{info.key}: belongs to no array, group or file of the source"
-            findings.error("output.stray", info.key, text)
-    return Holdings(objects, size)
+            text = f"{key}: belongs to no array, group or file of the source"
+            self._findings.error("output.stray", key, text)
+
+    def _in_grid(self, key: str) -> bool:
+        for path, rest in _splits(key):
+            object_grid = self._grids.get(path)
+            if object_grid is not None and position_of_key(rest, object_grid) is not None:
+                return True
+        return False
+
+
+def check_root(output: Store, root_document: bytes, findings: Findings) -> None:
+    """Compare the root document of a published output with the one that is to be published."""
+    published = output.get(ROOT_KEY)
+    if published is not None and published != root_document:
+        text = "the root document at the output is not the one to publish"
+        findings.error("root.differs", "", text)
 
 
 def check_source(source: Store, inventory: Inventory, findings: Findings) -> None:
@@ -129,14 +151,6 @@ def sha256_of(store: Store, key: str) -> str | None:
         piece = store.get_range(key, start, min(tuning.PIECE_BYTES, info.size - start))
         digest.update(piece or b"")
     return digest.hexdigest()
-
-
-def _in_grid(key: str, grids: Mapping[str, Shape]) -> bool:
-    for path, rest in _splits(key):
-        object_grid = grids.get(path)
-        if object_grid is not None and position_of_key(rest, object_grid) is not None:
-            return True
-    return False
 
 
 def _array_of_chunk(key: str, arrays: Mapping[str, ChunkKeys]) -> str | None:

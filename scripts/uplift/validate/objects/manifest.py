@@ -34,15 +34,25 @@ def batch_sums(batch: Batch, output: Store, threads: int) -> Sums:
         return {key: digest for key, digest in pairs if digest is not None}
 
 
-def manifest_text(output: Store, known: Sums, root_document: bytes) -> str:
-    """List every object of the output; `known` has the sums that the batches made."""
+def manifest_text(output: Store, keys: Iterable[str], known: Sums, root_document: bytes) -> str:
+    """List every object of the output.
+
+    Parameters
+    ----------
+    keys
+        What the listing of the output had; those that are not listed are left out.
+    known
+        The sums that the batches made.
+    root_document
+        The one to publish.
+    """
     sums = {ROOT_KEY: hashlib.sha256(root_document).hexdigest()}
-    for info in output.list_tree(""):
-        if info.key in _NOT_LISTED or is_temporary(info.key):
+    for key in keys:
+        if key in _NOT_LISTED or is_temporary(key):
             continue
-        digest = known.get(info.key) or sha256_of(output, info.key)
+        digest = known.get(key) or sha256_of(output, key)
         if digest is not None:
-            sums[info.key] = digest
+            sums[key] = digest
     return spell(sums)
 
 
