@@ -77,7 +77,7 @@
   const table = (data) => {
     const findings = data.title === "Findings";
     const head = findings ? [...data.head, "meaning"] : data.head;
-    const lines = data.rows.map((row) => make("tr", {}, ...row.map((value, at) => make("td", { className: findings && at === 0 ? value : String(value.text ?? value).length > 40 ? "wide mono" : "" }, cell(value))),
+    const lines = data.rows.map((row) => make("tr", {}, ...row.map((value, at) => make("td", { className: findings && at === 0 ? value : /^[0-9a-f]{32,}$/.test(value) ? "wide mono" : String(value.text ?? value).length > 40 ? "wide" : "" }, cell(value))),
       findings ? make("td", { className: "wide" }, meanings[row[1]] ?? "", meanings[row[1]] && dialog.dataset.findings ? " " : "", meanings[row[1]] && dialog.dataset.findings ? link("FINDINGS.md", dialog.dataset.findings) : "") : null));
     return [
       make("h3", { textContent: data.title }),
