@@ -37,13 +37,15 @@ def _plan(arguments: argparse.Namespace) -> None:
     path: Path = arguments.plan
     command.require(isinstance(arguments.settings, dict), "--settings: not a JSON object")
     inventory = json_files.read_model(arguments.inventory, Inventory)
+    existing = _read(path) if path.exists() else None
     settings = PlanSettings.parse(arguments.settings, f"planning of {arguments.dataset}")
+    settings = plan_files.settings_in_force(settings, existing[0] if existing else None)
     fresh = propose_plan(inventory, settings, arguments.dataset)
     decision = plan_files.decide(
         inventory,
         fresh,
         functools.partial(plan_array, settings=settings),
-        existing=_read(path) if path.exists() else None,
+        existing=existing,
         supplied=_read(arguments.supplied) if arguments.supplied is not None else None,
         memory_mib=settings.recode_memory_mib,
     )
@@ -58,7 +60,7 @@ def _plan(arguments: argparse.Namespace) -> None:
     if decision.kept:
         log.warning("%s: was edited and is kept; delete it to plan anew", path)
         batch_files.keep_backup(path)
-    else:
+    if decision.write:
         json_files.write_json(path, decision.plan)
 
 

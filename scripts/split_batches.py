@@ -4,7 +4,6 @@ What the folder holds of batches that are no more, or were planned otherwise, is
 """
 
 import argparse
-import functools
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from uplift.convert.outdated import forget_outdated
 from uplift.models.inventory import Inventory
 from uplift.planning import batching
 from uplift.planning import files as plan_files
-from uplift.planning.planning import PlanSettings, plan_array
 from uplift.storage import display_url
 from uplift.work import batches as batch_files
 from uplift.work import json_files
@@ -41,18 +39,13 @@ def _split(arguments: argparse.Namespace) -> None:
     command.require(isinstance(arguments.settings, dict), "--settings: not a JSON object")
     inventory = json_files.read_model(arguments.inventory, Inventory)
     given: dict[str, Any] = dict(arguments.settings)
-    # for arrays that an edited plan leaves out
-    planning = PlanSettings.parse(given.pop("planning", {}), f"planning of {dataset}")
+    given.pop("planning", None)
     settings = batching.BatchSettings.parse(given, f"batches of {dataset}")
     skipped = batching.skipped_arrays(inventory, settings)
     data = json_files.read_json(arguments.plan)
-    plan, warnings = plan_files.parse_plan(data, inventory, where)
-    propose = functools.partial(plan_array, settings=planning)
-    plan, more = plan_files.completed(plan, inventory, propose, dataset, where)
-    for warning in (*warnings, *more):
+    _, effective, warnings = plan_files.resolved(data, inventory, dataset, where)
+    for warning in warnings:
         log.warning("%s", warning)
-    memory_mib = planning.recode_memory_mib
-    effective = plan_files.effective_arrays(plan, inventory, where, memory_mib)
     if plan_files.is_edited(data):
         batch_files.keep_backup(arguments.plan)
     output = display_url(arguments.output)

@@ -55,7 +55,8 @@ settings_drawn = st.builds(
     small_array_mib=st.integers(0, 128),
     keep_chunk_min_kib=st.integers(0, 256),
     keep_chunk_max_mib=st.integers(1, 32),
-    recode_memory_mib=st.integers(1, 4096),
+    recode_memory_mib=st.integers(64, 4096),
+    image_order=st.sampled_from(["C", "keep"]),
     shards=st.sampled_from([None, None, "none"]),
 )
 

@@ -38,10 +38,11 @@ def test_a_plan_is_written(work):
     plan(work)
     data = load(work / "plan.json")
     assert list(data) == [
-        "schema", "dataset", "generated_sha256", "estimate", "rules", "arrays",
+        "schema", "dataset", "generated_sha256", "estimate", "settings", "rules", "arrays",
     ]  # fmt: skip
     assert list(data["arrays"][0]) == [
-        "path", "shape", "chunks", "shards", "codecs", "method", "objects", "bytes",
+        "path", "shape", "chunks", "shards", "codecs", "method", "reason", "objects",
+        "bytes",
     ]  # fmt: skip
     assert '"shape": [1, 2, 8, 4096, 4096]' in (work / "plan.json").read_text()
     assert sorted(path.name for path in work.iterdir()) == ["inventory.json", "plan.json"]
@@ -69,6 +70,32 @@ def test_an_edited_plan_outlives_everything(work, capsys):
     plan(work)
     assert (work / "plan.json").read_text() == text
     assert not (work / "plan.proposed.json").exists()
+
+
+def test_an_edited_plan_that_leaves_arrays_out_is_written_in_full(work):
+    plan(work)
+    data = load(work / "plan.json")
+    array = {**data["arrays"][1], "shards": None}
+    text = json.dumps({"rules": [{"match": "0", "codecs": "zstd"}], "arrays": [array]})
+    (work / "plan.json").write_text(text)
+    plan(work, "--settings", '{"shards": "none"}')
+    assert (work / "plan.json~").read_text() == text
+    written = load(work / "plan.json")
+    assert [one["path"] for one in written["arrays"]] == ["0", "1", "2"]
+    assert written["arrays"][0]["method"] == "recode"
+    assert "codecs bytes, zstd (rules[0])" in written["arrays"][0]["reason"]
+    assert written["settings"]["shards"] == "none"
+    plan(work)  # other settings do not change it any more
+    assert load(work / "plan.json") == written
+
+
+def test_more_memory_reaches_an_edited_plan(work):
+    plan(work)
+    edit(work, shards=None)
+    plan(work, "--settings", '{"recode_memory_mib": 4096}')
+    written = load(work / "plan.json")
+    assert written["settings"]["recode_memory_mib"] == 4096
+    assert written["arrays"][0]["shards"] is None
 
 
 def test_an_edit_that_cannot_be_carried_out_stays_to_be_corrected(work, capsys):

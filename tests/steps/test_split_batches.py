@@ -79,8 +79,8 @@ def test_an_edit_changes_the_batches_concerned(work):
 
 def test_settings_of_the_plan_stand_in_for_what_an_edit_leaves_out(work):
     plan = json.loads((work / "plan.json").read_text())
-    edit(work, arrays=plan["arrays"][:1])
-    split(work, planning={"shards": "none"})
+    edit(work, arrays=plan["arrays"][:1], settings={**plan["settings"], "shards": "none"})
+    split(work)
     shards = {
         item.path: item.target.shards
         for batch in load_batches(work / "batches")
@@ -88,6 +88,12 @@ def test_settings_of_the_plan_stand_in_for_what_an_edit_leaves_out(work):
     }
     assert shards["a/0"] is not None
     assert shards["b/0"] is None
+
+
+def test_arrays_and_settings_left_out_are_an_error(work, capsys):
+    (work / "plan.json").write_text('{"rules": [{"match": "a/0", "shards": null}]}')
+    split(work, code=1)
+    assert 'arrays["a/0"] is missing, and so are the settings' in capsys.readouterr().err
 
 
 def test_unsupported_arrays_fail_or_are_skipped(work, capsys):

@@ -23,6 +23,7 @@ def entry_of(
     compressor=BLOSC,
     filters=None,
     problem=None,
+    order="C",
 ):
     """One array; `axes` is a string of one-letter names, `stored` the number of chunks."""
     cells = math.prod(grid.grid_shape(shape, chunks))
@@ -33,7 +34,7 @@ def entry_of(
         chunks=chunks,
         data_type=dtype,
         fill_value="" if dtype == "|O" else 0,
-        order="C",
+        order=order,
         separator="/",
         compressor=compressor,
         filters=filters,

@@ -39,6 +39,7 @@ def test_an_unedited_plan_gives_way_even_when_its_arrays_are_gone():
     old = generated(inventory_of(*image(levels=5)))
     chosen = decision(existing=old)
     assert not chosen.kept
+    assert chosen.write
     assert len(chosen.plan.arrays) == 3
 
 

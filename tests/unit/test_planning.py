@@ -3,9 +3,7 @@
 import pytest
 
 from support.inventories import entry_of, inventory_of
-from uplift.convert import recode
 from uplift.errors import InputError, PlanError
-from uplift.planning import estimates
 from uplift.planning.planning import PlanSettings, plan_array, propose_plan, setting_notes
 
 DEFAULT = PlanSettings()
@@ -212,10 +210,6 @@ def test_memory_is_checked_with_numbers():
     )
     with pytest.raises(PlanError, match=r"takes up to \d+ MiB of memory, recode_memory_mib is 256"):
         plan_array(entry, PlanSettings(recode_memory_mib=256))
-
-
-def test_the_memory_model_knows_the_engine():
-    assert estimates.RECODE_BLOCK_BYTES == recode.BLOCK_BYTES
 
 
 def test_unknown_names_and_keys():

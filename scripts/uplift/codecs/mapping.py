@@ -85,6 +85,30 @@ def may_shard(source: SourceArray) -> bool:
     return data_types.numpy_dtype(source).kind != "V"
 
 
+def ordered_codecs(source: SourceArray) -> tuple[Codec, ...] | None:
+    """Pipeline of the same codec for an array in another order than C; None: it is in C order."""
+    chain = chain_of_source(source)
+    in_order = chain.order == tuple(range(len(chain.order)))
+    return None if in_order else _recoded(source, chain)
+
+
+def not_kept(source: SourceArray) -> str | None:
+    """Say what no core codec of Zarr v3 reads, so that chunks cannot be kept; None when they can.
+
+    Raises
+    ------
+    UnsupportedError
+        An array that cannot be converted, see :func:`unsupported_reason`.
+    """
+    if kept_codecs(source) is not None:
+        return None
+    chain = chain_of_source(source)
+    codecs = " and ".join(row.id for row, _ in chain.codecs if row.id not in VLEN_CODECS.values())
+    if chain.dtype.fields is not None and not data_types.is_little(chain.dtype):
+        return "big-endian records"
+    return codecs
+
+
 def target_of(
     source: SourceArray,
     chunks: Shape,

@@ -26,13 +26,10 @@ from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
 from uplift.parallel import in_order
+from uplift.planning.estimates import RECODE_BLOCK_BYTES, RECODE_WINDOW
 from uplift.storage.protocol import WritableStore, join
 from uplift.zarr_metadata.data_types import fill_scalar, numpy_dtype_v3
 from uplift.zarr_metadata.v3 import target_key
-
-BLOCK_BYTES = 128 * 2**20
-"""Decoded bytes of the target chunks worked on together."""
-_WINDOW = 8
 
 
 class RecodeEngine:
@@ -47,7 +44,7 @@ class RecodeEngine:
         fill: bool,
         moved: Callable[[int], None] = lambda _: None,
         pool: Executor | None = None,
-        block_bytes: int = BLOCK_BYTES,
+        block_bytes: int = RECODE_BLOCK_BYTES,
     ) -> None:
         self.item = item
         self._chunks = chunks
@@ -134,7 +131,7 @@ class RecodeEngine:
             or any(i in covered for i in grid.indices_in(self._overlapped(_alone(chunk))))
         ]
         encode = self._encode_from(origin, values)
-        yield from zip(wanted, in_order(self._pool, encode, wanted, _WINDOW), strict=True)
+        yield from zip(wanted, in_order(self._pool, encode, wanted, RECODE_WINDOW), strict=True)
 
     def _decoded(
         self, block: Region, needed: list[Index], outcome: Outcome
@@ -177,7 +174,7 @@ class RecodeEngine:
             return data
 
         pairs = zip(needed, map(counted, self._chunks.read(needed)), strict=True)
-        for bad in in_order(self._pool, place, pairs, _WINDOW):
+        for bad in in_order(self._pool, place, pairs, RECODE_WINDOW):
             if bad is not None and bad.action == "recoded":
                 outcome.bad_chunks.append(bad)
             elif bad is not None:

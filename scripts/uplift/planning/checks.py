@@ -14,12 +14,10 @@ from uplift.models.arrays import Method, TargetArray
 from uplift.models.inventory import InventoryArray
 from uplift.models.plan import Codecs
 from uplift.planning import estimates
+from uplift.planning.estimates import RECODE_MEMORY_MIB
 
 MAX_SHARD_CHUNKS = 2**22
 """Chunks in one shard at most: an index of 64 MiB, which writers and readers hold in memory."""
-
-RECODE_MEMORY_MIB = 2048
-"""Default of the setting ``recode_memory_mib``."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,13 @@ def axis_name(entry: InventoryArray, axis: int) -> str:
     return entry.axes[axis] if entry.axes is not None else str(axis)
 
 
-def carry_out(wish: Wish, memory_mib: int = RECODE_MEMORY_MIB) -> tuple[TargetArray, Method]:
+def carry_out(wish: Wish, memory_mib: int | None = RECODE_MEMORY_MIB) -> tuple[TargetArray, Method]:
     """Describe the output array and how its chunks come about.
 
     Parameters
     ----------
     memory_mib
-        Memory that recoding one stored object may take.
+        Memory that recoding one stored object may take; None: not checked.
 
     Raises
     ------
@@ -78,7 +76,7 @@ def carry_out(wish: Wish, memory_mib: int = RECODE_MEMORY_MIB) -> tuple[TargetAr
     except PlanError as error:
         origin = f" (from {wish.origins['codecs']})" if "codecs" in wish.origins else ""
         raise PlanError(f"{wish.where}{origin}: {error}") from None
-    if method == "recode":
+    if method == "recode" and memory_mib is not None:
         _check_memory(wish, target, memory_mib)
     return target, method
 

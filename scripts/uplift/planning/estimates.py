@@ -19,10 +19,15 @@ VLEN_ELEMENT_BYTES = 16
 """Guess for one string of variable length."""
 
 RECODE_BLOCK_BYTES = 128 * MIB
-"""Decoded target chunks that a recode works on together (one chunk at least)."""
+"""Decoded target chunks that a recode works on together (one chunk at least); the engine takes the
+number from here. Large enough that most source chunks are decoded once."""
 
 RECODE_WINDOW = 8
-"""Chunks under way at once in a recode, each decoded and encoded."""
+"""Chunks under way at once in a recode, each decoded and encoded; the engine takes it from here.
+Enough to keep a job's cores busy while the oldest chunk is waited for."""
+
+RECODE_MEMORY_MIB = 2048
+"""Default of the setting ``recode_memory_mib``."""
 
 _GZIP_MINUS_ZLIB_BYTES = 12
 _SERIALIZERS = frozenset({"bytes", "transpose"})

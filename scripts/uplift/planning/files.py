@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,15 @@ from uplift.models.arrays import Method, TargetArray
 from uplift.models.base import nearest
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.json_text import sha256_of_json
-from uplift.models.plan import Plan, PlanArray, PlanRule
+from uplift.models.plan import Plan, PlanArray, PlanRule, PlanSettings
 from uplift.planning import estimates
-from uplift.planning.checks import RECODE_MEMORY_MIB, Wish, carry_out, shape_text
+from uplift.planning.checks import Wish, carry_out, shape_text
+from uplift.planning.estimates import RECODE_MEMORY_MIB, Effective
 from uplift.planning.parameter_files import entries_of_levels, entries_of_paths, is_mapping
+from uplift.planning.planning import plan_array
+from uplift.planning.reasons import reason_of
 
-_SHOWN = ("method", "objects", "bytes")
+_SHOWN = ("method", "reason", "objects", "bytes")
 _RULE_KEYS = ("chunks", "shards", "codecs")
 
 Propose = Callable[[InventoryArray], PlanArray]
@@ -33,15 +36,18 @@ class Decision:
     plan
         The plan in force.
     kept
-        It is the one that stands there already, edited: leave the file as it is.
+        It is the edited one that stands there already.
+    write
+        Whether the file has to be written: not where it says all of this already.
     proposed
-        A fresh proposal to write beside an edited plan that was made from another one.
+        A fresh proposal to write next to an edited plan that was made from another one.
     warnings
         For the log.
     """
 
     plan: Plan
     kept: bool
+    write: bool
     proposed: Plan | None
     warnings: tuple[str, ...]
 
@@ -75,6 +81,7 @@ def decide(
     def in_force(data: Any, where: str) -> tuple[Plan, list[str]]:
         parsed, warnings = parse_plan(data, inventory, where)
         plan, more = completed(parsed, inventory, propose, fresh.dataset, where)
+        plan = plan.model_copy(update={"settings": fresh.settings})
         return with_predictions(plan, inventory, where, memory_mib), [*warnings, *more]
 
     edited = existing if existing is not None and is_edited(existing[0]) else None
@@ -85,12 +92,65 @@ def decide(
                 f"{edited[1]} was edited, and {supplied[1]} is supplied as well: move your edit "
                 f"into {supplied[1]} and delete {edited[1]}, or do not supply the other"
             )
-        return Decision(stamped(plan), False, None, tuple(warnings))
+        return Decision(stamped(plan), False, True, None, tuple(warnings))
     if edited is None:
-        return Decision(stamped(fresh), False, None, ())
+        write = existing is None or not _is_of_earlier_version(existing[0], fresh)
+        return Decision(stamped(fresh), False, write, None, ())
     plan, warnings = in_force(*edited)
     differs = plan.generated_sha256 != content_digest(fresh)
-    return Decision(plan, True, stamped(fresh) if differs else None, tuple(warnings))
+    proposed = stamped(fresh) if differs else None
+    return Decision(plan, True, not _is_complete(edited[0], plan), proposed, tuple(warnings))
+
+
+def settings_in_force(settings: PlanSettings, existing: Any) -> PlanSettings:
+    """Decide what ``image_order: auto`` is: a plan that stands keeps what it was made with.
+
+    Otherwise another default of a newer version would convert finished datasets again.
+
+    Parameters
+    ----------
+    existing
+        Decoded JSON of the plan that stands there; None: there is none.
+    """
+    if settings.image_order != "auto":
+        return settings
+    made_with = existing.get("settings") if isinstance(existing, dict) else None
+    order = made_with.get("image_order") if isinstance(made_with, dict) else None
+    order = order if order in ("C", "keep") else "C" if existing is None else "keep"
+    return settings.model_copy(update={"image_order": order})
+
+
+def resolved(
+    data: Any, inventory: Inventory, dataset: str, where: str
+) -> tuple[Plan, Effective, list[str]]:
+    """Read a plan as it stands in its file, with nothing but the source to go by.
+
+    Returns
+    -------
+    plan, effective, warnings
+        The plan with every array, and what becomes of each.
+
+    Raises
+    ------
+    PlanError
+        It cannot be carried out, or leaves out arrays and does not say with which settings these
+        are planned.
+    """
+    parsed, warnings = parse_plan(data, inventory, where)
+    settings = parsed.settings
+
+    def propose(entry: InventoryArray) -> PlanArray:
+        if settings is None:
+            raise PlanError(
+                f'{where}: arrays["{entry.path}"] is missing, and so are the settings to plan it '
+                "with: run the plan step again (snakemake -R plan)"
+            )
+        return plan_array(entry, settings)
+
+    plan, more = completed(parsed, inventory, propose, dataset, where)
+    # a plan of an earlier version was checked against the memory of its config when it was made
+    memory_mib = settings.recode_memory_mib if settings is not None else None
+    return plan, effective_arrays(plan, inventory, where, memory_mib), [*warnings, *more]
 
 
 def parse_plan(data: Any, inventory: Inventory, where: str) -> tuple[Plan, list[str]]:
@@ -152,9 +212,14 @@ def effective_arrays(
     plan: Plan,
     inventory: Inventory,
     where: str = "plan.json",
-    memory_mib: int = RECODE_MEMORY_MIB,
+    memory_mib: int | None = RECODE_MEMORY_MIB,
 ) -> dict[str, tuple[TargetArray, Method]]:
     """Apply a plan's rules, top to bottom, and check that every array can be carried out.
+
+    Parameters
+    ----------
+    memory_mib
+        Memory that recoding one stored object may take; None: not checked.
 
     Raises
     ------
@@ -162,18 +227,8 @@ def effective_arrays(
         The first mistake, with both numbers and a value that would work; a rule that matches no
         array; an array that the plan lacks.
     """
-    given = {array.path: array for array in plan.arrays}
-    rules = [(rule, glob_pattern(rule.match)) for rule in plan.rules]
-    _check_rules(rules, inventory, where)
-    effective = {}
-    for entry in inventory.arrays:
-        if entry.problem is not None:
-            continue
-        if entry.path not in given:
-            raise PlanError(f'{where}: arrays["{entry.path}"] is missing: run the plan step again')
-        wish = _wish(given[entry.path], entry, rules, where)
-        effective[entry.path] = carry_out(wish, memory_mib)
-    return effective
+    wishes = _wishes(plan, inventory, where)
+    return {wish.entry.path: carry_out(wish, memory_mib) for wish in wishes}
 
 
 def with_predictions(
@@ -186,17 +241,16 @@ def with_predictions(
     PlanError
         As :func:`effective_arrays`.
     """
-    effective = effective_arrays(plan, inventory, where, memory_mib)
-    entries = {entry.path: entry for entry in inventory.arrays}
-    arrays = []
-    for array in plan.arrays:
-        if array.path in effective:
-            target, method = effective[array.path]
-            totals = estimates.predicted(entries[array.path], target, method)
-            shown = {"method": method, "objects": totals.objects, "bytes": totals.bytes}
-            arrays.append(array.model_copy(update=shown))
+    effective, shown = {}, {}
+    for wish in _wishes(plan, inventory, where):
+        path = wish.entry.path
+        effective[path] = target, method = carry_out(wish, memory_mib)
+        totals = estimates.predicted(wish.entry, target, method)
+        reason = reason_of(wish, target, method)
+        shown[path] = {"method": method, "reason": reason, **totals.to_json()}
+    arrays = tuple(a.model_copy(update=shown[a.path]) for a in plan.arrays if a.path in shown)
     estimate = estimates.estimate_of(inventory, effective)
-    return plan.model_copy(update={"estimate": estimate, "arrays": tuple(arrays)})
+    return plan.model_copy(update={"estimate": estimate, "arrays": arrays})
 
 
 def stamped(plan: Plan) -> Plan:
@@ -240,8 +294,46 @@ def _digest(data: Mapping[str, Any]) -> str:
         {key: value for key, value in item.items() if key not in _SHOWN} for item in data["arrays"]
     ]
     said = {"dataset": data.get("dataset"), "rules": data.get("rules", []), "arrays": arrays}
-    extra = set(data) - {*said, "schema", "generated_sha256", "estimate"}
+    extra = set(data) - {*said, "schema", "generated_sha256", "estimate", "settings"}
     return sha256_of_json({**said, "extra": sorted(extra)} if extra else said)
+
+
+def _is_of_earlier_version(data: Any, fresh: Plan) -> bool:
+    """Whether a plan as generated by a version without settings says what is proposed now.
+
+    Such a file stays as it is: a newer one would have everything after it looked at again.
+    """
+    return "settings" not in data and bool(data["generated_sha256"] == content_digest(fresh))
+
+
+def _is_complete(data: Any, plan: Plan) -> bool:
+    """Whether an edited plan says by itself what becomes of every array, within what memory.
+
+    If not it is written in full, so that no step after needs the config.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("arrays"), list):
+        return False
+    named = {array.get("path") for array in data["arrays"]}
+    noted, settings = data.get("settings"), plan.settings
+    allowed = (
+        noted is None
+        or settings is None
+        or settings.recode_memory_mib == noted.get("recode_memory_mib", RECODE_MEMORY_MIB)
+    )
+    return allowed and named >= {array.path for array in plan.arrays}
+
+
+def _wishes(plan: Plan, inventory: Inventory, where: str) -> Iterator[Wish]:
+    """What a plan asks of each array that can be converted, in the inventory's order."""
+    given = {array.path: array for array in plan.arrays}
+    rules = [(rule, glob_pattern(rule.match)) for rule in plan.rules]
+    _check_rules(rules, inventory, where)
+    for entry in inventory.arrays:
+        if entry.problem is not None:
+            continue
+        if entry.path not in given:
+            raise PlanError(f'{where}: arrays["{entry.path}"] is missing: run the plan step again')
+        yield _wish(given[entry.path], entry, rules, where)
 
 
 def _parse_array(

@@ -12,6 +12,8 @@ The rules, decided for each array by itself (every size is decoded):
   first pixel. It grows along y and x to the full plane, then along z, never along t or c; parts
   are made even, so that the last shard is no stub.
 * An array of at most 64 MiB becomes one shard. Any other array of level 0 keeps at least 8.
+* Images in F order are written in C order, with the codec they have: readers that many browsers'
+  viewers use show them black otherwise. Other arrays keep their order.
 * A shard of one chunk would gain nothing over the chunk: such arrays are left unsharded, unless
   the user asks for shards.
 """
@@ -19,55 +21,25 @@ The rules, decided for each array by itself (every size is decoded):
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
-
-from pydantic import Field
+from dataclasses import replace
 
 from uplift import grid
-from uplift.codecs.mapping import may_shard
+from uplift.codecs.mapping import may_shard, ordered_codecs
 from uplift.errors import PlanError
 from uplift.grid import Shape
-from uplift.models.base import Model, nearest
+from uplift.models.base import nearest
 from uplift.models.inventory import Inventory, InventoryArray
-from uplift.models.plan import Codecs, Plan, PlanArray, Totals
+from uplift.models.plan import Lengths, Plan, PlanArray, Totals
+from uplift.models.plan import PlanSettings as PlanSettings
 from uplift.planning import estimates
-from uplift.planning.checks import RECODE_MEMORY_MIB, Wish, carry_out, check_lengths, shape_text
+from uplift.planning.checks import Wish, carry_out, check_lengths, shape_text
 from uplift.planning.estimates import MIB
+from uplift.planning.reasons import reason_of
 from uplift.zarr_metadata.data_types import numpy_dtype
 
 KIB = 2**10
 PROPOSED_CHUNK_BYTES = MIB
 """Least size of a proposed chunk; the square that reaches it holds less than four times as much."""
-
-ByAxis = dict[str, Annotated[int, Field(ge=1)]]
-Lengths = Shape | ByAxis
-"""Elements along each axis: a list of length ndim, or some of them by axis name."""
-
-
-class PlanSettings(Model):
-    """How plans are proposed.
-
-    Attributes
-    ----------
-    chunks, shards
-        For every array they fit: a list fits arrays with as many axes, a mapping such as
-        ``{y: 512, x: 512}`` arrays with one of the named axes. Axes that a mapping leaves out keep
-        the source's chunk length, and one chunk in a shard. Both are cut to the array, shards to a
-        multiple of their chunk. ``shards: none`` means no sharding.
-    codec
-        ``keep``, a short name, or a Zarr v3 codec pipeline.
-    """
-
-    chunks: Lengths | None = None
-    shards: Lengths | Literal["none"] | None = None
-    codec: Codecs = "keep"
-    min_shards: int = Field(8, ge=1)
-    shard_mib: int = Field(512, ge=1)
-    max_chunks_per_shard: int = Field(4096, ge=1)
-    small_array_mib: int = Field(64, ge=0)
-    keep_chunk_min_kib: int = Field(64, ge=0)
-    keep_chunk_max_mib: int = Field(16, ge=1)
-    recode_memory_mib: int = Field(RECODE_MEMORY_MIB, ge=1)
 
 
 def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> Plan:
@@ -87,7 +59,7 @@ def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> 
         if array.method is not None and array.objects is not None and array.bytes is not None
     )
     estimate = estimates.estimate(inventory, predictions)
-    return Plan(dataset=dataset, arrays=arrays, estimate=estimate)
+    return Plan(dataset=dataset, arrays=arrays, estimate=estimate, settings=settings)
 
 
 def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
@@ -117,6 +89,7 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
     if settings.codec != "keep":
         origins["codecs"] = "the setting codec"
     wish = Wish(entry, chunks, shards, settings.codec, where, origins)
+    wish = _in_c_order(wish, settings) or wish
     target, method = carry_out(wish, settings.recode_memory_mib)
     totals = estimates.predicted(entry, target, method)
     return PlanArray(
@@ -124,11 +97,27 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
         shape=entry.source.shape,
         chunks=chunks,
         shards=shards,
-        codecs=settings.codec,
+        codecs=wish.codecs,
         method=method,
+        reason=reason_of(wish, target, method),
         objects=totals.objects,
         bytes=totals.bytes,
     )
+
+
+def _in_c_order(wish: Wish, settings: PlanSettings) -> Wish | None:
+    """Same for an image in F order, its codecs in C order; None when it stays as it is."""
+    if settings.image_order == "keep" or settings.codec != "keep" or wish.entry.role != "level":
+        return None
+    codecs = ordered_codecs(wish.entry.source)
+    if codecs is None:
+        return None
+    ordered = replace(wish, codecs=codecs)
+    try:
+        carry_out(ordered, settings.recode_memory_mib)
+    except PlanError:  # too large to be decoded within the memory: better kept than refused
+        return None
+    return ordered
 
 
 def setting_notes(inventory: Inventory, settings: PlanSettings) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from uplift.models.base import Model, place_of
+from uplift.models.base import place_of
+from uplift.models.plan import Planning
 from uplift.settings.columns import COLUMNS, Attribution, Columns, CrateSettings
 from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.storage import StorageOptions
@@ -22,18 +23,6 @@ TEXT_COLUMNS = (
     "notes",
 )  # fmt: skip
 """Columns that are text and nothing else: ``name=001`` must not become a number."""
-
-
-class Planning(Model):
-    """How plans are proposed."""
-
-    min_shards: Whole = Field(8, ge=1, description="a number of shards, 1 or more")
-    shard_mib: Whole = Field(512, ge=1, description="a size in MiB, 1 or more")
-    max_chunks_per_shard: Whole = Field(4096, ge=1, description="a number of chunks, 1 or more")
-    small_array_mib: Whole = Field(64, ge=0, description="a size in MiB, 0 or more")
-    keep_chunk_min_kib: Whole = Field(64, ge=0, description="a size in KiB, 0 or more")
-    keep_chunk_max_mib: Whole = Field(16, ge=1, description="a size in MiB, 1 or more")
-    recode_memory_mib: Whole = Field(2048, ge=64, description="a size in MiB, 64 or more")
 
 
 class Crate(CrateSettings, Attribution):
