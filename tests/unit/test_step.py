@@ -1,5 +1,6 @@
 """The adapter between Snakemake's job and a program's arguments."""
 
+import fcntl
 import shlex
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from uplift.work import ledger
 from uplift.workflow import job as step
 
 
@@ -106,3 +108,18 @@ def test_a_bug_shows(tmp_path):
     with pytest.raises(ZeroDivisionError):
         step.run(lambda argv: 1 // 0, given)
     assert "ZeroDivisionError" in log_of(given)[-1]
+
+
+def test_a_job_notes_its_cost_and_is_seen_to_run(tmp_path):
+    def main(argv):
+        with Path(given.log[0]).open() as log, pytest.raises(BlockingIOError):
+            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return 7
+
+    given = job(tmp_path, 2)
+    given.log = [str(tmp_path / "d" / "logs" / "convert" / "0.log")]
+    step.run(main, given)
+    (line,) = ledger.read(tmp_path / "d" / "costs.jsonl")
+    assert (line.step, line.job, line.threads, line.exit_code) == ("convert", "0", 2, 7)
+    with Path(given.log[0]).open() as log:
+        fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ What the program logs goes to the rule's log, whose first line is the command th
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import shlex
@@ -15,6 +16,8 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+
+from uplift.work import ledger
 
 WARNINGS_SHOWN = 20
 """On the console; the log of the job has all."""
@@ -38,8 +41,11 @@ def run(main: Main, job: Any) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(command + "\n")
-        with _stderr_to(stream):
-            code = main(argv)
+        # The report tells by this lock, which no kill leaves behind, that the job is running.
+        with contextlib.suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _stderr_to(stream), _in_ledger(path, job.threads) as spent:
+            code = spent.exit_code = main(argv)
     sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, failed=code != 0))
     return code
 
@@ -77,6 +83,18 @@ def _text(value: Any) -> str | None:
     if isinstance(value, (list, tuple)):
         return json.dumps(list(value), ensure_ascii=False) if value else None
     return str(value)
+
+
+@contextlib.contextmanager
+def _in_ledger(log: Path, threads: int) -> Iterator[ledger.Spent]:
+    """Note the cost of a job whose log is ``<dataset>/logs/<step>[/<part>].log``, and of no other."""
+    folder = next((parent for parent in log.parents if parent.name == "logs"), None)
+    if folder is None:
+        yield ledger.Spent("")
+        return
+    step, *part = log.relative_to(folder).with_suffix("").parts
+    with ledger.measured(folder.parent / ledger.NAME, step, "/".join(part), threads) as spent:
+        yield spent
 
 
 @contextlib.contextmanager
