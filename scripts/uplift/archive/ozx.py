@@ -22,6 +22,7 @@ from uplift.outputs.unclaimed import ArchiveFile
 from uplift.storage import open_store, tuning
 from uplift.storage.archive import ArchiveStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store
+from uplift.storage.reading import pieces_of
 from uplift.storage.zip_writer import ZipWriter
 
 log = logging.getLogger(__name__)
@@ -117,21 +118,13 @@ def _contents(
     for small, group in itertools.groupby(entries, lambda info: info.size <= tuning.PIECE_BYTES):
         infos = list(group)
         if not small:
-            yield from ((i, _crc(_pieces(output, i)), _pieces(output, i)) for i in infos)
+            yield from ((i, _crc(pieces_of(output, i)), pieces_of(output, i)) for i in infos)
             continue
-        found = output.read_many(info.key for info in infos)
+        found = output.read_many(infos)
         for info, data in zip(infos, found, strict=True):
             if data is None:
                 _changed(output, info)
             yield info, zlib.crc32(data), (data,)
-
-
-def _pieces(output: Store, info: ObjectInfo) -> Iterator[bytes]:
-    for start in range(0, info.size, tuning.PIECE_BYTES):
-        piece = output.get_range(info.key, start, min(tuning.PIECE_BYTES, info.size - start))
-        if piece is None:
-            _changed(output, info)
-        yield piece
 
 
 def _crc(pieces: Iterable[bytes]) -> int:

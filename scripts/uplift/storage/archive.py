@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import bz2
 import io
-import itertools
 import re
 import struct
-import sys
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NoReturn
 
 from uplift.errors import InputError, SourceError, StorageError
 from uplift.storage import tuning
 from uplift.storage.protocol import (
-    Buffer,
     ObjectInfo,
-    Range,
     Store,
     Wanted,
-    filled,
     join,
     key_of,
     refuse_changed,
 )
-from uplift.storage.reading import ReadAhead
+from uplift.storage.reading import ReadableStore, ReadAhead
 
 METADATA_NAMES = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 OF_MACOS = "__MACOSX"
@@ -42,7 +37,7 @@ _UTF8 = 0x800
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 
-class ArchiveStore:
+class ArchiveStore(ReadableStore):
     """Objects in an archive, for reading.
 
     When all of the archive lies in one folder, that folder is the root.
@@ -85,79 +80,42 @@ class ArchiveStore:
         for key in self._entries:
             self._place_in_folders(key)
 
-    def get(self, wanted: Wanted) -> bytes | None:
-        """Return the whole object, or None when absent."""
+    def _read(self, wanted: Wanted, start: int, length: int | None) -> bytes | None:
         key = key_of(wanted)
         entry = self._entries.get(key)
         if entry is None:
             return None
         refuse_changed(wanted, entry.file_size, _stamp(entry), self.url)
+        if (start, length) == (0, None):
+            return self._whole(key, entry)
+        if start < 0:
+            start = max(0, entry.file_size + start)
+        rest = max(0, entry.file_size - start)
+        length = rest if length is None else min(length, rest)
+        if length == 0:
+            return b""
+        if entry.compress_type == zipfile.ZIP_STORED:
+            length_of_header = _LOCAL_HEADER.size + len(_name_in(entry))
+            header = self._bytes_at(key, entry.header_offset, length_of_header)
+            return self._bytes_at(key, self._data_offset(key, entry, header) + start, length)
+        with self._lock:
+            name, data = self._inflated
+        if name != key:
+            data = self._whole(key, entry)
+            with self._lock:
+                self._inflated = (key, data)
+        return data[start : start + length]
+
+    def _whole(self, key: str, entry: zipfile.ZipInfo) -> bytes:
         data = self._content(key, entry)
         if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
             self._corrupt(key, "its check sum is wrong")
         return data
 
-    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
-        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
-        key = key_of(wanted)
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        refuse_changed(wanted, entry.file_size, _stamp(entry), self.url)
-        if start < 0:
-            start = max(0, entry.file_size + start)
-        length = max(0, min(length, entry.file_size - start))
-        if length == 0:
-            return b""
-        if entry.compress_type == zipfile.ZIP_STORED:
-            length_of_header = _LOCAL_HEADER.size + len(_name_in(entry))
-            header = self._read(key, entry.header_offset, length_of_header)
-            return self._read(key, self._data_offset(key, entry, header) + start, length)
-        with self._lock:
-            name, data = self._inflated
-        if name != key:
-            data = self.get(key) or b""
-            with self._lock:
-                self._inflated = (key, data)
-        return data[start : start + length]
-
-    def read_into(
-        self,
-        wanted: Wanted,
-        buffer: Buffer,
-        at: int = 0,
-        *,
-        start: int = 0,
-        length: int | None = None,
-    ) -> int | None:
-        """Read an object, or a range of it, into a buffer; see :class:`Store`."""
-        whole = (start, length) == (0, None)
-        most = sys.maxsize if length is None else length
-        data = self.get(wanted) if whole else self.get_range(wanted, start, most)
-        return None if data is None else filled(buffer, at, data)
-
-    def read_many(
-        self, objects: Iterable[Wanted], expected_bytes: int = 0
-    ) -> Iterator[bytes | None]:
-        """Yield whole objects in the order of `objects`."""
-        if self._ahead is None:
-            return map(self.get, objects)
-        return self._ahead.map(self.get, objects, expected_bytes)
-
-    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
-        """Yield parts of objects in the order of `ranges`."""
-        if self._ahead is None:
-            return itertools.starmap(self.get_range, ranges)
-        return self._ahead.map(lambda part: self.get_range(*part), ranges)
-
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one object, or None when absent."""
         entry = self._entries.get(key)
         return None if entry is None else _info(key, entry)
-
-    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
-        """Yield what `stat` returns, in order."""
-        return map(self.stat, keys)
 
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and objects (full keys), directly under `prefix`, sorted."""
@@ -228,7 +186,7 @@ class ArchiveStore:
         offset = self._data_offset(key, entry, found) - start
         data = found[offset : offset + entry.compress_size]
         if len(data) != entry.compress_size:
-            data = self._read(key, start + offset, entry.compress_size)
+            data = self._bytes_at(key, start + offset, entry.compress_size)
         if entry.compress_type == zipfile.ZIP_STORED:
             return data
         return self._expanded(key, entry, data)
@@ -253,7 +211,7 @@ class ArchiveStore:
             self._corrupt(key, "its header has another name than the archive's directory")
         return entry.header_offset + _LOCAL_HEADER.size + int(name_bytes) + int(extra_bytes)
 
-    def _read(self, key: str, start: int, length: int) -> bytes:
+    def _bytes_at(self, key: str, start: int, length: int) -> bytes:
         data = self._place.get_range(self._archive, start, length)
         if data is None or len(data) != length:
             self._corrupt(key, "the archive ends before it does")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from uplift.errors import SourceError
+from uplift.errors import ChangedError, SourceError
 from uplift.models.inventory import InventoryFile
 from uplift.models.migration import CopiedFile
-from uplift.storage import tuning
-from uplift.storage.protocol import Store, WritableStore
+from uplift.storage.protocol import ObjectInfo, Store, WritableStore
+from uplift.storage.reading import pieces_of, sha256_of
 
 
 def copy_files(
@@ -29,7 +29,7 @@ def copy_files(
     """
     for file in files:
         if file.path in keep and output.stat(file.path) is not None:
-            digest = _digest(_pieces(file, source))
+            digest = sha256_of(_pieces(file, source))
         else:
             digest = _digest_if_equal(file, source, output) or _write(file, source, output)
         yield CopiedFile(path=file.path, bytes=file.bytes, sha256=digest)
@@ -44,20 +44,13 @@ def _write(file: InventoryFile, source: Store, output: WritableStore) -> str:
     return digest.hexdigest()
 
 
-def _digest(pieces: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
-
-
 def _digest_if_equal(file: InventoryFile, source: Store, output: WritableStore) -> str | None:
     """Digest of the source file when the output holds the same bytes."""
     there = output.stat(file.path)
     if there is None or there.size != file.bytes:
         return None
     digest = hashlib.sha256()
-    for mine, theirs in zip(_pieces(file, source), _ranges(file, output), strict=True):
+    for mine, theirs in zip(_pieces(file, source), pieces_of(output, there), strict=True):
         if mine != theirs:
             return None
         digest.update(mine)
@@ -66,26 +59,10 @@ def _digest_if_equal(file: InventoryFile, source: Store, output: WritableStore) 
 
 def _pieces(file: InventoryFile, source: Store) -> Iterator[bytes]:
     """Content of a source file; as long as inspect saw it, or an error."""
-    length = 0
-    for piece in _ranges(file, source):
-        if piece is None:
-            raise SourceError(
-                f"{source.url}/{file.path}: was there when the source was inspected and is absent "
-                "now; inspect again (snakemake -R inspect)"
-            )
-        length += len(piece)
-        yield piece
-    found = source.stat(file.path) if file.bytes > tuning.PIECE_BYTES else None
-    if length != file.bytes or (found is not None and found.size != file.bytes):
+    try:
+        yield from pieces_of(source, ObjectInfo(file.path, file.bytes, ""))
+    except ChangedError as error:
         raise SourceError(
-            f"{source.url}/{file.path}: had {file.bytes} bytes when the source was inspected and "
-            "has another size now; inspect again (snakemake -R inspect)"
-        )
-
-
-def _ranges(file: InventoryFile, store: Store) -> Iterator[bytes | None]:
-    if file.bytes <= tuning.PIECE_BYTES:
-        yield store.get(file.path)
-        return
-    for start in range(0, file.bytes, tuning.PIECE_BYTES):
-        yield store.get_range(file.path, start, min(tuning.PIECE_BYTES, file.bytes - start))
+            f"{source.url}/{file.path}: changed or went since the source was inspected; inspect "
+            "again (snakemake -R inspect)"
+        ) from error

@@ -12,7 +12,7 @@ import itertools
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from uplift.errors import ChangedError, StorageError, remedy_for
@@ -28,14 +28,13 @@ from uplift.storage.files import (
 from uplift.storage.protocol import (
     Buffer,
     ObjectInfo,
-    Range,
     Store,
     Wanted,
     join,
     key_of,
     refuse_changed,
-    room_in,
 )
+from uplift.storage.reading import ReadableStore, room_in
 
 L = TypeVar("L", bytes, int)
 
@@ -43,7 +42,7 @@ L = TypeVar("L", bytes, int)
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
-class LocalStore:
+class LocalStore(ReadableStore):
     """Objects as files below `root`.
 
     Parameters
@@ -70,14 +69,6 @@ class LocalStore:
         self._token = os.urandom(6).hex()  # process ids repeat: other containers, other nodes
         self._counter = itertools.count()
 
-    def get(self, wanted: Wanted) -> bytes | None:
-        """Return the whole file, or None when absent."""
-        return self._read(wanted, 0, None, _piece)
-
-    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
-        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
-        return self._read(wanted, start, length, _piece)
-
     def read_into(
         self,
         wanted: Wanted,
@@ -96,9 +87,12 @@ class LocalStore:
                 done += more  # Linux gives 2 GiB at once at most
             return done
 
-        return self._read(wanted, start, length, fill)
+        return self._opened(wanted, start, length, fill)
 
-    def _read(
+    def _read(self, wanted: Wanted, start: int, length: int | None) -> bytes | None:
+        return self._opened(wanted, start, length, _piece)
+
+    def _opened(
         self, wanted: Wanted, start: int, length: int | None, fill: Callable[[int, int, int], L]
     ) -> L | None:
         """Open a file, compare it with what was listed, and read a range that lies within it."""
@@ -128,16 +122,6 @@ class LocalStore:
             )
         return found
 
-    def read_many(
-        self, objects: Iterable[Wanted], expected_bytes: int = 0
-    ) -> Iterator[bytes | None]:
-        """Yield whole files in the order of `objects`; the page cache reads ahead."""
-        return map(self.get, objects)
-
-    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
-        """Yield parts of files in the order of `ranges`."""
-        return itertools.starmap(self.get_range, ranges)
-
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one file, or None when absent or a folder."""
         try:
@@ -149,10 +133,6 @@ class LocalStore:
         if not is_file(status.st_mode):
             return None
         return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
-
-    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
-        """Yield what `stat` returns, in order."""
-        return map(self.stat, keys)
 
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and files (full keys), directly under `prefix`, sorted."""

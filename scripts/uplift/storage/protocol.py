@@ -15,7 +15,7 @@ from uplift.errors import ChangedError
 
 
 class ObjectInfo(NamedTuple):
-    """One object: `stamp` changes when the content does (mtime in ns, or ETag)."""
+    """One object: `stamp` changes when the content does (mtime in ns, ETag); empty: not known."""
 
     key: str
     size: int
@@ -173,36 +173,13 @@ def refuse_changed(wanted: Wanted, size: int, stamp: str, url: str) -> None:
     ChangedError
         They differ.
     """
-    if isinstance(wanted, str) or (wanted.size, wanted.stamp) == (size, stamp):
+    if isinstance(wanted, str) or (wanted.size == size and wanted.stamp in ("", stamp)):
         return
     what = f"{wanted.size} bytes then, {size} now" if size != wanted.size else "same size"
     raise ChangedError(
         f"{url}/{wanted.key}: changed since it was listed ({what}); let nothing write there, "
         "then run again"
     )
-
-
-def filled(buffer: Buffer, at: int, data: bytes | bytearray | memoryview) -> int:
-    """Copy bytes into a buffer; see :meth:`Store.read_into`."""
-    with room_in(buffer, at, len(data)) as room:
-        room[:] = data
-    return len(data)
-
-
-def room_in(buffer: Buffer, at: int, length: int) -> memoryview:
-    """Return the part of a buffer that takes `length` bytes from `at`; it grows where it can.
-
-    Raises
-    ------
-    ValueError
-        It is too small and cannot grow.
-    """
-    missing = at + length - len(buffer)
-    if missing > 0:
-        if not isinstance(buffer, bytearray):
-            raise ValueError(f"a buffer of {len(buffer)} bytes cannot hold {at} + {length}")
-        buffer.extend(bytes(missing))
-    return memoryview(buffer)[at : at + length]
 
 
 def join(prefix: str, name: str) -> str:

@@ -1,18 +1,24 @@
-"""Read objects side by side, in order, within a budget of memory."""
+"""What all stores share in reading: whole objects, ranges, buffers, and many side by side."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from uplift.errors import ChangedError
 from uplift.parallel import in_order
 from uplift.storage import tuning
+from uplift.storage.protocol import Buffer, ObjectInfo, Range, Store, Wanted
 
 A = TypeVar("A")
 K = TypeVar("K")
+Data = bytes | bytearray | memoryview
 
 
 class ReadAhead:
@@ -65,3 +71,110 @@ class ReadAhead:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="read")
             return self._pool
+
+
+class ReadableStore(ABC):
+    """The reading half of :class:`~uplift.storage.protocol.Store`, made of one method."""
+
+    _ahead: ReadAhead | None = None
+    """None where reading ahead does not pay, as with files: the page cache does it."""
+
+    @abstractmethod
+    def _read(self, wanted: Wanted, start: int, length: int | None) -> Data | None:
+        """Read an object, or `length` bytes from `start` (negative: from the end)."""
+
+    @abstractmethod
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Describe one object, or None when absent or a folder."""
+
+    def get(self, wanted: Wanted) -> bytes | None:
+        """Return the whole object, or None when absent."""
+        data = self._read(wanted, 0, None)
+        return None if data is None else bytes(data)
+
+    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
+        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
+        data = self._read(wanted, start, length)
+        return None if data is None else bytes(data)
+
+    def read_into(
+        self,
+        wanted: Wanted,
+        buffer: Buffer,
+        at: int = 0,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> int | None:
+        """Read an object, or a range of it, into a buffer; see :class:`Store`."""
+        data = self._read(wanted, start, length)
+        if data is None:
+            return None
+        with room_in(buffer, at, len(data)) as room:
+            room[:] = data
+        return len(data)
+
+    def read_many(
+        self, objects: Iterable[Wanted], expected_bytes: int = 0
+    ) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of `objects`."""
+        if self._ahead is None:
+            return map(self.get, objects)
+        return self._ahead.map(self.get, objects, expected_bytes)
+
+    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
+        """Yield parts of objects in the order of `ranges`."""
+        if self._ahead is None:
+            return itertools.starmap(self.get_range, ranges)
+        return self._ahead.map(lambda part: self.get_range(*part), ranges)
+
+    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
+        """Yield what `stat` returns, in order."""
+        return map(self.stat, keys) if self._ahead is None else self._ahead.ask(self.stat, keys)
+
+
+def room_in(buffer: Buffer, at: int, length: int) -> memoryview:
+    """Return the part of a buffer that takes `length` bytes from `at`; it grows where it can.
+
+    Raises
+    ------
+    ValueError
+        It is too small and cannot grow.
+    """
+    missing = at + length - len(buffer)
+    if missing > 0:
+        if not isinstance(buffer, bytearray):
+            raise ValueError(f"a buffer of {len(buffer)} bytes cannot hold {at} + {length}")
+        buffer.extend(bytes(missing))
+    return memoryview(buffer)[at : at + length]
+
+
+def pieces_of(store: Store, listed: ObjectInfo) -> Iterator[bytes]:
+    """Yield an object's bytes, a few MiB at a time.
+
+    Raises
+    ------
+    ChangedError
+        It is gone, or not the one that was listed.
+    """
+    size = tuning.PIECE_BYTES
+    if listed.size <= size:
+        pieces = iter([store.get(listed)])
+    else:
+        starts = range(0, listed.size, size)
+        pieces = (store.get_range(listed, at, min(size, listed.size - at)) for at in starts)
+    for piece in pieces:
+        if piece is None:
+            raise ChangedError(
+                f"{store.url}/{listed.key}: is gone since it was listed; let nothing write there, "
+                "then run again"
+            )
+        yield piece
+
+
+def sha256_of(pieces: Iterable[bytes]) -> str:
+    """Digest of an object that comes in pieces."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from uplift.errors import StorageError, TransientError
@@ -12,26 +12,20 @@ from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
 from uplift.storage.failures import failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import (
-    Buffer,
     ObjectInfo,
-    Range,
     Store,
     Wanted,
-    filled,
     join,
     key_of,
     refuse_changed,
 )
-from uplift.storage.reading import ReadAhead
+from uplift.storage.reading import Data, ReadableStore, ReadAhead
 from uplift.storage.retries import Pause, retried, seconds_of
 from uplift.storage.s3 import abort_uploads, reason_of
 from uplift.storage.urls import WEB, display_url, split_url
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
-
-
-Data = bytes | bytearray | memoryview
 
 
 class Fetched(NamedTuple):
@@ -50,7 +44,7 @@ class Fetched(NamedTuple):
     stamp: str | None = None
 
 
-class RemoteStore(ABC):
+class RemoteStore(ReadableStore):
     """Objects below a URL.
 
     Parameters
@@ -81,46 +75,16 @@ class RemoteStore(ABC):
         self._ahead = ReadAhead(options.concurrency)
         self._pause = Pause(self.url)
 
-    def get(self, wanted: Wanted) -> bytes | None:
-        """Return the whole object, or None when absent."""
-        data = self._read(wanted, 0, None)
-        return None if data is None else bytes(data)
-
-    def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
-        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
-        data = self._read(wanted, start, length)
-        return None if data is None else bytes(data)
-
-    def read_into(
-        self,
-        wanted: Wanted,
-        buffer: Buffer,
-        at: int = 0,
-        *,
-        start: int = 0,
-        length: int | None = None,
-    ) -> int | None:
-        """Read an object, or a range of it, into a buffer; see :class:`Store`."""
-        data = self._read(wanted, start, length)
-        return None if data is None else filled(buffer, at, memoryview(data))
-
-    def read_many(
-        self, objects: Iterable[Wanted], expected_bytes: int = 0
-    ) -> Iterator[bytes | None]:
-        """Yield whole objects in the order of `objects`, several requests under way."""
-        return self._ahead.map(self.get, objects, expected_bytes)
-
-    def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes | None]:
-        """Yield parts of objects in the order of `ranges`, several requests under way."""
-        return self._ahead.map(lambda part: self.get_range(*part), ranges)
-
     @retried
     def _read(self, wanted: Wanted, start: int, length: int | None) -> Data | None:
         """Fetch an object or a range of it, and compare the answer with what was listed."""
         key = key_of(wanted)
         if length == 0:
-            return b"" if self.stat(key) is not None else None
-        etag = wanted.stamp if isinstance(wanted, ObjectInfo) and self.can_list else None
+            info = self.stat(key)
+            if info is not None:
+                refuse_changed(wanted, info.size, info.stamp, self.url)
+            return None if info is None else b""
+        etag = wanted.stamp or None if isinstance(wanted, ObjectInfo) and self.can_list else None
         found = self._asked("read", key, lambda: self._fetch(key, start, length, etag))
         if found is None:
             return None
@@ -142,10 +106,6 @@ class RemoteStore(ABC):
         """Describe one object, or None when absent or a folder."""
         info = self._asked("look at", key, lambda: self._describe(self.path_of(key)))
         return None if info is None else info._replace(key=key)
-
-    def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
-        """Yield what `stat` returns, in order, several requests under way."""
-        return self._ahead.ask(self.stat, keys)
 
     @retried
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
@@ -206,7 +166,7 @@ class RemoteStore(ABC):
         self._refuse_writing()
         return abort_uploads(self.url, self.options, key) if self.url.startswith("s3") else 0
 
-    def flush(self) -> None:  # noqa: B027 - no engine has anything to do
+    def flush(self) -> None:
         """Nothing to do: a finished upload is durable."""
 
     def path_of(self, key: str) -> str:

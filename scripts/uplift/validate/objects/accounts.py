@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -12,7 +11,7 @@ from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory
 from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
-from uplift.storage import tuning
+from uplift.storage import reading
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.zarr_metadata.v3 import ChunkKeys
@@ -144,13 +143,7 @@ def check_files(
 def sha256_of(store: Store, key: str) -> str | None:
     """Digest of an object, read in pieces; None when there is none."""
     info = store.stat(key)
-    if info is None:
-        return None
-    digest = hashlib.sha256()
-    for start in range(0, info.size, tuning.PIECE_BYTES):
-        piece = store.get_range(key, start, min(tuning.PIECE_BYTES, info.size - start))
-        digest.update(piece or b"")
-    return digest.hexdigest()
+    return None if info is None else reading.sha256_of(reading.pieces_of(store, info))
 
 
 def _array_of_chunk(key: str, arrays: Mapping[str, ChunkKeys]) -> str | None:
