@@ -8,7 +8,7 @@ from support.crates import facts, graph_of, harvested, inventory
 from uplift import crate
 from uplift.crate.build import build_crate
 from uplift.crate.check import validate_crate
-from uplift.crate.terms import license_term, modality_term, organism_term
+from uplift.crate.licenses import license_term
 from uplift.crate.text import describe
 from uplift.errors import InputError
 from uplift.models.crate import Party
@@ -122,19 +122,10 @@ def test_licenses(text, url, label):
     assert license_term(text, "d") == (url, label)
 
 
-def test_terms():
-    assert organism_term("NCBI:txid9606", "d")[0] == "Homo sapiens"
-    assert organism_term("NCBI:txid12345678", "d")[0] == "NCBI:txid12345678"
-    assert modality_term("obo:FBbi_00000369", "d")[0].startswith("selective plane illumination")
-    assert modality_term("obo:FBbi_12345678", "d")[0] == "obo:FBbi_12345678"
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"license": "all rights reserved"}, "neither an SPDX identifier"),
-        ({"organism": "human"}, "write it as NCBI:txid9606"),
-        ({"modality": "FBbi:00000369"}, "write it as obo:FBbi_00000369"),
         ({"author": Party(name="A", orcid="0000-0002-1825-0098")}, "is not an ORCID iD"),
         ({"publisher": Party(name="A", id="example.org")}, "is not a URL"),
     ],

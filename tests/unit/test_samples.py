@@ -124,14 +124,14 @@ def test_the_day_of_publication_comes_from_the_sheet_else_from_the_config(sheet)
             "SPDX identifier or a URL",
         ),
         (
-            "a,in,,MIT,human,,,,",
-            's.csv, line 2 (dataset "a"): organism: "human" is not an NCBI taxon such as '
-            "NCBI:txid9606",
+            "a,in,,MIT,klingon,,,,",
+            's.csv, line 2 (dataset "a"): organism: "klingon" is not known here as an organism of '
+            "the NCBI Taxonomy; find its identifier with: scripts/lookup_term.py klingon",
         ),
         (
-            "a,in,,MIT,,FBbi_00000369,,,",
-            's.csv, line 2 (dataset "a"): modality: "FBbi_00000369" is not an FBbi term such as '
-            "obo:FBbi_00000369",
+            "a,in,,MIT,,FBbi_369,,,",
+            's.csv, line 2 (dataset "a"): modality: "FBbi_369" is not known here as an imaging '
+            "method of FBbi; find its identifier with: scripts/lookup_term.py FBbi_369",
         ),
         (
             "a,,,MIT,,,,,",
@@ -178,8 +178,10 @@ def test_mistakes_of_several_rows(sheet):
     assert found == [
         's.csv, line 4: dataset "a" is there already (s.csv, line 2); give each row a name of its '
         "own",
-        's.csv, line 6 (dataset "c"): organism: "x" is not an NCBI taxon such as NCBI:txid9606',
-        's.csv, line 6 (dataset "c"): modality: "y" is not an FBbi term such as obo:FBbi_00000369',
+        's.csv, line 6 (dataset "c"): organism: "x" is not known here as an organism of the NCBI '
+        "Taxonomy; find its identifier with: scripts/lookup_term.py x",
+        's.csv, line 6 (dataset "c"): modality: "y" is not known here as an imaging method of '
+        "FBbi; find its identifier with: scripts/lookup_term.py y",
         's.csv, line 5 (dataset "b"): output output/a.zarr/ is also that of dataset "a"; give '
         "each its own",
         's.csv, line 7 (dataset "d"): output output/a.zarr/labels is also that of dataset "c"; '

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from uplift import TOOL_NAME, __version__
+from uplift.crate.licenses import license_term
 from uplift.crate.parties import Entity, party_entities
-from uplift.crate.terms import license_term, modality_term, organism_term
 from uplift.models.crate import InCrate, Parties
+from uplift.terms import MODALITY, ORGANISM, label_of
 
 Document = dict[str, Any]
 
@@ -80,7 +81,7 @@ def build_crate(facts: CrateFacts) -> Document:
     Raises
     ------
     InputError
-        License, organism, modality, author or publisher cannot be understood.
+        License, author or publisher cannot be understood.
     """
     from rocrate.model import ContextEntity
     from rocrate.rocrate import ROCrate
@@ -133,7 +134,7 @@ def _chain(facts: CrateFacts) -> list[Entity]:
         return []
     specimen: Entity = {"@id": SPECIMEN_ID, "@type": "specimen", "label": "specimen"}
     if facts.organism is not None:
-        label, iri = organism_term(facts.organism, facts.dataset)
+        label = label_of(facts.organism) or facts.organism
         reference = {"@id": facts.organism}
         entities.append(
             {
@@ -144,10 +145,10 @@ def _chain(facts: CrateFacts) -> list[Entity]:
             }
         )
         specimen["biosample"] = {"@id": BIOSAMPLE_ID}
-        terms.append(_term(facts.organism, label, iri))
+        terms.append(_term(facts.organism, label, ORGANISM.iri_of(facts.organism)))
     entities.append(specimen)
     if facts.modality is not None:
-        label, iri = modality_term(facts.modality, facts.dataset)
+        label = label_of(facts.modality) or facts.modality
         entities.append(
             {
                 "@id": ACQUISITION_ID,
@@ -157,7 +158,7 @@ def _chain(facts: CrateFacts) -> list[Entity]:
                 "specimen": {"@id": SPECIMEN_ID},
             }
         )
-        terms.append(_term(facts.modality, label, iri))
+        terms.append(_term(facts.modality, label, MODALITY.iri_of(facts.modality)))
     return [*entities, *terms]
 
 

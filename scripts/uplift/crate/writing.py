@@ -28,6 +28,7 @@ from uplift.models.inventory import Inventory
 from uplift.outputs import HeldOutput
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage.protocol import Store
+from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
 
 log = logging.getLogger(__name__)
 
@@ -242,13 +243,14 @@ def _old_term(old: SourceCrate | None, kind: str, key: str) -> str | None:
 
 
 def _gaps(organism: str | None, modality: str | None) -> Iterator[Finding]:
-    for what, value, example in (
-        ("organism", organism, "NCBI:txid9606"),
-        ("modality", modality, "obo:FBbi_00000369"),
-    ):
+    for vocabulary, value in ((ORGANISM, organism), (MODALITY, modality)):
+        kind = vocabulary.kind
         if value is None:
-            text = f"no {what}; give one in the column {what}, such as {example}"
-            yield _finding(f"crate.{what}_missing", "warning", text)
+            text = f"no {kind}; give it in the column {kind}: {LOOKUP} NAME finds the identifier"
+            yield _finding(f"crate.{kind}_missing", "warning", text)
+        elif label_of(value) is None:
+            text = f"{kind} {value} is not known here, check the digits: {vocabulary.iri_of(value)}"
+            yield _finding(f"crate.{kind}_unknown", "warning", text)
 
 
 def _unreadable(copy_key: str) -> Finding:

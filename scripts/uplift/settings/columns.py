@@ -17,6 +17,8 @@ from uplift.settings.values import (
     DatasetName,
     Day,
     License,
+    Modality,
+    Organism,
     Output,
     PlanPath,
     Shards,
@@ -43,12 +45,8 @@ class About(Attribution):
     """What the RO-Crate says about a dataset."""
 
     license: License = None
-    organism: str | None = Field(
-        None, pattern=r"^NCBI:txid[1-9][0-9]*$", description="an NCBI taxon such as NCBI:txid9606"
-    )
-    modality: str | None = Field(
-        None, pattern=r"^obo:FBbi_[0-9]{8}$", description="an FBbi term such as obo:FBbi_00000369"
-    )
+    organism: Organism = None
+    modality: Modality = None
     name: Text = None
     description: Text = None
     date_published: Day = None

@@ -19,8 +19,7 @@ FOR_ALL_ROWS = ("chunks", "shards", "codec", "date_published")
 """Columns that, as keys of the config, hold for every row of a sheet; the others need `input`."""
 
 TEXT_COLUMNS = (
-    "dataset", "input", "output", "license", "organism", "modality", "name", "description", "plan",
-    "notes",
+    "dataset", "input", "output", "license", "name", "description", "plan", "notes",
 )  # fmt: skip
 """Columns that are text and nothing else: ``name=001`` must not become a number."""
 

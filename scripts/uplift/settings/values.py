@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from uplift.models.arrays import JsonValue
 from uplift.models.base import did_you_mean
 from uplift.models.plan import NAMED_CODECS
+from uplift.terms import MODALITY, ORGANISM, Vocabulary
 
 
 def lengths_from_text(value: object) -> object:
@@ -93,6 +94,20 @@ def _no_license(text: str) -> str:
     close = did_you_mean(text.replace(" ", "-").upper(), list(_COMMON_LICENSES))
     hint = close or "; for example CC-BY-4.0 or CC0-1.0"
     return f'"{text}" is neither an SPDX identifier nor a URL{hint}'
+
+
+def _term_of(vocabulary: Vocabulary) -> BeforeValidator:
+    """Read an identifier in any form, or a name, as the identifier in full."""
+
+    def read(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            return value
+        try:
+            return vocabulary.identify(str(value))
+        except ValueError as error:
+            raise said(str(error)) from None
+
+    return BeforeValidator(read)
 
 
 def _usable_name(dataset: str) -> str:
@@ -174,6 +189,16 @@ License = Annotated[
     str | None,
     BeforeValidator(_license_as_listed),
     Field(description="an SPDX identifier or a URL"),
+]
+Organism = Annotated[
+    Annotated[str, Field(pattern=r"^NCBI:txid[1-9][0-9]*$")] | None,
+    _term_of(ORGANISM),
+    Field(description="an organism of the NCBI Taxonomy: an identifier or a name"),
+]
+Modality = Annotated[
+    Annotated[str, Field(pattern=r"^obo:FBbi_[0-9]{8}$")] | None,
+    _term_of(MODALITY),
+    Field(description="an imaging method of FBbi: an identifier or a name"),
 ]
 Text = Annotated[str | None, Field(description="text (put it in quotes)")]
 Switch = Annotated[bool, Field(strict=True, description="true or false")]
