@@ -15,6 +15,7 @@ from uplift.settings.samples import (
     plan_settings,
     storage_settings,
     supplied_plan,
+    unknown_terms,
 )
 from uplift.workflow.start import source_state
 
@@ -212,6 +213,19 @@ def test_no_rows_no_file_no_text(sheet, tmp_path):
 
 def test_without_a_crate_no_license_is_needed(sheet):
     assert sheet("dataset,input\na,b\n", crate={"enabled": False})["a"].license is None
+
+
+def test_terms_that_are_not_known_are_warned_of_once(sheet):
+    samples = sheet(
+        "dataset,input,license,organism,modality\na,x,MIT,txid99999999,confocal\n"
+        "b,y,MIT,99999999,\nc,z,MIT,mouse,FBbi:00999999\n"
+    )
+    assert samples["c"].organism == "NCBI:txid10090"
+    assert samples["a"].modality == "obo:FBbi_00000251"
+    assert list(unknown_terms(samples)) == [
+        'organism NCBI:txid99999999 (dataset "a" and 1 more): not known here, check the digits',
+        'modality obo:FBbi_00999999 (dataset "c"): not known here, check the digits',
+    ]
 
 
 def test_plans(sheet, tmp_path):

@@ -34,6 +34,8 @@ try:
         sheet.load_samples(CONFIG, look=workflow.is_main_process)
     )
     if workflow.is_main_process:
+        unknown = sheet.unknown_terms(SAMPLES)
+        sys.stderr.writelines(f"warning: {line}\n" for line in unknown)
         start.refuse_gone_outputs(
             SAMPLES, CONFIG.results, sheet.storage_settings(CONFIG)
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from uplift.report.facts import STATES, Facts, size_text
 from uplift.report.opening import web_url
+from uplift.terms import label_of
 from uplift.work import ledger
 from uplift.work.json_files import write_text
 
@@ -57,7 +58,9 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
         "name": facts.said("name"),
         "description": facts.said("description"),
         "organismId": facts.said("organism"),
+        "organism": label_of(facts.said("organism") or ""),
         "fbbiId": facts.said("modality"),
+        "modality": label_of(facts.said("modality") or ""),
         "kind": facts.kind or None,
         "published_at": published.get("published_at"),
         "from_version": " ".join(facts.files["inventory"].get("ome_versions", [])) or None,

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from uplift.crate.terms import license_term, modality_term, organism_term
+from uplift.crate.licenses import license_term
 from uplift.errors import InputError
 from uplift.planning.files import is_edited
 from uplift.report.facts import STATES, Facts, size_text
 from uplift.report.opening import viewers_of
 from uplift.storage import is_local
+from uplift.terms import link_of
 from uplift.work import ledger
 
 Cell = str | dict[str, str]
@@ -127,9 +128,9 @@ def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
     yield "name", facts.said("name")
     yield "description", facts.said("description")
     yield "author", _people(facts)
-    yield "organism", _term(facts.said("organism"), organism_term)
-    yield "modality", _term(facts.said("modality"), modality_term)
-    yield "license", _term(facts.said("license"), _license)
+    yield "organism", _term(facts.said("organism"))
+    yield "modality", _term(facts.said("modality"))
+    yield "license", _license(facts.said("license"))
     yield "notes", facts.said("notes")
     yield "source", facts.input
     yield "output", facts.output
@@ -177,24 +178,26 @@ def _axes(facts: Facts) -> str | None:
     return "; ".join(f"{name}: {size:,}" for name, size in pairs)
 
 
-def _term(identifier: str | None, look_up: Any) -> Cell | None:
-    if identifier is None:
+def _term(text: str | None) -> Cell | None:
+    """Name, identifier and address of an organism or an imaging method."""
+    if text is None:
         return None
-    try:
-        label, iri = look_up(identifier, "")
-    except InputError:
-        return identifier
-    text = label if label == identifier or identifier == iri else f"{label} ({identifier})"
-    return {"text": text, "href": iri} if iri.startswith(("http://", "https://")) else text
+    shown, address = link_of(text)
+    return {"text": shown, "href": address} if address else shown
 
 
-def _license(text: str, where: str) -> tuple[str, str]:
+def _license(text: str | None) -> Cell | None:
     """Label and address; many crates give the address alone."""
+    if text is None:
+        return None
     known = _CREATIVE_COMMONS.fullmatch(text)
     if known:
-        return f"CC {known[1].upper()} {known[2]}", text
-    address, label = license_term(text, where)
-    return label, address
+        return {"text": f"CC {known[1].upper()} {known[2]}", "href": text}
+    try:
+        address, label = license_term(text, "")
+    except InputError:
+        return text
+    return {"text": label, "href": address}
 
 
 def _prediction(facts: Facts) -> str | None:

@@ -13,6 +13,7 @@ from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.places import Ends, absent, colliding_outputs, unusable_input
 from uplift.settings.sheet import Row, rows_of_sheet
 from uplift.settings.values import at_home
+from uplift.terms import MODALITY, ORGANISM, label_of
 
 __all__ = ["Sample", "SampleTable", "load_samples"]
 
@@ -71,6 +72,19 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
     if lines:
         raise MistakesError(lines)
     return samples
+
+
+def unknown_terms(samples: Mapping[str, Sample]) -> Iterator[str]:
+    """Organisms and imaging methods that are not known here: one line each, with the datasets."""
+    found: dict[str, list[str]] = {}
+    for dataset, sample in samples.items():
+        for vocabulary in (ORGANISM, MODALITY):
+            value = getattr(sample, vocabulary.kind)
+            if value is not None and label_of(value) is None:
+                found.setdefault(f"{vocabulary.kind} {value}", []).append(dataset)
+    for term, datasets in found.items():
+        more = f" and {len(datasets) - 1} more" if len(datasets) > 1 else ""
+        yield f'{term} (dataset "{datasets[0]}"{more}): not known here, check the digits'
 
 
 def storage_settings(config: Config) -> dict[str, dict[str, Any]]:

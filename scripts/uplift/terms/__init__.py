@@ -7,7 +7,8 @@ from uplift.terms.tables import (
     Term,
     Vocabulary,
     label_of,
+    link_of,
     named,
 )
 
-__all__ = ["LOOKUP", "MODALITY", "ORGANISM", "Term", "Vocabulary", "label_of", "named"]
+__all__ = ["LOOKUP", "MODALITY", "ORGANISM", "Term", "Vocabulary", "label_of", "link_of", "named"]

@@ -157,5 +157,15 @@ def named(identifier: str) -> str:
     return f"{identifier} ({label})" if label else identifier
 
 
+def link_of(text: str) -> tuple[str, str | None]:
+    """How people are shown a term, and its address; a text that is no term as it is, and None."""
+    for vocabulary in VOCABULARIES:
+        whole = vocabulary.in_full(text) if text.startswith(vocabulary.prefix[:4]) else None
+        if whole is not None:
+            label = label_of(whole)
+            return f"{label} ({whole})" if label else whole, vocabulary.iri_of(whole)
+    return text, None
+
+
 def _quoted(text: str) -> str:
     return f'"{text}"' if re.search(r"[^\w.-]", text) else text
