@@ -16,10 +16,9 @@ from uplift.planning import estimates
 from uplift.planning.batching import BatchSettings, cost_bytes, split
 from uplift.planning.checks import Wish, carry_out
 from uplift.planning.files import decide, effective_arrays, is_edited, stamped
+from uplift.planning.heuristics import PROPOSED_CHUNK_BYTES, axis_roles
 from uplift.planning.planning import (
-    PROPOSED_CHUNK_BYTES,
     PlanSettings,
-    axis_roles,
     plan_array,
     propose_plan,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from uplift import grid
 from uplift.codecs import shard_index
@@ -96,35 +96,22 @@ def predicted(entry: InventoryArray, target: TargetArray, method: Method) -> Tot
     return Totals(objects=objects, bytes=stored)
 
 
-def estimate(inventory: Inventory, after: Iterable[tuple[Method, Totals]]) -> Estimate:
-    """Objects and bytes of a dataset before and after.
+def estimate_of(inventory: Inventory, effective: Effective) -> Estimate:
+    """Objects and bytes of a dataset before and after, for the targets of a plan in force.
 
     Metadata documents count as objects; their bytes, small and not yet known, do not count.
-
-    Parameters
-    ----------
-    after
-        Method and prediction of each array that is converted.
     """
-    arrays = list(after)
+    entries = [entry for entry in inventory.arrays if entry.path in effective]
+    arrays = [predicted(entry, *effective[entry.path]) for entry in entries]
     files = Totals(objects=len(inventory.files), bytes=sum(file.bytes for file in inventory.files))
     documents = len(inventory.groups) + len(arrays)
     return Estimate(
         before=_before(inventory, files),
         after=Totals(
-            objects=documents + files.objects + sum(one.objects for _, one in arrays),
-            bytes=files.bytes + sum(one.bytes for _, one in arrays),
+            objects=documents + files.objects + sum(one.objects for one in arrays),
+            bytes=files.bytes + sum(one.bytes for one in arrays),
         ),
-        methods=dict(sorted(Counter(method for method, _ in arrays).items())),
-    )
-
-
-def estimate_of(inventory: Inventory, effective: Effective) -> Estimate:
-    """Objects and bytes before and after, for the targets of a plan in force."""
-    entries = [entry for entry in inventory.arrays if entry.path in effective]
-    return estimate(
-        inventory,
-        ((effective[e.path][1], predicted(e, *effective[e.path])) for e in entries),
+        methods=dict(sorted(Counter(effective[entry.path][1] for entry in entries).items())),
     )
 
 

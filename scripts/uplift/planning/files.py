@@ -15,6 +15,7 @@ from uplift.models.json_text import sha256_of_json
 from uplift.models.plan import Plan, PlanArray, PlanRule, PlanSettings
 from uplift.planning import estimates
 from uplift.planning.checks import Wish, carry_out, shape_text
+from uplift.planning.costs import estimated
 from uplift.planning.estimates import RECODE_MEMORY_MIB, Effective
 from uplift.planning.parameter_files import entries_of_levels, entries_of_paths, is_mapping
 from uplift.planning.planning import plan_array
@@ -249,7 +250,7 @@ def with_predictions(
         reason = reason_of(wish, target, method)
         shown[path] = {"method": method, "reason": reason, **totals.to_json()}
     arrays = tuple(a.model_copy(update=shown[a.path]) for a in plan.arrays if a.path in shown)
-    estimate = estimates.estimate_of(inventory, effective)
+    estimate = estimated(inventory, effective)
     return plan.model_copy(update={"estimate": estimate, "arrays": arrays})
 
 

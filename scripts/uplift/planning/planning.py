@@ -1,45 +1,23 @@
-"""Propose chunks and shards: integer arithmetic on tuples of length ndim, no I/O.
-
-The rules, decided for each array by itself (every size is decoded):
-
-* The source chunk stays when it holds 64 KiB to 16 MiB. So does a smaller one in an array below
-  1 MiB, and where all of z, y and x hold less than 64 KiB: recoding would gain nothing. Arrays
-  that are no level of an image (tables) keep theirs whatever it holds.
-* Otherwise a chunk of 1 to 4 MiB is proposed, square in y and x, deeper in z when the plane is
-  small, of length 1 along every other axis. Where the shards that the user asks for are a multiple
-  of the source chunk and not of the proposed one, the source chunk stays.
-* A shard holds about 512 MiB and at most 4,096 chunks, since readers fetch its index before the
-  first pixel. It grows along y and x to the full plane, then along z, never along t or c; parts
-  are made even, so that the last shard is no stub.
-* An array of at most 64 MiB becomes one shard. Any other array of level 0 keeps at least 8.
-* Images in F order are written in C order, with the codec they have: readers that many browsers'
-  viewers use show them black otherwise. Other arrays keep their order.
-* A shard of one chunk would gain nothing over the chunk: such arrays are left unsharded, unless
-  the user asks for shards.
-"""
+"""Propose a plan: what becomes of every array, under the settings. No I/O."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from uplift import grid
 from uplift.codecs.mapping import may_shard, ordered_codecs
 from uplift.errors import PlanError
 from uplift.grid import Shape
+from uplift.models.arrays import Method, TargetArray
 from uplift.models.base import nearest
 from uplift.models.inventory import Inventory, InventoryArray
-from uplift.models.plan import Lengths, Plan, PlanArray, Totals
+from uplift.models.plan import Lengths, Plan, PlanArray
 from uplift.models.plan import PlanSettings as PlanSettings
 from uplift.planning import estimates
 from uplift.planning.checks import Wish, carry_out, check_lengths, shape_text
-from uplift.planning.estimates import MIB
+from uplift.planning.costs import estimated
+from uplift.planning.heuristics import axis_roles, propose_chunks, propose_shards
 from uplift.planning.reasons import reason_of
-from uplift.zarr_metadata.data_types import numpy_dtype
-
-KIB = 2**10
-PROPOSED_CHUNK_BYTES = MIB
-"""Least size of a proposed chunk; the square that reaches it holds less than four times as much."""
 
 
 def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> Plan:
@@ -52,14 +30,14 @@ def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> 
     """
     _check_settings(inventory, settings)
     entries = [entry for entry in inventory.arrays if entry.problem is None]
-    arrays = tuple(plan_array(entry, settings) for entry in entries)
-    predictions = (
-        (array.method, Totals(objects=array.objects, bytes=array.bytes))
-        for array in arrays
-        if array.method is not None and array.objects is not None and array.bytes is not None
+    planned = [_planned(entry, settings) for entry in entries]
+    effective = {array.path: after for array, after in planned}
+    return Plan(
+        dataset=dataset,
+        arrays=tuple(array for array, _ in planned),
+        estimate=estimated(inventory, effective),
+        settings=settings,
     )
-    estimate = estimates.estimate(inventory, predictions)
-    return Plan(dataset=dataset, arrays=arrays, estimate=estimate, settings=settings)
 
 
 def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
@@ -70,6 +48,12 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
     PlanError
         A setting that cannot be carried out, with the numbers and a value that would work.
     """
+    return _planned(entry, settings)[0]
+
+
+def _planned(
+    entry: InventoryArray, settings: PlanSettings
+) -> tuple[PlanArray, tuple[TargetArray, Method]]:
     where, origins = f'arrays["{entry.path}"]', {}
     chunks = _set_chunks(entry, settings)
     if chunks is not None:
@@ -77,7 +61,7 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
         check_lengths(Wish(entry, chunks, None, "keep", where, origins))
         shards = _set_shards(entry, chunks, settings)
     else:
-        chunks = _propose_chunks(entry, settings)
+        chunks = propose_chunks(entry, settings)
         shards = _set_shards(entry, chunks, settings)
         kept = _set_shards(entry, entry.source.chunks, settings)
         if not _divides(chunks, shards) and _divides(entry.source.chunks, kept):
@@ -85,14 +69,14 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
     if shards is not None:
         origins["shards"] = "the setting shards"
     elif settings.shards != "none" and may_shard(entry.source):
-        shards = _propose_shards(entry, chunks, settings)
+        shards = propose_shards(entry, chunks, settings)
     if settings.codec != "keep":
         origins["codecs"] = "the setting codec"
     wish = Wish(entry, chunks, shards, settings.codec, where, origins)
     wish = _in_c_order(wish, settings) or wish
     target, method = carry_out(wish, settings.recode_memory_mib)
     totals = estimates.predicted(entry, target, method)
-    return PlanArray(
+    array = PlanArray(
         path=entry.path,
         shape=entry.source.shape,
         chunks=chunks,
@@ -103,6 +87,7 @@ def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
         objects=totals.objects,
         bytes=totals.bytes,
     )
+    return array, (target, method)
 
 
 def _in_c_order(wish: Wish, settings: PlanSettings) -> Wish | None:
@@ -133,18 +118,6 @@ def setting_notes(inventory: Inventory, settings: PlanSettings) -> list[str]:
                 f"with other axes (first: {paths[0] or '/'}): decided for each of them"
             )
     return notes
-
-
-def axis_roles(entry: InventoryArray) -> tuple[str, ...]:
-    """Role of each axis: ``x``, ``y`` and ``z`` may be merged, all others never are.
-
-    Names decide where they hold an ``x`` or ``y``; otherwise the last axes are z, y, x.
-    """
-    ndim = len(entry.source.shape)
-    names = tuple(name.lower() for name in entry.axes or ())
-    if len(names) == ndim and {"x", "y"} & set(names):
-        return names
-    return (("",) * max(0, ndim - 3) + ("z", "y", "x"))[-ndim:] if ndim else ()
 
 
 def _fits(value: Lengths, entry: InventoryArray) -> bool:
@@ -217,130 +190,3 @@ def _divides(chunks: Shape, shards: Shape | None) -> bool:
     if shards is None or len(shards) != len(chunks):
         return True
     return all(c > 0 and s % c == 0 for s, c in zip(shards, chunks, strict=True))
-
-
-def _propose_chunks(entry: InventoryArray, settings: PlanSettings) -> Shape:
-    source = entry.source
-    numeric = numpy_dtype(source).kind in "biufc"
-    if entry.role != "level" or not numeric or 0 in source.shape:
-        return source.chunks
-    low, high = settings.keep_chunk_min_kib * KIB, settings.keep_chunk_max_mib * MIB
-    size = estimates.decoded_bytes(source, source.chunks)
-    if low <= size <= high:
-        return source.chunks
-    array_bytes = estimates.decoded_bytes(source, source.shape)
-    whole = math.prod(grid.grid_shape(source.shape, source.chunks)) == 1
-    if whole and array_bytes <= high:
-        return source.chunks
-    volume_bytes = estimates.decoded_bytes(source, _volume(entry))
-    if size < low and (array_bytes < PROPOSED_CHUNK_BYTES or volume_bytes < low):
-        return source.chunks
-    chunks = _new_chunks(entry)
-    wish = Wish(entry, chunks, None, "keep", "")
-    try:
-        carry_out(wish, settings.recode_memory_mib - estimates.RECODE_BLOCK_BYTES // MIB)
-    except PlanError:  # too large to be decoded within the memory: better kept than refused
-        return source.chunks
-    return chunks
-
-
-def _volume(entry: InventoryArray) -> Shape:
-    """Elements along z, y and x; 1 along other axes."""
-    pairs = zip(axis_roles(entry), entry.source.shape, strict=True)
-    return tuple(n if role in ("z", "y", "x") else 1 for role, n in pairs)
-
-
-def _new_chunks(entry: InventoryArray) -> Shape:
-    """Square in y and x until it holds 1 MiB; what a short axis leaves over goes to others."""
-    shape, roles = entry.source.shape, axis_roles(entry)
-    chunks = [1] * len(shape)
-
-    def grow(axes: list[int]) -> None:
-        """Double all `axes` together until the chunk is large enough or covers them."""
-        while estimates.decoded_bytes(entry.source, tuple(chunks)) < PROPOSED_CHUNK_BYTES:
-            if all(chunks[i] >= shape[i] for i in axes):
-                return
-            for i in axes:
-                chunks[i] = min(2 * chunks[i], shape[i])
-
-    grow([i for i, role in enumerate(roles) if role in ("y", "x")])
-    grow([i for i, role in enumerate(roles) if role == "z"])
-    return tuple(chunks)
-
-
-def _propose_shards(entry: InventoryArray, chunks: Shape, settings: PlanSettings) -> Shape | None:
-    source = entry.source
-    chunk_grid = grid.grid_shape(source.shape, chunks)
-    if math.prod(chunk_grid) <= 1:
-        return None
-    chunk_bytes = max(1, estimates.decoded_bytes(source, chunks))
-    roles, most = axis_roles(entry), settings.max_chunks_per_shard
-    if estimates.decoded_bytes(source, source.shape) <= settings.small_array_mib * MIB:
-        per_shard = _small_shard(chunk_grid, roles, most)
-    else:
-        most = max(1, min(most, settings.shard_mib * MIB // chunk_bytes))
-        per_shard = _large_shard(chunk_grid, chunks, roles, most)
-        if entry.role == "level" and entry.level == 0:
-            per_shard = _kept_apart(chunk_grid, per_shard, roles, settings.min_shards)
-    if math.prod(per_shard) == 1:
-        return None
-    return tuple(k * c for k, c in zip(per_shard, chunks, strict=True))
-
-
-def _small_shard(chunk_grid: Shape, roles: tuple[str, ...], most: int) -> Shape:
-    """Chunks along each axis of one shard: all there are, or all that fit, y and x first."""
-    per_shard = [1] * len(chunk_grid)
-    rank = {"x": 0, "y": 1, "z": 2}
-    for axis in sorted(range(len(roles)), key=lambda i: (rank.get(roles[i], 3), -i)):
-        per_shard[axis] = _even(chunk_grid[axis], most // math.prod(per_shard))
-    return tuple(per_shard)
-
-
-def _large_shard(chunk_grid: Shape, chunks: Shape, roles: tuple[str, ...], most: int) -> Shape:
-    """Chunks along each axis of a shard of at most `most`: square in y and x, then z."""
-    per_shard = [1] * len(chunk_grid)
-    plane = [i for i, role in enumerate(roles) if role in ("y", "x")]
-    while True:
-        longer = [
-            i
-            for i in plane
-            if per_shard[i] < chunk_grid[i]
-            and math.prod(per_shard) // per_shard[i] * min(2 * per_shard[i], chunk_grid[i]) <= most
-        ]
-        if not longer:
-            break
-        axis = min(longer, key=lambda i: per_shard[i] * chunks[i])
-        per_shard[axis] = min(2 * per_shard[axis], chunk_grid[axis])
-    for axis in plane:
-        others = math.prod(per_shard) // per_shard[axis]
-        per_shard[axis] = _even(chunk_grid[axis], most // others)
-    if all(per_shard[i] == chunk_grid[i] for i in plane):
-        for axis in (i for i, role in enumerate(roles) if role == "z"):
-            per_shard[axis] = _even(chunk_grid[axis], most // math.prod(per_shard))
-    return tuple(per_shard)
-
-
-def _kept_apart(chunk_grid: Shape, per_shard: Shape, roles: tuple[str, ...], least: int) -> Shape:
-    """Make shards smaller along z, then the longer of y and x, until there are `least` of them."""
-    smaller = list(per_shard)
-
-    def count() -> int:
-        return math.prod(grid.grid_shape(chunk_grid, tuple(smaller)))
-
-    while count() < least:
-        axes = [i for i, role in enumerate(roles) if role == "z" and smaller[i] > 1]
-        axes = axes or [i for i, role in enumerate(roles) if role in ("y", "x") and smaller[i] > 1]
-        if not axes:
-            break
-        axis = max(axes, key=lambda i: smaller[i])
-        parts = grid.ceil_div(chunk_grid[axis], smaller[axis])
-        smaller[axis] = grid.ceil_div(chunk_grid[axis], parts + 1)
-        if grid.ceil_div(chunk_grid[axis], smaller[axis]) == parts:
-            smaller[axis] -= 1
-    return tuple(smaller)
-
-
-def _even(cells: int, most: int) -> int:
-    """Length of equal parts of `cells`, each at most `most` (1 at least)."""
-    parts = grid.ceil_div(cells, max(1, min(cells, most)))
-    return grid.ceil_div(cells, max(1, parts)) or 1
