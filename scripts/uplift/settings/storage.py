@@ -14,7 +14,11 @@ class StorageOptions(Model):
     Attributes
     ----------
     concurrency
-        Requests under way at once, for one store.
+        Requests under way at once, of one job at one endpoint.
+    max_requests
+        Requests under way at once at the endpoint, over all jobs of a run.
+    bytes_per_second
+        Read and written there, over all jobs of a run; None: as fast as it goes.
     retries
         Attempts after the first, with exponential back-off and jitter.
     timeout
@@ -27,6 +31,10 @@ class StorageOptions(Model):
     profile: str | None = Field(None, description="the name of a profile in ~/.aws/config")
     concurrency: int = Field(
         64, ge=1, le=1024, strict=True, description="a number of requests, from 1 to 1024"
+    )
+    max_requests: int = Field(256, ge=1, strict=True, description="a number of requests, 1 or more")
+    bytes_per_second: int | None = Field(
+        None, ge=1, strict=True, description="a number of bytes, 1 or more"
     )
     retries: int = Field(8, ge=0, strict=True, description="a number of attempts, 0 or more")
     timeout: float = Field(60.0, gt=0, strict=True, description="a time in seconds, more than 0")

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from uplift.errors import StorageError, TransientError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
-from uplift.storage.failures import failure, is_absent_bucket, refusal_of
+from uplift.storage.caps import cap_of
+from uplift.storage.failures import error_code, failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import (
     ObjectInfo,
     Store,
@@ -64,6 +65,8 @@ class RemoteStore(ReadableStore):
     """What the engine raises where there is no object."""
     _failures: ClassVar[tuple[type[Exception], ...]]
     """What else it raises."""
+    _taken: ClassVar[tuple[type[Exception], ...]]
+    """What of that it raises where an object is that must not be."""
 
     def __init__(self, url: str, root: str, options: StorageOptions, *, writable: bool) -> None:
         self.url = display_url(url).rstrip("/")
@@ -72,7 +75,8 @@ class RemoteStore(ReadableStore):
         self._root = root
         self._writable = writable
         self._can_copy = True
-        self._ahead = ReadAhead(options.concurrency)
+        self._cap = cap_of(url, options)
+        self._ahead = ReadAhead(self._cap.requests)
         self._pause = Pause(self.url)
 
     @retried
@@ -89,6 +93,7 @@ class RemoteStore(ReadableStore):
         if found is None:
             return None
         data, size, stamp = found
+        self._cap.moved(len(data))
         if isinstance(wanted, ObjectInfo):
             known = wanted.size if size is None else size
             refuse_changed(wanted, known, stamp or wanted.stamp, self.url)
@@ -119,7 +124,22 @@ class RemoteStore(ReadableStore):
     def put(self, key: str, data: bytes) -> None:
         """Write an object; readers see the old or the new one."""
         self._refuse_writing()
+        self._cap.moved(len(data))
         self._told("write", key, lambda: self._write(self.path_of(key), data))
+
+    @retried
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object only if there is none (conditional put)."""
+        self._refuse_writing()
+        try:
+            self._sent(lambda: self._create(self.path_of(key), data))
+        except self._failures as error:
+            # s3fs turns the server's refusal into a bare OSError
+            if isinstance(error, self._taken) or error_code(error) == "PreconditionFailed":
+                # a repeated request may meet the object that its own first attempt wrote
+                return self.get(key) == data
+            raise self._failed(error, key, "write") from error
+        return True
 
     @retried
     def delete(self, key: str) -> None:
@@ -191,6 +211,9 @@ class RemoteStore(ReadableStore):
     def _list(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]: ...
 
     @abstractmethod
+    def _create(self, path: str, data: bytes) -> Any: ...
+
+    @abstractmethod
     def _write(self, path: str, data: bytes) -> Any: ...
 
     @abstractmethod
@@ -204,9 +227,8 @@ class RemoteStore(ReadableStore):
 
     def _asked(self, action: str, key: str, request: Callable[[], R]) -> R | None:
         """Answer of a request; None when the object is absent, but not when its bucket is."""
-        self._pause.wait()
         try:
-            return request()
+            return self._sent(request)
         except self._absent as error:
             if is_absent_bucket(error):
                 raise self._failed(error, key, "find") from error
@@ -216,11 +238,16 @@ class RemoteStore(ReadableStore):
 
     def _told(self, action: str, key: str, request: Callable[[], R]) -> R:
         """Answer of a request for which there is no absence."""
-        self._pause.wait()
         try:
-            return request()
+            return self._sent(request)
         except self._failures as error:
             raise self._failed(error, key, action) from error
+
+    def _sent(self, request: Callable[[], R]) -> R:
+        """Send a request when the server may be asked and the job's share is not used up."""
+        self._pause.wait()
+        with self._cap.gate:
+            return request()
 
     def _retry_after(self, key: str) -> str | None:
         """Ask a busy server how long it wants to rest, where the engine's error does not tell."""

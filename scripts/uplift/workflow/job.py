@@ -87,7 +87,7 @@ def _text(value: Any) -> str | None:
 
 @contextlib.contextmanager
 def _in_ledger(log: Path, threads: int) -> Iterator[ledger.Spent]:
-    """Note the cost of a job whose log is ``<dataset>/logs/<step>[/<part>].log``, and of no other."""
+    """Note the cost of a job whose log is ``<dataset>/logs/<step>[/<part>].log``, of no other."""
     folder = next((parent for parent in log.parents if parent.name == "logs"), None)
     if folder is None:
         yield ledger.Spent("")

@@ -16,6 +16,7 @@ from fsspec.asyn import sync
 from uplift.errors import InputError, StorageError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
+from uplift.storage.caps import Cap
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
 from uplift.storage.remote import Fetched, RemoteStore
@@ -44,6 +45,7 @@ class FsspecStore(RemoteStore):
 
     _absent = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
     _failures = (Exception,)
+    _taken = (FileExistsError,)
 
     def __init__(
         self,
@@ -99,20 +101,6 @@ class FsspecStore(RemoteStore):
         call = self.filesystem.call_s3
         return self._told("list", prefix, lambda: dict(call("list_objects_v2", **wanted)))
 
-    @retried
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Write an object only if there is none."""
-        self._refuse_writing()
-        self._pause.wait()
-        try:
-            self.filesystem.pipe_file(self.path_of(key), data, mode="create")
-        except Exception as error:
-            # s3fs turns the server's refusal into a bare OSError.
-            if isinstance(error, FileExistsError) or error_code(error) == "PreconditionFailed":
-                return self.get(key) == data
-            raise self._failed(error, key, "write") from error
-        return True
-
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
         """Write an object in pieces: committed on a clean exit, discarded on an exception."""
@@ -125,7 +113,7 @@ class FsspecStore(RemoteStore):
     def _streamed(self, key: str) -> Iterator[ObjectWriter]:
         stream = self._told("write", key, lambda: self._uploads.open(self.path_of(key), "wb"))
         try:
-            yield _Stream(stream)
+            yield _Stream(stream, self._cap)
             stream.close()
         except BaseException as error:
             # Closing would commit what was written so far.
@@ -143,7 +131,7 @@ class FsspecStore(RemoteStore):
             collected = Path(folder) / "object"
             try:
                 with collected.open("wb") as stream:
-                    yield _Stream(stream)
+                    yield _Stream(stream, self._cap)
             except _StreamError as error:
                 raise StorageError(
                     f"{folder}: cannot write the temporary file for {self.url}/{key}: "
@@ -228,6 +216,9 @@ class FsspecStore(RemoteStore):
                 files.append(self._info(info))
         return folders, files
 
+    def _create(self, path: str, data: bytes) -> None:
+        self.filesystem.pipe_file(path, data, mode="create")
+
     def _write(self, path: str, data: bytes) -> None:
         self.filesystem.pipe_file(path, data)
 
@@ -271,12 +262,14 @@ def _stamp(info: Any) -> str:
 
 
 class _Stream:
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, cap: Cap) -> None:
+        self._stream, self._cap = stream, cap
 
     def write(self, data: bytes) -> None:
+        self._cap.moved(len(data))
         try:
-            self._stream.write(data)
+            with self._cap.gate:
+                self._stream.write(data)
         except Exception as error:
             raise _StreamError from error
 

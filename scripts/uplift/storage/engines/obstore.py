@@ -17,6 +17,7 @@ from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 from uplift.errors import InputError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import s3, tuning
+from uplift.storage.caps import Cap
 from uplift.storage.failures import error_code
 from uplift.storage.protocol import ObjectInfo, ObjectWriter
 from uplift.storage.remote import Fetched, RemoteStore
@@ -45,6 +46,7 @@ class ObstoreStore(RemoteStore):
 
     _absent = (FileNotFoundError,)
     _failures = (BaseError, OSError, TimeoutError)
+    _taken = (AlreadyExistsError,)
 
     def __init__(self, url: str, options: StorageOptions, *, writable: bool = False) -> None:
         parts = split_url(url)
@@ -75,20 +77,6 @@ class ObstoreStore(RemoteStore):
     def _page(self, prefix: str, listing: _Listing) -> Any:
         return self._told("list", prefix, listing.next_page)
 
-    @retried
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Write an object only if there is none (conditional put)."""
-        self._refuse_writing()
-        self._pause.wait()
-        try:
-            obstore.put(self._store, self.path_of(key), data, mode="create", use_multipart=False)
-        except AlreadyExistsError:
-            # A repeated request may meet the object that its own first attempt wrote.
-            return self.get(key) == data
-        except self._failures as error:
-            raise self._failed(error, key, "write") from error
-        return True
-
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
         """Stream an object: one request when small, else a multipart upload, aborted on errors."""
@@ -101,7 +89,7 @@ class ObstoreStore(RemoteStore):
                 buffer_size=tuning.PART_BYTES,
                 max_concurrency=tuning.UPLOADS,
             ) as stream:
-                yield _Stream(stream)
+                yield _Stream(stream, self._cap)
         except self._failures as error:
             raise self._failed(error, key, "write") from error
 
@@ -138,6 +126,9 @@ class ObstoreStore(RemoteStore):
         found = obstore.list_with_delimiter(self._store, self.path_of(prefix) or None)
         folders = [name.rstrip("/").rpartition("/")[2] for name in found["common_prefixes"]]
         return folders, [self._info(meta) for meta in found["objects"]]
+
+    def _create(self, path: str, data: bytes) -> None:
+        obstore.put(self._store, path, data, mode="create", use_multipart=False)
 
     def _write(self, path: str, data: bytes) -> None:
         obstore.put(self._store, path, data, use_multipart=False)
@@ -205,12 +196,14 @@ class _Listing:
 class _Stream:
     """The writer that the protocol asks for."""
 
-    def __init__(self, stream: WritableFile) -> None:
-        self._stream = stream
+    def __init__(self, stream: WritableFile, cap: Cap) -> None:
+        self._stream, self._cap = stream, cap
 
     def write(self, data: bytes) -> None:
         """Append fresh bytes (obstore keeps a reference to them)."""
-        self._stream.write(data)
+        self._cap.moved(len(data))
+        with self._cap.gate:
+            self._stream.write(data)
 
 
 def open_url(url: str, options: StorageOptions, *, writable: bool) -> ObstoreStore | None:

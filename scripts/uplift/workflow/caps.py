@@ -1,0 +1,43 @@
+"""Snakemake resources that add up what the jobs of a run ask of each endpoint.
+
+A resource for each, such as ``requests_s3_lab_org``, limited to ``max_requests`` of the storage
+settings (or to what ``--resources`` says): Snakemake starts no job whose share is not free.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from uplift.storage.caps import Share, share_of
+from uplift.storage.settings import options_for
+from uplift.storage.urls import display_url
+
+
+def shares_of(urls: Iterable[str], storage: Mapping[str, Any] | None) -> set[Share]:
+    """Shares that a job which opens these places has in their endpoints."""
+    found = (share_of(url, options_for(display_url(url), storage)) for url in urls)
+    return {share for share in found if share is not None}
+
+
+def limits_of(shares: Iterable[Share]) -> dict[str, int]:
+    """Limit of each resource: the lowest cap that is set for an endpoint."""
+    limits: dict[str, int] = {}
+    for share in shares:
+        name = _resource_name(share.endpoint)
+        limits[name] = min(share.of, limits.get(name, share.of))
+    return limits
+
+
+def needs_of(shares: Iterable[Share]) -> dict[str, int]:
+    """What a job takes of each resource."""
+    needs: dict[str, int] = {}
+    for share in shares:
+        name = _resource_name(share.endpoint)
+        needs[name] = needs.get(name, 0) + share.requests
+    return needs
+
+
+def _resource_name(endpoint: str) -> str:
+    return "requests_" + re.sub(r"[^a-z0-9]+", "_", endpoint.lower()).strip("_")
