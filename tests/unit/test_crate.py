@@ -7,13 +7,14 @@ import pytest
 from support.crates import facts, graph_of, harvested, inventory
 from uplift import crate
 from uplift.crate.build import build_crate
-from uplift.crate.check import validate_crate
 from uplift.crate.licenses import license_term
+from uplift.crate.rules import check_crate
 from uplift.crate.text import describe
 from uplift.errors import InputError
 from uplift.models.crate import Party
 from uplift.models.inventory import InventoryGroup
 from uplift.settings.columns import About
+from uplift.validators.ro_crate import validate_crate
 
 PROCESS_RUN = "process-run-crate-0.5"
 RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
@@ -47,7 +48,7 @@ def test_the_same_facts_give_the_same_document():
 def test_valid_and_readable(changes):
     given = facts(**changes)
     document = json.loads(json.dumps(build_crate(given)))
-    assert validate_crate(document) == ()
+    assert validate_crate(document) == check_crate(document) == ()
     expected = {
         "name": given.name,
         "description": given.description,
@@ -76,6 +77,65 @@ def test_the_conversion_is_an_action():
     assert not [key for key in action if "Time" in key]  # clock times stay in the records
 
 
+def without(key, *names):
+    def change(document):
+        for name in names:
+            del graph_of(document)[key][name]
+
+    return change
+
+
+def with_root(**properties):
+    return lambda document: graph_of(document)["./"].update(properties)
+
+
+def with_part(document):
+    with_root(hasPart=[{"@id": "a/"}])(document)
+    document["@graph"] += [
+        {"@id": "a/", "@type": ["Dataset"], "hasPart": {"@id": "a/b"}},
+        {"@id": "a/b", "@type": "File"},
+    ]
+
+
+ALIKE = {
+    "as it is": lambda document: None,
+    "no license": without("./", "license"),
+    "no day": without("./", "datePublished"),
+    "not a day": with_root(datePublished="yesterday"),
+    "a year": with_root(datePublished="2026"),
+    "no name": without("./", "name"),
+    "root of another type": with_root(**{"@type": "CreativeWork"}),
+    "several types": with_root(**{"@type": ["Dataset", "Thing"]}),
+    "descriptor of another type": lambda d: graph_of(d)["ro-crate-metadata.json"].update(
+        {"@type": "File"}
+    ),
+    "no version": without("ro-crate-metadata.json", "conformsTo"),
+    "no about": without("ro-crate-metadata.json", "about"),
+    "unknown key": with_root(colour="red"),
+    "key that was undefined": lambda d: d["@context"][1].pop("summary"),
+    "an entity inside another": with_root(author={"@id": "#x", "@type": "Person"}),
+    "no type": lambda d: d["@graph"].append({"@id": "#y"}),
+    "no id": lambda d: d["@graph"].append({"@type": "Person"}),
+    "a file that no part leads to": lambda d: d["@graph"].append({"@id": "f", "@type": "File"}),
+    "a folder that no part leads to": lambda d: d["@graph"].append(
+        {"@id": "f/", "@type": "Dataset"}
+    ),
+    "parts of parts": with_part,
+    "publisher that is text": with_root(publisher="A Lab"),
+    "publisher that is not there": with_root(publisher={"@id": "https://ror.org/x"}),
+    "no context": lambda d: d.pop("@context"),
+}
+
+
+@pytest.mark.parametrize("change", ALIKE.values(), ids=ALIKE)
+def test_our_check_and_roc_validator_agree(change):
+    document = json.loads(json.dumps(build_crate(facts())))
+    change(document)
+    ours, theirs = check_crate(document), validate_crate(document)
+    assert bool(ours) == bool(theirs), (ours, theirs)
+    assert {finding.code for finding in ours} <= {"crate.invalid"}
+
+
 @pytest.mark.parametrize("missing", ["name", "license", "datePublished", "description"])
 def test_the_check_notices_what_is_missing(missing):
     document = build_crate(facts())
@@ -93,8 +153,9 @@ def test_the_check_notices_an_undefined_term():
 
 
 @pytest.mark.parametrize("document", [{}, {"@context": [], "@graph": []}, {"@graph": 3}])
-def test_the_check_survives_anything(document):
-    assert {finding.severity for finding in validate_crate(document)} == {"error"}
+@pytest.mark.parametrize("check", [check_crate, validate_crate])
+def test_the_check_survives_anything(document, check):
+    assert {finding.severity for finding in check(document)} == {"error"}
 
 
 def test_a_context_that_cannot_be_had_is_said():

@@ -8,11 +8,12 @@ import pytest
 from support.crates import COMPLETE, facts, graph_of, harvested, inventory
 from uplift import crate
 from uplift.crate.build import build_crate
-from uplift.crate.check import validate_crate
 from uplift.crate.merge import merge_crates, parse_source_crate
 from uplift.models.inventory import InventoryFile
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage.local import LocalStore
+from uplift.validate.objects.crate import checked_crate
+from uplift.validators.ro_crate import validate_crate
 
 PROCESS_RUN = "process-run-crate-0.5"
 RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
@@ -152,17 +153,17 @@ def test_written_and_recorded(places):
         "crate.organism_missing",
         "crate.modality_missing",
     ]
-    assert crate.checked_crate(record, data) == record.findings
+    assert checked_crate(record, data) == record.findings
     assert written(places, inventory(name="Cells")) == record
 
 
 def test_a_change_behind_our_back_is_noticed(places):
     record = written(places, inventory())
     data = places[2].get("ro-crate-metadata.json")
-    changed = crate.checked_crate(record, data.replace(b'"d"', b'"e"'))
+    changed = checked_crate(record, data.replace(b'"d"', b'"e"'))
     assert [finding.code for finding in changed] == ["crate.differs"]
-    assert [finding.code for finding in crate.checked_crate(record, None)] == ["crate.differs"]
-    assert crate.checked_crate(record, b"{")[0].code == "crate.invalid"
+    assert [finding.code for finding in checked_crate(record, None)] == ["crate.differs"]
+    assert checked_crate(record, b"{")[0].code == "crate.invalid"
 
 
 def test_the_original_bytes_are_kept(places):
@@ -199,4 +200,4 @@ def test_switched_off(places):
     record = written(places, found, About(), off)
     assert record.objects == ("ro-crate-metadata.json",)
     assert places[2].get("ro-crate-metadata.json") == b"anything"
-    assert crate.checked_crate(record, b"anything") == ()
+    assert checked_crate(record, b"anything") == ()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from uplift import TOOL_NAME, __version__
 from uplift.crate.licenses import license_term
 from uplift.crate.parties import Entity, party_entities
-from uplift.models.crate import InCrate, Parties
+from uplift.crate.rules import CONTEXT, SPECIFICATION
+from uplift.models.crate import CRATE_KEY, InCrate, Parties
 from uplift.terms import MODALITY, ORGANISM, label_of
 
 Document = dict[str, Any]
 
+ROOT_ID = "./"
 BIOSAMPLE_ID = "#biosample"
 SPECIMEN_ID = "#specimen"
 ACQUISITION_ID = "#image-acquisition"
@@ -83,20 +86,18 @@ def build_crate(facts: CrateFacts) -> Document:
     InputError
         License, author or publisher cannot be understood.
     """
-    from rocrate.model import ContextEntity
-    from rocrate.rocrate import ROCrate
-
-    crate = ROCrate(version="1.1")
     root, entities = _root(facts)
-    del crate.root_dataset["datePublished"]
-    for key, value in root.items():
-        crate.root_dataset[key] = value
-    crate.metadata.extra_terms.update(TERMS)
-    for entity in entities:
-        properties = {key: value for key, value in entity.items() if key != "@id"}
-        crate.add(ContextEntity(crate, entity["@id"], properties=properties))
-    document: Document = crate.metadata.generate()
-    return document
+    once = {entity["@id"]: entity for entity in entities}
+    descriptor = {
+        "@id": CRATE_KEY,
+        "@type": "CreativeWork",
+        "conformsTo": {"@id": SPECIFICATION},
+        "about": {"@id": ROOT_ID},
+    }
+    return {
+        "@context": [CONTEXT, deepcopy(TERMS)],
+        "@graph": [{"@id": ROOT_ID, "@type": "Dataset", **root}, descriptor, *once.values()],
+    }
 
 
 def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
@@ -180,7 +181,7 @@ def _provenance(facts: CrateFacts) -> list[Entity]:
             "summary": facts.action_summary,
             "instrument": {"@id": software_id},
             "object": {"@id": facts.source_id},
-            "result": {"@id": "./"},
+            "result": {"@id": ROOT_ID},
             "actionStatus": "http://schema.org/CompletedActionStatus",
         },
         {

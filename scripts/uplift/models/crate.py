@@ -10,6 +10,9 @@ from pydantic import Field
 from uplift.models.base import Model
 from uplift.models.findings import Finding
 
+CRATE_KEY = "ro-crate-metadata.json"
+"""Of the RO-Crate, at the source and at the output."""
+
 
 class Party(Model):
     """A person or organisation. `id` is a URL (ROR, home page); `orcid` with or without its host.

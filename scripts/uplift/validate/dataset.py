@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uplift.crate import METADATA_KEY, checked_crate
-from uplift.models.crate import CrateRecord
+from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.migration import Migration
@@ -21,6 +20,7 @@ from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated
 from uplift.validate.metadata.documents import Documents, Json
 from uplift.validate.metadata.structure import Structure
 from uplift.validate.objects import accounts
+from uplift.validate.objects.crate import checked_crate
 from uplift.validate.objects.manifest import manifest_text, read_sums
 from uplift.validate.pixels import coverage
 from uplift.validators.ome_zarr import run_validators
@@ -97,7 +97,7 @@ def validate_dataset(
         accounts.check_source(source, inventory, findings)
     accounts.check_files(source, output, check.copies(files.crate), findings)
     if files.crate is not None:
-        findings.extend(checked_crate(files.crate, output.get(METADATA_KEY)))
+        findings.extend(checked_crate(files.crate, output.get(CRATE_KEY)))
     broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
     arrays = [
         coverage.array_validation(entries[path], work[path], path in broken, findings)
@@ -206,11 +206,11 @@ class _DatasetCheck:
 
     def _kept_crate(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
         """The source's own crate lies beside the new one under another name, or in its place."""
-        original = any(file.path == METADATA_KEY for file in self._inventory.files)
+        original = any(file.path == CRATE_KEY for file in self._inventory.files)
         if crate is None or not original:
             return []
-        places = [key for key in crate.objects if not crate.enabled or key != METADATA_KEY]
-        return [(METADATA_KEY, key) for key in places]
+        places = [key for key in crate.objects if not crate.enabled or key != CRATE_KEY]
+        return [(CRATE_KEY, key) for key in places]
 
 
 def _with_parents(inventory: Inventory) -> list[InventoryGroup]:

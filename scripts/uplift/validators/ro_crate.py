@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from uplift.models.crate import CRATE_KEY
 from uplift.models.findings import Finding
 
 PROFILE = "ro-crate-1.1"
 _KNOWN = tuple(f"https://w3id.org/ro/crate/{version}/context" for version in ("1.1", "1.2", "1.3"))
-_KEY = "ro-crate-metadata.json"
 
 
 def validate_crate(
@@ -97,7 +97,7 @@ def _without(document: dict[str, Any], ids: frozenset[str]) -> dict[str, Any]:
 
 
 def _finding(code: str, severity: Any, message: str) -> Finding:
-    return Finding(code=code, severity=severity, path=_KEY, message=" ".join(message.split()))
+    return Finding(code=code, severity=severity, path=CRATE_KEY, message=" ".join(message.split()))
 
 
 def _fill_cache(cache: Path) -> None:
