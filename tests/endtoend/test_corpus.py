@@ -46,23 +46,9 @@ def read_tensorstore(path):
     return tensorstore.open(spec).result().read().result()
 
 
-UNSUPPORTED = {"zarrita_v2": ["1d.contiguous.json2.O"]}
-"""Arrays that no Zarr v3 reader could read: objects encoded as JSON."""
-
-
 def read_zarrs(path):
     with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
         return zarr.open_array(path, mode="r", zarr_format=3)[...]
-
-
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_what_is_not_supported_is_named(name, tmp_path, capfd):
-    source = str(CORPUS / f"{name}.zarr")
-    with pytest.raises(StepError, match="split_batches"):
-        Conversion(source, str(tmp_path / "out.zarr"), tmp_path / "work").all()
-    (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
-    assert UNSUPPORTED[name][0] in line
-    assert "unsupported: skip" in line
 
 
 @pytest.mark.parametrize("name", inputs())
@@ -72,7 +58,6 @@ def test_corpus(name, tmp_path):
         str(CORPUS / f"{name}.zarr"),
         str(out),
         tmp_path / "work",
-        batch_settings='{"unsupported": "skip"}',
     )
     try:
         validation = conversion.all()
@@ -86,9 +71,6 @@ def test_corpus(name, tmp_path):
     found = {array["path"]: array for array in validation["arrays"]}
     for array in truth(name):
         path = array["path"]
-        if path in UNSUPPORTED.get(name, ()):
-            assert not (out / path).exists()
-            continue
         opened = zarr.open_array(out / path, mode="r", zarr_format=3)
         assert list(opened.shape) == array["shape"]
         if array["dtype"] == "|O":

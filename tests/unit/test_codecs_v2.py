@@ -72,7 +72,7 @@ def test_dialects(change: dict[str, Any], field: str, expected: Any) -> None:
         ({"compressor": {"cname": "lz4"}}, "compressor is {'cname': 'lz4'}"),
         ({"filters": {"id": "delta"}}, "filters is {'id': 'delta'}, expected null or a list"),
         ({"filters": [None]}, "filters is [None]"),
-        ({"filters": [["delta"]]}, "filters is ['delta']"),
+        ({"filters": ["delta"]}, "filters is 'delta'"),
         ({"fill_value": -1}, '0/.zarray: fill_value -1 does not fit data type "<u2": outside'),
     ],
 )

@@ -103,10 +103,10 @@ def not_kept(source: SourceArray) -> str | None:
     if kept_codecs(source) is not None:
         return None
     chain = chain_of_source(source)
-    codecs = " and ".join(row.id for row, _ in chain.codecs if row.id not in VLEN_CODECS.values())
+    rows = [row for row, _ in chain.codecs if row.id not in VLEN_CODECS.values()]
     if chain.dtype.fields is not None and not data_types.is_little(chain.dtype):
         return "big-endian records"
-    return codecs
+    return " and ".join(row.id for row in [row for row in rows if row.v3 is None] or rows)
 
 
 def target_of(

@@ -28,7 +28,7 @@ def reason_of(wish: Wish, target: TargetArray, method: Method) -> str:
             f"chunks {shape_text(source.chunks)} become {shape_text(target.chunks)}{origin}"
         )
     if (unread := not_kept(source)) is not None:
-        reasons.append(f"{unread} is not among the codecs that all readers of Zarr v3 have")
+        reasons.append(f"no core codec of Zarr v3 reads {unread}")
     transposed = any(codec["name"] == "transpose" for codec in target.codecs)
     if ordered_codecs(source) is not None and not transposed:
         reasons.append("F order becomes C order: several viewers show images in F order black")

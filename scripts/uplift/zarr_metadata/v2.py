@@ -86,13 +86,15 @@ def check_fill_value(source: SourceArray, where: str) -> None:
 
 
 def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Read numbers written as texts or floats of the same value, and the order in lower case."""
+    """Read numbers written as texts or floats, an order in lower case, a codec's name alone."""
     read = {**zarray, "zarr_format": whole(zarray.get("zarr_format"))}
     for key in ("shape", "chunks"):
         if isinstance(zarray.get(key), list):
             read[key] = [whole(item) for item in zarray[key]]
     if zarray.get("order") in ("c", "f"):
         read["order"] = zarray["order"].upper()
+    if isinstance(zarray.get("compressor"), str):
+        read["compressor"] = {"id": zarray["compressor"]}
     changed = [key for key, value in zarray.items() if repr(value) != repr(read[key])]
     return read, [f"{key} {zarray[key]!r} is read as {read[key]!r}" for key in changed]
 
@@ -135,8 +137,6 @@ def _one_of(
 
 def _codec(value: Any, where: str, key: str) -> dict[str, Any] | None:
     """One codec, whatever its writer calls it: see the table of codecs."""
-    if isinstance(value, str):
-        return {"id": value}
     if value is None or value == {}:
         return None if value is None else {}
     if isinstance(value, dict):

@@ -18,7 +18,7 @@ from uplift.ngff.lossless import lost_array_attributes
 from uplift.validate.metadata.documents import Json, Node
 from uplift.validate.pixels.compare import same_bits
 from uplift.zarr_metadata import consolidated
-from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_value_v3
+from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_value_v3, numpy_dtype
 from uplift.zarr_metadata.v3 import array_document
 
 _PLANNED = ("shape", "chunk_grid", "chunk_key_encoding", "codecs", "storage_transformers")
@@ -130,9 +130,8 @@ def _source_values(document: Json | None, source: SourceArray) -> tuple[Any, Any
         fill = metadata.fill_value
         dtype = metadata.dtype.to_native_dtype()
     except Exception:
-        data_type = data_type_v3(source)
-        fill = fill_scalar(data_type, fill_value_v3(source))
-        dtype = np.asarray(fill).dtype
+        fill = fill_scalar(data_type_v3(source), fill_value_v3(source))
+        dtype = numpy_dtype(source)
     if fill is None and dtype.kind in "mM":
         fill = np.array("NaT", dtype=dtype)[()]
     return dtype, fill

@@ -1,0 +1,87 @@
+"""Arrays as other writers leave them: converted, published, every value compared, and listed."""
+
+import json
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+
+from support.steps import Conversion
+
+NUMBERS = np.arange(20, dtype="<u2").reshape(4, 5)
+WORDS = np.array([f"wörd {i}" for i in range(4)], dtype=object)
+JSON = {"id": "json2", "encoding": "utf-8"}
+RECORDS = np.zeros(4, dtype=[("a", "<i4"), ("b", "u1")])
+
+
+def zarray(values, **changes):
+    document = {
+        "zarr_format": 2,
+        "shape": list(values.shape),
+        "chunks": list(values.shape),
+        "dtype": values.dtype.str if values.dtype.fields is None else values.dtype.descr,
+        "compressor": None,
+        "fill_value": 0,
+        "order": "C",
+        "filters": None,
+    }
+    return {**document, **changes}
+
+
+def pcodec(values):
+    return bytes(numcodecs.get_codec({"id": "pcodec"}).encode(values.ravel()))
+
+
+CASES = {
+    "format as text": (NUMBERS, {"zarr_format": "2"}, None),
+    "lengths as texts": (NUMBERS, {"shape": ["4", "5"], "chunks": [4.0, "5"]}, None),
+    "raw": (NUMBERS, {"compressor": {"type": "raw"}}, None),
+    "N5's gzip": (NUMBERS, {"compressor": {"type": "gzip", "level": -1}}, numcodecs.GZip(1)),
+    "a bare name": (NUMBERS, {"compressor": "zstd"}, numcodecs.Zstd(1)),
+    "bzip2": (NUMBERS, {"compressor": {"type": "bzip2", "blockSize": 9}}, numcodecs.BZ2(1)),
+    "xz": (NUMBERS, {"compressor": {"type": "xz", "preset": 6}}, numcodecs.LZMA()),
+    "fill value as text": (NUMBERS, {"fill_value": "7.0"}, None),
+    "fill value as float": (NUMBERS, {"fill_value": 3.0}, None),
+    "truth as text": (NUMBERS > 3, {"fill_value": "true"}, None),
+    "zero for texts": (np.array(["a", "bcd", "", "e"], dtype="<U3"), {}, None),
+    "zero for bytes": (np.array([b"a", b"bcd", b"", b"e"], dtype="|S3"), {}, None),
+    "zero for records": (RECORDS, {}, None),
+    "empty for records": (RECORDS, {"fill_value": ""}, None),
+    "pcodec": (NUMBERS, {"compressor": {"id": "pcodec", "level": 8}}, pcodec),
+    "texts in JSON": (WORDS, {"filters": [JSON], "fill_value": ""}, numcodecs.JSON()),
+    "texts in MessagePack": (
+        WORDS, {"filters": [{"id": "msgpack2"}], "fill_value": 0}, numcodecs.MsgPack()
+    ),
+}  # fmt: skip
+SILENT = {"zero for bytes", "zero for records", "pcodec", "texts in JSON", "texts in MessagePack"}
+"""Legal words, or codecs with their own name: nothing was read as something else."""
+
+
+@pytest.fixture
+def converted(tmp_path):
+    source = tmp_path / "in.zarr"
+    source.mkdir()
+    (source / ".zgroup").write_text('{"zarr_format": 2}')
+    for name, (values, changes, encode) in CASES.items():
+        folder = source / name
+        folder.mkdir()
+        (folder / ".zarray").write_text(json.dumps(zarray(values, **changes)))
+        encode = getattr(encode, "encode", encode)
+        data = bytes(encode(values)) if encode else values.tobytes()
+        (folder / ".".join("0" * values.ndim)).write_bytes(data)
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    conversion.all()
+    return tmp_path, conversion
+
+
+def test_every_array_is_published_with_its_values_and_what_was_read_otherwise_is_listed(converted):
+    home, conversion = converted
+    for name, (values, _, _) in CASES.items():
+        read = zarr.open_array(home / "out.zarr" / name, mode="r", zarr_format=3)[...]
+        assert np.asarray(read).tolist() == values.tolist(), name
+    inventory = json.loads(conversion.path("inventory.json").read_text())
+    listed = {one["path"] for one in inventory["findings"] if one["code"] == "source.repaired"}
+    assert listed == CASES.keys() - SILENT
+    verdict = json.loads(conversion.path("validation.json").read_text())
+    assert verdict["verdict"] == "valid"
