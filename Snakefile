@@ -10,6 +10,10 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+# First of all, before anything is said.
+include: "workflow/rules/console.smk"
+
+
 # The config beside this file holds every default; one in the working folder overrides it.
 configfile: Path(workflow.basedir) / "config" / "config.yaml"
 

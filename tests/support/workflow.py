@@ -32,7 +32,8 @@ class Run:
 def command(folder: Path, *arguments: str) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")),
-        *("--directory", str(folder), "--cores", "2", *arguments),
+        # all of Snakemake's messages but its greeting
+        *("--directory", str(folder), "--cores", "2", "--quiet", "host", *arguments),
     ]
 
 

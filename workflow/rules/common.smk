@@ -49,6 +49,16 @@ except InputError as error:
     sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
     raise SystemExit(1)
 
+if console.active() is not None:
+    if CONFIG.console == "snakemake":
+        console.active().restore()
+    else:
+        console.active().configure(
+            SAMPLES,
+            CONFIG.results,
+            lambda name: start.outcome_line(SAMPLES[name], CONFIG.results),
+        )
+
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "environment.yaml"
 STORAGE = sheet.storage_settings(CONFIG)
 WORK = str(Path(CONFIG.results, "{dataset}"))
@@ -146,8 +156,13 @@ def report_datasets():
     """One line for each dataset on standard error, and the report on all of them."""
     if workflow.is_main_process:
         start.forget_unpublished(SAMPLES, CONFIG.results)
-        lines = start.summary_lines(SAMPLES, CONFIG.results)
-        sys.stderr.writelines(f"{line}\n" for line in lines)
+        shown = console.active()
+        if shown is not None:
+            shown.conclude()
+        else:
+            lines = start.summary_lines(SAMPLES, CONFIG.results)
+            sys.stderr.writelines(f"{line}\n" for line in lines)
         program = Path(workflow.basedir) / "scripts" / "make_report.py"
         options = job.options_of(REPORT)
         subprocess.run([sys.executable, str(program), "--quiet", *options], check=False)
+        sys.stderr.write(f"Report: {CONFIG.results}/report.html\n")

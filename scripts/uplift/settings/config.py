@@ -50,6 +50,7 @@ class Config(Columns):
     manifest: Switch = False
     ozx: Switch = False
     previews: Switch = True
+    console: Literal["short", "snakemake"] = "short"
     digest_limit_mib: Whole = Field(4096, ge=0, description="a size in MiB, 0 or more")
     crate: Crate = Crate()
     storage: dict[str, StorageOptions] = Field(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from uplift.work import ledger
+from uplift.workflow import console
 
 WARNINGS_SHOWN = 20
 """On the console; the log of the job has all."""
@@ -46,7 +47,8 @@ def run(main: Main, job: Any) -> int:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with _stderr_to(stream), _in_ledger(path, job.threads) as spent:
             code = spent.exit_code = main(argv)
-    sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, failed=code != 0))
+    if not console.is_quiet():
+        sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, failed=code != 0))
     return code
 
 
@@ -87,7 +89,7 @@ def _text(value: Any) -> str | None:
 
 @contextlib.contextmanager
 def _in_ledger(log: Path, threads: int) -> Iterator[ledger.Spent]:
-    """Note the cost of a job whose log is ``<dataset>/logs/<step>[/<part>].log``, of no other."""
+    """Note the cost of a job whose log is ``<dataset>/logs/<step>[/<part>].log``."""
     folder = next((parent for parent in log.parents if parent.name == "logs"), None)
     if folder is None:
         yield ledger.Spent("")
@@ -99,16 +101,22 @@ def _in_ledger(log: Path, threads: int) -> Iterator[ledger.Spent]:
 
 @contextlib.contextmanager
 def _stderr_to(stream: TextIO) -> Iterator[None]:
-    """Send ``sys.stderr`` to a file; a traceback (a bug) goes there and to the console."""
-    console = sys.stderr
+    """Send ``sys.stderr`` to a file, and the traceback of a bug too."""
+    shown = sys.stderr
     sys.stderr = stream
     try:
         yield
-    except Exception:
+    except Exception as bug:
         traceback.print_exc(file=stream)
+        text = " ".join(str(bug).split())
+        stream.write(
+            f"error: {type(bug).__name__}: {text}: this is a bug; report it with this log\n"
+        )
+        if console.is_quiet():
+            raise SystemExit(1) from None
         raise
     finally:
-        sys.stderr = console
+        sys.stderr = shown
 
 
 def _for_the_console(path: Path, *, failed: bool) -> Iterator[str]:

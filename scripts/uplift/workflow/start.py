@@ -227,7 +227,12 @@ def forget_journals(
 def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
     """One line for each dataset: verdict, what was compared, where it is or why it is not."""
     for dataset, sample in samples.items():
-        yield f"{dataset}: {outcome_of(Path(results, dataset), sample).message}"
+        yield f"{dataset}: {outcome_line(sample, results)}"
+
+
+def outcome_line(sample: Sample, results: str) -> str:
+    """What became of one dataset."""
+    return outcome_of(Path(results, sample.dataset), sample).message
 
 
 def _output_asked_for(folder: Path) -> str | None:

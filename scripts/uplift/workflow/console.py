@@ -1,0 +1,252 @@
+"""What people see while the workflow runs: little, and that at the right time.
+
+Snakemake's own messages go to its log (``.snakemake/log``). Its handler of the console is replaced
+while the Snakefile is read, which works in every way in: with any profile, from elsewhere with
+``-s``, and as a module. An explicit ``--quiet``, ``--verbose`` or ``-p``, or ``console: snakemake``
+in the config, keeps Snakemake's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from uplift.workflow.display import Display, display_for
+
+VARIABLE = "NGFF_UPLIFT_CONSOLE"
+"""Tells jobs of this computer that they are shown here, and print nothing themselves."""
+
+_STEPS = {
+    "inspect_source": "inspecting the source",
+    "plan": "planning",
+    "claim": "claiming the output",
+    "convert": "converting",
+    "migrate": "migrating metadata",
+    "crate": "writing the crate",
+    "validate": "validating",
+    "publish": "publishing",
+    "archive": "packing into one file",
+}
+_SHOWN = ("Unlocked working directory", "Congratulations", "Terminating processes", "Will exit")
+"""Messages of Snakemake that are not errors and matter."""
+_HIDDEN = (
+    "At least one job did not complete",
+    "CalledProcessError",
+    "Exiting because a job execution failed",
+    "SpawnedJobError",
+    "Removing output files of failed job",
+)
+"""Its errors that say no more than that a job failed, which is said at the end in better words."""
+
+_UNFINISHED = "not finished: interrupted"
+
+
+class Console(logging.Handler):
+    """Takes Snakemake's events and says what matters about datasets (thread-safe)."""
+
+    def __init__(self, workflow: Any, replaced: logging.Handler) -> None:
+        super().__init__(logging.INFO)
+        self._workflow, self._replaced = workflow, replaced
+        self._display: Display = display_for(sys.stderr)
+        self._lines = threading.RLock()
+        self._jobs: dict[int, tuple[str, str, list[str]]] = {}
+        self._left: Counter[str] = Counter()
+        self._running: dict[str, Counter[str]] = defaultdict(Counter)
+        self._finished: set[str] = set()
+        self._failed: dict[str, tuple[str, list[str]]] = {}
+        self._results = Path("results")
+        self._message: Callable[[str], str] = str
+        self._datasets: list[str] = []
+
+    def configure(
+        self, datasets: Iterable[str], results: str, message: Callable[[str], str]
+    ) -> None:
+        """Say what the workflow is about, once the config is read.
+
+        Parameters
+        ----------
+        datasets, results
+            Names of all datasets, and the folder of their work files.
+        message
+            Gives the line about what became of a dataset.
+        """
+        self._datasets, self._results, self._message = list(datasets), Path(results), message
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a message or an event."""
+        event = str(getattr(record, "event", None) or "")
+        take = getattr(self, f"_on_{event}", None)
+        try:
+            with self._lines:
+                if take is not None:
+                    take(record.__dict__)
+                elif not event:
+                    self._on_text(record)
+        except Exception:  # as every handler does: logging never stops the work
+            self.handleError(record)
+
+    def conclude(self) -> list[str]:
+        """Stop the display, and say what failed: the last lines but that on the report.
+
+        Returns
+        -------
+        list of str
+            Datasets that failed.
+        """
+        with self._lines:
+            self._display.stop()
+            for dataset, (rule, logs) in self._failed.items():
+                self._display.failed(f"error: {dataset}: {self._reason(dataset, rule, logs)}")
+            waiting = set(self._left) - self._finished - set(self._failed)
+            if self._failed and waiting:
+                self._display.note(
+                    f"{_counted(len(waiting), 'dataset')} not finished: run the same command again,"
+                    " or add --keep-going to go on with the others after a failure"
+                )
+            return list(self._failed)
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._display.note(text)
+
+    def close(self) -> None:
+        """Give the terminal back, whatever happened."""
+        self._display.stop()
+        super().close()
+
+    def restore(self) -> None:
+        """Go back to Snakemake's own messages."""
+        logger = _logger()
+        logger.removeHandler(self)
+        logger.addHandler(self._replaced)
+        os.environ.pop(VARIABLE, None)
+
+    def _reason(self, dataset: str, rule: str, logs: list[str]) -> str:
+        text = self._message(dataset).removeprefix("not finished: ")
+        if any(log in text for log in logs) or text.startswith("invalid"):
+            return text
+        log = f"; see {logs[0]}" if logs else ""
+        return f"{rule} stopped without a message (was it killed, or out of memory?){log}"
+
+    def _on_run_info(self, _about: Mapping[str, Any]) -> None:
+        jobs = list(self._workflow.dag.needrun_jobs())
+        self._left = Counter(
+            str(job.wildcards_dict["dataset"]) for job in jobs if "dataset" in job.wildcards_dict
+        )
+        rules = {_own_name(job.rule.name) for job in jobs}
+        if not self._left or self._workflow.dryrun:
+            return
+        verb = "Planning" if rules <= {"inspect_source", "plan", "plans"} else "Converting"
+        done = len(self._datasets) - len(self._left)
+        already = f"; {done} {'is' if done == 1 else 'are'} done" if done > 0 else ""
+        self._display.note(
+            f"{verb} {_counted(len(self._left), 'dataset')}: {_listed(list(self._left))}{already}"
+        )
+        self._display.start(self._results)
+
+    def _on_job_info(self, about: Mapping[str, Any]) -> None:
+        rule = _own_name(str(about["rule_name"]))
+        dataset = str((about.get("wildcards") or {}).get("dataset", ""))
+        self._jobs[about["jobid"]] = rule, dataset, list(about.get("log") or [])
+        if dataset:
+            self._running[dataset][rule] += 1
+            self._show(dataset)
+
+    def _on_job_finished(self, about: Mapping[str, Any]) -> None:
+        rule, dataset, _ = self._jobs.get(about["job_id"], ("", "", []))
+        if not dataset:
+            return
+        self._ended(rule, dataset)
+        self._left[dataset] -= 1
+        if self._left[dataset] <= 0 and dataset not in self._failed:
+            text = self._message(dataset)
+            if not text.startswith(_UNFINISHED) and dataset not in self._finished:
+                self._finished.add(dataset)
+                self._display.done(f"{dataset}: {text}")
+
+    def _on_job_error(self, about: Mapping[str, Any]) -> None:
+        rule, dataset, logs = self._jobs.get(about["jobid"], (str(about["rule_name"]), "", []))
+        if dataset and self._running[dataset][rule]:
+            self._ended(rule, dataset)
+        if dataset not in self._failed:
+            self._display.stumbled(f"{dataset or rule}: failed; more at the end")
+        self._failed[dataset or rule] = rule, logs or list(about.get("log") or [])
+
+    def _ended(self, rule: str, dataset: str) -> None:
+        self._running[dataset][rule] -= 1
+        self._running[dataset] += Counter()  # keeps what is above zero
+        self._show(dataset)
+
+    def _show(self, dataset: str) -> None:
+        steps = [_STEPS.get(rule, rule) for rule in self._running[dataset]]
+        self._display.show(dataset, ", ".join(steps))
+
+    def _on_text(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().strip()
+        if "This was a dry-run" in text:
+            self._say_what_would_be_done()
+        elif text.startswith("Nothing to be done"):
+            self._display.note(f"Nothing to be done: {_counted(len(self._datasets), 'dataset')}")
+        elif record.levelno >= logging.ERROR:
+            if not any(hidden in text for hidden in _HIDDEN):
+                self._display.failed(text)
+        elif record.levelno >= logging.WARNING or text.startswith(_SHOWN):
+            self._display.note(text)
+
+    def _say_what_would_be_done(self) -> None:
+        jobs: dict[str, Counter[str]] = defaultdict(Counter)
+        for rule, dataset, _ in self._jobs.values():
+            if dataset:
+                jobs[dataset][rule] += 1
+        for dataset, rules in jobs.items():
+            steps = (f"{rule} x {count}" if count > 1 else rule for rule, count in rules.items())
+            self._display.note(f"{dataset}: {', '.join(steps)}")
+        self._display.note("Nothing was done: that was a dry run")
+
+
+def install(workflow: Any) -> None:
+    """Take the place of Snakemake's messages on the console, unless they were asked for."""
+    settings = workflow.output_settings
+    asked = settings.quiet or settings.verbose or settings.printshellcmds or settings.debug_dag
+    logger = _logger()
+    if asked or not workflow.is_main_process or active() is not None:
+        return
+    for handler in list(logger.handlers):
+        if handler.name == "DefaultStreamHandler":
+            logger.removeHandler(handler)
+            logger.addHandler(Console(workflow, handler))
+            os.environ[VARIABLE] = "short"
+
+
+def active() -> Console | None:
+    """Return the console of this process, when there is one."""
+    return next((one for one in _logger().handlers if isinstance(one, Console)), None)
+
+
+def is_quiet() -> bool:
+    """Whether this process is a job whose messages are shown by the one that started it."""
+    return VARIABLE in os.environ
+
+
+def _logger() -> logging.Logger:
+    return logging.getLogger("snakemake.logging")
+
+
+def _own_name(rule: str) -> str:
+    """Name of a rule without the prefix that ``use rule * from uplift as uplift_*`` gives."""
+    return next((step for step in _STEPS if rule == step or rule.endswith(f"_{step}")), rule)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _listed(names: list[str]) -> str:
+    most = 6
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

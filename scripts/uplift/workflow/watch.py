@@ -1,0 +1,113 @@
+"""How far running conversions are, from the journals that their jobs write.
+
+That works for jobs of this computer and of a cluster alike: all see the same work files.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_WINDOW_S = 20.0
+"""Over which the rate is taken: long enough for jobs that finish a shard every few seconds."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far one dataset is. Bytes as stored in the output.
+
+    Attributes
+    ----------
+    rate
+        Bytes a second lately.
+    left
+        Seconds to go at that rate; None when nobody can tell.
+    """
+
+    objects: int
+    planned_objects: int
+    bytes: int
+    planned_bytes: int
+    rate: float
+    left: float | None
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        if self.planned_bytes:
+            return min(1.0, self.bytes / self.planned_bytes)
+        return min(1.0, self.objects / self.planned_objects) if self.planned_objects else 0.0
+
+
+class Watch:
+    """Follows one dataset. Only what was added since the last look is read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, tuple[int, int, int]] = {}
+        self._planned: tuple[int, int] | None = None
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def look(self) -> Status | None:
+        """Say how far it is; None before there is a journal."""
+        for journal in self._folder.glob("journal/*.jsonl"):
+            self._read[journal] = _followed(journal, self._read.get(journal, (0, 0, 0)))
+        if not self._read:
+            return None
+        if self._planned is None:
+            self._planned = _planned(self._folder / "plan.json")
+        objects = sum(entry[1] for entry in self._read.values())
+        size = sum(entry[2] for entry in self._read.values())
+        now = time.monotonic()
+        self._seen.append((now, size))
+        while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW_S:
+            self._seen.popleft()
+        begun, first = self._seen[0]
+        rate = (size - first) / (now - begun) if now - begun > 1 else 0.0
+        left = max(0, self._planned[1] - size) / rate if rate > 0 and self._planned[1] else None
+        return Status(objects, self._planned[0], size, self._planned[1], rate, left)
+
+
+def _followed(journal: Path, known: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Read on in a journal: where to read next, objects and bytes so far."""
+    at, objects, size = known
+    try:
+        if journal.stat().st_size < at:  # another job has begun it from the start
+            at, objects, size = 0, 0, 0
+        with journal.open("rb") as stream:
+            stream.seek(at)
+            added = stream.read()
+    except OSError:  # renamed at this moment
+        return known
+    whole = added[: added.rfind(b"\n") + 1]
+    for entry in _entries(whole):
+        objects += int(entry.get("objects", 0))
+        size += int(entry.get("bytes", 0))
+    return at + len(whole), objects, size
+
+
+def _entries(lines: bytes) -> Iterator[Mapping[str, Any]]:
+    for line in lines.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _planned(plan: Path) -> tuple[int, int]:
+    """Objects and bytes of all arrays as planned; zeros where the plan does not say."""
+    try:
+        arrays = json.loads(plan.read_bytes())["arrays"]
+        return (
+            sum(array.get("objects") or 0 for array in arrays),
+            sum(array.get("bytes") or 0 for array in arrays),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0, 0
