@@ -9,6 +9,7 @@ from pathlib import Path
 
 from uplift import __version__, command
 from uplift.inspect_source import inspect_source
+from uplift.ngff.versions import TARGETS
 from uplift.outputs.overlap import refuse_overlap
 from uplift.storage import open_store
 from uplift.work import json_files
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--inventory", type=Path, required=True, help="inventory.json to write")
     parser.add_argument("--run", type=Path, required=True, help="run.json, written when absent")
     parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
+    parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     command.add_storage(parser)
     return command.run_program(parser, _inspect, argv)
 
@@ -30,7 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _inspect(arguments: argparse.Namespace) -> None:
     refuse_overlap(arguments.source, arguments.output)
     source = open_store(arguments.source, arguments.storage)
-    inventory = inspect_source(source, refuse_invalid=True)
+    inventory = inspect_source(
+        source,
+        target=arguments.target_version,
+        refuse_defects=arguments.on_bad_metadata == "fail",
+    )
     if not arguments.run.exists():
         facts = {
             "schema": "ngff-uplift/run/1",

@@ -12,7 +12,7 @@ from uplift import command
 from uplift.migrate.dataset import migrate_dataset, targets_of
 from uplift.models.batch import Batch, BatchSummary
 from uplift.models.inventory import Inventory
-from uplift.ngff.migrate import TARGET_VERSIONS
+from uplift.ngff.versions import TARGETS
 from uplift.outputs import hold
 from uplift.storage import open_store
 from uplift.work import json_files
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
-    parser.add_argument("--target-version", choices=TARGET_VERSIONS, default=TARGET_VERSIONS[-1])
+    parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
     parser.add_argument(
         "--consolidated-metadata", default="false", choices=("true", "false"), type=str.lower
     )

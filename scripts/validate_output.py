@@ -12,6 +12,7 @@ from uplift import command
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
+from uplift.ngff.conformity import summary
 from uplift.storage import open_store
 from uplift.validate.dataset import WorkFiles, validate_dataset
 from uplift.work import json_files
@@ -63,9 +64,10 @@ def _validate(arguments: argparse.Namespace) -> None:
     json_files.write_json(arguments.validation, validation)
     counts = [f.severity for f in validation.findings]
     command.log.info(
-        "%s: %s, %d errors, %d warnings",
+        "%s: %s (%s), %d errors, %d warnings",
         arguments.dataset,
         validation.verdict,
+        summary(validation.conforms, validation.defects),
         counts.count("error"),
         counts.count("warning"),
     )

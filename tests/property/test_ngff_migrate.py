@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yaozarrs.v05 import Image, Plate, Well
 
-from support.dialects import without_dialect
 from uplift.errors import UpliftError
-from uplift.ngff.detect import Context, items_of, roles_of
-from uplift.ngff.lossless import lost_attributes
+from uplift.ngff.detect import Context, roles_of
+from uplift.ngff.json_kinds import items_of
+from uplift.ngff.lossless import lost_attributes, undone
 from uplift.ngff.migrate import migrate_attributes
-from uplift.ngff.rules import check_metadata, check_scales
+from uplift.ngff.pyramid import check_scales
+from uplift.ngff.reading import as_read
+from uplift.ngff.registry import Facts
+from uplift.ngff.versions import check_metadata
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 WORDS = st.sampled_from(
@@ -34,21 +37,22 @@ junk = st.dictionaries(WORDS | st.text(max_size=4), json_values, max_size=6)
 
 @given(junk, st.sampled_from(["", "labels", "OME", "A/1"]), st.sampled_from([2, 3]))
 def test_any_json_is_migrated_without_loss_or_refused(attributes, path, zarr_format):
+    arrays = {"0": (5, 5), "1": (2, 2)}
+    facts = Facts(path, shapes=arrays, dimensions={"0": ("y", "x"), "1": ("y", "x")})
     try:
-        roles = roles_of(path, attributes, Context())
-        Context().below(path, attributes, roles)
-        arrays = {"0": (5, 5), "1": (2, 2)}
-        result = migrate_attributes(attributes, path, roles, "0.5", arrays, zarr_format=zarr_format)
+        words = as_read(attributes, path)
+        Context().below(path, words, roles_of(path, words, Context()))
+        result = migrate_attributes(attributes, "0.5", facts, zarr_format=zarr_format)
     except UpliftError as error:
         assert "\n" not in str(error)
         return
-    assert lost_attributes(attributes, result.attributes, roles) == []
-    again = migrate_attributes(result.attributes, path, roles, "0.5", arrays, zarr_format=3)
+    assert lost_attributes(attributes, result.attributes, result.changes) == []
+    assert not lost_attributes(attributes, undone(result.attributes, result.changes))
+    again = migrate_attributes(result.attributes, "0.5", facts, zarr_format=3)
     assert again.attributes == result.attributes
     json.dumps(result.attributes, allow_nan=False)
     ome = result.attributes.get("ome")
     if isinstance(ome, dict):
-        check_metadata(ome, roles, strict=True)
         for entry in items_of(ome.get("multiscales")):
             if isinstance(entry, dict):
                 check_scales(entry, arrays)
@@ -78,7 +82,7 @@ def images(draw):
 
 @given(images())
 def test_a_valid_image_of_0_4_becomes_a_valid_image_of_0_5(attributes):
-    result = migrate_attributes(attributes, "", ("image",), "0.5", {})
+    result = migrate_attributes(attributes, "0.5", Facts())
     assert [f for f in result.findings if f.code != "source.repaired"] == []
     Image.model_validate(result.attributes["ome"])
 
@@ -86,7 +90,7 @@ def test_a_valid_image_of_0_4_becomes_a_valid_image_of_0_5(attributes):
 @given(images(), st.data())
 def test_what_the_rules_accept_other_validators_accept(attributes, data):
     """One value of a valid image is replaced by anything: no fault may pass unseen."""
-    ome = migrate_attributes(attributes, "", ("image",), "0.5", {}).attributes["ome"]
+    ome = migrate_attributes(attributes, "0.5", Facts()).attributes["ome"]
     at = ome
     while True:
         key = data.draw(st.sampled_from(list(at) if isinstance(at, dict) else range(len(at))))
@@ -95,8 +99,8 @@ def test_what_the_rules_accept_other_validators_accept(attributes, data):
             break
         at = at[key]
     at[key] = data.draw(json_values)
-    if not any(f.severity == "error" for f in check_metadata(ome, ("image",))):
-        Image.model_validate(without_dialect(ome))
+    if not check_metadata(ome, "0.5"):
+        Image.model_validate(ome)
 
 
 names = st.text("AB12", min_size=1, max_size=2)
@@ -114,12 +118,11 @@ def test_plates_before_0_4_get_their_indices(rows, columns, data):
         "columns": [{"name": name} for name in columns],
         "wells": [{"path": path} for path in paths],
     }
-    result = migrate_attributes({"plate": plate}, "", ("plate",), "0.5", {})
+    result = migrate_attributes({"plate": plate}, "0.5", Facts())
     assert result.findings == ()
-    assert lost_attributes({"plate": plate}, result.attributes, ("plate",)) == []
+    assert lost_attributes({"plate": plate}, result.attributes, result.changes) == []
     for well in Plate.model_validate(result.attributes["ome"]).plate.wells:
         assert well.path == f"{rows[well.rowIndex]}/{columns[well.columnIndex]}"
     images = [{"path": str(i)} for i in range(len(paths))]
-    well = migrate_attributes({"well": {"images": images}}, "A/1", ("well",), "0.5", {})
-    ome = without_dialect(well.attributes["ome"])
-    assert len(Well.model_validate(ome).well.images) == len(paths)
+    well = migrate_attributes({"well": {"images": images}}, "0.5", Facts("A/1"))
+    assert len(Well.model_validate(well.attributes["ome"]).well.images) == len(paths)

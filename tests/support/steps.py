@@ -56,6 +56,7 @@ class Conversion:
     crate: str = '{"enabled": true}'
     threads: int = 2
     on_bad_chunk: str = "fail"
+    on_bad_metadata: str = "keep"
     durability: str = "fsync"
     overwrite: str = "false"
     consolidated: str = "false"
@@ -76,6 +77,7 @@ class Conversion:
             inventory=self.path("inventory.json"),
             run=self.path("run.json"),
             overwrite=self.overwrite,
+            on_bad_metadata=self.on_bad_metadata,
             storage=self.storage,
         )
 

@@ -24,7 +24,6 @@ from uplift.validate.pixels.digests import (
     write_digests,
 )
 from uplift.validate.pixels.recoded import box_steps
-from uplift.validators.hierarchy import entries_of
 
 
 @pytest.mark.parametrize(
@@ -177,41 +176,6 @@ def test_findings_come_in_order_and_once():
 
 def image(**more):
     return {"version": "0.5", "multiscales": [{}], **more}
-
-
-@pytest.mark.parametrize(
-    ("ome", "with_collections", "without"),
-    [
-        ({"": image(), "labels": {"labels": ["n"]}, "labels/n": image()}, [""], [""]),
-        ({"images/a": image(), "images/b": image()}, ["images/a", "images/b"], None),
-        (
-            {
-                "": {"plate": {"wells": [{"path": "A/1"}, {"path": "A/2"}]}},
-                "A/1": {"well": {"images": [{"path": "0"}]}},
-                "A/1/0": image(),
-                "A/1/9": image(),  # not listed by the well
-                "B/1": {"well": {"images": []}},  # not listed by the plate
-            },
-            ["", "A/1/9", "B/1"],
-            ["", "A/1", "A/1/0", "A/1/9", "B/1"],
-        ),
-        (
-            {
-                "": {"version": "0.5", "bioformats2raw.layout": 3},
-                "0": image(),
-                "1": image(),
-                "9": image(),  # numbered images are consecutive
-                "OME": {"version": "0.5", "series": ["0", "1"]},
-            },
-            ["", "9"],
-            ["0", "1", "9"],
-        ),
-        ({"": {"bioformats2raw.layout": 3}, "0": image(), "2": image()}, ["", "2"], ["0", "2"]),
-    ],
-)
-def test_validators_start_where_nothing_else_leads(ome, with_collections, without):
-    assert entries_of(ome, collections=True) == with_collections
-    assert entries_of(ome, collections=False) == (without or with_collections)
 
 
 def test_linear_index_is_what_rows_hold():

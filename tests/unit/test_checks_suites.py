@@ -8,6 +8,8 @@ import pytest
 from support.steps import Conversion, StepError
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryGroup
+from uplift.models.migration import Migration
+from uplift.ngff.conformity import defects_of
 from uplift.validate.metadata.documents import Node
 from uplift.validate.metadata.structure import Structure
 
@@ -27,42 +29,61 @@ def cases():
             yield pytest.param(role, case["data"], case["valid"], id=name)
 
 
-def errors_of(role, attributes):
+def defects(role, attributes):
     """What the checks say about a group with these attributes on both sides."""
-    entry = InventoryGroup(path="", roles=(role,))
+    entry = InventoryGroup(path="", roles=(role,), zarr_format=3)
     document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
     findings = Findings()
-    structure = Structure([entry], {}, "0.5", findings)
+    migration = Migration(source="", output="", target_version="0.5", nodes=(), files=())
+    structure = Structure([entry], {}, migration, findings)
     structure.check_group(Node(entry, "group", document, document, attributes))
-    structure.check_labels()
-    return [finding for finding in findings.listed() if finding.severity == "error"]
+    structure.check_tree()
+    errors = [finding for finding in findings.listed() if finding.severity == "error"]
+    return [*errors, *(d for d in defects_of(findings.listed()) if d.code not in ABSENT)]
+
+
+ABSENT = {"level.absent", "well.absent", "field.absent", "labels.absent"}
+"""A case of a suite has no tree."""
 
 
 @pytest.mark.parametrize(("role", "attributes", "valid"), list(cases()))
 def test_verdict_of_an_official_case(role, attributes, valid):
-    errors = errors_of(role, attributes)
-    assert (not errors) == valid, errors
+    found = defects(role, attributes)
+    assert (not found) == valid, found
 
 
 @pytest.mark.parametrize(("role", "attributes", "valid"), list(cases()))
 def test_official_case_as_a_source(tmp_path, role, attributes, valid):
-    """From end to end nothing invalid is published unrepaired, but what is no OME-Zarr at all."""
+    """Whatever is invalid is repaired, refused in one line, or published as what it is."""
     write_v3(tmp_path / "in.zarr", attributes)
     conversion = Conversion(
         str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
     )
     conversion.crate = '{"enabled": false}'
     try:
-        findings = conversion.all()["findings"]
+        validation = conversion.all()
     except StepError as error:
-        assert error.code == 1
+        assert (error.step, error.code) == ("inspect_source", 1)
         assert not valid
         return
-    if "source.repaired" in {finding["code"] for finding in findings}:
+    if "source.repaired" in {finding["code"] for finding in validation["findings"]}:
         return
-    ome = attributes.get("ome")
-    known = isinstance(ome, dict) and {"multiscales", "plate", "well"} & ome.keys()
-    assert valid or not known
+    alone = {one["code"] for one in validation.get("defects", ())} <= ABSENT
+    assert valid or not alone or validation["conforms"] == "plain Zarr"
+
+
+@pytest.mark.parametrize(("role", "attributes", "valid"), list(cases()))
+def test_official_case_where_defects_are_refused(tmp_path, role, attributes, valid):
+    write_v3(tmp_path / "in.zarr", attributes)
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    conversion.on_bad_metadata = "fail"
+    if valid and role in ("image", "label"):  # a case has no wells and no fields
+        conversion.inspect()
+    elif not valid and {"multiscales", "plate", "well"} & set(attributes.get("ome", {})):
+        with pytest.raises(StepError):
+            conversion.inspect()
 
 
 def write_v3(root, attributes):

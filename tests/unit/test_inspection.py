@@ -160,7 +160,7 @@ def test_findings(image):
     assert codes(inspect(image)) == {
         ("fill_value.null", "1"),
         ("label.unlisted", "labels/extra"),
-        ("label_image.absent", "labels/gone"),
+        ("labels.absent", "labels"),
         ("version.mixed", ""),
     }
 
@@ -168,7 +168,7 @@ def test_findings(image):
 def test_a_folder_around_datasets_is_named_one(image):
     (found,) = (f for f in inspect(image.parent).findings if f.path == "")
     assert (found.code, found.severity) == ("source.around", "warning")
-    assert f"{image.name!r} and no OME-Zarr itself" in found.message
+    assert f"{image.name!r} and not an OME-Zarr itself" in found.message
     write_group(image.parent)
     assert ("source.around", "") not in codes(inspect(image.parent))
 

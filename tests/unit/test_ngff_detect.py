@@ -2,8 +2,11 @@
 
 import pytest
 
-from uplift.errors import SourceError
+from uplift.errors import UnsupportedError
 from uplift.ngff.detect import Context, multiscales_of, ome_keys_of, ome_version, roles_of
+from uplift.ngff.paths import plain_path
+from uplift.ngff.reading import as_read
+from uplift.ngff.versions import check_metadata
 
 IMAGE = {"multiscales": [{"datasets": [{"path": "0"}], "axes": [{"name": "y"}, {"name": "x"}]}]}
 PLATE = {"plate": {"wells": [{"path": "A/1"}], "rows": [{"name": "A"}], "columns": [{"name": "1"}]}}
@@ -71,7 +74,9 @@ def test_keys_that_belong_to_ome(path, attributes, keys):
         ({"multiscales": [{"version": 0.4}]}, "0.4"),
         ({"multiscales": [{}, {"version": "0.3"}]}, "0.3"),
         ({"multiscales": [{"version": "0.5-dev1"}]}, "0.5"),
-        ({"multiscales": [{"version": "0.45"}]}, "0.45"),
+        ({"multiscales": [{"version": "v0.4"}]}, "0.4"),
+        ({"multiscales": [{"version": "0.4.0"}]}, "0.4"),
+        ({"multiscales": [{"version": "latest", "axes": ["y", "x"]}]}, "0.3"),
         ({"multiscales": [{"version": "", "axes": ["y", "x"]}]}, "0.3"),
         ({"multiscales": [{"axes": [{"name": "x"}]}]}, "0.4"),
         ({"multiscales": [{"axes": ["y", "x"]}]}, "0.3"),
@@ -82,7 +87,6 @@ def test_keys_that_belong_to_ome(path, attributes, keys):
         ({"plate": {"wells": [{"path": "A/1"}]}}, "0.3"),
         ({"image-label": {"version": "0.4"}}, "0.4"),
         ({"ome": {"version": "0.5"}}, "0.5"),
-        ({"ome": {"version": "0.6rc0"}}, "0.6rc0"),
         ({"labels": ["a"]}, None),
         ({}, None),
     ],
@@ -91,29 +95,51 @@ def test_version(attributes, version):
     assert ome_version(attributes) == version
 
 
+@pytest.mark.parametrize("version", ["0.45", "0.6rc0", "0.6.dev2", "1.0", "v2.1"])
+def test_numbers_of_no_known_version_are_refused(version):
+    with pytest.raises(UnsupportedError, match="is not known"):
+        ome_version({"multiscales": [{"version": version}]})
+
+
 def test_levels_are_read_below_ome_too():
-    levels = [{"path": "scale0/image"}, {"path": 1}, {"path": "2/"}, {}, "3"]
+    levels = [{"path": "scale0/image"}, {"path": 1}, {"path": "./2/"}, {}, "3"]
     entry = {"name": "n", "axes": ["y", "x"], "datasets": levels}
     for attributes in (
         {"multiscales": [entry]},
         {"ome": {"version": "0.5", "multiscales": [entry]}},
     ):
-        (found,) = multiscales_of(attributes)
+        (found,) = multiscales_of(as_read(attributes))
         assert (found.name, found.axes) == ("n", ("y", "x"))
-        assert found.levels == ("scale0/image", "1", "2")
+        assert found.levels == ("scale0/image", "1", "2", "3")
 
 
-@pytest.mark.parametrize("path", ["../0", "/0", "a/../../b", "", ".", "a//b", "a\\b", "/"])
-def test_paths_that_lead_out_are_refused(path):
-    with pytest.raises(SourceError, match="leads to something inside"):
-        multiscales_of({"multiscales": [{"datasets": [{"path": path}]}]}, "img")
+@pytest.mark.parametrize("path", ["../0", "/0", "a/../../b", "", ".", "a\\b", "/"])
+def test_paths_that_lead_out_are_not_followed_and_refused(path):
     for attributes in (
+        {"multiscales": [{"datasets": [{"path": path}]}]},
         {"plate": {"wells": [{"path": path}]}},
         {"well": {"images": [{"path": path}]}},
         {"labels": [path]},
     ):
-        with pytest.raises(SourceError, match="leads to something inside"):
-            Context().below("labels", attributes, ())
+        words = as_read(attributes, "x/labels")
+        assert Context().below("x/labels", words, ()).listed == {}
+        assert all(not entry.levels for entry in multiscales_of(words))
+        assert "path.outside" in {one.code for one in check_metadata(words, "0.5")}
+
+
+@pytest.mark.parametrize(
+    ("path", "group", "plain"),
+    [
+        ("./a", "g", "a"),
+        ("a//b/", "g", "a/b"),
+        ("/g/a", "g", "a"),  # from the root of the dataset
+        ("/a", "", "a"),
+        ("/a", "g", None),
+        ("a/../b", "g", None),
+    ],
+)
+def test_plain_paths(path, group, plain):
+    assert plain_path(path, group) == plain
 
 
 @pytest.mark.parametrize("value", [None, 3, "x", [], {}, [None], [[]], {"a": 1}, [{"datasets": 3}]])

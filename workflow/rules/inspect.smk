@@ -15,6 +15,8 @@ rule inspect:
         source=from_sheet("input"),
         output=from_sheet("output"),
         dataset="{dataset}",
+        target_version=CONFIG.target_version,
+        on_bad_metadata=CONFIG.on_bad_metadata,
         storage=uncompared(STORAGE),
     message:
         "Inspecting the source of {wildcards.dataset}"

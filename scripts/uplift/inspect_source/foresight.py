@@ -1,72 +1,125 @@
-"""Say before anything is converted what would be a disappointment after it."""
+"""Say before anything is converted what becomes of the metadata: refused, repaired or kept."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from uplift.errors import SourceError, UnsupportedError
 from uplift.grid import Shape
+from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import InventoryGroup
-from uplift.ngff import axes, detect
-from uplift.ngff.migrate import TARGET_VERSIONS, migrate_attributes
-from uplift.storage.protocol import join
+from uplift.ngff.conformity import is_defect
+from uplift.ngff.hierarchy_rules import ArrayNode, GroupNode, Tree, check_tree
+from uplift.ngff.migrate import migrate_attributes
+from uplift.ngff.reading import facts_of
 
 log = logging.getLogger(__name__)
 
 _TOPS = frozenset(("image", "plate", "bioformats2raw"))
 
 
-def refuse_invalid(
-    groups: Iterable[InventoryGroup],
+@dataclass(frozen=True)
+class Foresight:
+    """Attributes of each group as they will be written, and everything to be said about them.
+
+    `in_nodes` is said again by migrate, with the changes; `between_nodes` is about several nodes.
+    """
+
+    attributes: Mapping[str, Mapping[str, Any]]
+    in_nodes: tuple[Finding, ...]
+    between_nodes: tuple[Finding, ...]
+
+    def refuse_defects(self, target: str, *, any_defect: bool) -> None:
+        """Refuse a source that cannot be converted, or that has any defect at all.
+
+        Parameters
+        ----------
+        any_defect
+            Whether what could be repaired or kept is refused as well.
+
+        Raises
+        ------
+        SourceError
+            One line with the first; all are in the log.
+        """
+        found = (*self.in_nodes, *self.between_nodes)
+        errors = [one for one in found if one.severity == "error"]
+        if any_defect:
+            errors += [one for one in found if is_defect(one) and one not in errors]
+        if not errors:
+            return
+        for finding in errors:
+            log.warning("%s at %s: %s", finding.code, finding.path or "root", finding.message)
+        first, more = errors[0], len(errors) - 1
+        others = f" (and {more} more in the log)" if more else ""
+        asked = any(one.severity == "error" for one in errors)
+        why = (
+            f"no OME-Zarr {target} can be made of that"
+            if asked
+            else "the source has a defect and on_bad_metadata is fail"
+        )
+        raise SourceError(
+            f"{first.path or 'root'}: {first.message}{others}: {why} ({first.code}); correct the "
+            "source's metadata"
+        )
+
+
+def foresee(
+    groups: Sequence[InventoryGroup],
     attributes: Mapping[str, Mapping[str, Any]],
-    shapes: Mapping[str, Shape],
-    zarr_format: int,
-) -> None:
-    """Migrate all groups for a try.
+    arrays: Mapping[str, SourceArray],
+    dimensions: Mapping[str, Sequence[str]],
+    occupied: frozenset[str],
+    target: str,
+) -> Foresight:
+    """Migrate all groups for a try, and check them and the tree.
 
     Parameters
     ----------
     attributes
         Attributes of each group, by its path.
-    shapes
-        Shape of each array, by its path.
+    arrays, dimensions
+        Each array by its path, and the names that some give their dimensions.
+    occupied
+        Paths at which something lies that is not a node.
+    target
+        Version of OME-Zarr to be written.
 
     Raises
     ------
     SourceError
-        They cannot be migrated, or what they become breaks a MUST; one line, all in the log.
+        A version that is not known, or an attribute ``ome`` in the way; one line.
     """
-    errors: list[Finding] = []
-    listings: dict[str, dict[str, tuple[str, ...]]] = {}
+    shapes: dict[str, Shape] = {path: array.shape for path, array in arrays.items()}
+    findings: list[Finding] = []
+    nodes: dict[str, GroupNode] = {}
+    not_arrays = occupied | {group.path for group in groups}
     for group in groups:
-        path, old = group.path, attributes[group.path]
-        levels = {
-            level: shapes[join(path, level)]
-            for multiscale in detect.multiscales_of(old, path)
-            for level in multiscale.levels
-        }
+        old = attributes[group.path]
+        facts = facts_of(group.path, old, shapes, dimensions, not_arrays)
         try:
-            migrated = migrate_attributes(
-                old, path, group.roles, TARGET_VERSIONS[-1], levels, zarr_format=zarr_format
-            )
+            migrated = migrate_attributes(old, target, facts, zarr_format=group.zarr_format)
         except UnsupportedError as error:
             raise SourceError(str(error)) from None
-        errors += [finding for finding in migrated.findings if finding.severity == "error"]
-        for number, multiscale in enumerate(detect.multiscales_of(migrated.attributes, path)):
-            for level in multiscale.levels if multiscale.axes else ():
-                where = f"{path or 'root'}: multiscales[{number}]"
-                listings.setdefault(join(path, level), {}).setdefault(where, multiscale.axes)
-    if errors:
-        _refuse(errors)
-    for path, listed in listings.items():
-        axes.level_names(path, shapes[path], listed)
+        findings += migrated.findings
+        nodes[group.path] = GroupNode(group.roles, migrated.attributes)
+    tree = Tree(nodes, {path: array_node(array) for path, array in arrays.items()}, occupied)
+    migrated_attributes = {path: node.attributes for path, node in nodes.items()}
+    return Foresight(migrated_attributes, tuple(findings), tuple(check_tree(tree)))
+
+
+def array_node(source: SourceArray) -> ArrayNode:
+    """What the rules have to know about an array."""
+    kind = str(source.data_type).lstrip("<>|=")
+    return ArrayNode(source.shape, kind.startswith(("i", "u")))
 
 
 def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:
-    """Say that the source is a folder around datasets, where it is no Zarr itself."""
+    """Say that the source is a folder around datasets, where it is not a Zarr itself."""
     root = next((group for group in groups if not group.path), None)
     if root is None or root.explicit or root.attributes_sha256 is not None:
         return []
@@ -76,18 +129,7 @@ def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:
         return []
     others = f" (and {len(tops) - 1} more)" if len(tops) > 1 else ""
     text = (
-        f"the source is a folder around {tops[0]!r}{others} and no OME-Zarr itself; give that as "
-        "the input to have it at the root of the output"
+        f"the source is a folder around {tops[0]!r}{others} and not an OME-Zarr itself; give that "
+        "as the input to have it at the root of the output"
     )
     return [Finding(code="source.around", severity="warning", path="", message=text)]
-
-
-def _refuse(errors: list[Finding]) -> None:
-    for finding in errors:
-        log.warning("%s at %s: %s", finding.code, finding.path or "root", finding.message)
-    first, more = errors[0], len(errors) - 1
-    others = f" (and {more} more in the log)" if more else ""
-    raise SourceError(
-        f"{first.path or 'root'}: {first.message}{others}: no valid OME-Zarr "
-        f"{TARGET_VERSIONS[-1]} can be made of that ({first.code}); correct the source's metadata"
-    )

@@ -21,6 +21,7 @@ from uplift.inspect_source.nodes import (
 )
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import multiscales_of
+from uplift.ngff.reading import as_read
 from uplift.parallel import in_order
 from uplift.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
@@ -79,7 +80,8 @@ class ListedSource:
 
     def expect(self, path: str, node: Node | None) -> None:
         """Note which arrays the node at `path` names: those folders are not listed as groups."""
-        for multiscale in multiscales_of(node.attributes, path) if node is not None else ():
+        words = as_read(node.attributes, path) if node is not None else {}
+        for multiscale in multiscales_of(words):
             self._levels.update(join(path, level) for level in multiscale.levels)
 
     def names_below(self, folder: Folder) -> list[str]:

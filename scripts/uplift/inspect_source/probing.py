@@ -22,7 +22,9 @@ from uplift.inspect_source.nodes import (
     read_document,
 )
 from uplift.models.arrays import SourceArray
-from uplift.ngff.detect import Context, checked_path, multiscales_of, ome_of, roles_of
+from uplift.ngff.detect import Context, multiscales_of, ome_of, roles_of
+from uplift.ngff.paths import checked_path, is_plain
+from uplift.ngff.reading import as_read
 from uplift.progress import Progress
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v3 import chunk_key, object_grid
@@ -51,9 +53,9 @@ class NamedSource:
             return
         if not path:
             self._expect_consolidated(node.zarr_format)
-        attributes = node.attributes
+        attributes = as_read(node.attributes, path)
         roles = roles_of(path, attributes, Context())
-        for multiscale in multiscales_of(attributes, path):
+        for multiscale in multiscales_of(attributes):
             self._name(path, [*multiscale.levels, "labels"])
             self._arrays.update(join(path, level) for level in multiscale.levels)
         listed = Context().below(path, attributes, roles).listed
@@ -107,10 +109,10 @@ class NamedSource:
     def _series(self, path: str, zarr_format: int) -> list[str]:
         """Paths of a bioformats2raw collection's images: as listed, else counted from 0."""
         ome = self._node(join(path, "OME"), zarr_format)
-        listed = ome_of(ome.attributes).get("series") if ome is not None else None
+        words = as_read(ome.attributes, join(path, "OME")) if ome is not None else {}
+        listed = ome_of(words).get("series")
         if isinstance(listed, list):
-            where = f"{join(path, 'OME')}: series"
-            return [checked_path(name, where) for name in listed if isinstance(name, str)]
+            return [name for name in listed if isinstance(name, str) and is_plain(name)]
         names: list[str] = []
         while self._node(join(path, str(len(names))), zarr_format) is not None:
             names.append(str(len(names)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from uplift.codecs.mapping import unsupported_reason
-from uplift.errors import SourceError
+from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source import foresight
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
@@ -28,12 +29,13 @@ from uplift.models.json_text import sha256_of_json
 from uplift.ngff.detect import (
     Context,
     Multiscale,
-    items_of,
     multiscales_of,
     ome_of,
     ome_version,
     roles_of,
 )
+from uplift.ngff.json_kinds import items_of
+from uplift.ngff.reading import as_read
 from uplift.parallel import in_order
 from uplift.storage.protocol import ObjectInfo, Store, join
 
@@ -49,13 +51,15 @@ _PROGRESS_SECONDS = 10.0
 _NESTED = (".zarray", ".zgroup", "zarr.json")
 
 
-def inspect_source(store: Store, *, refuse_invalid: bool = False) -> Inventory:
+def inspect_source(store: Store, *, target: str = "0.5", refuse_defects: bool = False) -> Inventory:
     """Describe everything under the root of a store.
 
     Parameters
     ----------
-    refuse_invalid
-        Whether metadata that cannot become valid OME-Zarr are an error.
+    target
+        Version of OME-Zarr that the metadata are to be brought to.
+    refuse_defects
+        Whether metadata that break a rule of OME-Zarr are refused, and not repaired or kept.
 
     Raises
     ------
@@ -66,11 +70,9 @@ def inspect_source(store: Store, *, refuse_invalid: bool = False) -> Inventory:
     """
     walk = _Walk(store)
     try:
-        walk.run()
-        if refuse_invalid:
-            walk.refuse_invalid()
+        walk.run(target, refuse_defects=refuse_defects)
         return walk.inventory()
-    except SourceError as error:
+    except (SourceError, UnsupportedError) as error:
         if store.url in str(error):
             raise
         raise SourceError(f"{store.url}: {error}") from error
@@ -102,7 +104,7 @@ class _Walk:
         self._findings: list[Finding] = []
         self._formats: set[int] = set()
 
-    def run(self) -> None:
+    def run(self, target: str, *, refuse_defects: bool) -> None:
         """Walk, then check what the metadata promise."""
         pool = None if self._store.is_local else ThreadPoolExecutor(FOLDERS_AT_ONCE)
         try:
@@ -113,8 +115,11 @@ class _Walk:
                 pool.shutdown(cancel_futures=True)
         self._collect_groups()
         self._refuse_other_than_one_zarr()
-        self._link_levels()
-        self._check_listed()
+        foreseen = self._foresee(target)
+        foreseen.refuse_defects(target, any_defect=refuse_defects)
+        self._findings += foreseen.between_nodes
+        self._link_levels(foreseen.attributes)
+        self._check_unlisted()
         self._check_versions()
         self._findings += foresight.note_datasets_below(self._groups)
         if not self._store.can_list:
@@ -162,7 +167,7 @@ class _Walk:
                 return []
         for info in folder.files:
             (self._dropped if _name(info) in DROPPED else self._files).append(_entry(info))
-        attributes = node.attributes if node is not None else {}
+        attributes = as_read(node.attributes, path) if node is not None else {}
         roles = roles_of(path, attributes, place.context)
         self._folders[path] = (node, roles)
         self._reader.expect(path, node)
@@ -173,6 +178,7 @@ class _Walk:
 
     def _take_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
         path, chunks = folder.path, folder.chunks
+        self._refuse_image_in_array(path, node.attributes)
         assert chunks is not None  # noqa: S101
         self._take_files_in_array(path, folder.files)
         if source.zarr_format == 2 and source.fill_value is None:
@@ -192,6 +198,22 @@ class _Walk:
             attributes_sha256=sha256_of_json(node.attributes) if node.attributes else None,
             problem=unsupported_reason(source) or _unreadable(path),
         )
+
+    def _refuse_image_in_array(self, path: str, attributes: dict[str, Any]) -> None:
+        """In OME-Zarr an image is a group, and its levels are arrays in it."""
+        if not isinstance(attributes.get("multiscales"), (list, dict)):
+            return
+        for entry in items_of(as_read({"multiscales": attributes["multiscales"]})["multiscales"]):
+            for level in items_of(entry.get("datasets")) if isinstance(entry, dict) else ():
+                name = level.get("path") if isinstance(level, dict) else None
+                if isinstance(name, str) and not name.strip("./"):
+                    raise SourceError(
+                        f"{path or 'root'}: an array that is its own image (the path of a level is "
+                        f"{name!r}), which OME-Zarr 0.5 has not: move the array into a folder 0, "
+                        "with a .zgroup and its multiscales outside"
+                    )
+        text = "multiscales in the attributes of an array: not an OME-Zarr image; kept as it is"
+        self._find("array.multiscales", "warning", path, text)
 
     def _find_separator(self, path: str, source: SourceArray, how: str) -> None:
         separator = source.separator or "."
@@ -236,6 +258,7 @@ class _Walk:
             while above:
                 above = above.rpartition("/")[0]
                 leading.add(above)
+        newest: Literal[2, 3] = 3 if self._formats == {3} else 2
         for path in sorted(leading.union(found)):
             node, roles = self._folders[path]
             attributes = node.attributes if node is not None else {}
@@ -244,7 +267,8 @@ class _Walk:
                 InventoryGroup(
                     path=path,
                     roles=roles,
-                    ome_version=ome_version(attributes),
+                    ome_version=ome_version(attributes, path),
+                    zarr_format=node.zarr_format if node is not None else newest,
                     attributes_sha256=sha256_of_json(attributes) if attributes else None,
                     explicit=node is not None and node.explicit,
                 )
@@ -269,7 +293,9 @@ class _Walk:
                 "check the path"
             )
         if len(self._formats) > 1:
-            raise SourceError(f"{url}: holds Zarr v2 and v3 nodes; keep the ones of one version")
+            self._find(
+                "zarr.mixed", "info", "", "nodes of Zarr v2 and of v3; each read as what it is"
+            )
 
     def _refuse_odd_names(self, names: list[str]) -> None:
         for name in names:
@@ -281,11 +307,15 @@ class _Walk:
                     "rename it"
                 ) from None
 
-    def refuse_invalid(self) -> None:
-        """Refuse what would be found invalid after all has been converted."""
-        shapes = {path: array.source.shape for path, array in self._arrays.items()}
-        zarr_format = 3 if 3 in self._formats else 2
-        foresight.refuse_invalid(self._groups, self._attributes, shapes, zarr_format)
+    def _foresee(self, target: str) -> foresight.Foresight:
+        """Migrate the metadata for a try: what would be found invalid later is found now."""
+        arrays = {path: array.source for path, array in self._arrays.items()}
+        named = {path: array.axes for path, array in self._arrays.items() if array.axes}
+        occupied = {path for path, (node, _) in self._folders.items() if node is None}
+        occupied |= {file.path for file in self._files}
+        return foresight.foresee(
+            self._groups, self._attributes, arrays, named, frozenset(occupied), target
+        )
 
     def inventory(self) -> Inventory:
         """What the walk found, in path order."""
@@ -302,47 +332,31 @@ class _Walk:
             findings=tuple(self._findings),
         )
 
-    def _link_levels(self) -> None:
+    def _link_levels(self, migrated: Mapping[str, Mapping[str, Any]]) -> None:
         """Tell each level which multiscale lists it."""
-        for path, attributes in sorted(self._attributes.items()):
-            for multiscale in multiscales_of(attributes, path):
+        for path, attributes in sorted(migrated.items()):
+            for multiscale in multiscales_of(attributes):
                 for level, name in enumerate(multiscale.levels):
                     self._link(path, level, join(path, name), multiscale)
 
     def _link(self, group: str, level: int, path: str, multiscale: Multiscale) -> None:
         array = self._arrays.get(path)
-        if array is None:
-            raise SourceError(
-                f"{self._store.url}/{group}: multiscales lists level {path!r}, but there is no "
-                "array; restore it or correct the metadata"
-            )
-        if array.role == "level":
+        if array is None or array.role == "level":
             return
         axes = multiscale.axes
-        if not axes and len(array.source.shape) == 5:
-            axes = ("t", "c", "z", "y", "x")
         usable = axes if len(axes) == len(array.source.shape) else array.axes
         self._arrays[path] = array.model_copy(
             update={"role": "level", "multiscale": group, "level": level, "axes": usable}
         )
 
-    def _check_listed(self) -> None:
-        """Report wells and fields that are listed but absent, and labels that are not listed."""
-        paths = {group.path: group for group in self._groups}
-        for path, attributes in sorted(self._attributes.items()):
-            roles = paths[path].roles
-            for name, role in sorted(Context().below(path, attributes, roles).listed.items()):
-                if name not in paths and role != "row":
-                    self._find(
-                        f"{role.replace(' ', '_')}.absent",
-                        "warning",
-                        name,
-                        f"{role} is listed by {path or 'the root'} but absent",
-                    )
-            if "labels" in roles:
-                self._unlisted_labels(path, attributes)
+    def _check_unlisted(self) -> None:
+        """Report label images that their group does not list."""
+        for group in self._groups:
+            if "labels" in group.roles:
+                attributes = as_read(self._attributes[group.path], group.path)
+                self._unlisted_labels(group.path, attributes)
 
-    def _unlisted_labels(self, path: str, attributes: dict[str, Any]) -> None:
+    def _unlisted_labels(self, path: str, attributes: Mapping[str, Any]) -> None:
         listed = {join(path, str(n)) for n in items_of(ome_of(attributes).get("labels"))}
         prefix = f"{path}/" if path else ""
         below = [group for group in self._groups if group.path.startswith(prefix)]
@@ -380,7 +394,7 @@ def _dataset_name(root: dict[str, Any] | None) -> str | None:
     if root is None:
         return None
     plate = ome_of(root).get("plate")
-    names = [multiscale.name for multiscale in multiscales_of(root)]
+    names = [multiscale.name for multiscale in multiscales_of(as_read(root))]
     names += [plate.get("name")] if isinstance(plate, dict) else []
     return next((name for name in names if isinstance(name, str) and name.strip("/ ")), None)
 

@@ -21,9 +21,12 @@ from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
-from uplift.ngff import axes, detect, rules
+from uplift.ngff import axes, detect
 from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
+from uplift.ngff.json_kinds import items_of
 from uplift.ngff.migrate import Migrated, keep_attributes, migrate_attributes
+from uplift.ngff.pyramid import check_scales
+from uplift.ngff.reading import facts_of
 from uplift.outputs import HeldOutput
 from uplift.storage.copying import copy_files
 from uplift.storage.protocol import Store, join
@@ -117,31 +120,23 @@ class _Run:
     source: Store
     target_version: str
     findings: list[Finding] = field(default_factory=list)
-    listings: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
-    """Array path to the axis names of each multiscale that lists it."""
-
-    @property
-    def zarr_format(self) -> int:
-        return self.inventory.zarr_format
+    axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Array path to the axis names of the first multiscale that lists it."""
 
     def groups(self) -> Iterator[Document]:
         """Documents of all groups, also of those that the source only implies."""
-        shapes = {array.path: array.source.shape for array in self.inventory.arrays}
-        groups = _with_parents(self.inventory)
-        for group, read in self._read(groups):
-            attributes = attributes_of(read, self.zarr_format, group.path)
+        arrays = self.inventory.arrays
+        shapes = {array.path: array.source.shape for array in arrays}
+        named = {array.path: array.axes for array in arrays if array.axes is not None}
+        for group, read in self._read(_with_parents(self.inventory)):
+            attributes = attributes_of(read, group.zarr_format, group.path)
             self._refuse_changed(group, attributes)
-            levels = _levels(attributes, group.path, shapes)
+            facts = facts_of(group.path, attributes, shapes, named)
             migrated = migrate_attributes(
-                attributes,
-                group.path,
-                group.roles,
-                self.target_version,
-                levels,
-                zarr_format=self.zarr_format,
+                attributes, self.target_version, facts, zarr_format=group.zarr_format
             )
-            self._note_extras(read, group.path, "group")
-            self._note_axes(group.path, migrated.attributes, levels)
+            self._note_extras(read, group, group.zarr_format)
+            self._note_axes(group.path, migrated.attributes, facts.shapes or {})
             document = {
                 "zarr_format": 3,
                 "node_type": "group",
@@ -155,16 +150,16 @@ class _Run:
         """Documents of all arrays that are converted."""
         converted = [array for array in self.inventory.arrays if array.path not in skipped]
         for array, read in self._read(converted):
-            attributes = attributes_of(read, self.zarr_format, array.path)
+            attributes = attributes_of(read, array.source.zarr_format, array.path)
             self._refuse_changed(array, attributes)
             names = self._dimension_names(array, read, attributes)
             migrated = keep_attributes(attributes, array.path)
-            self._note_extras(read, array.path, "array")
+            self._note_extras(read, array, array.source.zarr_format)
             document = array_document(targets[array.path], migrated.attributes, names)
             yield self._document(array, "array", migrated, document)
 
     def _read(self, nodes: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
-        keys = [document_key(node.path, self.zarr_format) for node in nodes]
+        keys = [document_key(node.path, _format_of(node)) for node in nodes]
         for node, key, data in zip(nodes, keys, self.source.read_many(keys), strict=True):
             yield node, parse_document(data, f"{self.source.url}/{key}")
 
@@ -192,15 +187,12 @@ class _Run:
     ) -> None:
         """Remember the axis names of the levels, and compare their shapes with the scales."""
         ome = detect.ome_of(attributes)
-        for number, multiscale in enumerate(detect.multiscales_of(attributes, path)):
-            where = f"{path or 'root'}: multiscales[{number}]"
-            if multiscale.axes:
-                for level in multiscale.levels:
-                    listed = self.listings.setdefault(join(path, level), {})
-                    listed.setdefault(where, multiscale.axes)
-        for entry in detect.items_of(ome.get("multiscales")):
+        for multiscale in detect.multiscales_of(attributes):
+            for level in multiscale.levels if multiscale.axes else ():
+                self.axes.setdefault(join(path, level), multiscale.axes)
+        for entry in items_of(ome.get("multiscales")):
             if isinstance(entry, Mapping):
-                self.findings += rules.check_scales(entry, levels, path=path)
+                self.findings += check_scales(entry, levels, path=path)
 
     def _refuse_changed(
         self, node: InventoryGroup | InventoryArray, attributes: dict[str, Any]
@@ -217,21 +209,20 @@ class _Run:
         self, array: InventoryArray, read: dict[str, Any], attributes: dict[str, Any]
     ) -> tuple[str | None, ...] | None:
         shape, path = array.source.shape, array.path
-        listed = self.listings.get(path)
-        if self.zarr_format == 2:
+        listed = self.axes.get(path)
+        if array.source.zarr_format == 2:
             own: tuple[str | None, ...] | None = axes.array_names(attributes, shape)
-            if own is not None and axes.repeated(own):
-                text = f"_ARRAY_DIMENSIONS is {list(own)}: a name occurs twice, which not every "
-                self._warn("dimension-names.repeated", path, f"{text}reader of Zarr v3 opens")
-                own = None
         else:
             names = read.get("dimension_names")
             own = tuple(names) if isinstance(names, list) else None
-            axes.refuse_duplicates(own or (), f"{path}: dimension_names")
+        if own is not None and axes.repeated(own):
+            text = f"the array's dimensions are named {list(own)}: a name occurs twice, which not "
+            self._warn("dimension-names.repeated", path, f"{text}every reader of Zarr v3 opens")
+            own = None
         if listed is None:
             return own
-        names = axes.level_names(path, shape, listed)
-        if own is not None and own != names:
+        names = axes.level_names(shape, listed)
+        if own is not None and names is not None and own != names:
             self._warn(
                 "dimension-names.differ",
                 path,
@@ -240,13 +231,13 @@ class _Run:
             )
         return names
 
-    def _note_extras(self, read: dict[str, Any], path: str, node: str) -> None:
-        if self.zarr_format == 2:
-            return
-        for key in unknown_keys(read, node):
-            self._warn(
-                "document.unknown-key", path, f'zarr.json has "{key}", which is not carried over'
-            )
+    def _note_extras(
+        self, read: dict[str, Any], node: InventoryGroup | InventoryArray, zarr_format: int
+    ) -> None:
+        kind = "group" if isinstance(node, InventoryGroup) else "array"
+        for key in unknown_keys(read, kind) if zarr_format == 3 else ():
+            text = f'zarr.json has "{key}", which is not carried over'
+            self._warn("document.unknown-key", node.path, text)
 
     def _warn(self, code: str, path: str, message: str) -> None:
         finding = Finding(code=code, severity="warning", path=path, message=message)
@@ -270,14 +261,8 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _levels(attributes: dict[str, Any], path: str, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """Shapes of the levels that a group lists, by their paths relative to it."""
-    return {
-        level: shapes[join(path, level)]
-        for multiscale in detect.multiscales_of(attributes, path)
-        for level in multiscale.levels
-        if join(path, level) in shapes
-    }
+def _format_of(node: InventoryGroup | InventoryArray) -> int:
+    return node.zarr_format if isinstance(node, InventoryGroup) else node.source.zarr_format
 
 
 def _refuse_conflicts(inventory: Inventory) -> None:

@@ -27,7 +27,8 @@ GroupRole = Literal[
 class InventoryGroup(Model):
     """One group. `roles` may hold several: a plate can be a bioformats2raw collection as well.
 
-    `explicit` is false where the source has no ``.zgroup``/``zarr.json`` of its own there.
+    `explicit` is false where the source has no ``.zgroup``/``zarr.json`` of its own there;
+    `zarr_format` is that of the document with its attributes.
     """
 
     path: str
@@ -35,6 +36,7 @@ class InventoryGroup(Model):
     ome_version: str | None = None
     attributes_sha256: str | None = None
     explicit: bool = True
+    zarr_format: Literal[2, 3] = 2
 
 
 class InventoryArray(Model):

@@ -58,8 +58,34 @@ class ArrayValidation(Model):
     bytes_compared: int
 
 
+Conforms = Literal["OME-Zarr", "OME-Zarr with defects", "plain Zarr"]
+
+
+class Defect(Model):
+    """What the source got wrong and the output keeps, word for word.
+
+    Attributes
+    ----------
+    message
+        The first place, and what is wrong there.
+    breaks
+        What that breaks, and for which readers; neither did it work in the source.
+    groups, paths
+        How many groups and arrays have it, and the first of them.
+    """
+
+    code: str
+    message: str
+    breaks: str
+    groups: int
+    paths: tuple[str, ...]
+
+
 class Validation(Model):
     """The verdict on a dataset. Holds nothing that differs between two equal runs.
+
+    `verdict` says whether the output is what the source is, pixel by pixel and word by word;
+    `conforms` whether that is an OME-Zarr of the version asked for, with which `defects`.
 
     `root_sha256` is that of the staged root document; `objects` and `bytes` are what the output
     holds once that is published; `manifest_sha256` is that of the manifest, where there is one.
@@ -68,6 +94,9 @@ class Validation(Model):
     schema_: Literal["ngff-uplift/validation/1"] = Field("ngff-uplift/validation/1", alias="schema")
     dataset: str
     verdict: Literal["valid", "invalid"]
+    conforms: Conforms | None = None
+    """None: a file of an earlier version, which did not say it."""
+    defects: tuple[Defect, ...] = ()
     findings: tuple[Finding, ...]
     arrays: tuple[ArrayValidation, ...]
     groups: int

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uplift.errors import SourceError
 from uplift.grid import Shape
 
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
@@ -58,34 +57,13 @@ def relative_scales(shapes: Sequence[Shape]) -> list[list[float]]:
     return scales
 
 
-def level_names(path: str, shape: Shape, listings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Dimension names of a level: the axis names of the multiscales that list it.
+def level_names(shape: Shape, names: Sequence[str]) -> tuple[str, ...] | None:
+    """Dimension names of a level: the axis names of the multiscale that lists it.
 
-    Parameters
-    ----------
-    listings
-        Where the array is listed (for messages), to the axis names there.
-
-    Raises
-    ------
-    SourceError
-        The listings contradict each other or the shape, or a name occurs twice.
+    None where they are not as many as the array's dimensions, or a name occurs twice: tensorstore
+    opens no such array.
     """
-    first, *others = listings.items()
-    where, names = first[0], tuple(first[1])
-    for other, different in others:
-        if tuple(different) != names:
-            raise SourceError(
-                f"{path}: {where} names its axes {list(names)} and {other} {list(different)}; "
-                "an array has one set of dimension names: make them equal"
-            )
-    if len(names) != len(shape):
-        raise SourceError(
-            f"{path}: {where} has {len(names)} axes {list(names)} and the array "
-            f"{len(shape)} dimensions {list(shape)}; correct the axes"
-        )
-    refuse_duplicates(names, f"{path}: axes of {where}")
-    return names
+    return tuple(names) if len(names) == len(shape) and not repeated(names) else None
 
 
 def array_names(attributes: Mapping[str, Any], shape: Shape) -> tuple[str, ...] | None:
@@ -99,16 +77,6 @@ def array_names(attributes: Mapping[str, Any], shape: Shape) -> tuple[str, ...] 
     if not all(isinstance(name, str) for name in names):
         return None
     return tuple(names)
-
-
-def refuse_duplicates(names: Sequence[str | None], where: str) -> None:
-    """Raise :class:`SourceError` when a name occurs twice: tensorstore opens no such array."""
-    if repeated(names):
-        known = [name for name in names if name is not None]
-        raise SourceError(
-            f"{where} names two dimensions alike: {known}; not every Zarr v3 reader opens such an "
-            "array: give each its own name"
-        )
 
 
 def repeated(names: Sequence[str | None]) -> bool:

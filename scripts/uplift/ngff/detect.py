@@ -1,18 +1,19 @@
 """What a group is: its roles, its OME-Zarr version, the levels that it lists.
 
-Reads metadata as it is: what is malformed is passed over here and reported by
-:mod:`uplift.ngff.rules`. Only a path that leads out of its group is refused at once.
+Reads metadata as :func:`uplift.ngff.reading.as_read` gives them; what is malformed all the same is
+passed over here and reported by the rules (:mod:`uplift.ngff.registry`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from uplift.errors import SourceError
 from uplift.models.inventory import GroupRole
+from uplift.ngff.json_kinds import items_of
+from uplift.ngff.paths import is_plain
+from uplift.ngff.versions import known_version
 
 Attributes = Mapping[str, Any]
 
@@ -28,10 +29,8 @@ OME_KEYS = (
 )
 """Every key that OME-Zarr defines (0.5, section OME-Zarr metadata); all others are the user's."""
 
-KNOWN_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
-
 _VERSIONED = ("multiscales", "plate", "well", "image-label")
-_VERSION = re.compile(r"(0\.[1-5])(?:[.-].*)?")
+_OBJECTS = ("multiscales", "omero", "image-label", "plate", "well")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,6 @@ class Multiscale:
     name: str | None
     axes: tuple[str, ...]
     levels: tuple[str, ...]
-    version: str | None
 
 
 @dataclass(frozen=True)
@@ -71,13 +69,7 @@ class Context:
     in_labels: bool = False
 
     def below(self, path: str, attributes: Attributes, roles: tuple[GroupRole, ...]) -> Context:
-        """Context of the children of the group at `path`.
-
-        Raises
-        ------
-        SourceError
-            The group lists a path that is absolute or leads out of it.
-        """
+        """Context of the children of the group at `path`."""
         prefix = f"{path}/" if path else ""
         inherited = {key: role for key, role in self.listed.items() if key.startswith(prefix)}
         own = {f"{prefix}{key}": role for key, role in _listed_by(attributes, path).items()}
@@ -104,7 +96,8 @@ def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[Group
     context
         ``Context()`` at the root, else the parent's :meth:`Context.below`.
     """
-    ome, parent = ome_of(attributes), context.parent_roles
+    own, parent = set(ome_keys_of(path, attributes)), context.parent_roles
+    ome = {key: value for key, value in ome_of(attributes).items() if key in own}
     name = path.rpartition("/")[2]
     listed = context.listed.get(path)
     image = _is_list(ome.get("multiscales"))
@@ -121,7 +114,6 @@ def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[Group
         roles.append("field")
     if "image-label" in ome or listed == "label image" or (image and context.in_labels):
         roles.append("label image")
-    own = ome_keys_of(path, attributes)
     if "labels" in own or (name == "labels" and "image" in parent and not image):
         roles.append("labels")
     if "series" in own or (name == "OME" and "bioformats2raw" in parent):
@@ -135,8 +127,9 @@ def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
     """Keys of a group that belong to OME-Zarr, in the order in which they stand there.
 
     ``labels`` counts only in a group of that name and ``series`` only in one named ``OME``:
-    elsewhere they are somebody's own attributes. At the root, whose name is anybody's choice,
-    each counts when it is a list of texts and no other OME key stands beside it.
+    elsewhere they are the user's own attributes. At the root, whose name is anybody's choice,
+    each counts when it is a list of texts and no other OME key is there. A text or number under the
+    key of an object (``"plate": "P1"``) is the user's own as well.
     """
     ome = ome_of(attributes)
     if ome is not attributes:
@@ -146,24 +139,30 @@ def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
         key
         for key in attributes
         if key in OME_KEYS
+        and not (key in _OBJECTS and isinstance(attributes[key], (str, int, float)))
         and not (key == "labels" and name != "labels" and not _alone(path, key, attributes))
         and not (key == "series" and name != "OME" and not _alone(path, key, attributes))
     )
 
 
-def ome_version(attributes: Attributes) -> str | None:
+def ome_version(attributes: Attributes, path: str = "") -> str | None:
     """Version of a group's OME metadata: declared, else read off its content.
 
-    A declared version comes back as ``"0.1"`` … ``"0.5"`` where it is one of those (``0.4`` as a
-    number and ``"0.5-dev1"`` are), else as it is. ``None``: nothing there that has a version.
+    ``None``: nothing there that has a version.
+
+    Raises
+    ------
+    UnsupportedError
+        A version that is declared and not known.
     """
     declared = declared_version(attributes)
-    if declared is not None:
-        match = _VERSION.fullmatch(declared)
-        return match.group(1) if match else declared
+    known = known_version(declared, path or "root") if declared is not None else None
+    if known is not None:
+        return known
     ome = ome_of(attributes)
-    if _is_list(ome.get("multiscales")):
-        return _version_by_content(ome["multiscales"])
+    multiscales = ome.get("multiscales")
+    if isinstance(multiscales, (list, Mapping)) and multiscales:
+        return _version_by_content(multiscales if isinstance(multiscales, list) else [multiscales])
     if isinstance(ome.get("plate"), Mapping):
         wells = [well for well in items_of(ome["plate"].get("wells")) if isinstance(well, Mapping)]
         return "0.4" if any("rowIndex" in well for well in wells) else "0.3"
@@ -175,28 +174,19 @@ def declared_version(attributes: Attributes) -> str | None:
     return next(_declared(attributes), None)
 
 
-def multiscales_of(attributes: Attributes, path: str = "") -> list[Multiscale]:
-    """Entries of ``multiscales``.
-
-    Raises
-    ------
-    SourceError
-        A level's path is absolute or leads out of the group at `path`.
-    """
-    ome = ome_of(attributes)
+def multiscales_of(attributes: Attributes) -> list[Multiscale]:
+    """Entries of ``multiscales``."""
     found = []
-    for number, entry in enumerate(items_of(ome.get("multiscales"))):
-        if not isinstance(entry, Mapping):
-            continue
-        name, version = entry.get("name"), entry.get("version")
-        found.append(
-            Multiscale(
-                name=name if isinstance(name, str) else None,
-                axes=axis_names(entry.get("axes")),
-                levels=_levels(entry, f"{path or 'root'}: multiscales[{number}]"),
-                version=str(version) if version is not None else ome_version(attributes),
+    for entry in items_of(ome_of(attributes).get("multiscales")):
+        if isinstance(entry, Mapping):
+            name = entry.get("name")
+            found.append(
+                Multiscale(
+                    name=name if isinstance(name, str) else None,
+                    axes=axis_names(entry.get("axes")),
+                    levels=tuple(_paths(entry.get("datasets"))),
+                )
             )
-        )
     return found
 
 
@@ -207,64 +197,30 @@ def axis_names(axes: Any) -> tuple[str, ...]:
     return texts if len(texts) == len(names) else ()
 
 
-def checked_path(value: str, where: str) -> str:
-    """Normalise a path found in metadata (a slash at its end is dropped).
-
-    Raises
-    ------
-    SourceError
-        It is empty, absolute, or has ``.``, ``..`` or empty segments.
-    """
-    parts = value.removesuffix("/").split("/")
-    if any(part in ("", ".", "..") for part in parts) or "\\" in value or "\0" in value:
-        raise SourceError(
-            f"{where} is {value!r}: a path in OME-Zarr metadata leads to something inside its "
-            "group; write it without a leading slash, '.' or '..'"
-        )
-    return "/".join(parts)
-
-
-def items_of(value: Any) -> list[Any]:
-    """Return a list as it is, anything else as an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def _levels(entry: Attributes, where: str) -> tuple[str, ...]:
-    levels = []
-    for number, level in enumerate(items_of(entry.get("datasets"))):
-        value = level.get("path") if isinstance(level, Mapping) else None
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)  # Fractal has written numbers
-        if isinstance(value, str):
-            levels.append(checked_path(value, f"{where}.datasets[{number}].path"))
-    return tuple(levels)
-
-
 def _listed_by(attributes: Attributes, path: str) -> dict[str, GroupRole]:
     """Groups below that the group at `path` names, by path relative to it."""
-    ome, where = ome_of(attributes), path or "root"
+    ome = ome_of(attributes)
     listed: dict[str, GroupRole] = {}
     if isinstance(ome.get("plate"), Mapping):
-        for well in _paths(ome["plate"].get("wells"), f"{where}: plate.wells"):
+        for well in _paths(ome["plate"].get("wells")):
             listed[well] = "well"
             if "/" in well:
                 listed[well.rpartition("/")[0]] = "row"
     if isinstance(ome.get("well"), Mapping):
-        for image in _paths(ome["well"].get("images"), f"{where}: well.images"):
+        for image in _paths(ome["well"].get("images")):
             listed[image] = "field"
     if "labels" in ome_keys_of(path, attributes):
-        for number, name in enumerate(items_of(ome["labels"])):
-            label = str(name) if type(name) is int else name
-            if isinstance(label, str):
-                listed[checked_path(label, f"{where}: labels[{number}]")] = "label image"
+        for name in items_of(ome["labels"]):
+            if isinstance(name, str) and is_plain(name):
+                listed[name] = "label image"
     return listed
 
 
-def _paths(items: Any, where: str) -> Iterator[str]:
-    for number, item in enumerate(items_of(items)):
+def _paths(items: Any) -> Iterator[str]:
+    for item in items_of(items):
         value = item.get("path") if isinstance(item, Mapping) else None
-        if isinstance(value, str):
-            yield checked_path(value, f"{where}[{number}].path")
+        if isinstance(value, str) and is_plain(value):
+            yield value
 
 
 def _declared(attributes: Attributes) -> Iterator[str]:
@@ -273,7 +229,7 @@ def _declared(attributes: Attributes) -> Iterator[str]:
         yield str(ome["version"])
     for key in _VERSIONED:
         value = ome.get(key)
-        for entry in items_of(value) if key == "multiscales" else [value]:
+        for entry in value if isinstance(value, list) else [value]:
             if isinstance(entry, Mapping) and entry.get("version") not in (None, ""):
                 yield str(entry["version"])
 

@@ -3,238 +3,398 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from uplift.ngff.axes import is_known_unit
-from uplift.ngff.check import Check, is_integer, is_number, numbers_of, shown
-from uplift.ngff.detect import axis_names, items_of
+from uplift.ngff.json_kinds import is_integer, is_number, items_of, numbers_of, shown
+from uplift.ngff.places import ABSENT
+from uplift.ngff.registry import Rule, Spot, rule
 
 _COLOR = re.compile(r"[0-9A-Fa-f]{6}")
 _RANK = {"time": 0, "space": 2}
-TEXTS: tuple[tuple[str, type], ...] = (("name", str), ("type", str), ("metadata", dict))
-"""What a multiscale says about itself, and how."""
-
-NONFINITE = ("NaN", "Infinity", "-Infinity")
-"""What numbers that are no JSON are spelled as."""
-
+_TEXTS: tuple[tuple[str, type], ...] = (("name", str), ("type", str), ("metadata", dict))
 _WINDOW = ("start", "end", "min", "max")
+_ENTRY = "multiscales/*"
+_TRANSFORMS = (
+    f"{_ENTRY}/coordinateTransformations",
+    f"{_ENTRY}/datasets/*/coordinateTransformations?",
+)
+
+NOT_AN_IMAGE = "readers of OME-Zarr do not open the image; its arrays open as plain Zarr"
+VALIDATORS = "validators reject it; the readers that were tried open it"
+WRONG_PLACE = "readers draw the image with scales or axes of their own making, or not at all"
 
 
-def check_multiscales(value: Any, check: Check) -> None:
-    """Section multiscales metadata."""
-    for where, entry in check.objects(value, "multiscales", "multiscales"):
-        ndim = _check_axes(entry.get("axes"), where, check)
-        _check_datasets(entry.get("datasets"), ndim, where, check)
-        if "coordinateTransformations" in entry:
-            _check_common(entry["coordinateTransformations"], ndim, where, check)
-        odd = [key for key, kind in TEXTS if key in entry and not isinstance(entry[key], kind)]
-        if odd:
-            values = {key: "null" if entry[key] is None else shown(entry[key]) for key in odd}
-            found = ", ".join(f"{key} {value}" for key, value in values.items())
-            check.dialect("multiscales", f"{where}: {found}: expected texts, metadata an object")
-        if "version" in entry:
-            check.error("ome.version", f"{where}.version: 0.5 has one version only, ome.version")
-        missing = [key for key in ("name", "type", "metadata") if key not in entry]
-        if missing:
-            check.should("multiscales.should", f"{where} should have {', '.join(missing)}")
-
-
-def _check_axes(axes: Any, where: str, check: Check) -> int | None:
-    """Section axes metadata; returns the number of axes."""
-    code, where = "multiscales.axes", f"{where}.axes"
-    if not isinstance(axes, list) or not 2 <= len(axes) <= 5:
-        check.error(code, f"{where} is {shown(axes)}, expected a list of 2 to 5 axes")
-        return len(axes) if isinstance(axes, list) else None
-    if not all(isinstance(axis, dict) and isinstance(axis.get("name"), str) for axis in axes):
-        check.error(code, f"{where}: every axis is an object with a name: {shown(axes)}")
-        return len(axes)
-    names = axis_names(axes)
-    if len(set(names)) != len(names):
-        check.error(code, f"{where}: a name occurs twice: {list(names)}")
-    kinds = [axis.get("type") for axis in axes]
-    if not all(kind is None or isinstance(kind, str) for kind in kinds):
-        check.error(code, f"{where}: a type is no text: {kinds}")
-        return len(axes)
+def kinds_are_sound(kinds: Sequence[Any]) -> bool:
+    """Whether axes of these types make an image: 2 or 3 of space, a time, a channel or other."""
     space, time = kinds.count("space"), kinds.count("time")
-    if space not in (2, 3) or time > 1 or len(kinds) - space - time > 1:
-        check.error(
-            code,
-            f"{where}: types are {kinds}; expected 2 or 3 of type space, at most one time, at most "
-            "one channel or other",
-        )
-    for axis in axes:
-        if "unit" in axis and not is_known_unit(axis):
-            found = shown(axis["unit"])
-            check.dialect("unit", f"{where}: {axis['name']} has the unit {found}, unknown to 0.5")
-    ranks = [_RANK.get(kind or "", 1) for kind in kinds]
-    if ranks != sorted(ranks):
-        check.error(code, f"{where}: types are {kinds}; the order is time, channel, space")
-    return len(axes)
-
-
-def _check_datasets(datasets: Any, ndim: int | None, where: str, check: Check) -> None:
-    scales = []
-    for place, level in check.objects(datasets, "multiscales.datasets", f"{where}.datasets"):
-        if not isinstance(level.get("path"), str):
-            found = shown(level.get("path"))
-            check.error("multiscales.datasets", f"{place}.path is {found}, expected a text")
-        transforms = level.get("coordinateTransformations")
-        if _check_transforms(transforms, ndim, f"{place}.coordinateTransformations", check):
-            scales.append(numbers_of(items_of(transforms)[0].get("scale")))
-    _check_order(scales, where, check)
-
-
-def _check_order(scales: list[list[float] | None], where: str, check: Check) -> None:
-    """Levels go from high to low resolution: no scale is finer than the one before it.
-
-    A negative scale turns its axis round, and is as fine as the positive one.
-    """
-    if any(value < 0 for scale in scales for value in scale or ()):
-        check.dialect("transforms", f"{where}: a negative scale, which turns its axis round")
-    known = [[abs(value) for value in scale] for scale in scales if scale]
-    for number, (finer, coarser) in enumerate(itertools.pairwise(known), start=1):
-        if finer != coarser and all(b <= a for a, b in zip(finer, coarser, strict=False)):
-            check.error(
-                "multiscales.order",
-                f"{where}.datasets[{number}] has a finer scale {coarser} than the level before it "
-                f"{finer}; levels go from high to low resolution",
-            )
-
-
-def _check_common(transforms: Any, ndim: int | None, where: str, check: Check) -> None:
-    """Transformations of all levels; those between named systems are not yet part of 0.5."""
-    where = f"{where}.coordinateTransformations"
-    if isinstance(transforms, list) and any(is_foreign(item) for item in transforms):
-        kinds = [item.get("type") for item in transforms if isinstance(item, dict)]
-        check.dialect(
-            "transforms", f"{where} are {kinds} between named systems; 0.5 knows scale, translation"
-        )
-        return
-    _check_transforms(transforms, ndim, where, check)
-
-
-def _check_transforms(transforms: Any, ndim: int | None, where: str, check: Check) -> bool:
-    """Section coordinateTransformations metadata; returns whether the kinds are right."""
-    code = "multiscales.transforms"
-    kinds = [
-        _check_transform(item, ndim, spot, check)
-        for spot, item in check.objects(transforms, code, where)
-    ]
-    if kinds in (["scale"], ["scale", "translation"]):
-        return len(kinds) == len(transforms)
-    if kinds:
-        check.error(code, f"{where} are {kinds}; expected one scale, then at most one translation")
-    return False
+    return space in (2, 3) and time <= 1 and len(kinds) - space - time <= 1
 
 
 def is_foreign(transform: Any) -> bool:
     """Whether it maps between named coordinate systems, as SpatialData writes."""
-    return isinstance(transform, dict) and "input" in transform and "output" in transform
+    return isinstance(transform, Mapping) and "input" in transform and "output" in transform
 
 
-def _check_transform(item: dict[str, Any], ndim: int | None, where: str, check: Check) -> str:
-    """Check one scale or translation; returns its type."""
-    kind = str(item.get("type"))
-    if kind not in ("scale", "translation"):
-        return kind
-    values = numbers_of(item.get(kind))
-    if values is None or len(values) < 2:
-        check.error(
-            "multiscales.transforms",
-            f"{where}.{kind} is {shown(item.get(kind))}, expected a list of numbers",
-        )
-    elif ndim is not None and len(values) != ndim:
-        check.error(
-            "multiscales.transforms",
-            f"{where}.{kind} has {len(values)} values {shown(values)} for {ndim} axes",
-        )
-    return kind
-
-
-def check_omero(value: Any, check: Check) -> None:
-    """Section omero metadata."""
-    if not value:
-        check.dialect("omero", "omero is empty, without a list of channels")
+def not_objects(spot: Spot) -> Iterator[str]:
+    """Say what is wrong with a list that has to hold objects, at least one and each once."""
+    value = spot.value
+    if not isinstance(value, list) or not value:
+        found = "missing" if value is ABSENT else shown(value)
+        yield f"{spot.name} is {found}, expected a list with at least one object"
         return
-    channels = value.get("channels") if isinstance(value, dict) else None
-    if not isinstance(channels, list):
-        check.error("omero", f"omero.channels is {shown(channels)}, expected a list of channels")
+    wrong = [index for index, item in enumerate(value) if not isinstance(item, Mapping)]
+    if wrong:
+        yield f"{spot.name}[{wrong[0]}] is {shown(value[wrong[0]])}, expected an object"
+    if len({json.dumps(item, sort_keys=True) for item in value}) != len(value):
+        yield f"{spot.name} lists the same object twice"
+
+
+@rule(
+    "dialect.multiscales.list",
+    "multiscales",
+    asks="multiscales is a list of objects, at least one",
+    keep=NOT_AN_IMAGE,
+)
+def multiscales_list(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata."""
+    yield from not_objects(spot)
+
+
+@rule(
+    "dialect.multiscales.texts",
+    _ENTRY,
+    asks="name and type are texts, metadata is an object",
+    keep=VALIDATORS,
+)
+def multiscales_texts(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata."""
+    entry = spot.value if isinstance(spot.value, Mapping) else {}
+    odd = [key for key, kind in _TEXTS if key in entry and not isinstance(entry[key], kind)]
+    if odd:
+        found = ", ".join(f"{key} {shown(entry[key])}" for key in odd)
+        yield f"{spot.name}: {found}: expected texts, metadata an object"
+
+
+@rule(
+    "dialect.axes.list",
+    f"{_ENTRY}/axes?",
+    asks="axes is a list of 2 to 5 objects with names",
+    keep=NOT_AN_IMAGE,
+)
+def axes_list(spot: Spot) -> Iterator[str]:
+    """Section axes metadata."""
+    axes = spot.value
+    if axes is ABSENT or not isinstance(axes, list) or not 2 <= len(axes) <= 5:
+        found = "missing" if axes is ABSENT else shown(axes)
+        yield f"{spot.name} is {found}, expected a list of 2 to 5 axes"
+    elif not _named(axes):
+        yield f"{spot.name}: every axis is an object with a name: {shown(axes)}"
+
+
+@rule(
+    "dialect.axes.names",
+    f"{_ENTRY}/axes",
+    asks="each axis has a name of its own",
+    keep=f"{NOT_AN_IMAGE}; its dimensions get no names, since tensorstore opens no array with two "
+    "alike",
+)
+def axes_names(spot: Spot) -> Iterator[str]:
+    """Section axes metadata."""
+    names = [axis["name"] for axis in spot.value] if _named(spot.value) else []
+    if len(set(names)) != len(names):
+        yield f"{spot.name}: a name occurs twice: {names}"
+
+
+@rule(
+    "dialect.axes.types",
+    f"{_ENTRY}/axes",
+    asks="two or three axes of type space, at most one time, at most one channel or other",
+    keep="ome-zarr-py and validators refuse the image; its arrays open as plain Zarr",
+)
+def axes_types(spot: Spot) -> Iterator[str]:
+    """Section axes metadata."""
+    kinds = [axis.get("type") for axis in spot.value] if _named(spot.value) else ["space"] * 2
+    if not all(kind is None or isinstance(kind, str) for kind in kinds):
+        yield f"{spot.name}: a type is not a text: {shown(kinds)}"
+    elif not kinds_are_sound(kinds):
+        yield (
+            f"{spot.name}: types are {kinds}; expected 2 or 3 of type space, at most one time, at "
+            "most one channel or other"
+        )
+
+
+@rule(
+    "dialect.axes.order",
+    f"{_ENTRY}/axes",
+    asks="the order is time, channel or other, space",
+    keep="readers that go by the order of axes (ome-zarr-py, napari) refuse the image or mix up "
+    "its axes",
+)
+def axes_order(spot: Spot) -> Iterator[str]:
+    """Section axes metadata."""
+    kinds = [axis.get("type") for axis in spot.value] if _named(spot.value) else []
+    ranks = [_RANK.get(kind, 1) if isinstance(kind, str) else 1 for kind in kinds]
+    if ranks != sorted(ranks):
+        yield f"{spot.name}: types are {kinds}; the order is time, channel, space"
+
+
+@rule(
+    "dialect.unit",
+    f"{_ENTRY}/axes/*",
+    asks="the unit of an axis of space or time is one that 0.5 lists",
+    keep="readers show another size or none",
+    must=False,
+)
+def axis_unit(spot: Spot) -> Iterator[str]:
+    """Section axes metadata."""
+    if isinstance(spot.value, Mapping) and "unit" in spot.value and not is_known_unit(spot.value):
+        found, name = shown(spot.value["unit"]), shown(spot.value.get("name"))
+        yield f"{spot.name}: {name} has the unit {found}, unknown to 0.5"
+
+
+@rule(
+    "dialect.datasets.list",
+    f"{_ENTRY}/datasets?",
+    asks="datasets is a list of objects, at least one",
+    keep=NOT_AN_IMAGE,
+)
+def datasets_list(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata."""
+    yield from not_objects(spot)
+
+
+@rule(
+    "dialect.datasets.path",
+    f"{_ENTRY}/datasets/*/path?",
+    asks="each level has a path",
+    keep=NOT_AN_IMAGE,
+)
+def dataset_path(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata."""
+    if not isinstance(spot.value, str):
+        found = "missing" if spot.value is ABSENT else shown(spot.value)
+        yield f"{spot.name} is {found}, expected a text"
+
+
+@rule(
+    "dialect.datasets.order",
+    f"{_ENTRY}/datasets",
+    asks="levels go from high to low resolution",
+    keep="viewers show the wrong level first; ome-zarr-py opens the image",
+)
+def datasets_order(spot: Spot) -> Iterator[str]:
+    """No scale is finer than the one before it; a negative scale is as fine as a positive one."""
+    found = [
+        _scale_of(level.get("coordinateTransformations"))
+        for level in items_of(spot.value)
+        if isinstance(level, Mapping)
+    ]
+    known = [[abs(value) for value in scale] for scale in found if scale]
+    for number, (finer, coarser) in enumerate(itertools.pairwise(known), start=1):
+        if finer != coarser and all(b <= a for a, b in zip(finer, coarser, strict=False)):
+            yield (
+                f"{spot.name}[{number}] has a finer scale {coarser} than the level before it "
+                f"{finer}; levels go from high to low resolution"
+            )
+
+
+def _transform_rule(code: str, asks: str, keep: str, check: Any) -> tuple[Rule, ...]:
+    return tuple(rule(code, at, asks=asks, keep=keep)(check) for at in _TRANSFORMS)
+
+
+def _kinds(spot: Spot) -> Iterator[str]:
+    if isinstance(spot.value, list) and any(map(is_foreign, spot.value)):
         return
-    for number, channel in enumerate(channels):
-        where = f"omero.channels[{number}]"
-        if isinstance(channel, dict):
-            _check_channel(channel, where, check)
+    items = items_of(spot.value)
+    kinds = [item.get("type") if isinstance(item, Mapping) else item for item in items]
+    if kinds not in (["scale"], ["scale", "translation"]):
+        if spot.value is ABSENT:
+            yield f"{spot.name} is missing, expected a scale"
         else:
-            check.error("omero", f"{where} is {shown(channel)}, expected an object")
+            found = shown(kinds) if kinds else shown(spot.value)
+            yield f"{spot.name} are {found}; expected one scale, then at most one translation"
 
 
-def is_color(text: str) -> bool:
-    """Whether a text is six hexadecimal digits."""
-    return bool(_COLOR.fullmatch(text))
+def _values(spot: Spot) -> Iterator[str]:
+    axes = spot.words["multiscales"][spot.keys[1]].get("axes")
+    for number, item in enumerate(items_of(spot.value)):
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        if kind not in ("scale", "translation"):
+            continue
+        where, values = f"{spot.name}[{number}].{kind}", numbers_of(item.get(kind))
+        if values is None or len(values) < 2:
+            yield f"{where} is {shown(item.get(kind, ABSENT))}, expected a list of numbers"
+        elif isinstance(axes, list) and len(values) != len(axes):
+            yield f"{where} has {len(values)} values {shown(values)} for {len(axes)} axes"
 
 
-def _check_channel(channel: dict[str, Any], where: str, check: Check) -> None:
-    color, window = channel.get("color"), channel.get("window")
+def _foreign(spot: Spot) -> Iterator[str]:
+    if isinstance(spot.value, list) and any(map(is_foreign, spot.value)):
+        kinds = [item.get("type") for item in spot.value if isinstance(item, Mapping)]
+        yield f"{spot.name} are {kinds} between named systems; 0.5 knows scale, translation"
+
+
+TRANSFORMS = (
+    *_transform_rule(
+        "dialect.transforms.kinds",
+        "a level has one scale, then at most one translation",
+        WRONG_PLACE,
+        _kinds,
+    ),
+    *_transform_rule(
+        "dialect.transforms.values",
+        "a scale or translation has one number for each axis",
+        WRONG_PLACE,
+        _values,
+    ),
+    *_transform_rule(
+        "dialect.transforms.systems",
+        "transformations are not between named systems (SpatialData)",
+        "readers other than SpatialData pass over them",
+        _foreign,
+    ),
+)
+
+
+@rule(
+    "dialect.transforms.negative",
+    _ENTRY,
+    asks="no scale is negative",
+    keep="readers show the axis turned round, or not",
+    must=False,
+)
+def negative_scale(spot: Spot) -> Iterator[str]:
+    """A negative scale turns its axis round."""
+    datasets = items_of(spot.value.get("datasets")) if isinstance(spot.value, Mapping) else []
+    levels = [level for level in datasets if isinstance(level, Mapping)]
+    scales = [_scale_of(level.get("coordinateTransformations")) for level in levels]
+    if any(value < 0 for scale in scales for value in scale or ()):
+        yield f"{spot.name}: a negative scale, which turns its axis round"
+
+
+@rule(
+    "dialect.omero.channels",
+    "omero",
+    asks="omero has a list of channels",
+    keep="viewers choose colors and windows themselves; validators reject the image",
+)
+def omero_channels(spot: Spot) -> Iterator[str]:
+    """Section omero metadata."""
+    channels = spot.value.get("channels", ABSENT) if isinstance(spot.value, Mapping) else ABSENT
+    if not spot.value:
+        yield "omero is empty, without a list of channels"
+    elif not isinstance(channels, list):
+        found = "missing" if channels is ABSENT else shown(channels)
+        yield f"omero.channels is {found}, expected a list of channels"
+
+
+@rule(
+    "dialect.omero.channel",
+    "omero/channels/*",
+    asks="a channel is an object with a color of six hexadecimal digits and a window of four "
+    "numbers; label and family are texts, active is true or false",
+    keep="viewers choose the channel's color or window themselves; validators reject the image",
+)
+def omero_channel(spot: Spot) -> Iterator[str]:
+    """Section omero metadata."""
+    channel = spot.value
+    if not isinstance(channel, Mapping):
+        yield f"{spot.name} is {shown(channel)}, expected an object"
+        return
+    color, window = channel.get("color", ABSENT), channel.get("window", ABSENT)
     odd = []
-    if color is not None and not isinstance(color, str):
-        check.error("omero", f"{where}.color is {shown(color)}, expected six hexadecimal digits")
-    elif color is None or not is_color(color):
-        odd.append(f"color {shown(color)}")
-    if window is not None and not isinstance(window, dict):
-        check.error("omero", f"{where}.window is {shown(window)}, expected an object")
+    if not isinstance(color, str) or not _COLOR.fullmatch(color):
+        odd.append(f"color {'missing' if color is ABSENT else shown(color)}")
+    if not isinstance(window, Mapping):
+        odd.append(f"window {'missing' if window is ABSENT else shown(window)}")
     else:
-        limits = {key: (window or {}).get(key) for key in _WINDOW}
-        texts = {key: v for key, v in limits.items() if v is not None and not is_number(v)}
-        wrong = {key: v for key, v in texts.items() if not (isinstance(v, str) and v in NONFINITE)}
-        odd += [f"window.{key} {v}" for key, v in texts.items() if key not in wrong]
-        if wrong:
-            check.error("omero", f"{where}.window: {shown(wrong)} should be numbers")
-        missing = [key for key, limit in limits.items() if limit is None]
-        if missing:
-            odd.append(f"window without {', '.join(missing)}" if window else "window missing")
+        limits = {key: window.get(key, ABSENT) for key in _WINDOW}
+        odd += [f"window.{key} {shown(limit)}" for key, limit in limits.items()
+                if limit is not ABSENT and not is_number(limit)]  # fmt: skip
+        missing = [key for key, limit in limits.items() if limit is ABSENT]
+        odd += [f"window without {', '.join(missing)}"] if missing else []
     odd += [
         f"{key} {shown(channel[key])}"
         for key, kind in (("label", str), ("family", str), ("active", bool))
         if key in channel and not isinstance(channel[key], kind)
     ]
     if odd:
-        check.dialect("omero", f"{where}: {'; '.join(odd)}")
+        yield f"{spot.name}: {'; '.join(odd)}"
 
 
-def check_image_label(value: Any, check: Check) -> None:
-    """Section labels metadata, image-label."""
-    code = "image-label"
-    if not isinstance(value, dict):
-        check.error(code, f"image-label is {shown(value)}, expected an object")
+@rule(
+    "dialect.image-label.object",
+    "image-label",
+    asks="image-label is an object; its source is an object whose image is a path",
+    keep="readers show the labels without their colors and source; validators reject them",
+)
+def image_label(spot: Spot) -> Iterator[str]:
+    """Section labels metadata."""
+    if not isinstance(spot.value, Mapping):
+        yield f"image-label is {shown(spot.value)}, expected an object"
         return
-    if "colors" not in value:
-        check.should(f"{code}.should", "image-label should have colors")
-    for key in ("colors", "properties"):
-        if key in value:
-            _check_label_values(key, value[key], check)
-    source = value.get("source", {})
-    if not isinstance(source, dict) or not isinstance(source.get("image", ""), str):
-        check.error(code, f"image-label.source is {shown(source)}, expected an image's path")
+    source = spot.value.get("source", {})
+    if not isinstance(source, Mapping) or not isinstance(source.get("image", ""), str):
+        yield f"image-label.source is {shown(source)}, expected an image's path"
 
 
-def _check_label_values(key: str, entries: Any, check: Check) -> None:
-    seen: set[Any] = set()
-    for where, entry in check.objects(entries, "image-label", f"image-label.{key}"):
-        label, rgba = entry.get("label-value"), entry.get("rgba")
-        if not is_number(label) or (key == "properties" and not is_integer(label)):
-            found = shown(label)
-            check.error("image-label", f"{where}.label-value is {found}, expected an integer")
-            continue
-        if label in seen:
-            check.dialect("image-label", f"{where}: the label {label} is described twice")
-        seen.add(label)
-        if key == "colors" and "rgba" in entry and rgba is None:
-            check.dialect("image-label", f"{where}: the label {label} has null as its color")
-        elif key == "colors" and "rgba" in entry and not _is_rgba(rgba):
-            check.error(
-                "image-label", f"{where}.rgba is {shown(rgba)}, expected four integers 0 to 255"
-            )
+def _label_rule(code: str, asks: str, check: Any) -> tuple[Rule, ...]:
+    keep = "viewers show these labels in colors of their own; validators reject the label image"
+    places = ("image-label/colors", "image-label/properties")
+    return tuple(rule(code, at, asks=asks, keep=keep)(check) for at in places)
+
+
+def _label_values(spot: Spot) -> Iterator[str]:
+    for index, entry in enumerate(items_of(spot.value)):
+        label = entry.get("label-value", ABSENT) if isinstance(entry, Mapping) else 0
+        if not is_number(label) or (spot.keys[-1] == "properties" and not is_integer(label)):
+            found = "missing" if label is ABSENT else shown(label)
+            yield f"{spot.name}[{index}].label-value is {found}, expected an integer"
+
+
+def _labels_once(spot: Spot) -> Iterator[str]:
+    entries = [entry for entry in items_of(spot.value) if isinstance(entry, Mapping)]
+    labels = [entry["label-value"] for entry in entries if is_number(entry.get("label-value"))]
+    twice = sorted({label for label in labels if labels.count(label) > 1}) if len(
+        set(labels)) < len(labels) else []  # fmt: skip
+    for label in twice:
+        yield f"{spot.name}: the label {label} is described twice"
+
+
+def _label_colors(spot: Spot) -> Iterator[str]:
+    for index, entry in enumerate(items_of(spot.value)):
+        rgba = entry.get("rgba", ABSENT) if isinstance(entry, Mapping) else ABSENT
+        if rgba is not ABSENT and not _is_rgba(rgba):
+            yield f"{spot.name}[{index}].rgba is {shown(rgba)}, expected four integers 0 to 255"
+
+
+LABELS = (
+    *_label_rule("dialect.image-label.list", "colors and properties are lists of objects, at least "
+                 "one", not_objects),
+    *_label_rule("dialect.image-label.value", "a label-value is a number, of properties an integer",
+                 _label_values),
+    *_label_rule("dialect.image-label.twice", "a label is described once", _labels_once),
+    _label_rule("dialect.image-label.color", "rgba is four integers from 0 to 255",
+                _label_colors)[0],
+)  # fmt: skip
+
+
+def _named(axes: Any) -> bool:
+    return isinstance(axes, list) and all(
+        isinstance(axis, Mapping) and isinstance(axis.get("name"), str) for axis in axes
+    )
+
+
+def _scale_of(transforms: Any) -> list[float] | None:
+    """Scale of a level whose transformations are of the right kinds."""
+    items = items_of(transforms)
+    kinds = [item.get("type") if isinstance(item, Mapping) else None for item in items]
+    sound = kinds in (["scale"], ["scale", "translation"])
+    return numbers_of(items[0].get("scale")) if sound else None
 
 
 def _is_rgba(value: Any) -> bool:
@@ -243,3 +403,23 @@ def _is_rgba(value: Any) -> bool:
         and len(value) == 4
         and all(is_integer(item) and 0 <= item <= 255 for item in value)
     )
+
+
+IMAGE_RULES: tuple[Rule, ...] = (
+    multiscales_list,
+    multiscales_texts,
+    axes_list,
+    axes_names,
+    axes_types,
+    axes_order,
+    axis_unit,
+    datasets_list,
+    dataset_path,
+    datasets_order,
+    *TRANSFORMS,
+    negative_scale,
+    omero_channels,
+    omero_channel,
+    image_label,
+    *LABELS,
+)

@@ -1,62 +1,46 @@
 """Proof that a migrated group still says everything that its source said.
 
-Written against the format alone and without a look at how the migration goes about it: with the
-edits below undone, the union of the output's attributes beside ``ome`` and inside it has to be the
-source's attributes (OME-Zarr 0.5, section OME-Zarr metadata).
+Written against the format alone, without a look at how the migration goes about it. Two things are
+shown: with the listed changes undone, from the last to the first, the output's attributes are the
+source's, value for value; and each change is one that says the same in other words, or adds what
+the format wants said, in a place where it may (OME-Zarr 0.5). Anything else is a loss.
 
-Edits that are no loss: ``ome.version`` in place of ``multiscales[].version``; a new version of
-plate, well and image-label; ``omero.version`` gone when it was the OME-Zarr version; axis names
-spelled as objects; axes, scales and well indices that were missing; numbers that became texts in
-paths of levels, labels and series, and in names of rows and columns; texts that became numbers in
-an omero window, a scale, a translation, ``bioformats2raw.layout`` and a plate's counts; an identity
-that became the scale 1; nulls and empty lists gone where the key may be absent; NaN and
-infinities, which are no JSON, spelled as texts.
+The same in other words: a text and the number that it spells, a path and its plain spelling, a list
+and its only item, an axis and its name, an identity and the scale 1, NaN and its name. Dropped may
+be what says nothing (``null``, an empty list), what is said elsewhere (a version, a repetition), a
+level that is not there, and the unit of a scale that nobody gave.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from uplift.models.inventory import GroupRole
+from uplift.models.migration import Change
+from uplift.ngff.places import ABSENT, keys_of, text_of, value_at
 
-_ANYWHERE = ("multiscales", "omero", "image-label", "plate", "well", "bioformats2raw.layout")
-_BY_ROLE: dict[str, GroupRole] = {"labels": "labels", "series": "OME"}
-
-_VERSION = re.compile(r"(plate|well|image-label)\.version")
-_OLD_VERSION = re.compile(r"multiscales\[\d+\]\.version")
 _TRANSFORMS = r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations"
-_EMPTY_LIST = re.compile(rf"{_TRANSFORMS}|image-label\.(colors|properties)")
-_NULL = re.compile(
-    rf"{_TRANSFORMS}|image-label\.(colors|properties|source|source\.image)"
-    r"|plate\.(name|field_count|acquisitions|acquisitions\[\d+\]\.[a-z]+)"
-    r"|well\.images\[\d+\]\.acquisition"
-)
-_AXIS = re.compile(r"multiscales\[\d+\]\.axes\[\d+\]")
-_TEXT = re.compile(
-    r"multiscales\[\d+\]\.datasets\[\d+\]\.path|plate\.(rows|columns)\[\d+\]\.name"
-    r"|(labels|series)\[\d+\]"
-)
-_NUMBER = re.compile(
-    r"omero\.channels\[\d+\]\.window\.(start|end|min|max)|bioformats2raw\.layout"
-    r"|plate\.field_count|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
-    r"|multiscales\[\d+\]\.datasets\[\d+\]\.coordinateTransformations\[\d+\]"
-    r"\.(scale|translation)\[\d+\]"
-)
-_FIRST = re.compile(rf"{_TRANSFORMS}\[0\]")
 _ADDED = re.compile(
-    r"(plate|well|image-label)\.version"
-    r"|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
-    r"|multiscales\[\d+\]\.(axes|datasets\[\d+\]\.coordinateTransformations)"
+    r"ome|(ome\.)?version|(plate|well|image-label)\.version"
+    r"|plate\.(rows|columns)|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
+    r"|multiscales\[\d+\]\.(axes|axes\[\d+\]\.type|datasets\[\d+\]\.coordinateTransformations)"
+    r"|multiscales\[\d+\]\.datasets\[\d+\]\.coordinateTransformations\[\d+\]\.scale"
 )
+_VERSION = re.compile(r"version|(multiscales\[\d+\]|plate|well|image-label|omero)\.version")
+_LEVEL = re.compile(r"multiscales\[\d+\]\.datasets\[\d+\]")
+_UNIT = re.compile(r"multiscales\[\d+\]\.axes\[\d+\]\.unit")
+_INDEX = re.compile(r"plate\.wells\[\d+\]\.(rowIndex|columnIndex)")
+_SCALE = re.compile(rf"{_TRANSFORMS}(\[\d+\]\.scale)?")
+_ITEM = re.compile(r".*\[\d+\]")
 
 
 def lost_attributes(
-    source: Mapping[str, Any], output: Mapping[str, Any], roles: tuple[GroupRole, ...]
+    source: Mapping[str, Any], output: Mapping[str, Any], changes: Sequence[Change] = ()
 ) -> list[str]:
-    """List what of a group's attributes is missing, different or invented in the output.
+    """List what of a node's attributes is missing, different or invented in the output.
 
     Parameters
     ----------
@@ -64,120 +48,154 @@ def lost_attributes(
         ``.zattrs``, or the ``attributes`` of ``zarr.json``.
     output
         ``attributes`` of the output's ``zarr.json``.
-    roles
-        Roles of the group: ``labels`` and ``series`` belong to OME-Zarr by them.
+    changes
+        Of the node, as ``migration.json`` lists them.
     """
-    old_ome, old_rest = _split(source, roles)
-    if not old_ome:
-        return list(_differences(source, output, ""))
-    new_ome = output.get("ome")
-    if not isinstance(new_ome, Mapping):
-        return ["ome: missing in the output"]
-    new_rest = {key: value for key, value in output.items() if key != "ome"}
-    undone = {key: value for key, value in new_ome.items() if key != "version"}
-    versions = _versions(old_ome)
-    expected = {key: value for key, value in old_ome.items() if key != "version"}
-    omero = expected.get("omero")
-    if isinstance(omero, Mapping) and str(omero.get("version")) in versions:
-        new_omero = undone.get("omero")
-        if isinstance(new_omero, Mapping) and "version" not in new_omero:
-            expected["omero"] = {key: omero[key] for key in omero if key != "version"}
-    lost = list(_differences(expected, undone, "", versions=True))
-    if new_ome.get("version") is None:
-        lost.append("ome.version: missing in the output")
-    return lost + list(_differences(old_rest, new_rest, ""))
+    value: Any = copy.deepcopy(dict(output))
+    lost: list[str] = []
+    for change in reversed(changes):
+        problem = _undo(change, value)
+        if problem is None and change.place is not None and not _is_edit(change, value):
+            problem = f"{change.key}: {_shown(change.old)} became {_shown(change.new)}"
+        if problem is not None:
+            lost.append(problem)
+    return lost + list(_differences(source, value, ""))
 
 
-def lost_array_attributes(source: Mapping[str, Any], output: Mapping[str, Any]) -> list[str]:
-    """List what of an array's attributes is missing, different or invented in the output."""
-    return list(_differences(source, output, ""))
+def undone(output: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
+    """Attributes of the source, from those of the output and the changes of the node.
+
+    Raises
+    ------
+    ValueError
+        The output does not hold what the changes say that it does.
+    """
+    value: Any = copy.deepcopy(dict(output))
+    for change in reversed(changes):
+        problem = _undo(change, value)
+        if problem is not None:
+            raise ValueError(problem)
+    return dict(value)
 
 
-def _split(
-    source: Mapping[str, Any], roles: tuple[GroupRole, ...]
-) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """OME metadata of the source, and the rest of its attributes."""
-    ome = source.get("ome")
-    if isinstance(ome, Mapping) and {"version", *_ANYWHERE, *_BY_ROLE} & set(ome):
-        return ome, {key: value for key, value in source.items() if key != "ome"}
-    keys = [
-        key for key in source if key in _ANYWHERE or (key in _BY_ROLE and _BY_ROLE[key] in roles)
-    ]
-    return (
-        {key: source[key] for key in keys},
-        {key: value for key, value in source.items() if key not in keys},
+def _undo(change: Change, value: Any) -> str | None:
+    """Take one change back in place; returns what stands against it."""
+    if change.action == "kept":
+        return None
+    if change.action == "moved":
+        ome = value.get("ome")
+        if not isinstance(ome, dict) or change.key not in ome or change.key in value:
+            return f"{change.key}: missing in the output"
+        value[change.key] = ome.pop(change.key)
+        return None
+    keys = keys_of(change.place or "", value)
+    holder, last = value_at(value, keys[:-1]), keys[-1] if keys else ""
+    if not isinstance(holder, (dict, list)):
+        return f"{change.key}: missing in the output"
+    if change.action == "dropped":
+        if isinstance(holder, list):
+            holder.insert(int(last), copy.deepcopy(change.old))
+        elif last in holder:
+            return f"{change.key}: in the output, though it was dropped"
+        else:
+            holder[str(last)] = copy.deepcopy(change.old)
+        return None
+    found = value_at(holder, (last,))
+    if found is ABSENT or any(_differences(change.new, found, "")):
+        return f"{change.key}: {_shown(found)} in the output, {_shown(change.new)} written"
+    if change.action == "added":
+        del holder[last]  # type: ignore[arg-type]
+    else:
+        holder[last] = copy.deepcopy(change.old)  # type: ignore[index]
+    return None
+
+
+def _is_edit(change: Change, value: Any) -> bool:
+    """Whether a change is of those that lose nothing; `value` has it undone."""
+    old, new, key = change.old, change.new, change.key
+    if change.action == "added":
+        return bool(_ADDED.fullmatch(key))
+    if change.action == "dropped":
+        return _may_go(change, value)
+    if _VERSION.fullmatch(key) or (_INDEX.fullmatch(key) and isinstance(new, int)):
+        return True
+    if old is None or old == []:
+        return new == [] or bool(_ADDED.fullmatch(key))
+    if _SCALE.fullmatch(key) and isinstance(old, list) and isinstance(new, list):
+        return old == [{"type": "identity"}] or _keeps(old, new) or _same_words(old, new)
+    return _same_words(old, new)
+
+
+def _may_go(change: Change, value: Any) -> bool:
+    old, key = change.old, change.key
+    if old is None or old == [] or _VERSION.fullmatch(key) or _UNIT.fullmatch(key):
+        return True
+    keys = keys_of(change.place or "", value)
+    others = value_at(value, keys[:-1])
+    if not _ITEM.fullmatch(key) or not isinstance(others, list):
+        return False
+    rest = [item for index, item in enumerate(others) if index != keys[-1]]
+    return bool(_LEVEL.fullmatch(key)) or any(not any(_differences(old, o, "")) for o in rest)
+
+
+def _keeps(old: list[Any], new: list[Any]) -> bool:
+    """Whether a list of numbers or transformations only gained what was missing."""
+    if len(new) == len(old) + 1 and isinstance(new[0], Mapping) and new[0].get("type") == "scale":
+        return not any(_differences(old, new[1:], ""))
+    return len(old) == len(new) and all(
+        one in (None, "NaN") or _same_words(one, other) for one, other in zip(old, new, strict=True)
     )
 
 
-def _versions(ome: Mapping[str, Any]) -> set[str]:
-    """OME-Zarr versions that the source declares; all of them when it declares none."""
-    multiscales = ome.get("multiscales")
-    entries = list(multiscales) if isinstance(multiscales, list) else []
-    entries += [ome.get(key) for key in ("plate", "well", "image-label")]
-    found = {str(e["version"]) for e in entries if isinstance(e, Mapping) and "version" in e}
-    return found or {"0.1", "0.2", "0.3", "0.4"}
+def _same_words(old: Any, new: Any) -> bool:
+    """Whether two values say the same."""
+    if not any(_differences(old, new, "")):
+        return True
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same_words, old, new))
+    if isinstance(new, list):
+        return len(new) == 1 and _same_words(old, new[0])
+    if isinstance(old, (str, int)) and isinstance(new, Mapping):
+        said = {key: item for key, item in new.items() if key != "type"}
+        return list(said.values()) == [str(old)] and set(said) <= {"name", "path"}
+    if isinstance(old, Mapping) and isinstance(new, str):
+        return old.get("path") == new
+    if isinstance(old, str) and isinstance(new, str):
+        return _segments(old)[-len(_segments(new)) :] == _segments(new)
+    if isinstance(old, str) and isinstance(new, (int, float)):
+        return _number(old) == new
+    return isinstance(new, str) and type(old) is int and str(old) == new
 
 
-def _differences(old: Any, new: Any, where: str, *, versions: bool = False) -> Iterator[str]:
-    if versions and _is_edit(old, new, where):
-        return
+def _segments(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        yield from _differing_keys(old, new, where, versions=versions)
+        for key in [*old, *(key for key in new if key not in old)]:
+            place = text_of((where, key)) if where else str(key)
+            if key not in new:
+                yield f"{place}: missing in the output"
+            elif key not in old:
+                yield f"{place}: in the output, not in the source"
+            else:
+                yield from _differences(old[key], new[key], place)
     elif isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):
             yield f"{where}: {len(old)} entries in the source, {len(new)} in the output"
             return
         for number, (a, b) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(a, b, f"{where}[{number}]", versions=versions)
+            yield from _differences(a, b, f"{where}[{number}]")
     elif not _same(old, new):
         yield f"{where}: {_shown(old)} in the source, {_shown(new)} in the output"
-
-
-def _differing_keys(
-    old: Mapping[str, Any], new: Mapping[str, Any], where: str, *, versions: bool
-) -> Iterator[str]:
-    for key, value in old.items():
-        place = f"{where}.{key}" if where else key
-        if key in new:
-            yield from _differences(value, new[key], place, versions=versions)
-        elif not (versions and _may_go(value, place)):
-            yield f"{place}: missing in the output"
-    for key in new:
-        place = f"{where}.{key}" if where else key
-        if key not in old and not (versions and _ADDED.fullmatch(place)):
-            yield f"{place}: in the output, not in the source"
-
-
-def _may_go(old: Any, where: str) -> bool:
-    """Whether a key may be absent: a version that moved, or one that said nothing."""
-    return bool(_OLD_VERSION.fullmatch(where) or _says_nothing(old, where))
-
-
-def _says_nothing(old: Any, where: str) -> bool:
-    empty = old == [] and _EMPTY_LIST.fullmatch(where)
-    return bool(empty or (old is None and _NULL.fullmatch(where)))
-
-
-def _is_edit(old: Any, new: Any, where: str) -> bool:
-    """Whether a change is one of those that the migration is for."""
-    if _VERSION.fullmatch(where):
-        return isinstance(new, str)
-    if _AXIS.fullmatch(where) and isinstance(old, str):
-        return isinstance(new, Mapping) and new.get("name") == old and set(new) <= {"name", "type"}
-    if _says_nothing(old, where) and _ADDED.fullmatch(where):
-        return isinstance(new, list)
-    if _FIRST.fullmatch(where) and old == {"type": "identity"} and isinstance(new, Mapping):
-        scale = new.get("scale")
-        ones = isinstance(scale, list) and all(value == 1 for value in scale)
-        return ones and new == {"type": "scale", "scale": scale}
-    if _TEXT.fullmatch(where) and isinstance(old, int):
-        return _same(str(old), new)
-    if _NUMBER.fullmatch(where) and isinstance(old, str) and isinstance(new, (int, float)):
-        try:
-            return float(old) == new
-        except ValueError:
-            return False
-    return False
 
 
 def _same(old: Any, new: Any) -> bool:
@@ -189,5 +207,5 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = "nothing" if value is ABSENT else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,28 +1,37 @@
-"""Bring the attributes of one group to OME-Zarr 0.5: a function from attributes to attributes.
+"""Bring the attributes of one group to another version of OME-Zarr: attributes to attributes.
 
-What OME-Zarr defines moves below ``ome`` (0.5, section OME-Zarr metadata), all else stays beside
-it. Only what a version edit, a missing index or a wrong JSON type makes necessary is changed, each
-change is listed, and a change that the source should not have needed is a finding too.
+What OME-Zarr defines moves below ``ome`` (0.5, section OME-Zarr metadata), all else stays at its
+side. Then the source's faults that have one reading are repaired, the version's own edits are made,
+and what still breaks a rule is said. Each edit is listed with the old and the new words, so that
+``migration.json`` can undo it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from uplift.errors import SourceError, UnsupportedError
-from uplift.grid import Shape
 from uplift.models.findings import Finding
-from uplift.models.inventory import GroupRole
 from uplift.models.migration import Change
-from uplift.ngff import detect, repairs, rules
-from uplift.ngff.migration_state import Migration
-from uplift.ngff.multiscales import migrate_multiscale
-from uplift.ngff.plates import migrate_plate
+from uplift.ngff import detect
+from uplift.ngff.draft import Draft, Edit, spelled
+from uplift.ngff.json_kinds import shown
+from uplift.ngff.places import ABSENT, Keys, text_of
+from uplift.ngff.registry import (
+    Facts,
+    Repair,
+    Spot,
+    apply_repairs,
+    repair,
+)
+from uplift.ngff.repairs_arrays import GEOMETRY
+from uplift.ngff.repairs_words import WORDING
+from uplift.ngff.versions import TARGETS, VERSIONS, check_metadata
 
-TARGET_VERSIONS = ("0.5",)
+REPAIRED = "source.repaired"
 
 
 @dataclass(frozen=True)
@@ -36,10 +45,8 @@ class Migrated:
 
 def migrate_attributes(
     attributes: Mapping[str, Any],
-    path: str,
-    roles: tuple[GroupRole, ...],
-    target_version: str,
-    arrays: Mapping[str, Shape],
+    target: str,
+    facts: Facts,
     *,
     zarr_format: int = 2,
 ) -> Migrated:
@@ -47,171 +54,138 @@ def migrate_attributes(
 
     Parameters
     ----------
-    path
-        Path of the group, for messages.
-    target_version
-        Version to bring the metadata to; one of `TARGET_VERSIONS`.
-    arrays
-        Shape of each level, by its path relative to the group.
+    target
+        Version to bring the metadata to; one of ``TARGETS``.
+    facts
+        Path of the group and what is known of its arrays; `version` is found here.
+    zarr_format
+        Of the group's documents.
 
     Raises
     ------
     SourceError
-        The metadata cannot be migrated without guessing; one line.
+        An attribute ``ome`` is in the way; one line.
     UnsupportedError
         A version that is not known.
     """
-    if target_version not in TARGET_VERSIONS:
-        raise UnsupportedError(
-            f"target version {target_version!r}: known are {', '.join(TARGET_VERSIONS)}"
-        )
-    ome = detect.ome_of(attributes)
+    if target not in TARGETS:
+        raise UnsupportedError(f"target version {target!r}: known are {', '.join(TARGETS)}")
+    path, ome = facts.path, detect.ome_of(attributes)
     in_place = ome is not attributes and zarr_format != 2
     keys = detect.ome_keys_of(path, attributes)
     _refuse_collision(attributes, path, keys, zarr_format)
     if not keys and not in_place:
-        kept = keep_attributes(attributes, path)
-        missing = rules.check_metadata({}, roles, path=path)
-        missing = tuple(one.model_copy(update={"severity": "warning"}) for one in missing)
-        return replace(kept, findings=(*kept.findings, *missing))
-    state = Migration(
-        path=path,
-        version=_known_version(attributes, path),
-        declared=detect.declared_version(attributes),
-        target=target_version,
-        arrays=arrays,
-        in_place=in_place,
-    )
-    new = _in_place(attributes, ome, state) if in_place else _moved(attributes, keys, state)
-    new = _spell_nonfinite(new, "", state)
-    state.findings += rules.check_metadata(new["ome"], roles, path=path)
-    return Migrated(new, tuple(state.changes), tuple(state.findings))
+        return keep_attributes(attributes, path)
+    facts = replace(facts, version=detect.ome_version(attributes, path))
+    draft = _in_place(attributes) if in_place else _moved(attributes, keys, target)
+    findings = list(_version_findings(attributes, facts))
+    for one, edit, old in apply_repairs(draft, (*WORDING, *GEOMETRY), facts):
+        if facts.version not in one.right_in:
+            findings.append(_repaired(edit, old, path))
+    TARGETS[target].finish(draft, None if in_place else _declared(attributes, facts))
+    findings += _spell_nonfinite(draft, path)
+    findings += check_metadata(draft.words, target, path)
+    return Migrated(draft.attributes, tuple(draft.changes), tuple(findings))
 
 
 def keep_attributes(attributes: Mapping[str, Any], path: str) -> Migrated:
     """Keep the attributes of an array, or of a group that OME-Zarr has no word for."""
-    state = Migration(path, None, None, "", {}, in_place=True)
+    draft = Draft.of(attributes, ())
     for key in attributes:
-        state.note(key, "kept")
-    new = _spell_nonfinite(dict(attributes), "", state)
-    return Migrated(new, tuple(state.changes), tuple(state.findings))
+        draft.keep(key)
+    findings = tuple(_spell_nonfinite(draft, path))
+    return Migrated(draft.attributes, tuple(draft.changes), findings)
 
 
-def _spell_nonfinite(value: Any, where: str, state: Migration) -> Any:
-    """Spell NaN and infinities as texts: bare, they are no JSON and hide the node from readers."""
-    if isinstance(value, Mapping):
-        return {
-            key: _spell_nonfinite(item, f"{where}.{key}" if where else key, state)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_spell_nonfinite(item, f"{where}[{i}]", state) for i, item in enumerate(value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        text = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        state.repaired(where, f"{text}, which is no JSON, became the text {text!r}")
-        return text
-    return value
-
-
-def _moved(
-    attributes: Mapping[str, Any], keys: tuple[str, ...], state: Migration
-) -> dict[str, Any]:
-    """0.1 to 0.4: OME keys go below ``ome``, the rest stays."""
-    ome: dict[str, Any] = {"version": state.target}
+def _moved(attributes: Mapping[str, Any], keys: tuple[str, ...], target: str) -> Draft:
+    """0.1 to 0.4: OME-Zarr keys go below ``ome``, the rest stays."""
+    words = {"version": target}
+    draft = Draft.of({"ome": words, **attributes}, ("ome",))
+    draft.changes.append(Change(key="ome", action="added", place="/ome", new=words))
     for key in keys:
-        state.note(key, "moved")
-        ome[key] = _migrate_value(key, attributes[key], state)
-    rest = {key: value for key, value in attributes.items() if key not in keys}
-    for key in rest:
-        state.note(key, "kept")
-    return {"ome": ome, **rest}
-
-
-def _in_place(
-    attributes: Mapping[str, Any], ome: Mapping[str, Any], state: Migration
-) -> dict[str, Any]:
-    """0.5: everything stays where it is."""
-    new: dict[str, Any] = {}
-    if "version" not in ome:
-        state.note("ome.version", "added", state.target)
-        new["version"] = state.target
-    for key, value in ome.items():
-        if key == "version" and value != state.target:
-            state.note("ome.version", "changed", f"{value!r} → {state.target!r}")
-            new[key] = state.target
-        else:
-            new[key] = _migrate_value(key, value, state)
+        draft.move(key)
     for key in attributes:
-        state.note(key, "kept")
-    return {key: new if key == "ome" else value for key, value in attributes.items()}
+        if key not in keys:
+            draft.keep(key)
+    return draft
 
 
-def _migrate_value(key: str, value: Any, state: Migration) -> Any:
-    value, dropped = repairs.drop_empty(key, value)
-    for place in dropped:
-        state.repaired(place, "dropped: empty, which 0.5 forbids")
-    if key == "multiscales" and isinstance(value, list):
-        return [migrate_multiscale(entry, i, state) for i, entry in enumerate(value)]
-    if key == "omero" and isinstance(value, Mapping):
-        return _omero(value, state)
-    if key == "plate" and isinstance(value, Mapping):
-        return _with_version(key, migrate_plate(value, state), state)
-    if key == "bioformats2raw.layout":
-        new, repaired = repairs.repair_layout(value)
-        if repaired:
-            state.repaired(key, "the text '3' became the number 3")
-        return new
-    if key in ("labels", "series"):
-        new, repaired = repairs.repair_names_of_groups(value)
-        for place in repaired:
-            state.repaired(f"{key}{place}", "the number became a text")
-        return new
-    if key in ("well", "image-label") and isinstance(value, Mapping):
-        return _with_version(key, value, state)
-    return value
+def _in_place(attributes: Mapping[str, Any]) -> Draft:
+    """0.5: everything stays where it is."""
+    draft = Draft.of(attributes, ("ome",))
+    for key in attributes:
+        draft.keep(key)
+    return draft
 
 
-def _with_version(key: str, value: Mapping[str, Any], state: Migration) -> dict[str, Any]:
-    """Set the version that 0.5 asks of a plate, and lets wells and label images have."""
-    old, new = value.get("version"), state.target
-    if "version" in value:
-        if old != new:
-            state.note(f"{key}.version", "changed", f"{old!r} → {new!r}")
-        return {k: new if k == "version" else v for k, v in value.items()}
-    if state.in_place and key != "plate":
-        return dict(value)
-    state.note(f"{key}.version", "added", new)
-    return {**value, "version": new}
+def _declared(attributes: Mapping[str, Any], facts: Facts) -> str:
+    return detect.declared_version(attributes) or facts.version or ""
 
 
-def _omero(omero: Mapping[str, Any], state: Migration) -> dict[str, Any]:
-    new = dict(omero)
-    old = omero.get("version")
-    if old is not None and not state.in_place and str(old) == (state.declared or state.version):
-        state.note("omero.version", "dropped", f"{new.pop('version')!r}; now ome.version")
-    if isinstance(omero.get("channels"), list):
-        new["channels"] = [
-            _channel(channel, f"omero.channels[{i}].window", state)
-            for i, channel in enumerate(omero["channels"])
-        ]
-    return new
+def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
+    declared = detect.declared_version(attributes)
+    if declared is None:
+        return
+    if declared.partition("-")[0] != facts.version:
+        read = f"read as {facts.version}" if facts.version else "read for what they are"
+        text = f"the version {declared!r} is not one of OME-Zarr's; the metadata are {read}"
+        yield _warning(REPAIRED, facts.path, text)
+    if facts.version is None or VERSIONS[facts.version].says_scales:
+        return
+    entries = detect.ome_of(attributes).get("multiscales")
+    for number, entry in enumerate(entries if isinstance(entries, list) else []):
+        axes = entry.get("axes") if isinstance(entry, Mapping) else None
+        if isinstance(axes, list) and any(isinstance(axis, Mapping) for axis in axes):
+            text = (
+                f"multiscales[{number}] declares OME-Zarr {declared} and describes its axes as 0.4 "
+                "does; read as 0.4"
+            )
+            yield _warning("source.version", facts.path, text)
 
 
-def _channel(channel: Any, where: str, state: Migration) -> Any:
-    new, repaired = repairs.repair_window(channel)
-    if repaired:
-        state.repaired(where, f"texts became numbers: {', '.join(repaired)}")
-    return new
+@repair(
+    "number.nonfinite",
+    wrong="bare `NaN` and `Infinity` anywhere, which are not JSON and hide the node from readers",
+    right="the texts `NaN`, `Infinity`, `-Infinity`",
+)
+def nonfinite(spot: Spot) -> Iterator[Edit]:
+    """Spell what is not JSON as texts."""
+    value = spot.value
+    if isinstance(value, Mapping):
+        for key in value:
+            yield from nonfinite.apply(replace(spot, keys=(*spot.keys, key)))
+    elif isinstance(value, list):
+        for index in range(len(value)):
+            yield from nonfinite.apply(replace(spot, keys=(*spot.keys, index)))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield spot.becomes(spelled(value), "a text, since it is not JSON")
 
 
-def _known_version(attributes: Mapping[str, Any], path: str) -> str | None:
-    version = detect.ome_version(attributes)
-    if version is None or version in detect.KNOWN_VERSIONS:
-        return version
-    raise UnsupportedError(
-        f"{path or 'root'}: OME-Zarr version {version!r} is not known (known: "
-        f"{', '.join(detect.KNOWN_VERSIONS)}); correct it or use a newer ngff-uplift"
-    )
+REPAIRS: tuple[Repair, ...] = (*WORDING, *GEOMETRY, nonfinite)
+"""Every kind of fault that is repaired."""
+
+
+def _spell_nonfinite(draft: Draft, path: str) -> Iterator[Finding]:
+    for edit in list(nonfinite.apply(Spot(draft.attributes, ()))):
+        old = draft.apply(edit, repair=nonfinite.code, inside=False).old
+        yield _repaired(_below(edit, draft.ome), old, path)
+
+
+def _below(edit: Edit, ome: Keys) -> Edit:
+    """The edit with its keys from the OME-Zarr metadata, where it is in them."""
+    inside = bool(ome) and edit.keys[: len(ome)] == ome
+    return replace(edit, keys=edit.keys[len(ome) :]) if inside else edit
+
+
+def _repaired(edit: Edit, old: Any, path: str) -> Finding:
+    before = "was missing" if old is ABSENT else f"{shown(old)}"
+    after = "dropped" if edit.new is ABSENT else f"now {shown(edit.new)}"
+    how = f" ({edit.how})" if edit.how else ""
+    return _warning(REPAIRED, path, f"{text_of(edit.keys)}: {before}, {after}{how}")
+
+
+def _warning(code: str, path: str, message: str) -> Finding:
+    return Finding(code=code, severity="warning", path=path, message=message)
 
 
 def _refuse_collision(

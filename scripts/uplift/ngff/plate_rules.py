@@ -1,118 +1,266 @@
-"""Rules of OME-Zarr 0.5 for high-content screening: plates and wells."""
+"""Rules of OME-Zarr 0.5 for collections: plates, wells, labels, bioformats2raw."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from uplift.ngff.check import Check, is_integer, shown
+from uplift.ngff.image_rules import VALIDATORS, not_objects
+from uplift.ngff.json_kinds import is_integer, items_of, shown
+from uplift.ngff.places import ABSENT
+from uplift.ngff.registry import Rule, Spot, rule
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
+_NOT_A_PLATE = "readers do not open the plate; its images open one by one"
+_NOT_A_WELL = "ome-zarr-py and ngio do not open the plate at this well; its images open one by one"
+_COUNTS = (("field_count", 1),)
+_TIMES = (("id", 0), ("maximumfieldcount", 1), ("starttime", 0), ("endtime", 0))
 
 
-def check_plate(value: Any, check: Check) -> None:
+@rule("dialect.plate.object", "plate", asks="plate is an object", keep=_NOT_A_PLATE)
+def plate_object(spot: Spot) -> Iterator[str]:
     """Section plate metadata."""
-    if not isinstance(value, dict):
-        check.error("plate", f"plate is {shown(value)}, expected an object")
-        return
-    if not isinstance(value.get("name", ""), str):
-        check.error("plate", f"plate.name is {shown(value['name'])}, expected a text")
-    if "name" not in value:
-        check.should("plate.should", "plate should have a name")
-    _check_count(value, "field_count", "plate", check, least=1)
-    rows, columns = (_check_names(value.get(key), f"plate.{key}", check) for key in _SIDES)
-    for where, well in check.objects(value.get("wells"), "plate.wells", "plate.wells"):
-        _check_well(well, where, rows, columns, check)
-    if "acquisitions" in value:
-        _check_acquisitions(value["acquisitions"], check)
+    if not isinstance(spot.value, Mapping):
+        yield f"plate is {shown(spot.value)}, expected an object"
+    elif not isinstance(spot.value.get("name", ""), str):
+        yield f"plate.name is {shown(spot.value['name'])}, expected a text"
 
 
-_SIDES = ("rows", "columns")
+def _lists(spot: Spot) -> Iterator[str]:
+    yield from not_objects(spot)
 
 
-def _check_names(entries: Any, where: str, check: Check) -> list[Any]:
-    """Names of rows or columns, in their order."""
-    names = []
-    for place, entry in check.objects(entries, where, where):
-        name = entry.get("name")
+def _names(spot: Spot) -> Iterator[str]:
+    for index, entry in enumerate(items_of(spot.value)):
+        name = entry.get("name", ABSENT) if isinstance(entry, Mapping) else "x"
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            check.error(where, f"{place}.name is {shown(name)}, expected letters and digits")
-        names.append(name)
-    return names
+            found = "missing" if name is ABSENT else shown(name)
+            yield f"{spot.name}[{index}].name is {found}, expected letters and digits"
 
 
-def _check_well(
-    well: dict[str, Any], where: str, rows: list[Any], columns: list[Any], check: Check
-) -> None:
-    code, path = "plate.wells", well.get("path")
-    parts = path.split("/") if isinstance(path, str) else []
+_SIDES = tuple(
+    rule(code, f"plate/{side}?", asks=asks, keep=keep)(check)
+    for side in ("rows", "columns", "wells")
+    for code, asks, keep, check in (
+        (
+            "dialect.plate.list",
+            "rows, columns and wells are lists of objects, at least one",
+            _NOT_A_PLATE,
+            _lists,
+        ),
+        (
+            "dialect.plate.name",
+            "names of rows and columns are letters and digits",
+            VALIDATORS,
+            _names,
+        ),
+    )
+    if not (side == "wells" and check is _names)
+)
+
+
+@rule(
+    "dialect.plate.well",
+    "plate/wells/*/path?",
+    asks="a well's path is row/column, both of which the plate lists",
+    keep="readers that place wells by their names (ome-zarr-py) leave the well out; its images "
+    "open one by one",
+)
+def well_path(spot: Spot) -> Iterator[str]:
+    """Section plate metadata."""
+    parts = spot.value.split("/") if isinstance(spot.value, str) else []
     if len(parts) != 2 or not all(_NAME.fullmatch(part) for part in parts):
-        check.error(code, f"{where}.path is {shown(path)}, expected row/column")
+        found = "missing" if spot.value is ABSENT else shown(spot.value)
+        yield f"{spot.name} is {found}, expected row/column"
         return
-    sides = (("rowIndex", rows, parts[0]), ("columnIndex", columns, parts[1]))
-    for key, names, part in sides:
-        index = well.get(key)
-        if part not in names:
-            side = key.removesuffix("Index")
-            check.error(code, f"{where}.path {path!r} has {part!r} where a {side} should be")
-        elif not is_integer(index) or not 0 <= index < len(names):  # type: ignore[operator]
-            check.error(
-                code, f"{where}.{key} is {shown(index)}, expected an index below {len(names)}"
-            )
-        elif names[int(index)] != part:  # type: ignore[arg-type]
-            check.dialect("plate", f"{where}.{key} is {index}, its path {path!r} says otherwise")
+    for side, part in zip(("row", "column"), parts, strict=True):
+        if part not in _side_names(spot, f"{side}s"):
+            yield f"{spot.name} {spot.value!r} has {part!r} where a {side} should be"
 
 
-def _check_acquisitions(entries: Any, check: Check) -> None:
-    code = "plate.acquisitions"
-    if not isinstance(entries, list):
-        check.error(code, f"plate.acquisitions is {shown(entries)}, expected a list")
-        return
-    seen = []
-    for number, entry in enumerate(entries):
-        where = f"{code}[{number}]"
-        if isinstance(entry, dict):
-            _check_acquisition(entry, where, check)
-            seen.append(entry.get("id"))
-        else:
-            check.error(code, f"{where} is {shown(entry)}, expected an object")
-    if any(seen.count(value) > 1 for value in seen):
-        check.error(code, f"plate.acquisitions: an id occurs twice: {shown(seen)}")
+def _index(spot: Spot) -> Iterator[str]:
+    side, path = str(spot.keys[-1]).removesuffix("Index"), spot.holder().get("path")
+    names, index = _side_names(spot, f"{side}s"), spot.value
+    parts = path.split("/") if isinstance(path, str) else []
+    part = parts[("row", "column").index(side)] if len(parts) == 2 else None
+    if not is_integer(index) or not 0 <= index < len(names):
+        found = "missing" if index is ABSENT else shown(index)
+        yield f"{spot.name} is {found}, expected an index below {len(names)}"
+    elif part in names and names[int(index)] != part:
+        yield f"{spot.name} is {index}, its path {path!r} says otherwise"
 
 
-def _check_acquisition(entry: dict[str, Any], where: str, check: Check) -> None:
-    code = "plate.acquisitions"
-    if "id" not in entry:
-        check.error(code, f"{where}.id is missing")
-    for key, least in (("id", 0), ("maximumfieldcount", 1), ("starttime", 0), ("endtime", 0)):
-        _check_count(entry, key, where, check, least=least)
-    for key in ("name", "description"):
-        if not isinstance(entry.get(key, ""), str):
-            check.error(code, f"{where}.{key} is {shown(entry[key])}, expected a text")
-    missing = [key for key in ("name", "maximumfieldcount") if key not in entry]
-    if missing:
-        check.should(f"{code}.should", f"{where} should have {', '.join(missing)}")
+_INDICES = tuple(
+    rule(
+        "dialect.plate.index",
+        f"plate/wells/*/{key}?",
+        asks="rowIndex and columnIndex are the places of the path's row and column in their lists",
+        keep="readers that go by the index place the well elsewhere",
+    )(_index)
+    for key in ("rowIndex", "columnIndex")
+)
 
 
-def _check_count(entry: dict[str, Any], key: str, where: str, check: Check, *, least: int) -> None:
-    value = entry.get(key, least)
-    if not is_integer(value) or value < least:
-        check.error(
-            where.partition("[")[0],
-            f"{where}.{key} is {shown(value)}, expected an integer of at least {least}",
-        )
+@rule(
+    "dialect.plate.count",
+    "plate/field_count",
+    asks="field_count is an integer of at least 1",
+    keep=VALIDATORS,
+)
+def field_count(spot: Spot) -> Iterator[str]:
+    """Section plate metadata."""
+    yield from _count(spot.value, spot.name, 1)
 
 
-def check_well(value: Any, check: Check) -> None:
+@rule(
+    "dialect.plate.acquisition",
+    "plate/acquisitions",
+    asks="acquisitions are objects with ids of their own; counts and times are integers",
+    keep="readers that choose by acquisition (ngio, Fractal) do not find its fields",
+)
+def acquisitions(spot: Spot) -> Iterator[str]:
+    """Section plate metadata."""
+    if not isinstance(spot.value, list):
+        yield f"{spot.name} is {shown(spot.value)}, expected a list"
+    seen: list[Any] = []
+    for index, entry in enumerate(items_of(spot.value)):
+        where = f"{spot.name}[{index}]"
+        if not isinstance(entry, Mapping):
+            yield f"{where} is {shown(entry)}, expected an object"
+            continue
+        if "id" not in entry:
+            yield f"{where}.id is missing"
+        elif entry["id"] in seen:
+            yield f"{spot.name}: an id occurs twice: {shown(entry['id'])}"
+        seen += [entry["id"]] if "id" in entry else []
+        for key, least in _TIMES:
+            if key in entry:
+                yield from _count(entry[key], f"{where}.{key}", least)
+        for key in ("name", "description"):
+            if not isinstance(entry.get(key, ""), str):
+                yield f"{where}.{key} is {shown(entry[key])}, expected a text"
+
+
+@rule(
+    "dialect.well.list",
+    "well/images?",
+    asks="a well lists its images, at least one",
+    keep=_NOT_A_WELL,
+)
+def well_images(spot: Spot) -> Iterator[str]:
     """Section well metadata."""
-    images = value.get("images") if isinstance(value, dict) else None
-    for where, image in check.objects(images, "well", "well.images"):
-        path = image.get("path")
-        if not isinstance(path, str) or not path:
-            check.error("well", f"{where}.path is {shown(path)}, expected a text")
-        elif not _NAME.fullmatch(path):
-            check.dialect("well", f"{where}.path {path!r} is not made of letters and digits")
-        acquisition = image.get("acquisition", 0)
-        if not is_integer(acquisition):
-            found = shown(acquisition)
-            check.error("well", f"{where}.acquisition is {found}, expected an integer")
+    yield from not_objects(spot)
+
+
+@rule("dialect.well.object", "well", asks="well is an object", keep=_NOT_A_WELL)
+def well_object(spot: Spot) -> Iterator[str]:
+    """Section well metadata."""
+    if not isinstance(spot.value, Mapping):
+        yield f"well is {shown(spot.value)}, expected an object"
+
+
+@rule(
+    "dialect.well.path",
+    "well/images/*/path?",
+    asks="a field's path is letters and digits",
+    keep=VALIDATORS,
+)
+def field_path(spot: Spot) -> Iterator[str]:
+    """Section well metadata."""
+    if not isinstance(spot.value, str):
+        found = "missing" if spot.value is ABSENT else shown(spot.value)
+        yield f"{spot.name} is {found}, expected a text"
+    elif not _NAME.fullmatch(spot.value):
+        yield f"{spot.name} {spot.value!r} is not made of letters and digits"
+
+
+@rule(
+    "dialect.well.acquisition",
+    "well/images/*/acquisition",
+    asks="a field's acquisition is an integer",
+    keep="readers that choose by acquisition (ngio, Fractal) do not find the field",
+)
+def field_acquisition(spot: Spot) -> Iterator[str]:
+    """Section well metadata."""
+    if not is_integer(spot.value):
+        yield f"{spot.name} is {shown(spot.value)}, expected an integer"
+
+
+@rule(
+    "dialect.labels.list",
+    "labels",
+    asks="labels is a list of paths",
+    keep="readers do not find the label images from their image; they open one by one",
+)
+def labels_list(spot: Spot) -> Iterator[str]:
+    """Section labels metadata."""
+    yield from _paths(spot)
+
+
+@rule(
+    "dialect.labels.empty",
+    "labels",
+    asks="labels names at least one label image",
+    keep="readers show no labels; label images that are there open one by one",
+)
+def labels_empty(spot: Spot) -> Iterator[str]:
+    """Section labels metadata."""
+    if spot.value == []:
+        yield "the list of labels is empty"
+
+
+@rule(
+    "dialect.bioformats2raw.layout",
+    "bioformats2raw.layout",
+    asks="bioformats2raw.layout is 3",
+    keep="readers open the images one by one, not as a collection",
+)
+def layout(spot: Spot) -> Iterator[str]:
+    """Section bioformats2raw.layout."""
+    if spot.value is True or spot.value != 3:
+        yield f"bioformats2raw.layout is {shown(spot.value)}, expected 3"
+
+
+@rule(
+    "dialect.series.list",
+    "series",
+    asks="series is a list of paths",
+    keep="readers open the images one by one, not as a collection",
+)
+def series_list(spot: Spot) -> Iterator[str]:
+    """Section bioformats2raw.layout."""
+    yield from _paths(spot)
+
+
+def _paths(spot: Spot) -> Iterator[str]:
+    if not isinstance(spot.value, list) or not all(isinstance(item, str) for item in spot.value):
+        yield f"{spot.name} is {shown(spot.value)}, expected a list of paths"
+
+
+def _count(value: Any, where: str, least: int) -> Iterator[str]:
+    if not is_integer(value) or value < least:
+        yield f"{where} is {shown(value)}, expected an integer of at least {least}"
+
+
+def _side_names(spot: Spot, side: str) -> list[Any]:
+    entries = items_of(spot.words["plate"].get(side))
+    return [entry.get("name") if isinstance(entry, Mapping) else None for entry in entries]
+
+
+PLATE_RULES: tuple[Rule, ...] = (
+    plate_object,
+    *_SIDES,
+    well_path,
+    *_INDICES,
+    field_count,
+    acquisitions,
+    well_object,
+    well_images,
+    field_path,
+    field_acquisition,
+    labels_list,
+    labels_empty,
+    layout,
+    series_list,
+)

@@ -168,7 +168,7 @@ def _first_field(store: Store, well: Mapping[str, Any]) -> str:
 
 def _level_of(store: Store, path: str, size: int) -> tuple[Level | None, Mapping[str, Any]]:
     ome = _attributes(store, path)
-    multiscales = multiscales_of({"ome": ome}, path) if ome else ()
+    multiscales = multiscales_of({"ome": ome}) if ome else ()
     if not multiscales or not {"y", "x"} <= set(multiscales[0].axes):
         return None, ome
     return choose_level(store, path, multiscales[0].levels, multiscales[0].axes, size), ome

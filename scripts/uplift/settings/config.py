@@ -43,6 +43,7 @@ class Config(Columns):
     threads: Whole = Field(4, ge=1, description="a number of threads, 1 or more")
     unsupported: Literal["fail", "skip"] = "fail"
     on_bad_chunk: Literal["fail", "fill"] = "fail"
+    on_bad_metadata: Literal["keep", "fail"] = "keep"
     durability: Literal["fsync", "none"] = "fsync"
     overwrite: Switch = False
     target_version: Annotated[Literal["0.5"], BeforeValidator(str)] = "0.5"

@@ -15,6 +15,7 @@ from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.migration import Migration
 from uplift.models.validation import Validation
 from uplift.ngff import axes
+from uplift.ngff.conformity import conforms, defects_of
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated
 from uplift.validate.metadata.documents import Documents, Json
@@ -24,6 +25,7 @@ from uplift.validate.objects.crate import checked_crate
 from uplift.validate.objects.manifest import manifest_text, read_sums
 from uplift.validate.pixels import coverage
 from uplift.validators.ome_zarr import run_validators
+from uplift.zarr_metadata.data_types import data_type_v3
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +115,8 @@ def validate_dataset(
     validation = Validation(
         dataset=dataset,
         verdict="invalid" if invalid else "valid",
+        conforms=conforms(listed, check.root_attributes),
+        defects=defects_of(listed),
         findings=listed,
         arrays=tuple(arrays),
         groups=len(check.groups),
@@ -144,6 +148,7 @@ class _DatasetCheck:
         self._skipped = skipped
         self._findings = findings
         self.groups = _with_parents(inventory)
+        self.root_attributes: Json | None = None
 
     def documents(self, source: Store, output: Store, root_document: bytes) -> None:
         """Check every ``zarr.json`` against the source's, and let the validators look at them."""
@@ -156,26 +161,42 @@ class _DatasetCheck:
             root_document,
             self._findings,
         )
-        structure = Structure(
-            self.groups, self._entries, self._migration.target_version, self._findings
-        )
+        structure = Structure(self.groups, self._entries, self._migration, self._findings)
         found: dict[str, Json] = {}
         for node in documents.groups():
             if node.document is not None:
                 found[node.path] = node.document
             structure.check_group(node)
-        structure.check_labels()
+        structure.check_tree()
         check = ArrayCheck(self._findings)
         for node in documents.arrays():
             if node.document is not None:
                 found[node.path] = node.document
             entry = self._entries[node.path]
             if node.path in self._work:
-                names = structure.axes.get(node.path) or _own_names(entry, node.source_attributes)
+                names = _names(entry, structure.axes.get(node.path), node.source_attributes)
                 target = self._work[node.path].target
                 check.check(node, entry.source, target, names)
+        root = found.get("", {})
+        if root.get("node_type") == "group":
+            self.root_attributes = root.get("attributes") or {}
         check_consolidated(found, self._findings)
-        run_validators(found, structure.source_attributes, self._findings)
+        run_validators(found, lambda: self._reference(structure, found), self._findings)
+
+    def _reference(self, structure: Structure, found: Mapping[str, Json]) -> dict[str, Json]:
+        """What the validators are shown to know the source's own faults."""
+        groups = structure.reference()
+        arrays = {
+            path: {
+                "node_type": "array",
+                "shape": list(entry.source.shape),
+                "data_type": data_type_v3(entry.source),
+                "dimension_names": found[path].get("dimension_names"),
+            }
+            for path, entry in self._entries.items()
+            if path in found and path not in self._skipped
+        }
+        return {**groups, **arrays}
 
     def listed(
         self, listing: Iterable[ObjectInfo], files: WorkFiles
@@ -224,8 +245,12 @@ def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
     return [groups[path] for path in sorted(groups)]
 
 
-def _own_names(entry: InventoryArray, attributes: Mapping[str, object]) -> tuple[str, ...] | None:
-    """Dimension names of an array in no multiscale, where its source has some."""
+def _names(
+    entry: InventoryArray, listed: tuple[str, ...] | None, attributes: Mapping[str, object]
+) -> tuple[str, ...] | None:
+    """Dimension names that an array has to have: those of its multiscale, else its own."""
+    if listed is not None:
+        return axes.level_names(entry.source.shape, listed)
     if entry.source.zarr_format == 2:
         names = axes.array_names(attributes, entry.source.shape)
         return None if names is None or axes.repeated(names) else names

@@ -14,7 +14,7 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.findings import Findings
 from uplift.models.json_text import canonical_json
-from uplift.ngff.lossless import lost_array_attributes
+from uplift.ngff.lossless import lost_attributes
 from uplift.validate.metadata.documents import Json, Node
 from uplift.validate.pixels.compare import same_bits
 from uplift.zarr_metadata import consolidated
@@ -84,7 +84,7 @@ def _faults(
     if names is not None and found != list(names):
         text = f"dimension_names are {_shown(found)}, the axes {_shown(list(names))}"
         yield "array.dimension_names", text
-    for text in lost_array_attributes(node.source_attributes, node.attributes):
+    for text in lost_attributes(node.source_attributes, node.attributes):
         yield "attributes.lost", text
     yield from _faults_of_values(node.source_document, document, source)
 

@@ -6,12 +6,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from uplift.grid import Shape
+from uplift.inspect_source.foresight import array_node
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray, InventoryGroup
-from uplift.ngff import detect, rules
+from uplift.models.migration import Migration
+from uplift.ngff import detect
+from uplift.ngff.hierarchy_rules import ArrayNode, GroupNode, Tree, check_tree
+from uplift.ngff.json_kinds import items_of
 from uplift.ngff.lossless import lost_attributes
+from uplift.ngff.migrate import migrate_attributes
+from uplift.ngff.pyramid import check_scales
+from uplift.ngff.reading import facts_of
+from uplift.ngff.versions import check_metadata
 from uplift.storage.protocol import join
-from uplift.validate.metadata.documents import Node
+from uplift.validate.metadata.documents import Json, Node
 
 
 class Structure:
@@ -23,58 +31,83 @@ class Structure:
         Array path to the axis names of the multiscale that lists it.
     ome
         Path of each group with OME metadata to that metadata.
-    source_attributes
-        Attributes of every group of the source, by path.
     """
 
     def __init__(
         self,
         groups: Iterable[InventoryGroup],
         arrays: Mapping[str, InventoryArray],
-        target_version: str,
+        migration: Migration,
         findings: Findings,
     ) -> None:
         self._groups = {group.path: group for group in groups}
         self._arrays = arrays
-        self._version = target_version
+        self._version = migration.target_version
+        self._skipped = migration.skipped
+        self._changes = {node.path: node.changes for node in migration.nodes}
         self._findings = findings
+        self._nodes: dict[str, GroupNode] = {}
+        self._source: dict[str, Json] = {}
         self.axes: dict[str, tuple[str, ...]] = {}
         self.ome: dict[str, dict[str, Any]] = {}
-        self.source_attributes: dict[str, dict[str, Any]] = {}
 
     def check_group(self, node: Node) -> None:
         """Check one group's attributes against the source's and against OME-Zarr."""
-        self.source_attributes[node.path] = node.source_attributes
+        assert isinstance(node.entry, InventoryGroup)  # noqa: S101
+        path = node.path
+        self._source[path] = node.source_attributes
         if node.document is None:
             return
-        assert isinstance(node.entry, InventoryGroup)  # noqa: S101
-        roles, path = node.entry.roles, node.path
-        for text in lost_attributes(node.source_attributes, node.attributes, roles):
+        changes = self._changes.get(path, ())
+        for text in lost_attributes(node.source_attributes, node.attributes, changes):
             self._findings.error("attributes.lost", path, text)
+        self._nodes[path] = GroupNode(node.entry.roles, node.attributes)
         ome = node.ome
         if ome is None:
             return
         self.ome[path] = ome
-        if ome.get("version") != self._version:
-            text = f"ome.version is {ome.get('version')!r}, expected {self._version!r}"
-            self._findings.error("ome.version", path, text)
-        self._findings.extend(rules.check_metadata(ome, roles, path=path))
+        self._findings.extend(check_metadata(ome, self._version, path))
         shapes = self._levels(path, node.attributes)
-        for entry in detect.items_of(ome.get("multiscales")):
+        for entry in items_of(ome.get("multiscales")):
             if isinstance(entry, Mapping):
-                self._findings.extend(rules.check_scales(entry, shapes, path=path))
+                self._findings.extend(check_scales(entry, shapes, path=path))
         self._check_types(path, shapes)
 
-    def check_labels(self) -> None:
-        """Label images that are listed and absent, and present and unlisted; their shapes."""
+    def check_tree(self) -> None:
+        """Check what takes more than one group, once all have come by."""
+        arrays: dict[str, ArrayNode] = {
+            path: array_node(entry.source)
+            for path, entry in self._arrays.items()
+            if path not in self._skipped
+        }
+        self._findings.extend(check_tree(Tree(self._nodes, arrays)))
+        self._check_labels()
+
+    def reference(self) -> dict[str, Json]:
+        """Documents that the source's metadata become, over the arrays that the source has.
+
+        Only what a validator looks at is in those of arrays.
+        """
+        shapes = {path: entry.source.shape for path, entry in self._arrays.items()}
+        named = {path: entry.axes for path, entry in self._arrays.items() if entry.axes}
+        documents: dict[str, Json] = {}
+        for path, attributes in self._source.items():
+            facts = facts_of(path, attributes, shapes, named)
+            migrated = migrate_attributes(
+                attributes, self._version, facts, zarr_format=self._groups[path].zarr_format
+            )
+            documents[path] = {"node_type": "group", "zarr_format": 3} | {
+                "attributes": migrated.attributes
+            }
+        return documents
+
+    def _check_labels(self) -> None:
+        """Label images that are not listed, and shapes of those that are."""
         for path, ome in self.ome.items():
             if "labels" not in ome:
                 continue
-            names = detect.items_of(ome["labels"])
+            names = items_of(ome["labels"])
             listed = {join(path, name) for name in names if isinstance(name, str)}
-            for label in sorted(listed - self._groups.keys()):
-                text = f"lists {label[len(path) :].strip('/')!r}, which the source does not have"
-                self._findings.warning("labels.absent", path, text)
             for label in sorted(self._label_images(path) - listed):
                 text = f"{label}: is a label image that {join(path, 'zarr.json')} does not list"
                 self._findings.warning("labels.unlisted", label, text)
@@ -116,7 +149,7 @@ class Structure:
     def _first_level(self, path: str) -> dict[str, int] | None:
         """Axis name to size of the first multiscale's level 0."""
         attributes = {"ome": self.ome.get(path, {})}
-        for multiscale in detect.multiscales_of(attributes, path)[:1]:
+        for multiscale in detect.multiscales_of(attributes)[:1]:
             entry = self._arrays.get(join(path, multiscale.levels[0] if multiscale.levels else ""))
             if entry is not None and len(multiscale.axes) == len(entry.source.shape):
                 return dict(zip(multiscale.axes, entry.source.shape, strict=True))
@@ -124,7 +157,7 @@ class Structure:
 
     def _levels(self, path: str, attributes: dict[str, Any]) -> dict[str, Shape]:
         shapes = {}
-        for multiscale in detect.multiscales_of(attributes, path):
+        for multiscale in detect.multiscales_of(attributes):
             for level in multiscale.levels:
                 entry = self._arrays.get(join(path, level))
                 if entry is not None:

@@ -1,66 +1,19 @@
-"""Rules of OME-Zarr 0.5 for the metadata of one group, and for scales against shapes.
-
-Codes are stable. ``dialect.*`` marks what established writers do against a MUST of 0.5: other
-validators reject it, and it is a warning here, because the source had it and nothing may be lost.
-"""
+"""Scales of a pyramid against the shapes of its levels: what no rule asks and users should know."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from uplift.grid import Shape
 from uplift.models.findings import Finding
-from uplift.models.inventory import GroupRole
-from uplift.ngff.check import Check, numbers_of, shown
-from uplift.ngff.detect import axis_names, items_of
-from uplift.ngff.image_rules import check_image_label, check_multiscales, check_omero
-from uplift.ngff.plate_rules import check_plate, check_well
-
-VERSION = "0.5"
+from uplift.ngff.detect import axis_names
+from uplift.ngff.json_kinds import items_of, numbers_of
 
 LARGE_LEVEL = 4096
 """Elements along y or x above which an image of one level is slow to look at."""
-
-_KEYS: dict[GroupRole, str] = {
-    "image": "multiscales",
-    "plate": "plate",
-    "well": "well",
-    "field": "multiscales",
-    "labels": "labels",
-    "bioformats2raw": "bioformats2raw.layout",
-    "OME": "series",
-}
-
-
-def check_metadata(
-    ome: Mapping[str, Any], roles: tuple[GroupRole, ...], *, path: str = "", strict: bool = False
-) -> tuple[Finding, ...]:
-    """Check the ``ome`` object of one group.
-
-    Parameters
-    ----------
-    ome
-        Value of the attribute ``ome``; empty where there is none.
-    roles
-        Roles of the group: each asks for its key.
-    strict
-        Report what SHOULD be there as well.
-    """
-    check = Check(path, strict=strict)
-    for role in roles:
-        key = _KEYS.get(role)
-        if key is not None and key not in ome:
-            _missing(role, key, check)
-    if ome and ome.get("version") != VERSION:
-        found = shown(ome.get("version"))
-        check.error("ome.version", f"ome.version is {found}, expected {VERSION!r}")
-    for key, rule in _RULES.items():
-        if key in ome:
-            rule(ome[key], check)
-    return tuple(check.findings)
 
 
 def check_scales(
@@ -135,45 +88,5 @@ def _scale_of(level: Mapping[str, Any]) -> list[float] | None:
     return None
 
 
-def _missing(role: GroupRole, key: str, check: Check) -> None:
-    if role == "labels":
-        check.dialect("labels", "a labels group without a list of its labels")
-    elif role == "field":
-        check.dialect("well", "a field that its well lists, without multiscales")
-    elif role == "OME":
-        check.should("series.should", "an OME group without series: images are 0, 1, 2, …")
-    else:
-        check.error("ome.missing", f"{role} without {key}")
-
-
-def _check_labels(value: Any, check: Check) -> None:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        check.error("labels", f"labels is {shown(value)}, expected a list of paths")
-    elif not value:
-        check.dialect("labels", "the list of labels is empty")
-
-
-def _check_layout(value: Any, check: Check) -> None:
-    if value != 3:
-        check.error("bioformats2raw", f"bioformats2raw.layout is {shown(value)}, expected 3")
-
-
-def _check_series(value: Any, check: Check) -> None:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        check.error("series", f"series is {shown(value)}, expected a list of paths")
-
-
 def _warning(code: str, path: str, message: str) -> Finding:
     return Finding(code=code, severity="warning", path=path, message=message)
-
-
-_RULES: dict[str, Callable[[Any, Check], None]] = {
-    "multiscales": check_multiscales,
-    "omero": check_omero,
-    "image-label": check_image_label,
-    "plate": check_plate,
-    "well": check_well,
-    "labels": _check_labels,
-    "bioformats2raw.layout": _check_layout,
-    "series": _check_series,
-}

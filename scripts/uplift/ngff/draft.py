@@ -1,0 +1,105 @@
+"""A group's attributes while they are edited: each edit is listed so that it can be undone."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from uplift.models.migration import Change
+from uplift.ngff.places import ABSENT, Keys, pointer_of, text_of, value_at
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One place and what it holds from now on.
+
+    Attributes
+    ----------
+    new
+        :data:`ABSENT`: the key, or the item of a list, goes.
+    how
+        Why this is what the source means; empty where the words say it.
+    """
+
+    keys: Keys
+    new: Any
+    how: str = ""
+
+
+@dataclass
+class Draft:
+    """Attributes that are being edited; `ome` leads to the OME-Zarr metadata in them.
+
+    Attributes
+    ----------
+    changes
+        Everything that was done, in its order.
+    """
+
+    attributes: dict[str, Any]
+    ome: Keys = ("ome",)
+    changes: list[Change] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any], ome: Keys) -> Draft:
+        """Begin with a copy of attributes."""
+        return cls(copy.deepcopy(dict(attributes)), ome)
+
+    @property
+    def words(self) -> Any:
+        """The OME-Zarr metadata."""
+        return value_at(self.attributes, self.ome)
+
+    def move(self, key: str) -> None:
+        """Put a key of the attributes into the OME-Zarr metadata."""
+        self.words[key] = self.attributes.pop(key)
+        self.changes.append(Change(key=key, action="moved"))
+
+    def keep(self, key: str) -> None:
+        """Note that a key stays."""
+        self.changes.append(Change(key=key, action="kept"))
+
+    def apply(self, edit: Edit, *, repair: str | None = None, inside: bool = True) -> Change:
+        """Make an edit and list it.
+
+        Parameters
+        ----------
+        repair
+            Code of the repair that makes it; None where it is part of the upgrade.
+        inside
+            Whether its keys start at the OME-Zarr metadata; otherwise at the attributes.
+        """
+        keys = (*self.ome, *edit.keys) if inside else edit.keys
+        holder, last = value_at(self.attributes, keys[:-1]), keys[-1]
+        old = value_at(holder, (last,))
+        if edit.new is ABSENT:
+            del holder[last]
+        else:
+            holder[last] = edit.new
+        words: dict[str, Any] = {} if old is ABSENT else {"old": spelled(old)}
+        if edit.new is not ABSENT:
+            words["new"] = spelled(edit.new)
+        change = Change(
+            key=text_of(edit.keys),
+            action="dropped" if edit.new is ABSENT else "added" if old is ABSENT else "changed",
+            detail=edit.how or None,
+            place=pointer_of(keys),
+            repair=repair,
+            **words,
+        )
+        self.changes.append(change)
+        return change
+
+
+def spelled(value: Any) -> Any:
+    """Copy a value; NaN and infinities, which are not JSON, become texts."""
+    if isinstance(value, Mapping):
+        return {key: spelled(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [spelled(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,325 @@
+"""Rules of OME-Zarr across groups and arrays: what is listed, and what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from uplift.grid import Shape
+from uplift.models.findings import Finding
+from uplift.models.inventory import GroupRole
+from uplift.ngff.detect import multiscales_of
+from uplift.ngff.json_kinds import items_of
+from uplift.ngff.paths import is_plain
+from uplift.ngff.registry import Outcome
+
+_NO_IMAGE = "readers of OME-Zarr do not open the image"
+_NO_FIELD = "ome-zarr-py and others show nothing there; ngio does not open the well"
+
+
+@dataclass(frozen=True)
+class GroupNode:
+    """A group of a dataset: its roles, and its attributes with OME-Zarr metadata below ``ome``."""
+
+    roles: tuple[GroupRole, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ArrayNode:
+    """An array of a dataset; `integer` says whether its elements are whole numbers."""
+
+    shape: Shape
+    integer: bool = True
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The nodes of a dataset, by path, with the words that are written.
+
+    Attributes
+    ----------
+    occupied
+        Paths without a node at which something lies all the same: a folder, files.
+    """
+
+    groups: Mapping[str, GroupNode]
+    arrays: Mapping[str, ArrayNode]
+    occupied: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def levels(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """(group, path of a level, axis names) for every level that a multiscale lists."""
+        return tuple(
+            (path, _join(path, level), multiscale.axes)
+            for path, group in self.groups.items()
+            for multiscale in multiscales_of(group.attributes)
+            for level in multiscale.levels
+        )
+
+    def words(self, path: str) -> Mapping[str, Any]:
+        """OME-Zarr metadata of a group; empty where there are none."""
+        group = self.groups.get(path)
+        ome = group.attributes.get("ome") if group is not None else None
+        return ome if isinstance(ome, Mapping) else {}
+
+
+@dataclass(frozen=True)
+class TreeRule:
+    """One MUST that takes more than one group to check; as :class:`uplift.ngff.registry.Rule`.
+
+    `check` yields the path that a breach is about, and a message.
+    """
+
+    code: str
+    asks: str
+    outcome: Outcome
+    breaks: str
+    check: Callable[[Tree], Iterable[tuple[str, str]]]
+    must: bool = True
+
+
+Check = Callable[[Tree], Iterable[tuple[str, str]]]
+
+
+def _rule(code: str, *, asks: str, keep: str = "", refuse: str = "") -> Callable[[Check], TreeRule]:
+    def declared(check: Check) -> TreeRule:
+        return TreeRule(code, asks, "keep" if keep else "refuse", keep or refuse, check)
+
+    return declared
+
+
+def check_tree(tree: Tree) -> Iterator[Finding]:
+    """Findings of every rule that the nodes of a dataset break together."""
+    for one in TREE_RULES:
+        severity: Literal["error", "warning"] = "error" if one.outcome == "refuse" else "warning"
+        for path, message in one.check(tree):
+            yield Finding(code=one.code, severity=severity, path=path, message=message)
+
+
+@_rule(
+    "level.not_array",
+    asks="the path of a level is an array's",
+    refuse="pixels would be left behind: something lies there that is not an array",
+)
+def level_is_array(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section multiscales metadata."""
+    for group, level, _ in tree.levels:
+        if level in tree.groups:
+            text = f"multiscales lists level {level!r}, which is a group, not an array"
+            yield group, f"{text}; correct the path"
+        elif level not in tree.arrays and level in tree.occupied:
+            text = f"multiscales lists level {level!r}, where files lie and no array's metadata"
+            yield group, f"{text}; restore them (.zarray or zarr.json) or remove the files"
+
+
+@_rule(
+    "axes.dimensions",
+    asks="a multiscale has as many axes as its arrays have dimensions",
+    refuse="the axes contradict the arrays, and nothing says which is right",
+)
+def axes_fit(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section axes metadata."""
+    for group, level, names in tree.levels:
+        array = tree.arrays.get(level)
+        if array is not None and names and len(names) != len(array.shape):
+            yield (
+                level,
+                f"{group or 'root'}: multiscales has {len(names)} axes {list(names)} and the array "
+                f"{len(array.shape)} dimensions {list(array.shape)}; correct the axes",
+            )
+
+
+@_rule(
+    "level.absent",
+    asks="a level that is listed is there",
+    keep=f"{_NO_IMAGE}: it has no pixels",
+)
+def level_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section multiscales metadata."""
+    for group, level, _ in tree.levels:
+        if level not in tree.arrays and level not in tree.groups and level not in tree.occupied:
+            yield group, f"multiscales lists level {level!r}, which is not there"
+
+
+@_rule(
+    "axes.differ",
+    asks="multiscales that share an array name its axes alike",
+    keep="the array has the dimension names of the first; validators reject the others",
+)
+def axes_agree(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section axes metadata."""
+    first: dict[str, tuple[str, ...]] = {}
+    for group, level, names in tree.levels:
+        if names and first.setdefault(level, names) != names:
+            found = f"{list(first[level])} and {list(names)}"
+            yield level, f"{group or 'root'}: multiscales name its axes {found}"
+
+
+def _absent(tree: Tree, key: str, inner: str, role: str) -> Iterator[tuple[str, str]]:
+    for path in tree.groups:
+        holder = tree.words(path).get(key)
+        for item in items_of(holder.get(inner)) if isinstance(holder, Mapping) else ():
+            name = item.get("path") if isinstance(item, Mapping) else None
+            if isinstance(name, str) and is_plain(name) and _join(path, name) not in tree.groups:
+                yield _join(path, name), f"{role} is listed by {path or 'the root'} but absent"
+
+
+@_rule(
+    "well.absent",
+    asks="a well that is listed is there",
+    keep="ome-zarr-py shows it empty where it knows how to; ngio does not open the well",
+)
+def well_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section plate metadata."""
+    yield from _absent(tree, "plate", "wells", "well")
+
+
+@_rule("field.absent", asks="a field that is listed is there", keep=_NO_FIELD)
+def field_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section well metadata."""
+    yield from _absent(tree, "well", "images", "field")
+
+
+def _labels(tree: Tree) -> Iterator[tuple[str, str]]:
+    """(labels group, path of a label image) for all that are listed."""
+    for path in tree.groups:
+        for name in items_of(tree.words(path).get("labels")):
+            if isinstance(name, str) and is_plain(name):
+                yield path, _join(path, name)
+
+
+@_rule(
+    "labels.absent",
+    asks="a label image that is listed is there, as a group",
+    keep="readers that open all labels at once (ome-zarr-py, ngio) stop at it",
+)
+def label_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section labels metadata."""
+    for path, label in _labels(tree):
+        if label in tree.arrays:
+            yield path, f"lists {label[len(path) :].strip('/')!r}, an array and not an image"
+        elif label not in tree.groups:
+            yield path, f"lists {label[len(path) :].strip('/')!r}, which the source does not have"
+
+
+@_rule(
+    "label.image-label",
+    asks="a label image says so (image-label)",
+    keep="readers that look for image-label (validators, some viewers) take it for an image",
+)
+def label_says_so(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section labels metadata."""
+    for _, label in _labels(tree):
+        if "multiscales" in tree.words(label) and "image-label" not in tree.words(label):
+            yield label, "a label image without image-label"
+
+
+@_rule(
+    "label.integer",
+    asks="pixels of label images are whole numbers",
+    keep="readers that take labels for whole numbers (napari, ngio) refuse them or round",
+)
+def label_is_integer(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section labels metadata."""
+    wanted = {label for _, label in _labels(tree)}
+    for group, level, _ in tree.levels:
+        array = tree.arrays.get(level)
+        if group in wanted and array is not None and not array.integer:
+            yield group, f"level {level!r} of a label image does not hold whole numbers"
+
+
+@_rule(
+    "label.levels",
+    asks="a label image has as many levels as its image",
+    keep="viewers show the labels of the nearest level or none; validators reject them",
+)
+def label_levels(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section labels metadata."""
+    for path, label in _labels(tree):
+        image = path.rpartition("/")[0] if "/" in path else ""
+        ours = multiscales_of(tree.groups[label].attributes) if label in tree.groups else []
+        theirs = multiscales_of(tree.groups[image].attributes) if image in tree.groups else []
+        if path and ours and theirs and len(ours[0].levels) != len(theirs[0].levels):
+            found = f"{len(ours[0].levels)} levels, its image {len(theirs[0].levels)}"
+            yield label, f"a label image with {found}"
+
+
+@_rule(
+    "series.absent",
+    asks="a series that is listed is there",
+    keep="readers that open all series (ome-zarr-py) stop at it; the others open one by one",
+)
+def series_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section bioformats2raw.layout."""
+    for path in tree.groups:
+        above = path.rpartition("/")[0]
+        for name in items_of(tree.words(path).get("series")):
+            if isinstance(name, str) and is_plain(name) and _join(above, name) not in tree.groups:
+                yield path, f"series lists {name!r}, which the source does not have"
+
+
+@_rule(
+    "series.unnumbered",
+    asks="without a series list, the images of a collection are numbered from 0",
+    keep="readers that count from 0 do not find the images; they open one by one",
+)
+def series_are_numbered(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section bioformats2raw.layout."""
+    for path in tree.groups:
+        words = tree.words(path)
+        if "bioformats2raw.layout" in words and not {"plate", "multiscales"} & set(words):
+            listed = "series" in tree.words(_join(path, "OME"))
+            if not listed and _join(path, "0") not in tree.groups:
+                yield path, "a bioformats2raw collection without a list of series and an image 0"
+
+
+_KEYS: dict[GroupRole, str] = {
+    "image": "multiscales",
+    "plate": "plate",
+    "well": "well",
+    "field": "multiscales",
+    "labels": "labels",
+    "label image": "multiscales",
+    "bioformats2raw": "bioformats2raw.layout",
+}
+
+
+@_rule(
+    "ome.missing",
+    asks="a group that is listed as a well, field or label image has the metadata of one",
+    keep="ome-zarr-py and ngio do not open the plate at this well or field, or the labels",
+)
+def role_is_met(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Sections of plate, well and labels."""
+    for path, group in tree.groups.items():
+        words = tree.words(path)
+        if "image-label" in words and "multiscales" not in words:
+            continue
+        wanted = {_KEYS[role]: role for role in reversed(group.roles) if role in _KEYS}
+        for key, role in wanted.items():
+            if key not in words:
+                yield path, f"a {role} without {key}"
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+TREE_RULES: tuple[TreeRule, ...] = (
+    level_is_array,
+    axes_fit,
+    level_is_there,
+    axes_agree,
+    well_is_there,
+    field_is_there,
+    label_is_there,
+    label_says_so,
+    label_is_integer,
+    label_levels,
+    series_is_there,
+    series_are_numbered,
+    role_is_met,
+)

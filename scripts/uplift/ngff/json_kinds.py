@@ -1,0 +1,41 @@
+"""Kinds of JSON values, and how a message shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def items_of(value: Any) -> list[Any]:
+    """Return a list as it is, anything else as an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_integer_type(value: Any) -> bool:
+    """Whether a JSON value is written as an integer."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_integer(value: Any) -> bool:
+    """Whether a JSON value is an integer; ``1.0`` is one."""
+    return is_number(value) and (isinstance(value, int) or float(value).is_integer())
+
+
+def numbers_of(value: Any) -> list[float] | None:
+    """Return a list of numbers as it is, anything else as None."""
+    if isinstance(value, list) and all(is_number(item) for item in value):
+        return value
+    return None
+
+
+def shown(value: Any) -> str:
+    """Spell a value for a message."""
+    if value is None:
+        return "null"
+    text = repr(dict(value) if isinstance(value, Mapping) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

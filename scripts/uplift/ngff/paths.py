@@ -1,0 +1,67 @@
+"""Paths in metadata, and the rule of every version that one leads to something inside its group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uplift.errors import SourceError
+from uplift.ngff.registry import Rule, Spot, rule
+
+_PLACES = (
+    "multiscales/*/datasets/*/path",
+    "plate/wells/*/path",
+    "well/images/*/path",
+    "labels/*",
+    "series/*",
+)
+_ADVICE = (
+    "a path in OME-Zarr metadata leads to something inside its group; write it without a leading "
+    "slash, '.' or '..'"
+)
+
+
+def plain_path(value: str, group: str) -> str | None:
+    """Spell a path plainly; None where it is not one to something inside the group at `group`."""
+    if "\\" in value or "\0" in value:
+        return None
+    parts = [part for part in value.split("/") if part not in ("", ".")]
+    if value.startswith("/"):
+        above = group.split("/") if group else []
+        if parts[: len(above)] != above:
+            return None
+        parts = parts[len(above) :]
+    return "/".join(parts) if parts and ".." not in parts else None
+
+
+def is_plain(value: str) -> bool:
+    """Whether a path is spelled plainly and leads to something inside its group."""
+    return not value.startswith("/") and plain_path(value, "") == value
+
+
+def checked_path(value: str, where: str) -> str:
+    """Return a plain path as it is.
+
+    Raises
+    ------
+    SourceError
+        It is empty, absolute, or has ``.``, ``..`` or empty segments.
+    """
+    if not is_plain(value):
+        raise SourceError(f"{where} is {value!r}: {_ADVICE}")
+    return value
+
+
+def _path(spot: Spot) -> Iterator[str]:
+    if isinstance(spot.value, str) and not is_plain(spot.value):
+        yield f"{spot.name} is {spot.value!r}: {_ADVICE}"
+
+
+PATH_RULES: tuple[Rule, ...] = tuple(
+    rule(
+        "path.outside",
+        place,
+        asks="a path leads to something inside its group",
+        refuse="what it means is not clear, and what it leads to may not be in the dataset",
+    )(_path)
+    for place in _PLACES
+)

@@ -1,0 +1,70 @@
+"""Read a group's metadata as they are meant: with the faults repaired that need no array."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from uplift.grid import Shape
+from uplift.ngff import detect
+from uplift.ngff.draft import Draft
+from uplift.ngff.registry import Facts, apply_repairs
+from uplift.ngff.repairs_words import WORDING
+
+
+def as_read(attributes: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
+    """Attributes with their OME-Zarr metadata as migrate will write them, in the place they have.
+
+    Parameters
+    ----------
+    attributes
+        As they stand in the source; they are not changed.
+    path
+        Of the group, from the root of the dataset.
+    """
+    keys = detect.ome_keys_of(path, attributes)
+    if not keys:
+        return attributes
+    ome = detect.ome_of(attributes)
+    draft = Draft.of({"ome": {key: ome[key] for key in keys}}, ("ome",))
+    facts = Facts(path, detect.ome_version(attributes))
+    deque(apply_repairs(draft, WORDING, facts), maxlen=0)
+    if ome is not attributes:
+        return {**attributes, "ome": {**ome, **draft.words}}
+    return {**attributes, **draft.words}
+
+
+def facts_of(
+    path: str,
+    attributes: Mapping[str, Any],
+    shapes: Mapping[str, Shape],
+    dimensions: Mapping[str, Sequence[str]],
+    occupied: frozenset[str] = frozenset(),
+) -> Facts:
+    """Gather what is known about a group from the arrays of the whole dataset.
+
+    Parameters
+    ----------
+    path
+        Of the group, from the root of the dataset.
+    attributes
+        Of the group, as they stand in the source.
+    shapes, dimensions
+        Shape of each array, and the names that some give their dimensions, by path from the root.
+    occupied
+        Paths from the root at which something lies that is not an array; inspect lets no level
+        be one of them, so that the later steps need not know.
+    """
+    prefix = f"{path}/" if path else ""
+    levels = {
+        level: f"{prefix}{level}"
+        for multiscale in detect.multiscales_of(as_read(attributes, path))
+        for level in multiscale.levels
+    }
+    return Facts(
+        path,
+        shapes={name: shapes[key] for name, key in levels.items() if key in shapes},
+        dimensions={n: tuple(dimensions[key]) for n, key in levels.items() if key in dimensions},
+        occupied=frozenset(name for name, key in levels.items() if key in occupied),
+    )

@@ -1,0 +1,346 @@
+"""Faults of a group's own words that have one reading. None needs the arrays; none invents a value.
+
+They also run where a source is read (:func:`uplift.ngff.reading.as_read`), so that inspect follows
+``./0`` and ``["a"]`` as migrate writes them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from uplift.ngff.axes import AXIS_TYPES, axis_from_name
+from uplift.ngff.draft import Edit
+from uplift.ngff.image_rules import kinds_are_sound
+from uplift.ngff.json_kinds import is_integer_type, items_of
+from uplift.ngff.paths import plain_path
+from uplift.ngff.places import ABSENT
+from uplift.ngff.registry import Repair, Spot, repair
+
+_BEFORE_04 = ("0.1", "0.2", "0.3")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
+_INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_ENTRY = "multiscales/*"
+_LEVEL = f"{_ENTRY}/datasets/*"
+_TRANSFORMS = (f"{_ENTRY}/coordinateTransformations", f"{_LEVEL}/coordinateTransformations")
+
+
+@repair(
+    "list.single",
+    "multiscales",
+    f"{_ENTRY}/datasets",
+    *_TRANSFORMS,
+    "omero/channels",
+    "plate/rows",
+    "plate/columns",
+    "plate/wells",
+    "plate/acquisitions",
+    "well/images",
+    "image-label/colors",
+    "image-label/properties",
+    "labels",
+    "series",
+    wrong="an object, or the text of a path, where a list of them belongs",
+    right="the list of that one",
+)
+def single(spot: Spot) -> Iterator[Edit]:
+    """Put what stands alone into a list."""
+    kind = str if spot.keys[0] in ("labels", "series") else Mapping
+    if isinstance(spot.value, kind) and spot.value:
+        yield spot.becomes([spot.value], "a list of one")
+
+
+@repair(
+    "item.text",
+    f"{_LEVEL}",
+    "plate/rows/*",
+    "plate/columns/*",
+    "plate/wells/*",
+    "well/images/*",
+    wrong="a path or name alone, where an object that holds it belongs",
+    right="that object",
+)
+def item_of_text(spot: Spot) -> Iterator[Edit]:
+    """Spell ``"A"`` as ``{"name": "A"}`` and ``"0"`` as ``{"path": "0"}``."""
+    if isinstance(spot.value, str) or is_integer_type(spot.value):
+        key = "name" if spot.keys[-2] in ("rows", "columns") else "path"
+        yield spot.becomes({key: str(spot.value)}, f"an object with its {key}")
+
+
+@repair(
+    "item.object",
+    "labels/*",
+    "series/*",
+    wrong="an object with a path, where the path alone belongs",
+    right="the path",
+)
+def text_of_item(spot: Spot) -> Iterator[Edit]:
+    """Spell ``{"path": "a"}`` as ``"a"``."""
+    path = spot.value.get("path") if isinstance(spot.value, Mapping) else None
+    if isinstance(path, str):
+        yield spot.becomes(path, "its path")
+
+
+@repair(
+    "axis.text",
+    f"{_ENTRY}/axes/*",
+    wrong="the name of an axis alone, which only 0.3 has",
+    right="an object with the name, and the type where 0.3 defines one",
+    right_in=_BEFORE_04,
+)
+def axis_of_text(spot: Spot) -> Iterator[Edit]:
+    """Spell ``"x"`` as ``{"name": "x", "type": "space"}``."""
+    if isinstance(spot.value, str):
+        yield spot.becomes(axis_from_name(spot.value), "an object with its type")
+
+
+@repair(
+    "empty.dropped",
+    f"{_ENTRY}/axes",
+    *_TRANSFORMS,
+    "image-label/colors",
+    "image-label/properties",
+    "image-label/source",
+    "image-label/source/image",
+    "plate/name",
+    "plate/field_count",
+    "plate/acquisitions",
+    "plate/acquisitions/*/name",
+    "plate/acquisitions/*/description",
+    "plate/acquisitions/*/maximumfieldcount",
+    "plate/acquisitions/*/starttime",
+    "plate/acquisitions/*/endtime",
+    "plate/wells/*/rowIndex",
+    "plate/wells/*/columnIndex",
+    "well/images/*/acquisition",
+    wrong="`null` (or an empty list of transformations, colors or properties) where the format "
+    "lets a key be absent and not empty",
+    right="no such key",
+)
+def empty(spot: Spot) -> Iterator[Edit]:
+    """Leave out what says nothing."""
+    may_be_empty = spot.keys[-1] in ("coordinateTransformations", "colors", "properties")
+    if spot.value is None or (may_be_empty and spot.value == []):
+        yield spot.becomes(ABSENT, "says nothing, and 0.5 lets it be absent only")
+
+
+@repair("labels.null", "labels", wrong="`null` for the list of labels", right="an empty list")
+def labels_null(spot: Spot) -> Iterator[Edit]:
+    """Spell no labels as a list without any."""
+    if spot.value is None:
+        yield spot.becomes([], "a list without any")
+
+
+@repair(
+    "text.number",
+    f"{_LEVEL}/path",
+    "plate/wells/*/path",
+    "well/images/*/path",
+    "labels/*",
+    "series/*",
+    "plate/rows/*/name",
+    "plate/columns/*/name",
+    "plate/name",
+    "plate/acquisitions/*/name",
+    "plate/acquisitions/*/description",
+    wrong="a number for a path or a name",
+    right="the text of its digits",
+)
+def text_of_number(spot: Spot) -> Iterator[Edit]:
+    """Spell the path 0 as ``"0"``."""
+    if is_integer_type(spot.value):
+        yield spot.becomes(str(spot.value), "a text")
+
+
+@repair(
+    "number.text",
+    "omero/channels/*/window/start",
+    "omero/channels/*/window/end",
+    "omero/channels/*/window/min",
+    "omero/channels/*/window/max",
+    "image-label/colors/*/label-value",
+    "image-label/properties/*/label-value",
+    "plate/field_count",
+    "plate/wells/*/rowIndex",
+    "plate/wells/*/columnIndex",
+    "plate/acquisitions/*/id",
+    "plate/acquisitions/*/maximumfieldcount",
+    "plate/acquisitions/*/starttime",
+    "plate/acquisitions/*/endtime",
+    "well/images/*/acquisition",
+    "bioformats2raw.layout",
+    *(f"{place}/*/{key}" for place in _TRANSFORMS for key in ("scale", "translation")),
+    "image-label/colors/*/rgba",
+    wrong="a text that spells a number (acquisition ids of bioformats2raw 0.3 and 0.4)",
+    right="the number",
+)
+def number_of_text(spot: Spot) -> Iterator[Edit]:
+    """Read ``"7"`` as 7, alone or in a list."""
+    value, key = spot.value, spot.keys[-1]
+    whole = spot.keys[0] in ("plate", "well", "bioformats2raw.layout") or key == "label-value"
+    if isinstance(value, list):
+        read = [_number(item, whole=False) if isinstance(item, str) else item for item in value]
+        new = [old if item is None and isinstance(old, str) else item
+               for item, old in zip(read, value, strict=True)]  # fmt: skip
+        if new != value:
+            yield spot.becomes(new, "numbers")
+    elif isinstance(value, str) and (number := _number(value, whole=whole)) is not None:
+        yield spot.becomes(number, "a number")
+
+
+@repair(
+    "path.spelling",
+    f"{_LEVEL}/path",
+    "plate/wells/*/path",
+    "well/images/*/path",
+    "labels/*",
+    "series/*",
+    wrong="a path with `./`, a slash at its end, two slashes, or written from the root of the "
+    "dataset to something inside the group",
+    right="the path from the group",
+)
+def path_spelling(spot: Spot) -> Iterator[Edit]:
+    """Spell ``./0/`` as ``0``."""
+    if isinstance(spot.value, str):
+        holder = spot.facts.path.rpartition("/")[0] if spot.keys[0] == "series" else spot.facts.path
+        new = plain_path(spot.value, holder)
+        if new is not None and new != spot.value:
+            yield spot.becomes(new, "the same path")
+
+
+@repair(
+    "item.repeated",
+    "multiscales",
+    f"{_ENTRY}/datasets",
+    "plate/rows",
+    "plate/columns",
+    "plate/wells",
+    "plate/acquisitions",
+    "well/images",
+    "labels",
+    "series",
+    "image-label/colors",
+    "image-label/properties",
+    wrong="an item that repeats an earlier one exactly",
+    right="the first alone; indices of wells follow",
+)
+def repeated(spot: Spot) -> Iterator[Edit]:
+    """Drop exact repetitions, the last first."""
+    items = items_of(spot.value)
+    first: dict[str, int] = {}
+    texts = [json.dumps(item, sort_keys=True) for item in items]
+    for index, text in enumerate(texts):
+        first.setdefault(text, index)
+    if len(first) == len(items):
+        return
+    kept = sorted(first.values())
+    places = [kept.index(first[text]) for text in texts]
+    for index in reversed(range(len(items))):
+        if index not in kept:
+            yield Edit((*spot.keys, index), ABSENT, "repeats an earlier one")
+    side = {"rows": "rowIndex", "columns": "columnIndex"}.get(str(spot.keys[-1]))
+    wells = items_of(spot.holder().get("wells")) if side else []
+    for number, well in enumerate(wells):
+        old: Any = well.get(side) if isinstance(well, Mapping) else None
+        if is_integer_type(old) and 0 <= old < len(places) and places[old] != old:
+            yield Edit(("plate", "wells", number, str(side)), places[old], "as the list is shorter")
+
+
+@repair(
+    "axis.type",
+    f"{_ENTRY}/axes",
+    wrong="axes named t, c, z, y, x (or in capitals) without types",
+    right="the type that each name has",
+)
+def axis_types(spot: Spot) -> Iterator[Edit]:
+    """Give axes the types of their names, where the types as they are do not make an image."""
+    axes = [axis for axis in items_of(spot.value) if isinstance(axis, Mapping)]
+    if kinds_are_sound([axis.get("type") for axis in axes]):
+        return
+    for index, axis in enumerate(items_of(spot.value)):
+        name = axis.get("name") if isinstance(axis, Mapping) else None
+        kind = AXIS_TYPES.get(name.lower()) if isinstance(name, str) else None
+        if kind is not None and axis.get("type") is None:
+            yield Edit((*spot.keys, index, "type"), kind, f"as the axis is named {name!r}")
+
+
+@repair(
+    "plate.sides",
+    "plate/rows?",
+    "plate/columns?",
+    wrong="a plate without rows or columns whose wells have paths such as `A/1`",
+    right="the names in the wells' paths, in the order of the wells' indices, else of the alphabet",
+)
+def sides(spot: Spot) -> Iterator[Edit]:
+    """Read the names of rows or columns off the wells' paths."""
+    if spot.value not in (ABSENT, None, []):
+        return
+    position, key = (0, "rowIndex") if spot.keys[-1] == "rows" else (1, "columnIndex")
+    wells = [well for well in items_of(spot.holder().get("wells")) if isinstance(well, Mapping)]
+    parts = [str(well.get("path")).split("/") for well in wells]
+    if not parts or not all(len(part) == 2 and all(part) for part in parts):
+        return
+    names = [part[position] for part in parts]
+    indices = {name: well.get(key) for name, well in zip(names, wells, strict=True)}
+    known: list[Any] = [index for index in indices.values() if is_integer_type(index)]
+    if len(known) == len(indices) and sorted(known) == list(range(len(indices))):
+        order = sorted(indices, key=lambda name: int(indices[name] or 0))
+    else:
+        order = sorted(indices, key=_natural)
+    yield spot.becomes([{"name": name} for name in order], "as the wells' paths say")
+
+
+@repair(
+    "well.index",
+    "plate/wells/*/rowIndex?",
+    "plate/wells/*/columnIndex?",
+    wrong="wells without rowIndex or columnIndex, which 0.4 introduced",
+    right="the index of the name in the well's path",
+    right_in=_BEFORE_04,
+)
+def well_index(spot: Spot) -> Iterator[Edit]:
+    """Read a missing index off the well's path."""
+    path = spot.holder().get("path")
+    if spot.value is not ABSENT or not isinstance(path, str):
+        return
+    row, _, column = path.partition("/")
+    side, name = ("rows", row) if spot.keys[-1] == "rowIndex" else ("columns", column)
+    entries = items_of(spot.words["plate"].get(side))
+    named = [entry.get("name") if isinstance(entry, Mapping) else None for entry in entries]
+    if name in named:
+        yield spot.becomes(named.index(name), f"as the path {path!r} says")
+
+
+def _number(text: str, *, whole: bool) -> int | float | None:
+    if _INTEGER.fullmatch(text.strip()):
+        return int(text)
+    if whole or not _NUMBER.fullmatch(text.strip()):
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _natural(name: str) -> tuple[Any, ...]:
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part)
+                 for part in re.split(r"(\d+)", name) if part)  # fmt: skip
+
+
+WORDING: tuple[Repair, ...] = (
+    single,
+    item_of_text,
+    text_of_item,
+    axis_of_text,
+    empty,
+    labels_null,
+    text_of_number,
+    number_of_text,
+    path_spelling,
+    repeated,
+    axis_types,
+    sides,
+    well_index,
+)
+"""In this order: what a value is comes before what it says."""

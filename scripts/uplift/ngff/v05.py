@@ -1,0 +1,70 @@
+"""OME-Zarr 0.5: everything below ``ome``, which holds the one version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from uplift.ngff.draft import Draft, Edit
+from uplift.ngff.image_rules import IMAGE_RULES
+from uplift.ngff.paths import PATH_RULES
+from uplift.ngff.places import ABSENT, matches, value_at
+from uplift.ngff.plate_rules import PLATE_RULES
+from uplift.ngff.registry import Spot, rule
+from uplift.ngff.version import Target, Version
+
+_NAME = "0.5"
+_VERSIONED = ("plate", "well", "image-label")
+
+
+def finish(draft: Draft, declared: str | None) -> None:
+    """Put the version where 0.5 wants it.
+
+    A plate has to have one, a well and a label image may (0.5, sections of these).
+
+    Parameters
+    ----------
+    declared
+        Version that the source has; None for metadata that are below ``ome`` already.
+    """
+    words = draft.words
+    for keys in matches(words, "multiscales/*/version"):
+        draft.apply(Edit(keys, ABSENT, "now ome.version"))
+    for key in _VERSIONED:
+        value = words.get(key)
+        if isinstance(value, Mapping) and (
+            "version" in value or key == "plate" or declared is not None
+        ):
+            _set(draft, (key, "version"))
+    omero = words.get("omero")
+    if (
+        isinstance(omero, Mapping)
+        and declared is not None
+        and str(omero.get("version")) == declared
+    ):
+        draft.apply(Edit(("omero", "version"), ABSENT, "now ome.version"))
+    _set(draft, ("version",))
+
+
+def _set(draft: Draft, keys: tuple[str, ...]) -> None:
+    if value_at(draft.words, keys) != _NAME:
+        draft.apply(Edit(keys, _NAME))
+
+
+@rule(
+    "ome.version",
+    "version?",
+    asks="the metadata say the version",
+    refuse="readers go by it",
+)
+def version_is_said(spot: Spot) -> Iterator[str]:
+    """Section OME-Zarr metadata; migrate writes it, so a source cannot break it."""
+    if spot.value != _NAME:
+        found = "missing" if spot.value is ABSENT else repr(spot.value)
+        yield f"ome.version is {found}, expected {_NAME!r}"
+
+
+VERSION = Version(
+    _NAME,
+    inside_ome=True,
+    target=Target((version_is_said, *PATH_RULES, *IMAGE_RULES, *PLATE_RULES), finish),
+)

@@ -1,0 +1,46 @@
+"""What a version of OME-Zarr is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from uplift.ngff.draft import Draft
+from uplift.ngff.registry import Rule
+
+
+@dataclass(frozen=True)
+class Target:
+    """What metadata of a version have to be, and how those of an older one become so.
+
+    Attributes
+    ----------
+    rules
+        What the format asks of the metadata of one group.
+    finish
+        Makes the edits that only the version asks for, once the words are repaired.
+    """
+
+    rules: tuple[Rule, ...]
+    finish: Callable[[Draft, str | None], None]
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of OME-Zarr.
+
+    Attributes
+    ----------
+    says_axes, says_scales
+        Whether its multiscales name their axes, and give scales.
+    inside_ome
+        Whether its metadata stand below the attribute ``ome``, not among the others.
+    target
+        Where it can be the version of an output.
+    """
+
+    name: str
+    says_axes: bool = True
+    says_scales: bool = True
+    inside_ome: bool = False
+    target: Target | None = None

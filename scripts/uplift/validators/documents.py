@@ -1,0 +1,93 @@
+"""The documents of a hierarchy in memory, and which of them a check of one group looks at."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from uplift.ngff.json_kinds import items_of
+from uplift.storage.protocol import join
+
+Json = dict[str, Any]
+
+
+class Documents:
+    """``zarr.json`` of each group and array, by path (``""``: the root)."""
+
+    def __init__(self, documents: Mapping[str, Json]) -> None:
+        self._documents = documents
+        self._texts: dict[int, str] = {}
+
+    def get(self, path: str) -> Json | None:
+        """Document of a node."""
+        return self._documents.get(path)
+
+    def ome_of(self, path: str) -> Json | None:
+        """OME-Zarr metadata of a group; None where there are none."""
+        document = self._documents.get(path, {})
+        attributes = document.get("attributes")
+        found = attributes.get("ome") if isinstance(attributes, dict) else None
+        return found if isinstance(found, dict) and document.get("node_type") == "group" else None
+
+    def groups(self) -> Iterable[tuple[str, Json]]:
+        """Every group with OME-Zarr metadata, in path order."""
+        for path in sorted(self._documents):
+            ome = self.ome_of(path)
+            if ome is not None:
+                yield path, ome
+
+    def fingerprint(self, path: str) -> str | None:
+        """Text of all that a check of this group looks at: equal texts are the same check.
+
+        None for collections, whose check looks at paths all over the hierarchy.
+        """
+        ome = self.ome_of(path) or {}
+        if "plate" in ome or "bioformats2raw.layout" in ome or "series" in ome:
+            return None
+        seen = [self._text(path)]
+        if "well" in ome:
+            seen += self._children(path, ome["well"], "images")
+        else:
+            for entry in items_of(ome.get("multiscales")):
+                seen += self._children(path, entry, "datasets")
+            seen += self._labels(path if "labels" in ome else join(path, "labels"))
+        if "image-label" in ome:
+            source = source_image(ome)
+            seen.append(self._text(posixpath.normpath(join(path, source))) if source else "")
+        return "\n".join(seen)
+
+    def _labels(self, path: str) -> list[str]:
+        seen = [self._text(path)]
+        for name in items_of((self.ome_of(path) or {}).get("labels")):
+            label = join(path, name) if isinstance(name, str) else ""
+            seen.append(self._text(label))
+            for entry in items_of((self.ome_of(label) or {}).get("multiscales")):
+                seen += self._children(label, entry, "datasets")
+        return seen
+
+    def _children(self, path: str, holder: Any, key: str) -> list[str]:
+        items = items_of(holder.get(key)) if isinstance(holder, Mapping) else []
+        names = [item.get("path") if isinstance(item, Mapping) else None for item in items]
+        return [self._text(join(path, name)) for name in names if isinstance(name, str)]
+
+    def _text(self, path: str) -> str:
+        """What any check can see of a document, made once for each distinct one."""
+        document = self._documents.get(path)
+        if document is None:
+            return "absent"
+        if id(document) not in self._texts:
+            seen: Any = (document.get("attributes") or {}).get("ome", "group")
+            if document.get("node_type") == "array":
+                seen = [document.get(key) for key in ("shape", "data_type", "dimension_names")]
+            self._texts[id(document)] = json.dumps(seen, sort_keys=True)
+        return self._texts[id(document)]
+
+
+def source_image(ome: Mapping[str, Any]) -> str | None:
+    """Path from a label image to its image, as its metadata give it."""
+    label = ome.get("image-label")
+    source = label.get("source") if isinstance(label, Mapping) else None
+    image = source.get("image") if isinstance(source, Mapping) else None
+    return image if isinstance(image, str) else None

@@ -1,0 +1,118 @@
+"""ome-zarr-models on documents in memory: a second opinion about one group.
+
+It has no answer for bioformats2raw collections. Its own entry points read each array with
+zarr-python, plates three times; its models ask only for shapes, data types and names.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ome_zarr_models.v05 import Image, ImageLabel, Labels
+from ome_zarr_models.v05.hcs import HCSAttrs
+from ome_zarr_models.v05.well import WellAttrs
+from pydantic import ValidationError
+
+from uplift.ngff.json_kinds import items_of
+from uplift.storage.protocol import join
+from uplift.validators.documents import Documents, Json
+
+Complaint = tuple[str, str]
+
+
+def complaints_about(documents: Documents, path: str) -> list[Any]:
+    """Details of what the models say about one group; of an image, also about its labels."""
+    ome = documents.ome_of(path) or {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            _apply(documents, path, ome)
+        except ValidationError as error:
+            return list(error.errors(include_url=False))
+        except Exception as error:  # its checks raise whatever they come upon
+            cause = _cause(error)
+            if isinstance(cause, ValidationError):
+                return list(cause.errors(include_url=False))
+            return [{"type": "invalid", "loc": (), "msg": str(cause)}]
+    return []
+
+
+def _apply(documents: Documents, path: str, ome: Json) -> None:
+    for key, attributes in (("plate", HCSAttrs), ("well", WellAttrs)):
+        if key in ome:
+            attributes.model_validate(ome)
+            return
+    if "labels" in ome:
+        Labels.model_validate(_group(documents, path, _labels(documents, path)))
+    elif "image-label" in ome:
+        ImageLabel.model_validate(_group(documents, path, _levels(documents, path)))
+    elif "multiscales" in ome:
+        nodes = _levels(documents, path)
+        labels = join(path, "labels")
+        if documents.ome_of(labels) is not None:
+            nodes["labels"] = _group(documents, labels, _labels(documents, labels))
+        Image.model_validate(_group(documents, path, nodes))
+
+
+def _levels(documents: Documents, path: str) -> dict[str, Json]:
+    nodes: dict[str, Json] = {}
+    for entry in items_of((documents.ome_of(path) or {}).get("multiscales")):
+        for level in items_of(entry.get("datasets")) if isinstance(entry, dict) else ():
+            name = level.get("path") if isinstance(level, dict) else None
+            document = documents.get(join(path, name)) if isinstance(name, str) else None
+            if isinstance(name, str) and document is not None:
+                array = document.get("node_type") == "array"
+                nodes[name] = _array(document) if array else _bare({})
+    return nodes
+
+
+def _labels(documents: Documents, path: str) -> dict[str, Json]:
+    names = items_of((documents.ome_of(path) or {}).get("labels"))
+    found = [name for name in names if isinstance(name, str) and documents.get(join(path, name))]
+    nodes = {}
+    for name in found:
+        label = join(path, name)
+        document = documents.get(label) or {}
+        array = document.get("node_type") == "array"
+        nodes[name] = _array(document) if array else _group(
+            documents, label, _levels(documents, label))  # fmt: skip
+    return nodes
+
+
+def _group(documents: Documents, path: str, nodes: dict[str, Json]) -> Json:
+    """The group as the models take one, with nodes at paths below it."""
+    root = _bare((documents.get(path) or {}).get("attributes") or {})
+    for name, node in nodes.items():
+        here = root["members"]
+        *above, last = name.split("/")
+        for part in above:
+            here = here.setdefault(part, _bare({})).setdefault("members", {})
+        here[last] = node
+    return root
+
+
+def _bare(attributes: Any) -> Json:
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes, "members": {}}
+
+
+def _array(document: Json) -> Json:
+    shape = document.get("shape") or []
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "attributes": {},
+        "shape": shape,
+        "data_type": document.get("data_type"),
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1] * len(shape)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0,
+        "codecs": [{"name": "bytes"}],
+        "dimension_names": document.get("dimension_names"),
+    }
+
+
+def _cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
