@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uplift.codecs import mapping
+from uplift.codecs.chain import respelled
 from uplift.codecs.chunks import ChunkDecoder, ChunkKeeper, DecodeError
 from uplift.codecs.compressors import zlib_to_gzip
 from uplift.errors import SourceError, UnsupportedError
@@ -146,11 +147,15 @@ JSON = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats()
     | st.text(max_size=6)
-    | st.sampled_from(["<u2", "|O", "C", "blosc", "delta", "NaN", "/", "0x7fc0", "pickle", "AAAA"]),
+    | st.sampled_from(
+        ["<u2", "|O", "C", "blosc", "raw", "xz", "delta", "NaN", "/", "0x7fc0", "pickle", "7.0"]
+    ),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["id", "name", "configuration", "cname", "dtype", "order", "level"]),
+            st.sampled_from(
+                ["id", "type", "name", "configuration", "cname", "dtype", "order", "level"]
+            ),
             inner,
             max_size=3,
         )
@@ -210,6 +215,8 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
 
 def examine(source: SourceArray) -> None:
     """Everything that inspect and plan do with an array."""
+    if source.zarr_format == 2:
+        respelled(source)
     reason = mapping.unsupported_reason(source)
     if reason is not None:
         assert "\n" not in reason
@@ -224,11 +231,13 @@ def examine(source: SourceArray) -> None:
 @given(document=mutated(ZARRAY))
 def test_mutated_v2_documents(document: Any) -> None:
     try:
-        source = v2.parse_v2(document, "0/.zarray")
+        repairs: list[str] = []
+        source = v2.parse_v2(document, "0/.zarray", repairs)
     except SourceError as error:
         assert str(error).startswith("0/.zarray: ")
         assert "\n" not in str(error)
         return
+    assert not any("\n" in repair for repair in repairs)
     examine(source)
 
 
