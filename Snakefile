@@ -1,6 +1,6 @@
 """ngff-uplift: OME-Zarr 0.1-0.4 datasets become OME-Zarr 0.5, one dataset for each row of a sheet.
 
-inspect -> plan -> split -> claim -> convert, migrate -> crate -> validate -> publish
+inspect_source -> plan -> claim -> convert -> migrate -> crate -> validate -> publish
 """
 
 from pathlib import Path
@@ -24,9 +24,9 @@ if Path("config/config.yaml").is_file():
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/batches.smk"
-include: "workflow/rules/inspect.smk"
+include: "workflow/rules/inspect_source.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/claim.smk"
 include: "workflow/rules/convert.smk"
 include: "workflow/rules/migrate.smk"
 include: "workflow/rules/crate.smk"
@@ -50,7 +50,6 @@ rule all:
     default_target: True
     input:
         expand(f"{WORK}/{{name}}", dataset=SAMPLES, name=WORK_FILES),
-        *map(files_of_batches, SAMPLES),
 
 
 rule plans:
@@ -59,7 +58,7 @@ rule plans:
 
 
 onstart:
-    forget_journals()
+    forget_forced()
 
 
 onsuccess:

@@ -13,13 +13,13 @@ from uplift import command
 from uplift.errors import InputError
 from uplift.models import (
     base,
-    batch,
     crate,
     inventory,
     migration,
     plan,
     publication,
     record,
+    slices,
     validation,
 )
 from uplift.settings.columns import SampleTable
@@ -32,8 +32,7 @@ MODELS: dict[str, type[base.Model]] = {
     "sample-table": SampleTable,
     "inventory": inventory.Inventory,
     "plan": plan.Plan,
-    "batch": batch.Batch,
-    "batches": batch.BatchSummary,
+    "slice": slices.Slice,
     "record": record.Record,
     "crate": crate.CrateRecord,
     "migration": migration.Migration,

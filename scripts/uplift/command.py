@@ -49,9 +49,17 @@ def run_program(
         sys.stderr.write(f"error: {where}: {error.strerror or error}; {remedy_for(error)}\n")
         return 1
     except MemoryError:
-        sys.stderr.write("error: not enough memory; lower threads, or plan smaller chunks\n")
-        return 1
+        return _too_little_memory()
+    except RuntimeError as error:  # what Python says where a thread's stack finds no room
+        if "can't start new thread" not in str(error):
+            raise
+        return _too_little_memory()
     return 0
+
+
+def _too_little_memory() -> int:
+    sys.stderr.write("error: not enough memory; lower threads, or plan smaller chunks\n")
+    return 1
 
 
 def json_argument(text: str) -> Any:

@@ -146,11 +146,10 @@ class Workflow:
         do = self._conversion
         self._step("inspect", do.inspect, "inventory.json")
         self._step("plan", do.plan, "plan.json", kept=True)
-        self._step("split", do.split, "batches")
         self._step("claim", do.claim, "claim.json")
-        for batch in do.batches():
-            one = functools.partial(do.convert_one, batch)
-            self._step(f"convert-{batch}", one, f"records/{batch}.json")
+        for number in do.numbers():
+            one = functools.partial(do.convert_slice, number)
+            self._step(f"convert-{number}", one, f"convert/{number}-of-{do.slices}.json")
         self._step("migrate", do.migrate, "migration.json", "root.zarr.json")
         self._step("crate", do.write_crate, "crate.json")
         self._step("validate", do.validate, "validation.json")

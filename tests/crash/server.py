@@ -19,9 +19,8 @@ from support.steps import program
 
 TESTS = Path(__file__).resolve().parents[1]
 PROGRAMS = (
-    *("inspect_source", "plan_chunks", "split_batches", "claim_output", "convert_batch"),
-    *("migrate_attributes", "write_crate", "validate_batch", "validate_output", "publish_dataset"),
-    "archive_dataset",
+    *("inspect_source", "plan", "claim", "convert", "migrate", "crate", "validate", "publish"),
+    "archive",
 )
 SLOW = (
     *("botocore.session", "rocrate.rocrate", "rocrate_validator.services"),

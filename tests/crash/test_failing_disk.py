@@ -84,7 +84,7 @@ def test_a_disk_that_is_read_only(begun, whole, server, small_disk, tmp_path):
     source, expected = whole
     out = small_disk / "out.zarr"
     conversion = Conversion(str(source), str(out), tmp_path / "work")
-    for step in (conversion.inspect, conversion.plan, conversion.split, conversion.claim):
+    for step in (conversion.inspect, conversion.plan, conversion.claim):
         if begun:
             step()
     before = contents(small_disk)

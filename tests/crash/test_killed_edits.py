@@ -36,8 +36,8 @@ def edit(conversion):
     (entry,) = [array for array in plan["arrays"] if array["path"] == "0"]
     entry.update(EDIT)
     conversion.path("plan.json").write_text(json.dumps(plan))
-    names = ["plan", "split", "migrate", "crate", "validate", "publish"]
-    names += [f"convert-{path.stem}" for path in conversion.path("records").iterdir()]
+    names = ["plan", "migrate", "crate", "validate", "publish"]
+    names += [f"convert-{number}" for number in conversion.numbers()]
     for name in names:
         conversion.path("begun", name).touch()
 

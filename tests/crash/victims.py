@@ -16,12 +16,10 @@ VICTIMS = ("snakemake", "worker", "everything", "snakemake, asked", "everything,
 """Asked: by SIGTERM. Where Snakemake alone is killed, its workers go on beside the next run."""
 
 ORDER = (
-    *("inspect_source.py", "inventory.json", "plan.json", "split_batches.py"),
-    *("batches/summary.json", "claim_output.py", "claim.json", "convert_batch.py"),
-    *("journal/*.jsonl", "shards", "records/*.json", "migrate_attributes.py", "root.zarr.json"),
-    *("migration.json", "write_crate.py", "crate.json", "validate_batch.py"),
-    *("validation/*.json", "validate_output.py", "validation.json", "publish_dataset.py"),
-    "published.json",
+    *("inspect_source.py", "inventory.json", "plan.py", "plan.json", "claim.py", "claim.json"),
+    *("convert.py", "journal/*.jsonl", "shards", "records/*.json", "convert/*-of-*.json"),
+    *("migrate.py", "root.zarr.json", "migration.json", "crate.py", "crate.json"),
+    *("validate.py", "validation/*.json", "validation.json", "publish.py", "published.json"),
 )
 """When to strike, in the order in which a run comes there: programs that run, files that appear."""
 

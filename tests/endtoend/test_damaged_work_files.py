@@ -4,7 +4,6 @@
 """
 
 import itertools
-import json
 import os
 import random
 import shutil
@@ -17,10 +16,10 @@ from support.workflow import contents, snakemake
 RUNS = int(os.environ.get("UPLIFT_DAMAGES", "5"))
 SETTINGS = ("--config", "input=in.zarr", "output=out.zarr", "license=CC0-1.0", "previews=false")
 FILES = (
-    *("run.json", "inventory.json", "plan.json", "batches/summary.json", "batches/{batch}.json"),
+    *("run.json", "inventory.json", "plan.json", "convert/1-of-1.json"),
     *("claim.json", "records/{batch}.json", "journal/{batch}.jsonl", "migration.json"),
     *("root.zarr.json", "crate.json", "validation/{batch}.json", "validation/{batch}.digests"),
-    "validation/{batch}.standing",
+    *("validation/{batch}.standing", "convert/plan.in_force"),
     *("validation.json", "published.json"),
 )
 DAMAGES = {
@@ -49,8 +48,8 @@ def done(tmp_path_factory):
 
 
 def work_file(folder, name):
-    summary = json.loads((folder / "results/in/batches/summary.json").read_text())
-    return folder / "results/in" / name.format(batch=summary["batches"][0])
+    batch = min((folder / "results/in/records").iterdir()).stem
+    return folder / "results/in" / name.format(batch=batch)
 
 
 @pytest.mark.parametrize(("name", "damage"), CASES[:RUNS])

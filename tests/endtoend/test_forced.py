@@ -61,7 +61,7 @@ def test_durability_changes_no_byte(tmp_path, monkeypatch):
         conversion = Conversion(
             str(source), str(home / "out.zarr"), home / "work", durability=durability
         )
-        for step in (conversion.inspect, conversion.plan, conversion.split, conversion.claim):
+        for step in (conversion.inspect, conversion.plan, conversion.claim):
             step()
         calls.clear()
         conversion.convert()

@@ -154,7 +154,7 @@ def test_a_chunk_that_vanishes_fails_the_conversion(tmp_path, folder):
     write_one(folder / "in.zarr")
     with WebServer(folder) as web:
         run = Conversion(f"{web.url}/in.zarr", str(tmp_path / "out.zarr"), tmp_path / "work")
-        for step in (run.inspect, run.plan, run.split, run.claim):
+        for step in (run.inspect, run.plan, run.claim):
             step()
         (folder / "in.zarr/0/0/0/0/0").unlink()
         with pytest.raises(StepError):

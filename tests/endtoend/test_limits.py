@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from support.images import write_image
-from support.steps import SCRIPTS, Conversion
+from support.steps import SCRIPTS, Conversion, words_of
 from support.workflow import contents
 
 LIMITED = """
@@ -37,13 +37,7 @@ def conversion(tmp_path):
 
 def limited(conversion, step, kind, number, **options):
     """Run a step of the first batch in a process with a limit; its code and standard error."""
-    (batch,) = conversion.batches()
-    files = {
-        "batch": conversion.path("batches", f"{batch}.json"),
-        "record": conversion.path("records", f"{batch}.json"),
-        **options,
-    }
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in files.items()]
+    words = words_of(options)
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, step, kind, str(number), *words],
         env={
@@ -59,24 +53,12 @@ def limited(conversion, step, kind, number, **options):
 
 
 def convert(conversion, kind, number, on_bad_chunk="fail"):
-    (batch,) = conversion.batches()
-    return limited(
-        *(conversion, "convert_batch", kind, number),
-        claim=conversion.path("claim.json"),
-        journal=conversion.path("journal", f"{batch}.jsonl"),
-        on_bad_chunk=on_bad_chunk,
-    )
+    options = {**conversion.convert_options(1), "on_bad_chunk": on_bad_chunk}
+    return limited(conversion, "convert", kind, number, **options)
 
 
 def validate(conversion, kind, number):
-    (batch,) = conversion.batches()
-    return limited(
-        *(conversion, "validate_batch", kind, number),
-        migration=conversion.path("migration.json"),
-        root=conversion.path("root.zarr.json"),
-        validation=conversion.path("validation", f"{batch}.json"),
-        digests=conversion.path("validation", f"{batch}.digests"),
-    )
+    return limited(conversion, "validate", kind, number, **conversion.validate_options())
 
 
 def one_line(text):
@@ -100,7 +82,7 @@ def test_little_memory(conversion, tmp_path):
         )
         array[:, :8] = np.uint8(7)
     conversion.plan_settings = '{"codec": "zstd"}'
-    for step in (conversion.inspect, conversion.plan, conversion.split, conversion.claim):
+    for step in (conversion.inspect, conversion.plan, conversion.claim):
         step()
     for policy in ("fill", "fail"):
         code, text = convert(conversion, "memory", 64 * 2**20, policy)
@@ -121,7 +103,7 @@ def test_little_memory(conversion, tmp_path):
 
 def test_few_open_files(conversion, tmp_path):
     write_image(tmp_path / "in.zarr", size=128, chunk=16)
-    for step in (conversion.inspect, conversion.plan, conversion.split, conversion.claim):
+    for step in (conversion.inspect, conversion.plan, conversion.claim):
         step()
     code, text = convert(conversion, "files", 8)
     if code:

@@ -24,7 +24,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from uplift.convert.recode import RecodeEngine
 from uplift.storage import tuning
-import convert_batch
+import convert
 
 def peak():
     status = open("/proc/self/status").read()
@@ -33,7 +33,7 @@ def peak():
 tuning.PART_BYTES = tuning.WINDOW_BYTES = 2 * 2**20
 RecodeEngine.__init__.__kwdefaults__["block_bytes"] = 4 * 2**20
 before = peak()
-code = convert_batch.main(sys.argv[2:])
+code = convert.main(sys.argv[2:])
 print(code, peak() - before)
 """
 

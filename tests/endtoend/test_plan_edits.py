@@ -57,7 +57,7 @@ def test_an_edit_of_one_array(kind, as_rule, converted, tmp_path):
     conversion.path("plan.json").write_text(json.dumps(plan))
     others = ["1", "labels/nuclei/0", "labels/nuclei/1"]
     before = {path: facts(root / "out.zarr", path) for path in others}
-    for step in (conversion.plan, conversion.split, conversion.claim):
+    for step in (conversion.plan, conversion.claim):
         step()
     assert not (root / "out.zarr" / "zarr.json").exists()
     conversion.convert()

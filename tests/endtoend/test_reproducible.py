@@ -61,7 +61,7 @@ def test_a_recode_gives_the_same_bytes_twenty_times(tmp_path):
             threads=1 + number % 5,
             plan_settings=settings,
         )
-        for step in (conversion.inspect, conversion.plan, conversion.split, conversion.claim):
+        for step in (conversion.inspect, conversion.plan, conversion.claim):
             step()
         conversion.convert()
         made = tree(home / "out.zarr")
@@ -92,7 +92,7 @@ def test_a_plan_can_be_replayed_elsewhere(tmp_path, monkeypatch):
     )
     second.inspect()
     second.plan(supplied)
-    for step in (second.split, second.claim, second.convert, second.migrate, second.write_crate):
+    for step in (second.claim, second.convert, second.migrate, second.write_crate):
         step()
     second.validate()
     second.publish()

@@ -181,7 +181,7 @@ def test_the_public_example(local, client, s3_server, tmp_path, monkeypatch):
 
 def start_over(steps: Conversion, attempts: int = 8):
     """Do what the workflow does after exit code 75: repeat the step, then go on."""
-    plain = [steps.inspect, steps.plan, steps.split, steps.claim]
+    plain = [steps.inspect, steps.plan, steps.claim]
     for step in (*plain, steps.convert, steps.migrate, steps.write_crate, steps.validate):
         patiently(step, attempts)
     patiently(steps.publish, attempts)

@@ -35,7 +35,7 @@ def writer(self, key):
             os.kill(os.getpid(), signal.SIGSTOP)  # all written, nothing in its place yet
 
 LocalStore.writer = writer
-run("convert_batch", **{options!r})
+run("convert", **{options!r})
 """
 
 
@@ -50,20 +50,14 @@ def conversion(tmp_path):
         batch_settings=BATCHES,
         threads=1,
     )
-    for step in (made.inspect, made.plan, made.split, made.claim):
+    for step in (made.inspect, made.plan, made.claim):
         step()
     return made
 
 
-def stopped_job(conversion, batch):
+def stopped_job(conversion):
     """Start a job that stops amid its second shard, and wait until it does."""
-    options = {
-        "batch": str(conversion.path("batches", f"{batch}.json")),
-        "claim": str(conversion.path("claim.json")),
-        "record": str(conversion.path("records", f"{batch}.json")),
-        "journal": str(conversion.path("journal", f"{batch}.jsonl")),
-        "threads": 1,
-    }
+    options = {key: str(value) for key, value in conversion.convert_options(1).items()}
     path = [str(SCRIPTS), str(SCRIPTS.parent / "tests")]
     code = SURVIVOR.format(path=path, options=options)
     job = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
@@ -81,23 +75,22 @@ def edit(conversion):
 
 @pytest.mark.parametrize("position", [0, -1], ids=["planned otherwise", "no more"])
 def test_the_plan_is_edited(conversion, position, tmp_path):
-    batches = conversion.batches()
-    assert len(batches) > 3
-    batch = [name for name in batches if name.startswith("0.")][position]
-    job = stopped_job(conversion, batch)
+    assert len(conversion.batches()) > 3
+    conversion.slices = 2 if position else 1
+    batch = conversion.in_force().slice(1, conversion.slices)[0].batch
+    job = stopped_job(conversion)
     edit(conversion)
     conversion.plan()
-    split = threading.Thread(target=conversion.split)
-    split.start()
+    new = threading.Thread(target=conversion.convert)
+    new.start()
     time.sleep(1.0)
-    assert split.is_alive(), "the new plan is not in force while a job of the old one writes"
+    assert new.is_alive(), "nothing is written for the new plan while a job of the old one writes"
     job.send_signal(signal.SIGCONT)
     _, said = job.communicate(timeout=60)
-    split.join()
+    new.join()
     assert job.returncode != 0
-    assert "no longer of this job" in said
-    assert (batch in conversion.batches()) == (position == 0)
-    conversion.claim()
+    assert "no longer of this job" in said or "was edited while this job ran" in said
+    assert batch in conversion.batches()
     conversion.convert()
     for step in (conversion.migrate, conversion.write_crate, conversion.validate):
         step()
@@ -118,25 +111,25 @@ def test_the_plan_is_edited(conversion, position, tmp_path):
 def test_a_job_that_does_not_end_is_named(conversion, capfd, monkeypatch):
     monkeypatch.setattr(job_lock, "PATIENCE_S", 0.5)
     batch = conversion.batches()[0]
-    job = stopped_job(conversion, batch)
+    job = stopped_job(conversion)
     edit(conversion)
     conversion.plan()
     capfd.readouterr()
     with pytest.raises(StepError):
-        conversion.split()
+        conversion.convert()
     errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert f"{batch}.lock: a job of an earlier run still works on this" in errors[0]
     job.kill()
     job.communicate()
-    conversion.split()
+    conversion.convert()
 
 
 def test_the_same_plan_again(conversion, tmp_path):
-    """The next job of the batch waits, and finds that everything is done."""
-    batch = conversion.batches()[0]
-    job = stopped_job(conversion, batch)
-    again = threading.Thread(target=conversion.convert_one, args=(batch,))
+    """The next job waits for each batch that the first works on, and does none of them twice."""
+    batches = conversion.batches()
+    job = stopped_job(conversion)
+    again = threading.Thread(target=conversion.convert)
     again.start()
     time.sleep(1.0)
     assert again.is_alive()
@@ -144,6 +137,6 @@ def test_the_same_plan_again(conversion, tmp_path):
     _, said = job.communicate(timeout=60)
     assert job.returncode == 0, said
     again.join()
-    record = json.loads(conversion.path("records", f"{batch}.json").read_text())
-    assert all(item["objects_written"] == 0 for item in record["items"])
-    assert sum(item["objects_resumed"] for item in record["items"]) > 2
+    records = [json.loads(conversion.path("records", f"{b}.json").read_text()) for b in batches]
+    items = [item for record in records for item in record["items"]]
+    assert all(item["objects_resumed"] == 0 for item in items), "kept as the first job left them"

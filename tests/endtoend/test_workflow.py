@@ -14,7 +14,7 @@ import pytest
 import zarr
 
 from support.images import write_image
-from support.workflow import command, contents, environment, snakemake
+from support.workflow import batches_of, command, contents, environment, snakemake
 
 SMALL = ["--config", "samples=s.csv", "batch_mib=1"]
 
@@ -85,7 +85,7 @@ def test_the_report_has_every_dataset_and_can_be_made_again(converted, one):
 
 
 def test_the_log_repeats_its_job(one):
-    log = min((one / WORK / "logs" / "validate").glob("*.log"))
+    log = one / WORK / "logs" / "validate.log"
     words = shlex.split(log.read_text().splitlines()[0])
     done = subprocess.run(words, cwd=one, env=environment(), check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -112,15 +112,14 @@ def test_an_edit_converts_its_array_alone_and_is_kept(one):
     edit_plan(one, "0", shards=[1, 5, 256, 512])
     run = snakemake(one, *SMALL)
     assert run.code == 0, run.text
-    assert {batch.split(".")[0] for batch in run.jobs("convert")} == {"0"}
+    assert batches_of(one / WORK, "converting") == ["0"]
     after = contents(one / OUTPUT)
     stored = {key for key in after if key.startswith("0/c/")}
     assert stored == {f"0/c/{c}/0/{y}/0" for c in (0, 1) for y in (0, 1)}
     changed = {key for key in before | after if before.get(key) != after.get(key)}
     assert {key.partition("/")[0] for key in changed} == {"0"}
-    logs = {path.stem: path.read_text() for path in (one / WORK / "logs/validate").glob("*.log")}
-    kept = {batch for batch, text in logs.items() if "as they were when they were" in text}
-    assert kept == {batch for batch in run.jobs("validate_batch") if batch[:2] != "0."} != set()
+    kept = batches_of(one / WORK, "both sides are as they were", "validate")
+    assert kept == ["1", "labels-nuclei-0", "labels-nuclei-1"]
 
     label = min(path for path in (one / OUTPUT / "labels/nuclei/0/c").rglob("*") if path.is_file())
     good = label.read_bytes()
@@ -135,7 +134,7 @@ def test_an_edit_converts_its_array_alone_and_is_kept(one):
 
     run = snakemake(one, *SMALL, "planning={small_array_mib: 0}")
     assert run.code == 0, run.text
-    assert run.jobs("convert") == []
+    assert batches_of(one / WORK, "converting") == []
     arrays = json.loads((one / WORK / "plan.json").read_text())["arrays"]
     assert next(a for a in arrays if a["path"] == "0")["shards"] == [1, 5, 256, 512]
     assert (one / WORK / "plan.proposed.json").is_file()
@@ -169,12 +168,12 @@ def test_what_decays_after_publication_is_hidden_until_it_is_mended(one):
     shard = next(path for path in (one / OUTPUT / "0" / "c").rglob("*") if path.is_file())
     good = shard.read_bytes()
     shard.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
-    run = snakemake(one, *SMALL, "-R", "validate_batch")
+    run = snakemake(one, *SMALL, "-R", "validate")
     assert run.code == 1
     assert "no longer published, it is invalid" in run.errors[0]
     assert not (one / OUTPUT / "zarr.json").exists()
     shard.write_bytes(good)
-    run = snakemake(one, *SMALL, "-R", "validate_batch")
+    run = snakemake(one, *SMALL, "-R", "validate")
     assert run.code == 0, run.text
     assert contents(one / OUTPUT) == before
 
@@ -226,7 +225,7 @@ def test_damaged_work_files_cost_only_a_redo(one):
     before, verdict = contents(one / OUTPUT), (one / WORK / "validation.json").read_bytes()
     record = min((one / WORK / "records").glob("*.json"))
     damaged = [record, one / WORK / "claim.json", one / WORK / "validation" / record.name]
-    damaged.append(one / WORK / "batches" / "summary.json")
+    damaged.append(one / WORK / "convert" / "1-of-1.json")
     for path in damaged:
         os.truncate(path, path.stat().st_size // 2)
     run = snakemake(one, *SMALL)

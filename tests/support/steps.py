@@ -7,6 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from uplift.models.inventory import Inventory
+from uplift.planning.batching import BatchSettings
+from uplift.planning.in_force import InForce, plan_in_force
+from uplift.work import json_files
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
@@ -27,13 +32,18 @@ def program(name: str):
     return module.main
 
 
+def words_of(options: dict[str, Any]) -> list[str]:
+    """Options of a program; underscores become dashes, None leaves one out."""
+    given = {name: value for name, value in options.items() if value is not None}
+    words: list[str] = []
+    for name, value in given.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
+
+
 def run(step: str, **options: Any) -> None:
-    """Run one program; an option's underscores become dashes, None leaves it out."""
-    argv = []
-    for name, value in options.items():
-        if value is not None:
-            argv += [f"--{name.replace('_', '-')}", str(value)]
-    code = program(step)(argv)
+    """Run one program."""
+    code = program(step)(words_of(options))
     if code != 0:
         raise StepError(step, code)
 
@@ -62,6 +72,7 @@ class Conversion:
     consolidated: str = "false"
     manifest: bool = False
     verify: str = "once"
+    slices: int = 1
     standing: bool = False
     """Whether validation may leave out what stands as it was compared."""
 
@@ -83,29 +94,19 @@ class Conversion:
 
     def plan(self, supplied: Path | None = None) -> None:
         run(
-            "plan_chunks",
+            "plan",
             inventory=self.path("inventory.json"),
             plan=self.path("plan.json"),
             supplied=supplied,
             dataset=self.dataset,
             settings=self.plan_settings,
-        )
-
-    def split(self) -> None:
-        run(
-            "split_batches",
-            inventory=self.path("inventory.json"),
-            plan=self.path("plan.json"),
-            batches=self.path("batches"),
-            dataset=self.dataset,
-            output=self.output,
-            settings=self.batch_settings,
+            unsupported=json.loads(self.batch_settings).get("unsupported", "fail"),
         )
 
     def claim(self) -> None:
         run(
-            "claim_output",
-            summary=self.path("batches", "summary.json"),
+            "claim",
+            source=self.source,
             run=self.path("run.json"),
             output=self.output,
             claim=self.path("claim.json"),
@@ -114,33 +115,59 @@ class Conversion:
             storage=self.storage,
         )
 
-    def batches(self) -> list[str]:
-        return json.loads(self.path("batches", "summary.json").read_text())["batches"]
+    def _in_force(self) -> dict[str, Any]:
+        """Options that say what the plan in force is."""
+        return {
+            "inventory": self.path("inventory.json"),
+            "plan": self.path("plan.json"),
+            "dataset": self.dataset,
+            "output": self.output,
+            **json.loads(self.batch_settings),
+        }
 
-    def convert_one(self, batch: str) -> None:
-        run(
-            "convert_batch",
-            batch=self.path("batches", f"{batch}.json"),
-            claim=self.path("claim.json"),
-            record=self.path("records", f"{batch}.json"),
-            journal=self.path("journal", f"{batch}.jsonl"),
-            threads=self.threads,
-            on_bad_chunk=self.on_bad_chunk,
-            durability=self.durability,
-            storage=self.storage,
+    def in_force(self) -> InForce:
+        return plan_in_force(
+            json_files.read_model(self.path("inventory.json"), Inventory),
+            json_files.read_json(self.path("plan.json")),
+            BatchSettings.parse(json.loads(self.batch_settings), "test"),
+            dataset=self.dataset,
+            output=self.output,
         )
 
+    def batches(self) -> list[str]:
+        return [batch.batch for batch in self.in_force().batches]
+
+    def slice_files(self) -> list[str]:
+        return [str(self.path("convert", f"{k}-of-{self.slices}.json")) for k in self.numbers()]
+
+    def numbers(self) -> range:
+        return range(1, self.slices + 1)
+
+    def convert_options(self, number: int) -> dict[str, Any]:
+        return {
+            **self._in_force(),
+            "claim": self.path("claim.json"),
+            "work": self.work,
+            "slice": self.path("convert", f"{number}-of-{self.slices}.json"),
+            "threads": self.threads,
+            "on_bad_chunk": self.on_bad_chunk,
+            "durability": self.durability,
+            "storage": self.storage,
+        }
+
+    def convert_slice(self, number: int) -> None:
+        run("convert", **self.convert_options(number))
+
     def convert(self) -> None:
-        for batch in self.batches():
-            self.convert_one(batch)
+        for number in self.numbers():
+            self.convert_slice(number)
 
     def migrate(self) -> None:
         run(
-            "migrate_attributes",
-            inventory=self.path("inventory.json"),
-            batches=self.path("batches"),
+            "migrate",
+            **self._in_force(),
             claim=self.path("claim.json"),
-            output=self.output,
+            slices=json.dumps(self.slice_files()),
             migration=self.path("migration.json"),
             root=self.path("root.zarr.json"),
             consolidated_metadata=self.consolidated,
@@ -149,7 +176,7 @@ class Conversion:
 
     def write_crate(self) -> None:
         run(
-            "write_crate",
+            "crate",
             inventory=self.path("inventory.json"),
             migration=self.path("migration.json"),
             run=self.path("run.json"),
@@ -162,47 +189,37 @@ class Conversion:
             storage=self.storage,
         )
 
+    def validate_options(self) -> dict[str, Any]:
+        return {
+            **self._in_force(),
+            "slices": json.dumps(self.slice_files()),
+            "work": self.work,
+            "migration": self.path("migration.json"),
+            "root": self.path("root.zarr.json"),
+            "crate": self.path("crate.json"),
+            "verify": self.verify,
+            "validation": self.path("validation.json"),
+            "manifest": self.path("manifest.sha256") if self.manifest else None,
+            "threads": self.threads,
+            "storage": self.storage,
+        }
+
     def validate(self) -> dict[str, Any]:
-        for batch in self.batches():
-            run(
-                "validate_batch",
-                batch=self.path("batches", f"{batch}.json"),
-                record=self.path("records", f"{batch}.json"),
-                migration=self.path("migration.json"),
-                root=self.path("root.zarr.json"),
-                validation=self.path("validation", f"{batch}.json"),
-                digests=self.path("validation", f"{batch}.digests"),
-                manifest=self.path("validation", f"{batch}.sha256") if self.manifest else None,
-                standing=self.path("validation", f"{batch}.standing") if self.standing else None,
-                threads=self.threads,
-                storage=self.storage,
-            )
-        run(
-            "validate_output",
-            inventory=self.path("inventory.json"),
-            batches=self.path("batches"),
-            records=self.path("records"),
-            validations=self.path("validation"),
-            migration=self.path("migration.json"),
-            root=self.path("root.zarr.json"),
-            crate=self.path("crate.json"),
-            dataset=self.dataset,
-            validation=self.path("validation.json"),
-            manifest=self.path("manifest.sha256") if self.manifest else None,
-            verify=self.verify,
-            storage=self.storage,
-        )
+        """Compare everything, unless `standing` says that what stands may be left out."""
+        for note in [] if self.standing else self.work.glob("validation/*.standing"):
+            note.unlink()
+        run("validate", **self.validate_options())
         return json.loads(self.path("validation.json").read_text())
 
     def publish(self) -> None:
         run(
-            "publish_dataset",
+            "publish",
             validation=self.path("validation.json"),
             root=self.path("root.zarr.json"),
             claim=self.path("claim.json"),
             run=self.path("run.json"),
             records=self.path("records"),
-            batches=self.path("batches"),
+            slices=json.dumps(self.slice_files()),
             output=self.output,
             published=self.path("published.json"),
             validate_command="snakemake -R validate",
@@ -212,7 +229,7 @@ class Conversion:
 
     def archive(self) -> None:
         run(
-            "archive_dataset",
+            "archive",
             output=self.output,
             archive=self.path("archive.json"),
             overwrite=self.overwrite,
@@ -224,7 +241,6 @@ class Conversion:
         for step in (
             self.inspect,
             self.plan,
-            self.split,
             self.claim,
             self.convert,
             self.migrate,

@@ -21,12 +21,9 @@ class Run:
     def errors(self) -> list[str]:
         return [line for line in self.text.splitlines() if line.startswith("error: ")]
 
-    def jobs(self, rule: str) -> list[str]:
-        """Batches (or datasets) that jobs of a rule finished for, by their message."""
-        verbs = {"convert": "Converting", "validate_batch": "Validating", "inspect": "Inspecting"}
-        pattern = rf"^Job \d+: {verbs[rule]} .*?(?:batch (\S+)|of (.+))$"
-        found = re.findall(pattern, self.text, re.MULTILINE)
-        return sorted(batch or dataset for batch, dataset in found)
+    def jobs(self, rule: str) -> int:
+        """How many jobs of a rule finished."""
+        return len(re.findall(rf"^Finished jobid: \d+ \(Rule: {rule}\)$", self.text, re.MULTILINE))
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
@@ -53,6 +50,13 @@ def snakemake(folder: Path, *arguments: str) -> Run:
         timeout=300,
     )
     return Run(done.returncode, done.stdout + done.stderr)
+
+
+def batches_of(work: Path, what: str, step: str = "convert") -> list[str]:
+    """Arrays of the batches that the last jobs of a step say something about in their logs."""
+    logs = sorted((work / "logs").glob(f"{step}*")) + sorted((work / "logs" / step).glob("*.log"))
+    text = "".join(path.read_text() for path in logs if path.is_file())
+    return sorted({name.split(".")[0] for name in re.findall(rf"INFO (\S+): {what}", text)})
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -9,10 +9,11 @@ from uplift.errors import UnsupportedError
 from uplift.models import json_text
 from uplift.models.batch import Batch
 from uplift.planning import batching
-from uplift.planning.batching import BatchSettings, batch_name, skipped_arrays, split, summarise
+from uplift.planning.batching import BatchSettings, batch_name, skipped_arrays, split
 from uplift.planning.checks import Wish, carry_out
 from uplift.planning.estimates import MIB
-from uplift.work.batches import keep_backup, load_batches, load_summary, write_batches
+from uplift.planning.in_force import plan_in_force, slice_of
+from uplift.work.json_files import keep_backup
 
 PLANE_CHUNK = (1, 1, 1, 512, 512)  # 512 KiB
 
@@ -187,27 +188,22 @@ def test_unsupported_arrays():
     )
     skipped = skipped_arrays(inventory, BatchSettings(unsupported="skip"))
     assert skipped == {"t/x": 'data type "|O" with pickle'}
-    batches = batches_of(inventory)
-    summary = summarise(inventory, effective(inventory), batches, "d", skipped)
-    assert summary.skipped == skipped
-    assert [item.path for batch in batches for item in batch.items] == ["0"]
+    plan = {"arrays": []}
+    settings = BatchSettings(unsupported="skip")
+    found = plan_in_force(inventory, plan, settings, dataset="d", output="/out.zarr")
+    assert found.skipped == skipped
+    assert [item.path for batch in found.batches for item in batch.items] == ["0"]
 
 
-def test_files_are_written_when_they_change_and_read_in_order(tmp_path):
-    inventory = inventory_of(*image("b", size=1024), *image("a", size=1024))
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 50])
+def test_slices_share_all_batches_evenly(count):
+    inventory = inventory_of(*image("b", size=2048), *image("a", size=1024))
     batches = batches_of(inventory, 16)
-    summary = summarise(inventory, effective(inventory), batches, "d", {})
-    assert write_batches(tmp_path, batches, summary) == len(batches) > 1
-    stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    (tmp_path / "older.00000000.0.json").write_text("{}")
-    assert write_batches(tmp_path, batches, summary) == 0
-    assert not (tmp_path / "older.00000000.0.json").exists()
-    for batch in summary.batches:
-        assert (tmp_path / f"{batch}.json").stat().st_mtime_ns == stamps[f"{batch}.json"]
-    assert load_summary(tmp_path) == summary
-    assert load_batches(tmp_path) == batches
-    paths = [item.path for batch in load_batches(tmp_path) for item in batch.items]
-    assert paths == sorted(paths)
+    parts = [slice_of(batches, number, count) for number in range(1, count + 1)]
+    assert [batch for part in parts for batch in part] == batches
+    if count < len(batches) // 2:
+        assert max(map(len, parts)) <= 2 * len(batches) // count
+    assert slice_of([], 1, count) == []
 
 
 def test_batches_survive_a_round_trip():

@@ -9,7 +9,11 @@ from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from uplift.errors import InputError
+from uplift.models.plan import Estimate, Totals
+from uplift.models.slices import Slice
 from uplift.settings.columns import Sample
+from uplift.work import json_files
+from uplift.work.folder import WorkFolder
 from uplift.workflow import start
 
 
@@ -46,7 +50,7 @@ def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3
         start.refuse_gone_outputs(samples, "results", settings)
     made.claim()
     start.refuse_gone_outputs(samples, "results", settings)
-    client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.lock")
+    client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.outputs.lock")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     start.refuse_gone_outputs(samples, "results", settings)  # nobody can tell now
 
@@ -85,21 +89,41 @@ def test_only_another_place_of_a_dataset_is_a_reason_to_look_again():
         ({"forceall": True, "targets": ["plans"]}, {"a/1", "a/2", "b/1"}),
         ({"forcerun": {"convert"}}, {"a/1", "a/2", "b/1"}),
         ({"forcerun": {"claim"}, "targets": ["results/b/published.json"]}, {"b/1"}),
-        ({"forcerun": {"inspect", "validate_batch"}}, set()),
-        ({"forcerun": {"results/a/records/2.json"}}, {"a/2"}),
+        ({"forcerun": {"inspect_source", "validate"}}, set()),
+        ({"forcerun": {"results/a/convert/2-of-2.json"}}, {"a/2"}),
+        ({"forcerun": {"results/a/claim.json"}}, {"a/1", "a/2"}),
     ],
 )
 def test_forcing_forgets_what_is_finished(tmp_path, monkeypatch, asked, gone):
     monkeypatch.chdir(tmp_path)
     everything = {"a/1", "a/2", "b/1"}
-    for name in everything:
-        journal = Path("results", name[0], "journal", f"{name[2]}.jsonl")
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        journal.touch()
+    for dataset, batches in (("a", ("1", "2")), ("b", ("1",))):
+        work = WorkFolder(Path("results", dataset))
+        for number, batch in enumerate(batches, 1):
+            for file in (work.journal(batch), work.record(batch)):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+            file = work.slice(number, len(batches))
+            json_files.write_json(file, slice_of(dataset, number, len(batches), batch))
     nothing = {"forceall": False, "forcerun": frozenset(), "targets": frozenset()}
-    start.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
-    left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/journal/*.jsonl")}
-    assert left == everything - gone
+    start.forget_forced({"a": None, "b": None}, "results", **{**nothing, **asked})
+    for pattern in ("*/journal/*.jsonl", "*/records/*.json"):
+        left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob(pattern)}
+        assert left == everything - gone
+
+
+def slice_of(dataset, number, count, batch):
+    total = Totals(objects=1, bytes=1)
+    return Slice(
+        dataset=dataset,
+        output="out.zarr",
+        number=number,
+        count=count,
+        batches=(batch,),
+        in_force_sha256="f",
+        plan_sha256="p",
+        estimate=Estimate(before=total, after=total, methods={}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,9 +131,9 @@ def test_forcing_forgets_what_is_finished(tmp_path, monkeypatch, asked, gone):
     [
         ({}, set()),
         ({"forceall": True, "targets": ["results/a/published.json"]}, {"a/0.1", "a/0.2"}),
-        ({"forcerun": {"validate_batch"}}, {"a/0.1", "a/0.2", "b/0.1"}),
-        ({"forcerun": {"validate"}}, set()),
-        ({"forcerun": {"results/a/validation/0.2.json"}}, {"a/0.2"}),
+        ({"forcerun": {"validate"}}, {"a/0.1", "a/0.2", "b/0.1"}),
+        ({"forcerun": {"publish"}}, set()),
+        ({"forcerun": {"results/a/validation.json"}}, {"a/0.1", "a/0.2"}),
     ],
 )
 def test_forcing_a_validation_forgets_what_stands(tmp_path, monkeypatch, asked, gone):
@@ -120,6 +144,6 @@ def test_forcing_a_validation_forgets_what_stands(tmp_path, monkeypatch, asked, 
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
     nothing = {"forceall": False, "forcerun": frozenset(), "targets": frozenset()}
-    start.forget_journals({"a": None, "b": None}, "results", **{**nothing, **asked})
+    start.forget_forced({"a": None, "b": None}, "results", **{**nothing, **asked})
     left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/validation/*.standing")}
     assert left == everything - gone

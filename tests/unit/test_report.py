@@ -57,7 +57,7 @@ def rows_of(file):
 
 
 def report(results):
-    run("make_report", results=results.folder, samples=results.write_samples())
+    run("report", results=results.folder, samples=results.write_samples())
     rows = {row["dataset"]: row for row in rows_of(results.folder / "catalog.csv")}
     return rows, Page((results.folder / "report.html").read_text(encoding="utf-8"))
 

@@ -18,4 +18,4 @@ rule archive:
     message:
         "Packing {wildcards.dataset} into one file"
     script:
-        "../../scripts/archive_dataset.py"
+        "../../scripts/archive.py"

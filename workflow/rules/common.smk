@@ -10,9 +10,8 @@ from snakemake.common.configfile import load_configfile
 sys.path.append(str(Path(workflow.basedir) / "scripts"))
 
 from uplift.settings import config as settings
-from uplift.workflow import start, job
-from uplift.models import json_text
-from uplift.work import json_files
+from uplift.workflow import job, slices as slicing, start
+from uplift.work.folder import WorkFolder
 from uplift.settings import samples as sheet
 from uplift.errors import InputError
 
@@ -62,7 +61,7 @@ if console.active() is not None:
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "environment.yaml"
 STORAGE = sheet.storage_settings(CONFIG)
 WORK = str(Path(CONFIG.results, "{dataset}"))
-WORK_FILES = ["run.json", "inventory.json", "plan.json", "batches", "claim.json"]
+WORK_FILES = ["run.json", "inventory.json", "plan.json", "claim.json"]
 WORK_FILES += ["migration.json", "root.zarr.json", "crate.json", "validation.json"]
 WORK_FILES += ["published.json"]
 WORK_FILES += ["archive.json"] if CONFIG.ozx else []
@@ -76,7 +75,8 @@ REPORT = {
 
 wildcard_constraints:
     dataset="|".join(re.escape(dataset) for dataset in SAMPLES),
-    batch=r"[^/]+",
+    k=r"[1-9][0-9]*",
+    K=r"[1-9][0-9]*",
 
 
 def from_sheet(column):
@@ -86,6 +86,23 @@ def from_sheet(column):
         return getattr(SAMPLES[wildcards.dataset], column)
 
     return value
+
+
+def slices(wildcards):
+    """Files of all slices of a dataset; how many depends on what earlier runs left, on no job."""
+    work = WorkFolder(Path(WORK.format(dataset=wildcards.dataset)))
+    count = slicing.slice_count(work)
+    return [str(work.slice(number, count)) for number in range(1, count + 1)]
+
+
+def cores_of_size(wildcards):
+    """Threads pay for large datasets; small ones rather run side by side.
+
+    Asked again when the job is about to start: by then there is a plan.
+    """
+    work = WorkFolder(Path(WORK.format(dataset=wildcards.dataset)))
+    size = slicing.planned_bytes(work)
+    return min(CONFIG.threads, 1 + (size or 0) // 2**26)
 
 
 def from_sample(function):
@@ -124,6 +141,15 @@ def uncompared(value):
     return param
 
 
+def uncompared_from_sheet(column):
+    """What the sheet says, not compared either."""
+
+    def param(wildcards, output):
+        return getattr(SAMPLES[wildcards.dataset], column)
+
+    return param
+
+
 def with_manifest(file):
     """A file of rules that make or take check sums, when there is to be a manifest."""
     return {"manifest": file} if CONFIG.manifest else {}
@@ -131,19 +157,19 @@ def with_manifest(file):
 
 def validate_command(wildcards, output):
     """What to type to validate a dataset again; not compared either."""
-    words = ["snakemake", work_file(wildcards, "published.json"), "--cores", "all"]
+    words = ["snakemake", f"{WORK.format(dataset=wildcards.dataset)}/published.json", "--cores", "all"]
     if Path(workflow.main_snakefile).parent != Path.cwd():
         words += ["-s", str(workflow.main_snakefile), "--directory", str(Path.cwd())]
     if TYPED:
         words += ["--config", *TYPED]
-    return shlex.join([*words, "-R", "validate_batch"])
+    return shlex.join([*words, "-R", "validate"])
 
 
-def forget_journals():
+def forget_forced():
     """Nothing is skipped of what -F or -R wants done again."""
     asked = workflow.dag_settings
     if workflow.is_main_process:
-        start.forget_journals(
+        start.forget_forced(
             SAMPLES,
             CONFIG.results,
             forceall=asked.forceall,
@@ -162,7 +188,7 @@ def report_datasets():
         else:
             lines = start.summary_lines(SAMPLES, CONFIG.results)
             sys.stderr.writelines(f"{line}\n" for line in lines)
-        program = Path(workflow.basedir) / "scripts" / "make_report.py"
+        program = Path(workflow.basedir) / "scripts" / "report.py"
         options = job.options_of(REPORT)
         subprocess.run([sys.executable, str(program), "--quiet", *options], check=False)
         sys.stderr.write(f"Report: {CONFIG.results}/report.html\n")

@@ -1,48 +1,30 @@
-rule claim:
-    input:
-        # ancient: a new plan is no reason to claim, and so to convert everything, again
-        summary=ancient(summary_file),
-    output:
-        claim=f"{WORK}/claim.json",
-    log:
-        f"{WORK}/logs/claim.log",
-    conda:
-        ENVIRONMENT
-    params:
-        storage_places,
-        output=from_sheet("output"),
-        overwrite=uncompared(CONFIG.overwrite),
-        # no inputs: they are there when they matter, and are no reason to run either
-        run=f"{WORK}/run.json",
-        published=f"{WORK}/published.json",
-        storage=uncompared(STORAGE),
-    message:
-        "Claiming the output of {wildcards.dataset}"
-    script:
-        "../../scripts/claim_output.py"
-
-
+# Slice k of K: the program computes the batches and takes its share of them. What is done of them
+# is kept, so this rule may run again at no great cost.
 rule convert:
     input:
-        batch=batch_file,
+        inventory=f"{WORK}/inventory.json",
+        plan=f"{WORK}/plan.json",
         claim=f"{WORK}/claim.json",
     output:
-        record=f"{WORK}/records/{{batch}}.json",
+        slice=f"{WORK}/convert/{{k}}-of-{{K}}.json",
     log:
-        f"{WORK}/logs/convert/{{batch}}.log",
+        f"{WORK}/logs/convert/{{k}}-of-{{K}}.log",
     benchmark:
-        f"{WORK}/benchmarks/convert/{{batch}}.tsv"
+        f"{WORK}/benchmarks/convert/{{k}}-of-{{K}}.tsv"
     conda:
         ENVIRONMENT
-    threads: convert_cores
+    threads: cores_of_size
     params:
         storage_places,
-        threads=uncompared(CONFIG.threads),
-        journal=f"{WORK}/journal/{{batch}}.jsonl",
+        dataset="{dataset}",
+        output=from_sheet("output"),
+        batch_mib=CONFIG.batch_mib,
+        unsupported=CONFIG.unsupported,
+        work=WORK,
         on_bad_chunk=CONFIG.on_bad_chunk,
         durability=uncompared(CONFIG.durability),
         storage=uncompared(STORAGE),
     message:
-        "Converting {wildcards.dataset}, batch {wildcards.batch}"
+        "Converting {wildcards.dataset}, slice {wildcards.k} of {wildcards.K}"
     script:
-        "../../scripts/convert_batch.py"
+        "../../scripts/convert.py"

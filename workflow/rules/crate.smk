@@ -20,4 +20,4 @@ rule crate:
     message:
         "Writing the RO-Crate of {wildcards.dataset}"
     script:
-        "../../scripts/write_crate.py"
+        "../../scripts/crate.py"

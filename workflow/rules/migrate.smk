@@ -1,8 +1,9 @@
 rule migrate:
     input:
-        batch_files,
         claim=f"{WORK}/claim.json",
         inventory=f"{WORK}/inventory.json",
+        plan=f"{WORK}/plan.json",
+        slices=slices,
     output:
         migration=f"{WORK}/migration.json",
         root=f"{WORK}/root.zarr.json",
@@ -14,12 +15,14 @@ rule migrate:
         ENVIRONMENT
     params:
         storage_places,
-        batches=f"{WORK}/batches",
+        dataset="{dataset}",
         output=from_sheet("output"),
+        batch_mib=CONFIG.batch_mib,
+        unsupported=CONFIG.unsupported,
         target_version=CONFIG.target_version,
         consolidated_metadata=CONFIG.consolidated_metadata,
         storage=uncompared(STORAGE),
     message:
         "Migrating the metadata of {wildcards.dataset}"
     script:
-        "../../scripts/migrate_attributes.py"
+        "../../scripts/migrate.py"

@@ -1,8 +1,7 @@
 rule publish:
     input:
-        batch_files,
-        record_files,
         **with_manifest(f"{WORK}/manifest.sha256"),
+        slices=slices,
         validation=f"{WORK}/validation.json",
         root=f"{WORK}/root.zarr.json",
         claim=f"{WORK}/claim.json",
@@ -15,7 +14,6 @@ rule publish:
     params:
         storage_places,
         run=f"{WORK}/run.json",
-        batches=f"{WORK}/batches",
         records=f"{WORK}/records",
         output=from_sheet("output"),
         validate_command=validate_command,
@@ -23,4 +21,4 @@ rule publish:
     message:
         "Publishing {wildcards.dataset}"
     script:
-        "../../scripts/publish_dataset.py"
+        "../../scripts/publish.py"

@@ -12,4 +12,4 @@ rule report:
     message:
         "Reporting on {} datasets".format(len(SAMPLES))
     script:
-        "../../scripts/make_report.py"
+        "../../scripts/report.py"

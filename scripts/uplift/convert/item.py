@@ -176,7 +176,7 @@ class ItemConversion:
         if self._chunks.listing_sha256() != item.listing_sha256:
             raise SourceError(
                 f"{self._chunks.store.url}/{item.path}: chunks changed since the source was "
-                "inspected; inspect it again (snakemake -R inspect)"
+                "inspected; inspect it again (snakemake -R inspect_source)"
             )
 
     def _engine(self, pool: Executor) -> Engine:

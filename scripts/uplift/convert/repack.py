@@ -144,5 +144,5 @@ def changed_since_inspect(chunks: ChunkSource, chunk: Index) -> SourceError:
     """Explain that a chunk which inspect saw is gone."""
     return SourceError(
         f"{chunks.store.url}/{chunks.key_of(chunk)}: was there when the source was inspected "
-        "and is absent now; inspect again (snakemake -R inspect)"
+        "and is absent now; inspect again (snakemake -R inspect_source)"
     )

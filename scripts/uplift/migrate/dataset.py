@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 from uplift.errors import InputError, SourceError
 from uplift.grid import Shape
 from uplift.models.arrays import TargetArray
-from uplift.models.batch import Batch
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of_json
@@ -40,11 +39,6 @@ _TOGETHER = 256
 _THREADS = 16
 
 Document = tuple[MigratedNode, bytes]
-
-
-def targets_of(batches: Iterable[Batch]) -> dict[str, TargetArray]:
-    """Target of every array that the batches convert."""
-    return {item.path: item.target for batch in batches for item in batch.items}
 
 
 def migrate_dataset(
@@ -202,7 +196,7 @@ class _Run:
         if now != node.attributes_sha256:
             raise SourceError(
                 f"{self.source.url}/{node.path}: attributes changed since the source was "
-                "inspected; inspect it again (snakemake -R inspect)"
+                "inspected; inspect it again (snakemake -R inspect_source)"
             )
 
     def _dimension_names(

@@ -1,14 +1,9 @@
-"""Units of work: ``batches/<batch>.json`` and ``batches/summary.json`` is beside them."""
+"""Units of work: they are computed from the inventory and the plan in force, never stored."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import Field
-
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import Model
-from uplift.models.plan import Totals
 
 
 class BatchItem(Model):
@@ -36,24 +31,10 @@ class BatchItem(Model):
 
 
 class Batch(Model):
-    """Self-contained work order of one convert job and of the validate job that checks it."""
+    """Self-contained work order: what is converted, and validated, together."""
 
-    schema_: Literal["ngff-uplift/batch/1"] = Field("ngff-uplift/batch/1", alias="schema")
     batch: str
     dataset: str
     source: str
     output: str
     items: tuple[BatchItem, ...]
-
-
-class BatchSummary(Model):
-    """``batches/summary.json``: every batch of the plan in force, in order, and its estimate."""
-
-    schema_: Literal["ngff-uplift/batches/1"] = Field("ngff-uplift/batches/1", alias="schema")
-    dataset: str
-    batches: tuple[str, ...]
-    before: Totals
-    after: Totals
-    methods: dict[str, int]
-    skipped: dict[str, str] = Field(default_factory=dict)
-    """Array path to reason, for arrays left out by ``unsupported: skip``."""

@@ -43,7 +43,7 @@ class ItemRecord(Model):
 
 
 class Record(Model):
-    """One convert job."""
+    """One batch. `generation`: as in the claim of the output that it was converted to."""
 
     schema_: Literal["ngff-uplift/record/1"] = Field("ngff-uplift/record/1", alias="schema")
     batch: str
@@ -54,3 +54,4 @@ class Record(Model):
     threads: int
     started: str
     versions: dict[str, str]
+    generation: str = ""

@@ -17,14 +17,14 @@ from pydantic import Field
 from uplift import FORMAT_VERSION, grid
 from uplift.errors import UnsupportedError
 from uplift.models.base import Model
-from uplift.models.batch import Batch, BatchItem, BatchSummary
+from uplift.models.batch import Batch, BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.json_text import sha256_of_json
 from uplift.planning import estimates
 from uplift.planning.estimates import Effective
 
 MAX_ARRAYS = 256
-"""Arrays in a batch: its file stays below 1 MB; Snakemake compares larger ones by time."""
+"""Arrays in a batch, so that a killed job repeats little."""
 
 MAX_CHUNKS = 2**18
 """Stored chunks that a batch adds up to, about."""
@@ -34,7 +34,15 @@ MAX_OBJECTS = 20_000
 
 
 class BatchSettings(Model):
-    """`batch_mib`: decoded bytes that one job converts; `unsupported`: fail, or skip and list."""
+    """How a dataset's work is cut.
+
+    Attributes
+    ----------
+    batch_mib
+        Decoded bytes of one batch, about.
+    unsupported
+        What to do about arrays that cannot be converted: fail, or skip and list them.
+    """
 
     batch_mib: int = Field(4096, ge=1)
     unsupported: Literal["fail", "skip"] = "fail"
@@ -110,25 +118,6 @@ def split(
         )
         for items in packs
     ]
-
-
-def summarise(
-    inventory: Inventory,
-    effective: Effective,
-    batches: list[Batch],
-    dataset: str,
-    skipped: dict[str, str],
-) -> BatchSummary:
-    """List the batches, and what the plan in force is estimated to cost."""
-    estimate = estimates.estimate_of(inventory, effective)
-    return BatchSummary(
-        dataset=dataset,
-        batches=tuple(batch.batch for batch in batches),
-        before=estimate.before,
-        after=estimate.after,
-        methods=estimate.methods,
-        skipped=skipped,
-    )
 
 
 def cost_bytes(entry: InventoryArray) -> int:

@@ -125,15 +125,6 @@ def plan_settings(sample: Sample, config: Config) -> dict[str, Any]:
     return {**given, **config.planning.to_json()}
 
 
-def batch_settings(sample: Sample, config: Config) -> dict[str, Any]:
-    """Settings of one dataset's split; `planning` is what its plan was proposed with."""
-    return {
-        "batch_mib": config.batch_mib,
-        "unsupported": config.unsupported,
-        "planning": plan_settings(sample, config),
-    }
-
-
 def about(sample: Sample, config: Config) -> dict[str, Any]:
     """What a dataset's crate is to say: the sheet, else the config's ``crate`` section."""
     ours = [getattr(sample, name) for name in About.model_fields]

@@ -64,5 +64,5 @@ def _pieces(file: InventoryFile, source: Store) -> Iterator[bytes]:
     except ChangedError as error:
         raise SourceError(
             f"{source.url}/{file.path}: changed or went since the source was inspected; inspect "
-            "again (snakemake -R inspect)"
+            "again (snakemake -R inspect_source)"
         ) from error

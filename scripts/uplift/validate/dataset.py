@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from uplift.models.batch import Batch
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
@@ -25,6 +25,7 @@ from uplift.validate.objects.crate import checked_crate
 from uplift.validate.objects.manifest import manifest_text, read_sums
 from uplift.validate.pixels import coverage
 from uplift.validators.ome_zarr import run_validators
+from uplift.work.folder import WorkFolder
 from uplift.zarr_metadata.data_types import data_type_v3
 
 log = logging.getLogger(__name__)
@@ -32,15 +33,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkFiles:
-    """Where the steps before left their files; `crate` is None when the crate is switched off.
+    """What the steps before left.
 
-    `with_manifest`: list the check sums of the whole output; the batches made those of shards.
+    Attributes
+    ----------
+    batches, skipped
+        Of the plan in force; arrays that it leaves out, with the reason.
+    root_document
+        The root's, as long as it is not published.
+    crate
+        None when the crate is switched off.
+    with_manifest
+        List the check sums of the whole output; the batches made those of shards.
     """
 
-    batches: Path
-    records: Path
-    validations: Path
-    root: Path
+    folder: WorkFolder
+    batches: Sequence[Batch]
+    skipped: Mapping[str, str]
+    root_document: bytes
     crate: CrateRecord | None
     with_manifest: bool = False
 
@@ -84,14 +94,14 @@ def validate_dataset(
     """
     findings = Findings()
     findings.extend((*inventory.findings, *migration.findings))
-    summary, work = coverage.gather(files.batches, files.records, files.validations, findings)
+    work = coverage.gather(files.batches, files.folder, findings)
     entries = {entry.path: entry for entry in inventory.arrays}
-    for path, reason in summary.skipped.items():
+    for path, reason in files.skipped.items():
         findings.warning("array.skipped", path, f"left out: {reason}")
-    for path in coverage.uncovered(entries, work, set(summary.skipped)):
+    for path in coverage.uncovered(entries, work, set(files.skipped)):
         findings.error("batches.incomplete", path, "no batch converts this array")
-    root_document = files.root.read_bytes()
-    check = _DatasetCheck(inventory, migration, entries, work, set(summary.skipped), findings)
+    root_document = files.root_document
+    check = _DatasetCheck(inventory, migration, entries, work, set(files.skipped), findings)
     account, keys = check.listed(listing or output.list_tree(""), files)
     accounts.check_root(output, root_document, findings)
     check.documents(source, output, root_document)
@@ -108,7 +118,7 @@ def validate_dataset(
     ]
     manifest = b""
     if files.with_manifest:
-        known = read_sums(files.validations / f"{batch}.sha256" for batch in summary.batches)
+        known = read_sums(files.folder.sums(batch.batch) for batch in files.batches)
         manifest = manifest_text(output, keys, known, root_document).encode()
     listed = findings.listed()
     invalid = any(finding.severity == "error" for finding in listed)

@@ -36,6 +36,14 @@ def write_json(path: Path, value: Model | dict[str, Any]) -> None:
     write_text(path, readable_json(data) + "\n")
 
 
+def keep_backup(path: Path) -> None:
+    """Copy a file to ``<name>~``, which Snakemake does not know and never deletes."""
+    backup = path.with_name(f"{path.name}~")
+    text = path.read_text(encoding="utf-8")
+    if not backup.is_file() or backup.read_text(encoding="utf-8") != text:
+        write_text(backup, text)
+
+
 def read_json(path: Path) -> Any:
     """Decode one JSON file.
 

@@ -16,9 +16,9 @@ from typing import Any
 from uplift.errors import InputError, UpliftError
 from uplift.models import json_text
 from uplift.models.base import Model
-from uplift.models.batch import Batch, BatchSummary
 from uplift.models.migration import Migration
 from uplift.models.publication import Claim
+from uplift.models.slices import Slice
 from uplift.models.validation import Validation
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.report.facts import outcome_of
@@ -27,13 +27,13 @@ from uplift.settings.mistakes import MistakesError
 from uplift.storage import display_url, hide_url, is_local, local_path, open_store
 from uplift.storage.settings import options_for
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
-_MADE = ("[!p]*.json", "published.json", "batches/*.json", "records/*.json", "validation/*.json")
-# Snakemake itself reads the first; a bad claim would be met when published.json is deleted already
+_MADE = ("[!p]*.json", "published.json", "convert/*.json", "records/*.json", "validation/*.json")
+# a bad claim would be met when published.json is deleted already
 _READ_WHOLE: dict[str, type[Model]] = {
-    "summary.json": BatchSummary,
     "claim.json": Claim,
     "validation.json": Validation,
 }
@@ -91,7 +91,7 @@ def refuse_gone_outputs(
     lines = []
     for dataset in itertools.compress(begun, map(operator.not_, there)):
         claim, output = claims[dataset], samples[dataset].output
-        if _output_asked_for(claim.parent) == output:  # else the sheet names a new one
+        if _output_asked_for(WorkFolder(claim.parent)) == output:  # else the sheet names a new one
             lines.append(
                 f"{output}: the output of dataset {dataset!r} is gone; put it back, take "
                 f"the dataset out of the sheet, or convert it again after: "
@@ -120,33 +120,36 @@ def drop_damaged(samples: Iterable[str], results: str) -> Iterator[str]:
     """Delete work files that were cut short or emptied, so that their steps make them again.
 
     Only the ends of a file are looked at, since there may be a hundred thousand; other damage is
-    met by whoever reads it. A plan is its user's and stays. One line for each file.
+    met by the step that reads it. A plan is its user's and stays. One line for each file.
     """
     for dataset in samples:
-        folder = Path(results, dataset)
-        for path in sorted(path for name in _MADE for path in folder.glob(name)):
-            if not path.exists() or _is_whole(path):
-                continue
-            if path.parent.name == "batches":
-                shutil.rmtree(path.parent)
-            else:
+        work = WorkFolder(Path(results, dataset))
+        for path in sorted(path for name in _MADE for path in work.path.glob(name)):
+            if path.exists() and not _is_whole(path):
                 path.unlink()
-            yield f"{path}: was damaged; it is made again"
-        for path in list(_not_of_this_root(folder)):
+                yield f"{path}: was damaged; it is made again"
+        for path in list(_not_of_this_root(work.path)):
             path.unlink()
             yield f"{path}: is about another root document; it is made again"
-        if missing := _missing_batch(folder / "batches"):
-            shutil.rmtree(folder / "batches")
+        if missing := _missing_record(work):
+            for _, _, path in work.slices():
+                path.unlink()
             yield f"{missing}: is gone; it is made again"
 
 
-def _missing_batch(folder: Path) -> Path | None:
-    """A batch that the summary lists and somebody deleted; Snakemake would not go on without it."""
-    if not (folder / "summary.json").is_file():
-        return None
-    there = {path.name for path in folder.iterdir()}
-    wanted = json_files.read_model(folder / "summary.json", BatchSummary).batches
-    return next((folder / f"{one}.json" for one in wanted if f"{one}.json" not in there), None)
+def _missing_record(work: WorkFolder) -> Path | None:
+    """A record that a slice lists and is no longer there; Snakemake does not know of records."""
+    folder = work.record("").parent
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    for _, _, path in work.slices():
+        try:
+            wanted = json_files.read_model(path, Slice).batches
+        except InputError:  # whoever needs it names it
+            continue
+        for batch in wanted:
+            if work.record(batch).name not in there:
+                return work.record(batch)
+    return None
 
 
 def _is_whole(path: Path) -> bool:
@@ -188,17 +191,15 @@ def forget_unpublished(samples: Mapping[str, Sample], results: str) -> None:
             Path(results, dataset, "published.json").unlink(missing_ok=True)
 
 
-def forget_journals(
-    samples: Mapping[str, Sample],
+def forget_forced(
+    samples: Iterable[str],
     results: str,
     *,
     forceall: bool,
     forcerun: Collection[str],
     targets: Collection[str],
 ) -> None:
-    """Delete the journals of datasets whose conversion is forced, so that nothing is skipped.
-
-    The same for what stands of validations, when these are forced.
+    """Delete what would let a forced job skip its work: records and journals, or what stands.
 
     Parameters
     ----------
@@ -208,20 +209,27 @@ def forget_journals(
         Files (or rules) to make: all datasets when none of them is below a dataset's folder.
     """
     for dataset in samples:
-        folder = Path(results, dataset)
-        named = [target for target in targets if Path(target).is_relative_to(folder)]
-        elsewhere = any(Path(t).is_relative_to(results) for t in targets) and not named
-        if (forceall or {"claim", "convert"}.intersection(forcerun)) and not elsewhere:
-            shutil.rmtree(folder / "journal", ignore_errors=True)
-        if (forceall or "validate_batch" in forcerun) and not elsewhere:
-            for note in folder.glob("validation/*.standing"):
+        work = WorkFolder(Path(results, dataset))
+        named = [target for target in targets if Path(target).is_relative_to(work.path)]
+        if any(Path(t).is_relative_to(results) for t in targets) and not named:
+            continue
+        files = {Path(name) for name in forcerun}
+        slices = [path for path in files if path.parent == work.slice(1, 1).parent]
+        if forceall or {"claim", "convert"}.intersection(forcerun) or work.claim in files:
+            for folder in ("records", "journal"):
+                shutil.rmtree(work.path / folder, ignore_errors=True)
+        for path in slices:
+            _forget_slice(work, path)
+        if forceall or "validate" in forcerun or work.validation in files:
+            for note in work.path.glob("validation/*.standing"):
                 note.unlink()
-        for file in (Path(name) for name in forcerun):
-            if file.parent == folder / "records":
-                journal = folder / "journal" / f"{file.stem}.jsonl"
-                journal.unlink(missing_ok=True)
-            elif file.parent == folder / "validation":
-                file.with_suffix(".standing").unlink(missing_ok=True)
+
+
+def _forget_slice(work: WorkFolder, path: Path) -> None:
+    if path.is_file():
+        for batch in json_files.read_model(path, Slice).batches:
+            work.record(batch).unlink(missing_ok=True)
+            work.journal(batch).unlink(missing_ok=True)
 
 
 def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
@@ -235,10 +243,10 @@ def outcome_line(sample: Sample, results: str) -> str:
     return outcome_of(Path(results, sample.dataset), sample).message
 
 
-def _output_asked_for(folder: Path) -> str | None:
-    """Output of the plan in force, as the sheet spelled it then."""
-    batch = next((folder / "batches").glob("*.*.json"), None)
-    return None if batch is None else json_files.read_model(batch, Batch).output
+def _output_asked_for(work: WorkFolder) -> str | None:
+    """Output of the last conversion, as the sheet had it then; None when nothing is converted."""
+    first = next((path for _, _, path in work.slices()), None)
+    return None if first is None else json_files.read_model(first, Slice).output
 
 
 def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:

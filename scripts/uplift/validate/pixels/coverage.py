@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from uplift import grid
 from uplift.errors import InputError
 from uplift.grid import Index
 from uplift.models.arrays import TargetArray
-from uplift.models.batch import Batch, BatchItem, BatchSummary
+from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray
 from uplift.models.record import Record
 from uplift.models.validation import ArrayValidation, BatchValidation, ItemValidation
 from uplift.validate.pixels.digests import Run, chunks_sha256, rows_sha256, runs_of
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
 
 
 @dataclass
@@ -33,38 +34,35 @@ class ArrayWork:
     """Undecodable source chunks; one may lie under objects of several batches."""
 
 
-def gather(
-    batches: Path, record_folder: Path, validations: Path, findings: Findings
-) -> tuple[BatchSummary, dict[str, ArrayWork]]:
-    """Read the batches of the plan in force with their records and validations.
+def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> dict[str, ArrayWork]:
+    """Put the records and validations of all batches together, by array.
 
     Raises
     ------
     InputError
         One is absent, or was made for another plan.
     """
-    summary = json_files.read_model(batches / "summary.json", BatchSummary)
     arrays: dict[str, ArrayWork] = {}
-    for name in summary.batches:
-        batch = json_files.read_model(batches / f"{name}.json", Batch)
-        record = json_files.read_model(record_folder / f"{name}.json", Record)
-        validation = json_files.read_model(validations / f"{name}.json", BatchValidation)
+    for batch in batches:
+        name = batch.batch
+        record = json_files.read_model(work.record(name), Record)
+        validation = json_files.read_model(work.findings(name), BatchValidation)
         findings.extend(validation.findings)
         checked = {(one.path, one.start): one for one in validation.items}
         filled = {
             (one.path, one.start): {bad.chunk for bad in one.bad_chunks if bad.action == "filled"}
             for one in record.items
         }
-        runs = {(run.path, run.start): run for run in runs_of(validations / f"{name}.digests")}
+        runs = {(run.path, run.start): run for run in runs_of(work.digests(name))}
         for item in batch.items:
             key = (item.path, item.start)
-            one = _current(item, checked.get(key), validations / f"{name}.json")
-            work = arrays.setdefault(item.path, ArrayWork(item.target))
-            work.ranges.append((item.start, item.stop))
-            work.validations.append(one)
-            work.filled |= filled.get(key, set())
-            work.runs.append(_rows(item, one, runs.get(key), validations / f"{name}.digests"))
-    return summary, arrays
+            one = _current(item, checked.get(key), work.findings(name))
+            array = arrays.setdefault(item.path, ArrayWork(item.target))
+            array.ranges.append((item.start, item.stop))
+            array.validations.append(one)
+            array.filled |= filled.get(key, set())
+            array.runs.append(_rows(item, one, runs.get(key), work.digests(name)))
+    return arrays
 
 
 def array_validation(

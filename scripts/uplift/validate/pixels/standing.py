@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,11 +57,6 @@ class Standing:
         if self._facts is None or not self._note.is_file():
             return False
         return self._note.read_bytes() == f"{self._digest()}\n".encode()
-
-    def keep(self) -> None:
-        """Give the results the time of now, as if they were just written."""
-        for path in self._results:
-            os.utime(path)
 
     def remember(self, validation: BatchValidation) -> None:
         """Note that the results stand; what holds errors is compared again each time."""

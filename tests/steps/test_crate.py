@@ -57,7 +57,7 @@ def run(arguments, **changes):
     argv = []
     for name, value in {**arguments, **changes}.items():
         argv += [name, value]
-    return program("write_crate")(argv)
+    return program("crate")(argv)
 
 
 def test_writes_crate_and_record(arguments, tmp_path):
@@ -98,7 +98,7 @@ def test_refuses_in_one_line(arguments, capfd, option, value, message):
 
 
 def test_usage(arguments, capfd):
-    assert program("write_crate")(["--inventory"]) == 2
+    assert program("crate")(["--inventory"]) == 2
     assert run({**arguments, "--about": "{"}) == 2
     assert "not JSON" in capfd.readouterr().err
-    assert program("write_crate")(["--help"]) == 0
+    assert program("crate")(["--help"]) == 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command
-from uplift.models.batch import BatchSummary
+from uplift.batches import reading
 from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.outputs import hold
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
     parser.add_argument("--run", type=Path, required=True, help="run.json")
     parser.add_argument("--records", type=Path, required=True, help="folder of the records")
-    parser.add_argument("--batches", type=Path, required=True, help="folder of the batches")
+    parser.add_argument("--slices", type=command.json_argument, required=True, metavar="JSON")
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--published", type=Path, required=True, help="published.json to write")
     parser.add_argument("--validate-command", required=True, help="shown when it is invalid")
@@ -33,10 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _publish(arguments: argparse.Namespace) -> None:
     validation = json_files.read_model(arguments.validation, Validation)
-    summary = json_files.read_model(arguments.batches / "summary.json", BatchSummary)
+    slices = reading.read_slices(arguments.slices)
     cost = total_cost(
         json_files.read_model(arguments.records / f"{batch}.json", Record)
-        for batch in summary.batches
+        for one in slices
+        for batch in one.batches
     )
     output = hold(arguments.output, arguments.claim, arguments.storage)
     published = publish_dataset(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from uplift import command
 from uplift.claim import claim_output
-from uplift.models.batch import Batch, BatchSummary
 from uplift.models.publication import Published
 from uplift.work import json_files
 
@@ -19,7 +18,7 @@ from uplift.work import json_files
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--summary", type=Path, required=True, help="batches/summary.json")
+    parser.add_argument("--source", required=True, help="URL or folder of the source")
     parser.add_argument("--run", type=Path, required=True, help="run.json")
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--claim", type=Path, required=True, help="claim.json to write")
@@ -30,22 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _claim(arguments: argparse.Namespace) -> None:
-    summary = json_files.read_model(arguments.summary, BatchSummary)
     run_id = str(json_files.read_json(arguments.run)["run_id"])
     published = arguments.published
     known = None
     if published is not None and published.is_file():
         known = json_files.read_model(published, Published)
-    source_url = None
-    if summary.batches:
-        first = arguments.summary.with_name(f"{summary.batches[0]}.json")
-        source_url = json_files.read_model(first, Batch).source
     claimed = claim_output(
         arguments.output,
         arguments.storage,
         run_id,
         arguments.run.parent,
-        source_url=source_url,
+        source_url=arguments.source,
         overwrite=arguments.overwrite == "true",
         known=known,
     )

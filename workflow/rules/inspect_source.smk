@@ -1,12 +1,12 @@
-rule inspect:
+rule inspect_source:
     output:
         inventory=f"{WORK}/inventory.json",
         # facts of the first run (its id, its day) outlive a second look at the source
         run=update(f"{WORK}/run.json"),
     log:
-        f"{WORK}/logs/inspect.log",
+        f"{WORK}/logs/inspect_source.log",
     benchmark:
-        f"{WORK}/benchmarks/inspect.tsv"
+        f"{WORK}/benchmarks/inspect_source.tsv"
     conda:
         ENVIRONMENT
     params:

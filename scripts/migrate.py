@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command
-from uplift.migrate.dataset import migrate_dataset, targets_of
-from uplift.models.batch import Batch, BatchSummary
+from uplift.batches import reading
+from uplift.migrate.dataset import migrate_dataset
 from uplift.models.inventory import Inventory
 from uplift.ngff.versions import TARGETS
 from uplift.outputs import hold
@@ -22,10 +22,9 @@ from uplift.work.job_lock import only_job
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--inventory", type=Path, required=True, help="inventory.json")
-    parser.add_argument("--batches", type=Path, required=True, help="folder of the batches")
+    reading.add_arguments(parser)
     parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
-    parser.add_argument("--output", required=True, help="URL or folder of the output")
+    parser.add_argument("--slices", type=command.json_argument, default=[], metavar="JSON")
     parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
     parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
@@ -44,17 +43,14 @@ def _migrate(arguments: argparse.Namespace) -> None:
 
 def _migrate_alone(arguments: argparse.Namespace) -> None:
     inventory = json_files.read_model(arguments.inventory, Inventory)
-    summary = json_files.read_model(arguments.batches / "summary.json", BatchSummary)
-    targets = targets_of(
-        json_files.read_model(arguments.batches / f"{batch}.json", Batch)
-        for batch in summary.batches
-    )
+    plan = reading.in_force(arguments, inventory)
+    reading.read_slices(arguments.slices, plan.sha256)
     source = open_store(inventory.source, arguments.storage)
     output = hold(arguments.output, arguments.claim, arguments.storage)
     migration, root = migrate_dataset(
         inventory,
-        targets,
-        summary.skipped,
+        {path: target for path, (target, _) in plan.effective.items()},
+        plan.skipped,
         source,
         output,
         arguments.target_version,

@@ -1,5 +1,6 @@
 """claim, validate and publish as programs: exit codes and one line for each mistake."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from support.steps import Conversion, program
+from support.steps import Conversion, program, words_of
 
 
 @pytest.fixture
@@ -26,9 +27,7 @@ def failure(capsys, step, *argv):
     return code, error[-1]
 
 
-@pytest.mark.parametrize(
-    "step", ["claim_output", "validate_batch", "validate_output", "publish_dataset"]
-)
+@pytest.mark.parametrize("step", ["claim", "validate", "publish"])
 def test_usage(capsys, step):
     code, line = failure(capsys, step)
     assert code == 2
@@ -36,85 +35,54 @@ def test_usage(capsys, step):
     assert program(step)(["--help"]) == 0
 
 
-def batch_arguments(conversion):
-    (batch,) = conversion.batches()
-    path = conversion.path
-    return {
-        "--batch": path("batches", f"{batch}.json"),
-        "--record": path("records", f"{batch}.json"),
-        "--migration": path("migration.json"),
-        "--root": path("root.zarr.json"),
-        "--validation": path("validation", f"{batch}.json"),
-        "--digests": path("validation", f"{batch}.digests"),
-    }
-
-
-def flat(arguments):
-    return [part for pair in arguments.items() for part in pair]
+def refusal(conversion, capsys):
+    capsys.readouterr()
+    code, line = failure(capsys, "validate", *words_of(conversion.validate_options()))
+    assert code == 1
+    return line
 
 
 def test_a_batch_that_was_not_converted(conversion, capsys):
     conversion.before_validation()
-    arguments = batch_arguments(conversion)
-    Path(arguments["--record"]).unlink()
-    code, line = failure(capsys, "validate_batch", *flat(arguments))
-    assert code == 1
+    (batch,) = conversion.batches()
+    conversion.path("records", f"{batch}.json").unlink()
+    line = refusal(conversion, capsys)
     assert line.startswith("error: ")
     assert "no such file; run the step that writes it first" in line
 
 
 def test_a_record_of_another_plan(conversion, capsys):
     conversion.before_validation()
-    arguments = batch_arguments(conversion)
-    record = json.loads(Path(arguments["--record"]).read_text())
-    record["items"][0]["fingerprint"] = "of another plan"
-    Path(arguments["--record"]).write_text(json.dumps(record))
-    code, line = failure(capsys, "validate_batch", *flat(arguments))
-    assert code == 1
-    assert "has no record of values as it is planned now; convert that batch first" in line
-
-
-def test_a_validation_of_another_plan(conversion, capsys):
-    conversion.before_validation()
-    conversion.validate()
     (batch,) = conversion.batches()
-    file = conversion.path("validation", f"{batch}.json")
-    validation = json.loads(file.read_text())
-    validation["items"][0]["fingerprint"] = "of another plan"
-    file.write_text(json.dumps(validation))
-    arguments = {
-        "--inventory": conversion.path("inventory.json"),
-        "--batches": conversion.path("batches"),
-        "--records": conversion.path("records"),
-        "--validations": conversion.path("validation"),
-        "--migration": conversion.path("migration.json"),
-        "--root": conversion.path("root.zarr.json"),
-        "--crate": "",
-        "--dataset": "d",
-        "--validation": conversion.path("validation.json"),
-    }
-    code, line = failure(capsys, "validate_output", *flat(arguments))
-    assert code == 1
-    assert "is not about values as it is planned now; validate that batch again" in line
+    file = conversion.path("records", f"{batch}.json")
+    record = json.loads(file.read_text())
+    record["items"][0]["fingerprint"] = "of another plan"
+    file.write_text(json.dumps(record))
+    line = refusal(conversion, capsys)
+    assert "has no record of values as it is planned now; convert that batch first" in line
 
 
 def test_output_that_is_taken(conversion, capsys, tmp_path):
     conversion.inspect()
     conversion.plan()
-    conversion.split()
     (tmp_path / "out.zarr").mkdir()
     (tmp_path / "out.zarr" / "zarr.json").write_text("{}")
     arguments = {
-        "--summary": conversion.path("batches", "summary.json"),
+        "--source": conversion.source,
         "--run": conversion.path("run.json"),
         "--output": conversion.output,
         "--claim": conversion.path("claim.json"),
     }
-    code, line = failure(capsys, "claim_output", *flat(arguments))
+    code, line = failure(capsys, "claim", *itertools.chain.from_iterable(arguments.items()))
     assert code == 1
     assert "was not begun by this run" in line
     assert not conversion.path("claim.json").exists()
-    assert program("claim_output")([str(p) for p in flat(arguments)] + ["--overwrite", "True"]) == 0
+    assert (
+        program("claim")(
+            [str(p) for pair in arguments.items() for p in pair] + ["--overwrite", "True"]
+        )
+        == 0
+    )
     claim = json.loads(conversion.path("claim.json").read_text())
     lock = json.loads((tmp_path / "out.zarr" / ".ngff-uplift.lock").read_text())
     assert claim["begun"] == lock["begun"]

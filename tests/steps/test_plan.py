@@ -8,7 +8,7 @@ from support.inventories import image, inventory_of
 from support.steps import program
 from uplift.work import json_files
 
-main = program("plan_chunks")
+main = program("plan")
 
 
 @pytest.fixture

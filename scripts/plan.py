@@ -14,9 +14,9 @@ from typing import Any
 
 from uplift import command
 from uplift.models.inventory import Inventory
+from uplift.planning import batching
 from uplift.planning import files as plan_files
 from uplift.planning.planning import PlanSettings, plan_array, propose_plan, setting_notes
-from uplift.work import batches as batch_files
 from uplift.work import json_files
 
 log = logging.getLogger("uplift")
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--supplied", type=Path, help="a plan or parameter file to use instead")
     parser.add_argument("--dataset", required=True, help="name of the dataset")
     parser.add_argument("--settings", type=command.json_argument, default={}, metavar="JSON")
+    parser.add_argument("--unsupported", choices=("fail", "skip"), default="fail")
     return command.run_program(parser, _plan, argv)
 
 
@@ -37,6 +38,7 @@ def _plan(arguments: argparse.Namespace) -> None:
     path: Path = arguments.plan
     command.require(isinstance(arguments.settings, dict), "--settings: not a JSON object")
     inventory = json_files.read_model(arguments.inventory, Inventory)
+    batching.skipped_arrays(inventory, batching.BatchSettings(unsupported=arguments.unsupported))
     existing = _read(path) if path.exists() else None
     settings = PlanSettings.parse(arguments.settings, f"planning of {arguments.dataset}")
     settings = plan_files.settings_in_force(settings, existing[0] if existing else None)
@@ -59,7 +61,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         proposed.unlink(missing_ok=True)
     if decision.kept:
         log.warning("%s: was edited and is kept; delete it to plan anew", path)
-        batch_files.keep_backup(path)
+        json_files.keep_backup(path)
     if decision.write:
         json_files.write_json(path, decision.plan)
 

@@ -1,4 +1,4 @@
-"""Validate a dataset: documents, attributes, files, labels, crate, and the batches put together.
+"""Validate a dataset: every pixel, then documents, attributes, files, labels and the crate.
 
 Writes the verdict and exits 0 whichever it is: publish stops at an invalid one.
 """
@@ -9,28 +9,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift import command
+from uplift.batches import reading
+from uplift.batches.validating import validate_batches
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
 from uplift.ngff.conformity import summary
 from uplift.storage import open_store
 from uplift.validate.dataset import WorkFiles, validate_dataset
+from uplift.validate.pixels.items import CheckSettings
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--inventory", type=Path, required=True, help="inventory.json")
-    parser.add_argument("--batches", type=Path, required=True, help="folder of the batches")
-    parser.add_argument("--records", type=Path, required=True, help="folder of the records")
-    parser.add_argument("--validations", type=Path, required=True, help="folder of their checks")
+    reading.add_arguments(parser)
+    parser.add_argument("--work", type=Path, required=True, help="folder of records and findings")
     parser.add_argument("--migration", type=Path, required=True, help="migration.json")
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json")
     parser.add_argument("--crate", default="", help='crate.json, or "" without a crate')
-    parser.add_argument("--dataset", required=True, help="name of the dataset")
+    parser.add_argument("--slices", type=command.json_argument, default=[], metavar="JSON")
     parser.add_argument("--validation", type=Path, required=True, help="verdict to write")
     parser.add_argument("--manifest", type=Path, help="check sums of the whole output to write")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--digest-limit-mib", type=int, default=4096)
     command.add_storage(parser)
     parser.add_argument(
         "--verify", choices=("once", "reread"), default="once", help="reread: list the source again"
@@ -40,23 +44,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _validate(arguments: argparse.Namespace) -> None:
     inventory = json_files.read_model(arguments.inventory, Inventory)
+    plan = reading.in_force(arguments, inventory)
+    reading.read_slices(arguments.slices, plan.sha256)
     migration = json_files.read_model(arguments.migration, Migration)
+    source = open_store(inventory.source, arguments.storage)
+    output = open_store(arguments.output, arguments.storage)
     crate = json_files.read_model(Path(arguments.crate), CrateRecord) if arguments.crate else None
     files = WorkFiles(
-        batches=arguments.batches,
-        records=arguments.records,
-        validations=arguments.validations,
-        root=arguments.root,
+        folder=WorkFolder(arguments.work),
+        batches=plan.batches,
+        skipped=plan.skipped,
+        root_document=arguments.root.read_bytes(),
         crate=crate,
         with_manifest=arguments.manifest is not None,
+    )
+    settings = CheckSettings(
+        threads=max(1, arguments.threads),
+        digest_limit_bytes=arguments.digest_limit_mib * 2**20,
+        root_document=files.root_document,
+    )
+    validate_batches(
+        plan.batches, files.folder, source, output, settings, with_sums=files.with_manifest
     )
     validation, manifest = validate_dataset(
         arguments.dataset,
         inventory,
         migration,
         files,
-        open_store(inventory.source, arguments.storage),
-        open_store(migration.output, arguments.storage),
+        source,
+        output,
         reread=arguments.verify == "reread",
     )
     if arguments.manifest is not None:

@@ -1,0 +1,80 @@
+"""Convert a slice of the batches: pack (or decode and encode) source chunks into shards.
+
+Batches that are done as they are planned now are kept. Killed, it goes on from its journals when
+it is run again.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift import command
+from uplift.batches import reading
+from uplift.batches.carrying_out import Place, carry_out
+from uplift.batches.outdated import PlanInForce
+from uplift.convert.item import ConvertSettings
+from uplift.models.inventory import Inventory
+from uplift.models.slices import Slice
+from uplift.outputs import hold
+from uplift.storage import open_store
+from uplift.work import json_files
+from uplift.work.folder import WorkFolder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; see the module's docstring."""
+    parser = command.parser_for(__doc__ or "")
+    reading.add_arguments(parser)
+    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
+    parser.add_argument("--work", type=Path, required=True, help="folder for records and journals")
+    parser.add_argument("--slice", type=Path, required=True, help="<k>-of-<K>.json to write")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--on-bad-chunk", choices=("fail", "fill"), default="fail")
+    parser.add_argument("--durability", choices=("fsync", "none"), default="fsync")
+    command.add_storage(parser)
+    return command.run_program(parser, _convert, argv)
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    name = re.fullmatch(r"([1-9]\d*)-of-([1-9]\d*)\.json", arguments.slice.name)
+    command.require(name is not None, f"--slice: {arguments.slice} is not named <k>-of-<K>.json")
+    number, count = (int(part) for part in name.groups()) if name else (1, 1)
+    plan_sha256 = reading.file_sha256(arguments.plan)
+    inventory = json_files.read_model(arguments.inventory, Inventory)
+    plan = reading.in_force(arguments, inventory)
+    work = WorkFolder(arguments.work)
+    for warning in plan.warnings if number == 1 else ():
+        command.log.warning("%s", warning)
+    if plan.edited:
+        json_files.keep_backup(arguments.plan)
+    in_force = PlanInForce(work, plan.sha256)
+    in_force.begin(plan.batches)
+    storage = arguments.storage
+    output = hold(arguments.output, arguments.claim, storage, durability=arguments.durability)
+    place = Place(open_store(inventory.source, storage), output)
+    settings = ConvertSettings(
+        threads=max(1, arguments.threads),
+        fill_bad_chunks=arguments.on_bad_chunk == "fill",
+    )
+    batches = plan.slice(number, count)
+    carry_out(batches, work, place, settings, in_force.refuse_other)
+    done = Slice(
+        dataset=arguments.dataset,
+        output=arguments.output,
+        number=number,
+        count=count,
+        batches=tuple(batch.batch for batch in batches),
+        in_force_sha256=plan.sha256,
+        plan_sha256=plan_sha256,
+        estimate=plan.estimate,
+        skipped=dict(plan.skipped),
+    )
+    json_files.write_json(arguments.slice, done)
+
+
+if __name__ == "__main__":
+    from uplift.workflow import job
+
+    sys.exit(job.run(main, globals().get("snakemake")))

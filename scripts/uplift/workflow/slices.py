@@ -1,0 +1,71 @@
+"""How many convert jobs share the batches of a dataset: known before any job runs.
+
+Snakemake must know all jobs when it starts, so the number comes from the plan of an earlier run
+(``snakemake plans`` makes one), and is 1 where there is none. What is done stays valid when the
+number changes: the jobs share batches, and a batch that is done is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from uplift.batches.reading import file_sha256
+from uplift.work.folder import WorkFolder
+
+SLICE_BYTES = 64 * 2**30
+"""Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
+
+MAX_SLICES = 256
+"""Of one dataset: Snakemake looks at each job many times."""
+
+
+def slice_count(work: WorkFolder) -> int:
+    """Into how many slices a dataset's batches are cut.
+
+    Slices that are done, for the plan as it stands, keep their number: otherwise a dataset that
+    was converted at once would be cut, and looked at again, by the next run.
+    """
+    done = _complete(work)
+    if done is not None and _is_of(work, done):
+        return done
+    size = planned_bytes(work)
+    return 1 if size is None else min(MAX_SLICES, max(1, -(-size // SLICE_BYTES)))
+
+
+def planned_bytes(work: WorkFolder) -> int | None:
+    """Stored bytes of the source, as the plan has them; None without a plan."""
+    try:
+        status = work.plan.stat()
+    except FileNotFoundError:
+        return None
+    return _planned_bytes(work.plan, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _planned_bytes(plan: Path, _changed: int, _size: int) -> int | None:
+    try:
+        return int(json.loads(plan.read_bytes())["estimate"]["before"]["bytes"])
+    except (ValueError, TypeError, KeyError):  # as people edit; convert reads it with care
+        return None
+
+
+def _complete(work: WorkFolder) -> int | None:
+    """Count of the slices that are all there; the newest where there are several."""
+    by_count: dict[int, list[Path]] = {}
+    for _, count, path in work.slices():
+        by_count.setdefault(count, []).append(path)
+    whole = [count for count, files in by_count.items() if len(files) == count]
+    return max(whole, key=lambda count: work.slice(1, count).stat().st_mtime_ns, default=None)
+
+
+def _is_of(work: WorkFolder, count: int) -> bool:
+    """Whether slices are of the plan as it stands."""
+    first = work.slice(1, count)
+    if not work.plan.exists() or work.plan.stat().st_mtime_ns <= first.stat().st_mtime_ns:
+        return True
+    try:
+        return bool(json.loads(first.read_bytes())["plan_sha256"] == file_sha256(work.plan))
+    except (ValueError, TypeError, KeyError):
+        return False

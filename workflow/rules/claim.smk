@@ -1,0 +1,23 @@
+rule claim:
+    input:
+        # ancient: a new plan is no reason to claim, and so to convert everything, again
+        ancient(f"{WORK}/plan.json"),
+    output:
+        claim=f"{WORK}/claim.json",
+    log:
+        f"{WORK}/logs/claim.log",
+    conda:
+        ENVIRONMENT
+    params:
+        storage_places,
+        source=uncompared_from_sheet("input"),
+        output=from_sheet("output"),
+        overwrite=uncompared(CONFIG.overwrite),
+        # no inputs: they are there when they matter, and are no reason to run either
+        run=f"{WORK}/run.json",
+        published=f"{WORK}/published.json",
+        storage=uncompared(STORAGE),
+    message:
+        "Claiming the output of {wildcards.dataset}"
+    script:
+        "../../scripts/claim.py"
