@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import Cost, FailedError, run_measured, total
+from measure import Cost, FailedError, run_measured
 
 PROJECT = Path(__file__).resolve().parents[1]
 SCRIPTS = PROJECT / "scripts"
@@ -59,65 +59,57 @@ def copy_and_sync(place: Place) -> Cost:
 
 def start_up(place: Place) -> Cost:
     """Start the convert program and load everything it needs, without converting."""
-    return run_measured([sys.executable, str(SCRIPTS / "convert_batch.py"), "--help"], place.log)
+    return run_measured([sys.executable, str(SCRIPTS / "convert.py"), "--help"], place.log)
 
 
 def convert(place: Place, durability: str) -> Cost:
-    """Convert all batches; inspect, plan, split and claim go before the clock starts."""
+    """Convert all batches; inspect_source, plan and claim go before the clock starts."""
     work, target = place.scratch / "convert-work", place.fresh("convert.zarr")
     prepare(place, work, target)
-    costs = []
-    for batch in json.loads((work / "batches" / "summary.json").read_text())["batches"]:
-        options = {
-            "batch": work / "batches" / f"{batch}.json",
-            "claim": work / "claim.json",
-            "record": work / "records" / f"{batch}.json",
-            "journal": work / "journal" / f"{batch}.jsonl",
-            "threads": place.cores,
-            "durability": durability,
-        }
-        costs.append(run_measured(_program("convert_batch", options), place.log))
-    return total(costs)
+    options = {
+        **_in_force(work, target),
+        "claim": work / "claim.json",
+        "work": work,
+        "slice": work / "convert" / "1-of-1.json",
+        "threads": place.cores,
+        "durability": durability,
+    }
+    return run_measured(_program("convert", options), place.log)
 
 
 def prepare(place: Place, work: Path, target: Path) -> None:
     """Run the steps before convert, in a work folder of their own."""
     shutil.rmtree(work, ignore_errors=True)
-    inventory, plan, batches = work / "inventory.json", work / "plan.json", work / "batches"
-    named = {"dataset": "benchmark", "inventory": inventory}
-    run = {"run": work / "run.json"}
+    named = {"dataset": "benchmark", "inventory": work / "inventory.json"}
+    where = {"run": work / "run.json", "source": place.source, "output": target}
     steps: list[tuple[str, dict[str, Any]]] = [
-        ("inspect_source", {**named, **run, "source": place.source, "output": target}),
-        ("plan_chunks", {**named, "plan": plan, "settings": "{}"}),
-        (
-            "split_batches",
-            {**named, "plan": plan, "batches": batches, "output": target, "settings": "{}"},
-        ),
-        (
-            "claim_output",
-            {
-                **run,
-                "summary": batches / "summary.json",
-                "output": target,
-                "claim": work / "claim.json",
-            },
-        ),
+        ("inspect_source", {**named, **where}),
+        ("plan", {**named, "plan": work / "plan.json", "settings": "{}"}),
+        ("claim", {**where, "claim": work / "claim.json"}),
     ]
     for name, options in steps:
         run_measured(_program(name, options), place.log)
+
+
+def _in_force(work: Path, target: Path) -> dict[str, Any]:
+    return {
+        "inventory": work / "inventory.json",
+        "plan": work / "plan.json",
+        "dataset": "benchmark",
+        "output": target,
+    }
 
 
 def write_metadata(place: Place) -> None:
     """Give the output of :func:`convert` its documents, so that it can be read."""
     work = place.scratch / "convert-work"
     options = {
-        "inventory": work / "inventory.json",
-        "batches": work / "batches",
-        "output": place.scratch / "convert.zarr",
+        **_in_force(work, place.scratch / "convert.zarr"),
+        "claim": work / "claim.json",
         "migration": work / "migration.json",
         "root": work / "root.zarr.json",
     }
-    run_measured(_program("migrate_attributes", options), place.log)
+    run_measured(_program("migrate", options), place.log)
 
 
 def workflow(place: Place, *, tiny: bool = False) -> Cost:

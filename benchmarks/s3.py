@@ -91,7 +91,7 @@ def compare(place: S3Place, endpoint: str, rounds: int, scratch: Path) -> dict[s
     for turn in range(rounds + 1):  # the first one warms up
         where = f"s3://{place.bucket}/in.zarr", f"s3://{place.bucket}/out.zarr"
         steps = Conversion(*where, scratch / f"{time.time_ns()}", storage=json.dumps(there))
-        for step in (steps.inspect, steps.plan, steps.split, steps.claim):
+        for step in (steps.inspect, steps.plan, steps.claim):
             step()
         shards = shards_of(json.loads(steps.path("plan.json").read_text()))
 

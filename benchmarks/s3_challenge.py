@@ -72,19 +72,22 @@ class Run:
         output = self.scratch / "workflow.zarr"
         shutil.rmtree(output)
         output.mkdir()
-        (batch,) = json.loads((results / "batches/summary.json").read_text())["batches"]
+        work = self.scratch / "work"
+        shutil.rmtree(work, ignore_errors=True)
         storage = {f"s3://{self.place.bucket}/": {"endpoint_url": self.endpoint, "anon": True}}
         options = {
-            "batch": results / "batches" / f"{batch}.json",
+            "inventory": results / "inventory.json",
+            "plan": results / "plan.json",
             "claim": results / "claim.json",
-            "record": self.scratch / "record.json",
-            "journal": self.scratch / "journal.jsonl",
+            "dataset": results.name,
+            "output": output,
+            "work": work,
+            "slice": work / "convert" / "1-of-1.json",
             "threads": 2,
             "storage": json.dumps(storage),
         }
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        (self.scratch / "journal.jsonl").unlink(missing_ok=True)
-        command = [sys.executable, str(ROOT / "scripts/convert_batch.py"), "--quiet", *words]
+        command = [sys.executable, str(ROOT / "scripts/convert.py"), "--quiet", *words]
         return run_measured(command, self.log)
 
     def challenge(self) -> Cost:

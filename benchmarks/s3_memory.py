@@ -18,7 +18,7 @@ from s3_place import ROOT, S3Place, s3_place  # first: it adds the folders to th
 import numpy as np  # isort: skip
 from measure import Cost, run_measured  # isort: skip
 from support.images import multiscales, write_array, write_json  # isort: skip
-from support.steps import Conversion  # isort: skip
+from support.steps import Conversion, words_of  # isort: skip
 
 SIDE, CHUNK = 4096, 512
 PLANE_MIB = SIDE * SIDE * 2 // 2**20
@@ -44,22 +44,14 @@ def convert(place: S3Place, planes: int, method: str, scratch: Path) -> Cost:
     edited = json.loads(steps.path("plan.json").read_text())
     edited["arrays"][0].update(plan)
     steps.path("plan.json").write_text(json.dumps(edited))
-    for step in (steps.plan, steps.split, steps.claim):
+    for step in (steps.plan, steps.claim):
         step()
     (batch,) = steps.batches()
-    options = {
-        "batch": steps.path("batches", f"{batch}.json"),
-        "claim": steps.path("claim.json"),
-        "record": steps.path("record.json"),
-        "journal": steps.path("journal.jsonl"),
-        "threads": 2,
-        "storage": steps.storage,
-    }
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    words = words_of(steps.convert_options(1))
     cost = run_measured(
-        [sys.executable, str(ROOT / "scripts/convert_batch.py"), *words], scratch / "log.txt"
+        [sys.executable, str(ROOT / "scripts/convert.py"), *words], scratch / "log.txt"
     )
-    (item,) = json.loads(steps.path("record.json").read_text())["items"]
+    (item,) = json.loads(steps.path("records", f"{batch}.json").read_text())["items"]
     if item["objects_written"] != 1 or (item["method"] == "recode") != (method == "recode"):
         raise RuntimeError(f"not one shard by {method}: {item}")
     place.delete(f"{method}.zarr/")

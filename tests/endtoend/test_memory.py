@@ -10,7 +10,7 @@ import pytest
 
 from support import s3
 from support.images import multiscales, write_json
-from support.steps import SCRIPTS, Conversion
+from support.steps import SCRIPTS, Conversion, words_of
 from uplift.inspect_source import inspect_source
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo
@@ -99,16 +99,10 @@ def test_a_shard_is_never_in_memory(s3_server, s3_environment, tmp_path, method)
     chunks = [1, SIDE, SIDE] if method == "repack" else [2, SIDE, SIDE // 2]
     plan["arrays"][0].update({"chunks": chunks, "shards": [CHUNKS, SIDE, SIDE]})
     steps.path("plan.json").write_text(json.dumps(plan))
-    for step in (steps.plan, steps.split, steps.claim):
+    for step in (steps.plan, steps.claim):
         step()
     (batch,) = steps.batches()
-    options = {
-        "batch": steps.path("batches", f"{batch}.json"),
-        "claim": steps.path("claim.json"),
-        "record": steps.path("record.json"),
-        "journal": steps.path("journal.jsonl"),
-    }
-    words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    words = words_of(steps.convert_options(1))
     run = subprocess.run(
         [sys.executable, "-c", CHILD, str(SCRIPTS), *words],
         capture_output=True,
@@ -116,7 +110,7 @@ def test_a_shard_is_never_in_memory(s3_server, s3_environment, tmp_path, method)
         check=True,
     )
     code, grown = map(int, run.stdout.split())
-    (item,) = json.loads(steps.path("record.json").read_text())["items"]
+    (item,) = json.loads(steps.path("records", f"{batch}.json").read_text())["items"]
     assert (code, item["objects_written"]) == (0, 1)
     assert (item["method"] == "recode") == (method == "recode")
     shard_kib = CHUNKS * len(chunk) // 1024

@@ -58,7 +58,7 @@ def test_huge_sparse_array(source, plan, tmp_path):
         str(root), str(output), tmp_path / "work", plan_settings=json.dumps(plan)
     )
     conversion.crate = '{"enabled": false}'
-    steps = ("inspect", "plan", "split", "claim", "convert", "migrate", "write_crate")
+    steps = ("inspect", "plan", "claim", "convert", "migrate", "write_crate")
     for step in (*steps, "validate", "publish"):
         tracemalloc.start()
         began = time.monotonic()

@@ -37,7 +37,7 @@ def edit_label(conversion):
     attributes = json.loads(place.read_text())
     attributes["image-label"]["colors"] = [{"label-value": 1, "rgba": [1, 2, 3, 4]}]
     place.write_text(json.dumps(attributes))
-    for step in (conversion.inspect, conversion.plan, conversion.split):
+    for step in (conversion.inspect, conversion.plan):
         step()
 
 
@@ -63,7 +63,7 @@ def test_what_another_run_holds_is_refused(published, tmp_path, capsys, step):
     CHANGES.get(step, lambda _: None)(published)
     output = tmp_path / "out.zarr"
     theirs = Conversion(published.source, published.output, tmp_path / "theirs", overwrite="true")
-    for earlier in (theirs.inspect, theirs.plan, theirs.split, theirs.claim, theirs.convert):
+    for earlier in (theirs.inspect, theirs.plan, theirs.claim, theirs.convert):
         earlier()
     before = contents(output)
     with pytest.raises(StepError):

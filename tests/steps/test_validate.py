@@ -133,7 +133,7 @@ SOURCE_CRATE = {
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_crate_of_a_source_is_accounted_for(conversion, tmp_path, enabled):
     (tmp_path / "in.zarr" / "ro-crate-metadata.json").write_text(json.dumps(SOURCE_CRATE))
-    conversion.crate = json.dumps({"enabled": enabled, "date_published": "2026-01-02"})
+    conversion.crate = json.dumps({"enabled": enabled})
     validation = conversion.all()
     errors = [f for f in validation["findings"] if f["severity"] == "error"]
     assert errors == []

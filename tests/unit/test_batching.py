@@ -188,7 +188,7 @@ def test_unsupported_arrays():
     )
     skipped = skipped_arrays(inventory, BatchSettings(unsupported="skip"))
     assert skipped == {"t/x": 'data type "|O" with pickle'}
-    plan = {"arrays": []}
+    plan = {"arrays": [], "settings": {}}
     settings = BatchSettings(unsupported="skip")
     found = plan_in_force(inventory, plan, settings, dataset="d", output="/out.zarr")
     assert found.skipped == skipped

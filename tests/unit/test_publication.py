@@ -306,7 +306,7 @@ def test_a_published_dataset_without_its_root_document_is_taken_up_again(output)
     with pytest.raises(OutputError, match="was not begun by this run"):
         claim(output, "run-1", known=known.model_copy(update={"output": "elsewhere"}))
     again = claim(output, "run-1", known=known)
-    assert again.begun != claimed.begun, "whether the rest is there is looked at again"
+    assert again.generation != claimed.generation, "whether the rest is there is looked at again"
     assert output.get("0/c/0") == b"data"
 
 

@@ -63,7 +63,7 @@ def made(folder):
 
 
 def report(results):
-    run("make_report", results=results.folder, samples=results.write_samples(), previews="false")
+    run("report", results=results.folder, samples=results.write_samples(), previews="false")
     return (results.folder / "report.html").as_uri()
 
 
