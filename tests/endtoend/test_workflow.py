@@ -75,7 +75,7 @@ def test_the_report_has_every_dataset_and_can_be_made_again(converted, one):
     results = converted[0] / "results"
     with (results / "catalog.csv").open(encoding="utf-8", newline="") as stream:
         states = {row["dataset"]: row["state"] for row in csv.DictReader(stream)}
-    assert states == {"001 'a' $b": "valid", "bad": "unfinished"}
+    assert states == {"001 'a' $b": "valid", "bad": "refused"}
     assert "nothing.zarr" in (results / "report.html").read_text(encoding="utf-8")
     assert (converted[0] / WORK / "preview.webp").is_file()
     (one / "results" / "report.html").unlink()

@@ -6,6 +6,7 @@ import pytest
 
 from uplift.errors import StorageError
 from uplift.storage.local import LocalStore
+from uplift.work.ledger import TRAFFIC
 
 
 @pytest.fixture
@@ -152,3 +153,17 @@ def test_leftovers_of_one_object_are_told_from_those_of_others(store, name):
     assert store.remove_unfinished(f"a/{name}") == 1
     assert [info.key for info in store.list_tree("")] == [f"a/{left[1]}"]
     assert store.remove_unfinished() == 1
+
+
+def test_what_goes_over_storage_is_counted(tmp_path):
+    store = LocalStore(str(tmp_path), writable=True)
+    before = TRAFFIC.copy()
+    store.put("a/b", b"12345")
+    with store.writer("c") as stream:
+        stream.write(b"123")
+    assert store.get("a/b") == b"12345"
+    assert store.get_range("c", 1, 2) == b"23"
+    assert store.get("absent") is None
+    moved = TRAFFIC.since(before)
+    assert (moved.objects_written, moved.bytes_written) == (2, 8)
+    assert (moved.objects_read, moved.bytes_read, moved.requests) == (2, 7, 0)

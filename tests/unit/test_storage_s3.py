@@ -14,6 +14,7 @@ from uplift.inspect_source import inspect_source
 from uplift.storage import open_store
 from uplift.storage import s3 as storage_s3
 from uplift.storage.writable import open_writable
+from uplift.work.ledger import TRAFFIC
 
 ENGINES = ("obstore", "fsspec")
 
@@ -70,6 +71,21 @@ def test_more_objects_than_one_page_holds(bucket, engine):
     assert len(store.list_folder("d")[0]) == 7
     store.delete_tree("d")
     assert list(store.list_tree("")) == []
+
+
+def test_what_goes_over_storage_is_counted(bucket, engine):
+    store = opened(bucket, engine, writable=True)
+    before = TRAFFIC.copy()
+    store.put("a", b"12345")
+    with store.writer("b") as stream:
+        stream.write(b"123")
+    assert store.get("a") == b"12345"
+    assert store.get_range("b", 1, 2) == b"23"
+    assert store.get("absent") is None
+    moved = TRAFFIC.since(before)
+    assert (moved.objects_written, moved.bytes_written) == (2, 8)
+    assert (moved.objects_read, moved.bytes_read) == (2, 7)
+    assert moved.requests == 5
 
 
 def test_only_unfinished_uploads_below_the_root_are_aborted(bucket, engine, client):

@@ -35,6 +35,7 @@ from uplift.storage.protocol import (
     refuse_changed,
 )
 from uplift.storage.reading import ReadableStore, room_in
+from uplift.work.ledger import TRAFFIC
 
 L = TypeVar("L", bytes, int)
 
@@ -120,6 +121,7 @@ class LocalStore(ReadableStore):
                 f"{self.root}/{key}: was cut short while it was read; let nothing write there, "
                 "then run again"
             )
+        TRAFFIC.add(objects_read=1, bytes_read=length)
         return found
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -201,6 +203,7 @@ class LocalStore(ReadableStore):
             self._discard(temporary)
             raise
         self._unsynced.set()
+        TRAFFIC.add(objects_written=1, bytes_written=writer.written)
 
     def copy_from(self, source: Store, source_key: str, key: str) -> bool:
         """Share the blocks of a source file (reflink); False where the file system cannot.
@@ -226,6 +229,7 @@ class LocalStore(ReadableStore):
         finally:
             os.close(descriptor)
         self._unsynced.set()
+        TRAFFIC.add(objects_written=1)
         return True
 
     def delete(self, key: str) -> None:
@@ -343,6 +347,7 @@ class LocalStore(ReadableStore):
             raise self._refused(error, "write", key) from error
         finally:
             os.close(descriptor)
+        TRAFFIC.add(objects_written=1, bytes_written=writer.written)
         return temporary
 
     def _create_exclusively(self, path: str, key: str, data: bytes) -> bool:

@@ -24,6 +24,7 @@ from uplift.storage.reading import Data, ReadableStore, ReadAhead
 from uplift.storage.retries import Pause, retried, seconds_of
 from uplift.storage.s3 import abort_uploads, reason_of
 from uplift.storage.urls import WEB, display_url, split_url
+from uplift.work.ledger import TRAFFIC
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -94,6 +95,7 @@ class RemoteStore(ReadableStore):
             return None
         data, size, stamp = found
         self._cap.moved(len(data))
+        TRAFFIC.add(objects_read=1, bytes_read=len(data))
         if isinstance(wanted, ObjectInfo):
             known = wanted.size if size is None else size
             refuse_changed(wanted, known, stamp or wanted.stamp, self.url)
@@ -126,6 +128,7 @@ class RemoteStore(ReadableStore):
         self._refuse_writing()
         self._cap.moved(len(data))
         self._told("write", key, lambda: self._write(self.path_of(key), data))
+        TRAFFIC.add(objects_written=1, bytes_written=len(data))
 
     @retried
     def put_new(self, key: str, data: bytes) -> bool:
@@ -246,6 +249,7 @@ class RemoteStore(ReadableStore):
     def _sent(self, request: Callable[[], R]) -> R:
         """Send a request when the server may be asked and the job's share is not used up."""
         self._pause.wait()
+        TRAFFIC.add(requests=1)
         with self._cap.gate:
             return request()
 

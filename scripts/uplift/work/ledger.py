@@ -34,9 +34,10 @@ class Traffic:
     Attributes
     ----------
     requests
-        To remote stores; repeated ones count again.
+        To remote stores; repeated ones count again, an upload in parts once.
     objects_read, bytes_read
-        Objects (or ranges of one) that were read, and their bytes as stored.
+        Objects (or ranges of one) that were read, and their bytes as stored; what other people's
+        readers fetch by themselves is not among them.
     objects_written, bytes_written
         The same for writing; an object whose blocks were shared or copied by the server counts as
         written.

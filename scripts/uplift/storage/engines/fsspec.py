@@ -24,6 +24,7 @@ from uplift.storage.retries import retried
 from uplift.storage.s3 import SCHEMES as OF_S3
 from uplift.storage.s3 import aws_access, pause_when_asked
 from uplift.storage.urls import display_url, split_url
+from uplift.work.ledger import TRAFFIC
 
 _DISCARDING = ("s3", "gs")
 """File systems (their first name) whose streams can be discarded before they are closed."""
@@ -108,6 +109,7 @@ class FsspecStore(RemoteStore):
         way = self._streamed if self._name in _DISCARDING else self._spooled
         with way(key) as writer:
             yield writer
+        TRAFFIC.add(objects_written=1)
 
     @contextlib.contextmanager
     def _streamed(self, key: str) -> Iterator[ObjectWriter]:
@@ -267,6 +269,7 @@ class _Stream:
 
     def write(self, data: bytes) -> None:
         self._cap.moved(len(data))
+        TRAFFIC.add(bytes_written=len(data))
         try:
             with self._cap.gate:
                 self._stream.write(data)

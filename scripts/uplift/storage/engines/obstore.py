@@ -32,6 +32,7 @@ from uplift.storage.urls import (
     query_of,
     split_url,
 )
+from uplift.work.ledger import TRAFFIC
 
 if TYPE_CHECKING:
     from obstore import GetOptions, WritableFile
@@ -92,6 +93,7 @@ class ObstoreStore(RemoteStore):
                 yield _Stream(stream, self._cap)
         except self._failures as error:
             raise self._failed(error, key, "write") from error
+        TRAFFIC.add(objects_written=1, requests=1)  # parts of an upload are not counted
 
     def _fetch(self, key: str, start: int, length: int | None, etag: str | None) -> Fetched:
         path = self.path_of(key)
@@ -202,6 +204,7 @@ class _Stream:
     def write(self, data: bytes) -> None:
         """Append fresh bytes (obstore keeps a reference to them)."""
         self._cap.moved(len(data))
+        TRAFFIC.add(bytes_written=len(data))
         with self._cap.gate:
             self._stream.write(data)
 
