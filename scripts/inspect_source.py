@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
     parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
+    parser.add_argument("--litter", default="drop", choices=("drop", "copy"))
     command.add_storage(parser)
     return command.run_program(parser, _inspect, argv)
 
@@ -37,6 +38,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
         source,
         target=arguments.target_version,
         refuse_defects=arguments.on_bad_metadata == "fail",
+        copy_litter=arguments.litter == "copy",
     )
     if not arguments.run.exists():
         facts = {

@@ -67,6 +67,7 @@ class Conversion:
     threads: int = 2
     on_bad_chunk: str = "fail"
     on_bad_metadata: str = "keep"
+    litter: str = "drop"
     durability: str = "fsync"
     overwrite: str = "false"
     consolidated: str = "false"
@@ -89,6 +90,7 @@ class Conversion:
             run=self.path("run.json"),
             overwrite=self.overwrite,
             on_bad_metadata=self.on_bad_metadata,
+            litter=self.litter,
             storage=self.storage,
         )
 

@@ -22,7 +22,10 @@ from support.sources import (
     write_series,
     write_small,
 )
+from uplift.errors import SourceError
 from uplift.inspect_source import inspect_source
+from uplift.models.json_text import sha256_of_json
+from uplift.storage import open_store
 from uplift.storage.local import LocalStore
 
 
@@ -354,3 +357,81 @@ def test_words_of_other_writers_are_repaired_and_listed(tmp_path):
         ("a", "warning", "fill_value '0' is read as 0"),
         ("a", "warning", "codec {'type': 'raw'} is read as none"),
     ]
+
+
+def test_litter_is_left_out_and_listed_or_copied(image):
+    litter = [".DS_Store", "0/.DS_Store", "0/._.zarray", "._0", "labels/Thumbs.db", "__MACOSX/a/b"]
+    for name in (*litter, "notes.txt", "0/0/.nfs0000a1"):
+        (image / name).parent.mkdir(parents=True, exist_ok=True)
+        (image / name).write_bytes(b"x")
+    litter = sorted([*litter, "0/0/.nfs0000a1"])
+    found = inspect(image)
+    assert sorted(one.path for one in found.dropped if one.path in litter) == litter
+    assert [one.path for one in found.files if one.path in litter] == []
+    assert "notes.txt" in {one.path for one in found.files}
+    assert ("source.litter", "") in codes(found)
+    copied = inspect_source(open_store(str(image)), copy_litter=True)
+    assert sorted(one.path for one in copied.files if one.path in litter) == litter
+
+
+def v3_twin(folder, **more):
+    """Lay a ``zarr.json`` of the same array next to its ``.zarray``."""
+    old = json.loads((folder / ".zarray").read_text())
+    document = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": old["shape"],
+        "data_type": "uint16",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": old["chunks"]}},
+        "chunk_key_encoding": {"name": "v2", "configuration": {"separator": "/"}},
+        "fill_value": 0,
+        "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+        "attributes": {},
+        **more,
+    }
+    write_json(folder / "zarr.json", document)
+
+
+@pytest.fixture
+def both(tmp_path):
+    """A group of Zarr v2 and v3 with one array of both and one of v2 alone."""
+    write_group(tmp_path, {"old": 1})
+    write_json(tmp_path / "zarr.json", {**GROUP_V3, "attributes": {"new": 1}})
+    for name in "ab":
+        write_array(tmp_path / name, np.arange(16, dtype="u2").reshape(4, 4), (2, 2))
+    return tmp_path
+
+
+def test_nodes_of_both_formats_are_told_apart(both):
+    v3_twin(both / "a")
+    found = inspect(both)
+    formats = {array.path: array.source.zarr_format for array in found.arrays}
+    assert formats == {"a": 3, "b": 2}
+    (root,) = found.groups
+    assert (root.zarr_format, root.attributes_sha256) == (3, sha256_of_json({"new": 1}))
+    dropped = {one.path for one in found.dropped}
+    assert {".zgroup", ".zattrs", "a/.zarray"} <= dropped
+    assert not {path for path in dropped if path.startswith("b/")}
+    assert {array.path: array.stored_chunks for array in found.arrays} == {"a": 4, "b": 4}
+    assert ("zarr.both", "a") in codes(found)
+    assert ("zarr.mixed", "") in codes(found)
+
+
+def test_chunks_of_the_older_form_are_listed(both):
+    v3_twin(both / "a", chunk_key_encoding={"name": "default"})
+    for key in ("0/0", "1/1"):
+        (both / "a" / "c" / key).parent.mkdir(parents=True, exist_ok=True)
+        (both / "a" / "c" / key).write_bytes(bytes(8))
+    found = inspect(both)
+    assert {array.path: array.stored_chunks for array in found.arrays}["a"] == 2
+    assert len([one for one in found.dropped if one.path.startswith("a/")]) == 5
+    assert not [one for one in found.files if one.path.startswith("a/")]
+
+
+@pytest.mark.parametrize(
+    "more", [{"shape": [8, 8]}, {"data_type": "uint8"}, {"chunk_key_encoding": {"name": "default"}}]
+)
+def test_two_forms_that_contradict_each_other_are_refused(both, more):
+    v3_twin(both / "a", **more)
+    with pytest.raises(SourceError, match=r"not about the same array|zarr.json has no chunks"):
+        inspect(both)

@@ -81,7 +81,7 @@ def test_malformed_v3_document(tmp_path, document, word):
 
 def test_one_node_of_both_formats(image):
     write_json(image / "zarr.json", GROUP_V3)
-    refuse(image, ".zgroup", "zarr.json")
+    refuse(image, ".zattrs has attributes and zarr.json has none")
 
 
 def test_one_array_of_both_formats(image):

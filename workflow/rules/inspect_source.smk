@@ -17,6 +17,7 @@ rule inspect_source:
         dataset="{dataset}",
         target_version=CONFIG.target_version,
         on_bad_metadata=CONFIG.on_bad_metadata,
+        litter=CONFIG.litter,
         storage=uncompared(STORAGE),
     message:
         "Inspecting the source of {wildcards.dataset}"

@@ -13,7 +13,7 @@ from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import InventoryGroup
 from uplift.ngff.conformity import is_defect
-from uplift.ngff.hierarchy_rules import ArrayNode, GroupNode, Tree, check_tree
+from uplift.ngff.hierarchy_rules import GroupNode, Tree, array_node, check_tree
 from uplift.ngff.migrate import migrate_attributes
 from uplift.ngff.reading import facts_of
 
@@ -110,12 +110,6 @@ def foresee(
     tree = Tree(nodes, {path: array_node(array) for path, array in arrays.items()}, occupied)
     migrated_attributes = {path: node.attributes for path, node in nodes.items()}
     return Foresight(migrated_attributes, tuple(findings), tuple(check_tree(tree)))
-
-
-def array_node(source: SourceArray) -> ArrayNode:
-    """What the rules have to know about an array."""
-    kind = str(source.data_type).lstrip("<>|=")
-    return ArrayNode(source.shape, kind.startswith(("i", "u")))
 
 
 def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:

@@ -12,6 +12,7 @@ from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.inspect_source.nodes import (
     METADATA,
+    METADATA_V2,
     METADATA_V3,
     Document,
     Node,
@@ -25,6 +26,7 @@ from uplift.ngff.reading import as_read
 from uplift.parallel import in_order
 from uplift.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.zarr_metadata.data_types import data_type_v3
 from uplift.zarr_metadata.v3 import ChunkKeys
 
 FOLDERS_AT_ONCE = 16
@@ -57,6 +59,8 @@ class Folder:
         that are no chunks.
     chunks
         Of an array.
+    older
+        Documents and chunks of the same node in Zarr v2, where it is one in v3: that counts.
     other_separator
         Chunk keys with another separator than the array declares: ``"read"`` where only such
         exist (`node` has the one that is used), ``"strays"`` where both do.
@@ -67,6 +71,7 @@ class Folder:
     folders: list[str] = field(default_factory=list)
     files: list[ObjectInfo] = field(default_factory=list)
     chunks: Chunks | None = None
+    older: list[ObjectInfo] = field(default_factory=list)
     other_separator: Literal["read", "strays"] | None = None
 
 
@@ -117,10 +122,12 @@ class ListedSource:
         node = node_of(documents, join(self._store.url, path))
         if node is not None and node.array is not None:
             return self._read_array(path, node, node.array)
+        older: list[ObjectInfo] = []
         if node is not None and node.zarr_format == 3:
-            files += [i for i in objects if i.key.rpartition("/")[2] == ".zattrs"]
+            found = [i for i in objects if i.key.rpartition("/")[2] in METADATA_V2]
+            older, files = (found, files) if ".zgroup" in documents else ([], files + found)
         self._refuse_special(files)
-        return Folder(path, node, folders, files)
+        return Folder(path, node, folders, files, older=older)
 
     def _probe(self, path: str, name: str, documents: dict[str, Document]) -> Folder | None:
         """Read an array by its documents, without listing its folder as one of a group."""
@@ -140,6 +147,8 @@ class ListedSource:
 
     def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
         keys = self._sort_keys(path, source)
+        if keys.both:
+            return self._read_both(path)
         other = other_separator(source)
         if not keys.foreign or other is None:
             return self._array_folder(path, node, keys)
@@ -149,6 +158,36 @@ class ListedSource:
         return self._array_folder(
             path, replace(node, array=other), self._sort_keys(path, other), "read"
         )
+
+    def _read_both(self, path: str) -> Folder:
+        """Read an array that has documents of Zarr v2 and of v3, as tools leave that upgrade."""
+        where = join(self._store.url, path)
+        read = {name: read_document(self._store, join(path, name)) for name in METADATA}
+        documents = {name: found for name, found in read.items() if found is not None}
+        old = {name: found for name, found in documents.items() if name != METADATA_V3}
+        nodes = [node_of(old, where), node_of(documents, where)]
+        older, newer = (None if node is None else node.array for node in nodes)
+        node = nodes[1]
+        if node is None or older is None or newer is None or not _same_array(older, newer):
+            raise two_formats(where)
+        keys = self._sort_keys(path, newer)
+        skip = len(path) + 1 if path else 0
+        forms = [older, other_separator(older)]
+        chunks = [ChunkKeys(form).index_of for form in forms if form is not None]
+        own = (".zarray", ".zattrs")
+        left, files, stored = list[ObjectInfo](), list[ObjectInfo](), 0
+        for info in keys.files:
+            key = info.key[skip:]
+            chunk = any(index_of(key) is not None for index_of in chunks)
+            stored += chunk
+            (left if chunk or key in own else files).append(info)
+        if stored and not keys.tally.count:
+            raise SourceError(
+                f"{where}: zarr.json has no chunks, and .zarray has {stored}; remove the document "
+                "that is wrong"
+            )
+        keys.files[:] = files
+        return replace(self._array_folder(path, node, keys), older=left)
 
     def _array_folder(
         self, path: str, node: Node, keys: _Keys, other: Literal["read", "strays"] | None = None
@@ -174,8 +213,8 @@ class ListedSource:
             if index is not None:
                 keys.tally.add(key, index, info)
             elif key == forbidden:
-                where = join(self._store.url, path)
-                raise two_formats(where, ".zarray")
+                keys.both = True
+                keys.files.append(info)
             elif foreign is not None and foreign(key) is not None:
                 keys.foreign += 1
             elif key not in own:
@@ -239,6 +278,13 @@ class _Keys:
     tally: Tally
     files: list[ObjectInfo] = field(default_factory=list)
     foreign: int = 0
+    both: bool = False
+    """There are documents of Zarr v2 and of v3."""
+
+
+def _same_array(older: SourceArray, newer: SourceArray) -> bool:
+    types = (data_type_v3(older), data_type_v3(newer))
+    return older.shape == newer.shape and types[0] == types[1]
 
 
 def other_separator(source: SourceArray) -> SourceArray | None:

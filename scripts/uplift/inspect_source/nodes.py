@@ -52,9 +52,14 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
         They contradict each other or their specification; `where` is the folder, for the message.
     """
     if METADATA_V3 in documents:
-        for name in (".zarray", ".zgroup"):
-            if name in documents:
-                raise two_formats(where, name)
+        if ".zarray" in documents and documents[METADATA_V3].get("node_type") != "array":
+            raise two_formats(where)
+        both = ".zgroup" in documents or ".zarray" in documents
+        if both and documents.get(".zattrs") and not documents[METADATA_V3].get("attributes"):
+            raise SourceError(
+                f"{where}: .zattrs has attributes and zarr.json has none; remove the document that "
+                "is wrong"
+            )
         return _node_v3(documents[METADATA_V3], join(where, METADATA_V3))
     attributes = documents.get(".zattrs", {})
     if ".zarray" in documents:
@@ -69,9 +74,12 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
     return Node(2, attributes, explicit=False) if ".zattrs" in documents else None
 
 
-def two_formats(where: str, name: str) -> SourceError:
-    """Build the error for a folder that is a node of Zarr v2 and of v3."""
-    return SourceError(f"{where}: has both {name} and zarr.json; keep the one that is right")
+def two_formats(where: str) -> SourceError:
+    """Build the error for a folder whose nodes of Zarr v2 and of v3 are not the same."""
+    return SourceError(
+        f"{where}: has both .zarray and zarr.json, and they are not about the same array; keep the "
+        "one that is right"
+    )
 
 
 def read_document(store: Store, key: str) -> Document | None:

@@ -14,6 +14,7 @@ from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source import foresight
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
+from uplift.inspect_source.litter import is_litter
 from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import NamedSource
 from uplift.models.arrays import SourceArray
@@ -51,7 +52,13 @@ _PROGRESS_SECONDS = 10.0
 _NESTED = (".zarray", ".zgroup", "zarr.json")
 
 
-def inspect_source(store: Store, *, target: str = "0.5", refuse_defects: bool = False) -> Inventory:
+def inspect_source(
+    store: Store,
+    *,
+    target: str = "0.5",
+    refuse_defects: bool = False,
+    copy_litter: bool = False,
+) -> Inventory:
     """Describe everything under the root of a store.
 
     Parameters
@@ -60,6 +67,8 @@ def inspect_source(store: Store, *, target: str = "0.5", refuse_defects: bool = 
         Version of OME-Zarr that the metadata are to be brought to.
     refuse_defects
         Whether metadata that break a rule of OME-Zarr are refused, and not repaired or kept.
+    copy_litter
+        Whether files that operating systems leave (``.DS_Store``) are copied.
 
     Raises
     ------
@@ -68,7 +77,7 @@ def inspect_source(store: Store, *, target: str = "0.5", refuse_defects: bool = 
     StorageError
         A read or listing that failed.
     """
-    walk = _Walk(store)
+    walk = _Walk(store, copy_litter=copy_litter)
     try:
         walk.run(target, refuse_defects=refuse_defects)
         return walk.inventory()
@@ -90,8 +99,10 @@ class _Place:
 class _Walk:
     """Collects what one walk finds, one generation of folders after the other."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, copy_litter: bool) -> None:
         self._store = store
+        self._copy_litter = copy_litter
+        self._litter: list[InventoryFile] = []
         self._reader: ListedSource | NamedSource = (
             ListedSource(store) if store.can_list else NamedSource(store)
         )
@@ -122,6 +133,10 @@ class _Walk:
         self._check_unlisted()
         self._check_versions()
         self._findings += foresight.note_datasets_below(self._groups)
+        if self._litter:
+            text = f"{len(self._litter)} files of operating systems, such as "
+            text += f"{self._litter[0].path}: left out (litter: copy copies them)"
+            self._find("source.litter", "info", "", text)
         if not self._store.can_list:
             self._find(
                 "source.not_listable",
@@ -165,8 +180,9 @@ class _Walk:
             if node.array is not None:
                 self._take_array(folder, node, node.array)
                 return []
-        for info in folder.files:
+        for info in self._without_litter(folder.files):
             (self._dropped if _name(info) in DROPPED else self._files).append(_entry(info))
+        self._take_older(folder)
         attributes = as_read(node.attributes, path) if node is not None else {}
         roles = roles_of(path, attributes, place.context)
         self._folders[path] = (node, roles)
@@ -180,7 +196,8 @@ class _Walk:
         path, chunks = folder.path, folder.chunks
         self._refuse_image_in_array(path, node.attributes)
         assert chunks is not None  # noqa: S101
-        self._take_files_in_array(path, folder.files)
+        self._take_files_in_array(path, self._without_litter(folder.files))
+        self._take_older(folder)
         if source.zarr_format == 2 and source.fill_value is None:
             self._find(
                 "fill_value.null", "info", path, "fill value is null; the output has zero instead"
@@ -223,6 +240,23 @@ class _Walk:
         else:
             text = f'chunk keys with either separator; read those with "{separator}", as declared'
             self._find("array.separator", "warning", path, text)
+
+    def _without_litter(self, files: list[ObjectInfo]) -> list[ObjectInfo]:
+        """List what operating systems left as dropped, unless it is to be copied."""
+        if self._copy_litter:
+            return files
+        litter = [_entry(info) for info in files if is_litter(info.key)]
+        self._litter += litter
+        self._dropped += litter
+        return [info for info in files if not is_litter(info.key)] if litter else files
+
+    def _take_older(self, folder: Folder) -> None:
+        """List the Zarr v2 form of a node that is one of v3."""
+        if folder.older:
+            self._dropped += [_entry(info) for info in folder.older]
+            text = f"{len(folder.older)} documents and chunks of Zarr v2, such as "
+            text += f"{folder.older[0].key}, where zarr.json counts; left out"
+            self._find("zarr.both", "info", folder.path, text)
 
     def _take_files_in_array(self, path: str, files: list[ObjectInfo]) -> None:
         """Sort objects that are no chunks: copied, unless the output needs their place."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from uplift.grid import Shape
+from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import GroupRole
 from uplift.ngff.detect import multiscales_of
@@ -33,6 +34,12 @@ class ArrayNode:
 
     shape: Shape
     integer: bool = True
+
+
+def array_node(source: SourceArray) -> ArrayNode:
+    """What the rules have to know about an array."""
+    kind = str(source.data_type).lstrip("<>|=")
+    return ArrayNode(source.shape, kind.startswith(("i", "u")))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Config(Columns):
     unsupported: Literal["fail", "skip"] = "fail"
     on_bad_chunk: Literal["fail", "fill"] = "fail"
     on_bad_metadata: Literal["keep", "fail"] = "keep"
+    litter: Literal["drop", "copy"] = "drop"
     durability: Literal["fsync", "none"] = "fsync"
     overwrite: Switch = False
     target_version: Annotated[Literal["0.5"], BeforeValidator(str)] = "0.5"

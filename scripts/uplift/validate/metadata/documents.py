@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.ngff.documents import document_key
 from uplift.storage.protocol import Store, join
 
 Json = dict[str, Any]
@@ -90,23 +91,24 @@ class Documents:
         self, entries: list[InventoryGroup | InventoryArray], kind: Literal["group", "array"]
     ) -> Iterator[Node]:
         after = self._output.read_many(join(entry.path, "zarr.json") for entry in entries)
-        v2 = self._inventory.zarr_format == 2
-        name = ".zattrs" if v2 else "zarr.json"
-        before = self._source.read_many(join(entry.path, name) for entry in entries)
-        shapes: Iterator[bytes | None] = iter(())
-        if v2 and kind == "array":
-            shapes = self._source.read_many(join(entry.path, ".zarray") for entry in entries)
+        before = self._source.read_many(
+            document_key(entry.path, _format_of(entry)) for entry in entries
+        )
+        old_arrays = [e for e in entries if kind == "array" and _format_of(e) == 2]
+        shapes = iter(self._source.read_many(join(e.path, ".zarray") for e in old_arrays))
         for entry, new, old in zip(entries, after, before, strict=True):
-            shape = next(shapes, None)
-            found = self._parsed(self._source, join(entry.path, name), old)
+            v2 = _format_of(entry) == 2
+            found = self._parsed(self._source, document_key(entry.path, 2 if v2 else 3), old)
+            document = found
+            if v2:
+                shape = next(shapes) if kind == "array" else None
+                document = self._parsed(self._source, join(entry.path, ".zarray"), shape)
             yield Node(
                 entry=entry,
                 kind=kind,
                 document=self._checked(entry, kind, new),
-                source_document=(
-                    self._parsed(self._source, join(entry.path, ".zarray"), shape) if v2 else found
-                ),
-                source_attributes=(found or _NONE) if v2 else _attributes(found),
+                source_document=document,
+                source_attributes=(found or {}) if v2 else _attributes(found),
             )
 
     def _checked(
@@ -150,3 +152,7 @@ def _attributes(document: Json | None) -> Json:
     """Attributes of a Zarr v3 node; ``null`` stands for none."""
     found = (document or {}).get("attributes")
     return found if isinstance(found, dict) else _NONE
+
+
+def _format_of(entry: InventoryGroup | InventoryArray) -> int:
+    return entry.zarr_format if isinstance(entry, InventoryGroup) else entry.source.zarr_format

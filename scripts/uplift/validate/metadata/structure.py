@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from uplift.grid import Shape
-from uplift.inspect_source.foresight import array_node
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray, InventoryGroup
 from uplift.models.migration import Migration
 from uplift.ngff import detect
-from uplift.ngff.hierarchy_rules import ArrayNode, GroupNode, Tree, check_tree
+from uplift.ngff.hierarchy_rules import ArrayNode, GroupNode, Tree, array_node, check_tree
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.lossless import lost_attributes
 from uplift.ngff.migrate import migrate_attributes

@@ -164,9 +164,11 @@ def _splits(key: str) -> Iterator[tuple[str, str]]:
 
 def _source_documents(inventory: Inventory) -> set[str]:
     """Keys that may hold metadata of a group or an array."""
-    groups: tuple[str, ...] = (".zgroup", ".zattrs")
-    arrays: tuple[str, ...] = (".zarray", ".zattrs")
-    if inventory.zarr_format == 3:
-        groups = arrays = ("zarr.json",)
-    keys = {join(group.path, name) for group in inventory.groups for name in groups}
-    return keys | {join(array.path, name) for array in inventory.arrays for name in arrays}
+    v2, v3 = (".zgroup", ".zarray"), ("zarr.json",)
+    nodes = [(group.path, group.zarr_format, 0) for group in inventory.groups]
+    nodes += [(array.path, array.source.zarr_format, 1) for array in inventory.arrays]
+    return {
+        join(path, name)
+        for path, zarr_format, kind in nodes
+        for name in (v3 if zarr_format == 3 else (v2[kind], ".zattrs"))
+    }
