@@ -69,8 +69,8 @@ def drawn() -> str:
         'font-family="sans-serif" font-size="10">'
     )
     title = (
-        '<text x="10" y="16" font-size="12">One channel of each level of a slide (axes t, c, z, y, x): '
-        "chunks between thin lines, shards as coloured fields</text>"
+        '<text x="10" y="16" font-size="12">One channel of each level of a slide '
+        "(axes t, c, z, y, x): chunks between thin lines, shards as coloured fields</text>"
     )
     ground = '<rect width="100%" height="100%" fill="white"/>'
     return "\n".join([head, ground, title, *parts, "</svg>"]) + "\n"
