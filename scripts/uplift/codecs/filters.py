@@ -13,6 +13,9 @@ from uplift.codecs.codec import Buffer, Config, Decoded, DecodeError, first_line
 from uplift.errors import UnsupportedError
 
 CHECKSUM_BYTES = 4
+_BUILT: dict[str, Any] = {}
+"""Filters of numcodecs by the text of their configuration: to build one takes as long as a small
+chunk, and a process meets few of them."""
 
 
 def decode_crc32c(data: Buffer, config: Config, limit: int) -> Decoded:
@@ -96,12 +99,15 @@ def numcodecs_codec(config: Config) -> Any:
     UnsupportedError
         A configuration that numcodecs refuses.
     """
+    key = repr(config)
+    if key in _BUILT:
+        return _BUILT[key]
     import numcodecs
 
     # astype and dtype may be given as None; numcodecs wants them left out
     given = {key: value for key, value in config.items() if value is not None}
     try:
-        return numcodecs.get_codec(given)
+        return _BUILT.setdefault(key, numcodecs.get_codec(given))
     except Exception as error:
         settings = ", ".join(f"{key} {value!r}" for key, value in config.items() if key != "id")
         raise UnsupportedError(
