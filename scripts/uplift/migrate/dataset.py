@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from uplift.errors import InputError, SourceError
@@ -165,14 +166,15 @@ class _Run:
         document: dict[str, Any],
     ) -> Document:
         self.findings += migrated.findings
-        data = (readable_json(document) + "\n").encode()
+        # of arrays, a plate has thousands that are alike
+        data, sha256 = _bytes_of(json.dumps(document))
         made = MigratedNode(
             path=node.path,
             node=kind,
             roles=node.roles if isinstance(node, InventoryGroup) else (),
             ome_version=node.ome_version if isinstance(node, InventoryGroup) else None,
             changes=migrated.changes,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
         )
         return made, data
 
@@ -291,6 +293,13 @@ def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
             f"{missing[0] or 'root'}: no batch converts this array ({len(missing)} in all); "
             "split the plan again (snakemake -R split)"
         )
+
+
+@lru_cache(maxsize=1024)
+def _bytes_of(document: str) -> tuple[bytes, str]:
+    """Bytes of a ``zarr.json`` for people, and their SHA-256, from its compact JSON."""
+    data = (readable_json(json.loads(document)) + "\n").encode()
+    return data, hashlib.sha256(data).hexdigest()
 
 
 def _consolidate(
