@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final, Literal
 
 Keys = tuple[str | int, ...]
@@ -23,15 +24,25 @@ def matches(value: Any, pattern: str) -> list[Keys]:
 
     A last key with ``?`` also means the place where an object does not have it.
     """
-    found: list[Keys] = [()]
-    for segment in pattern.split("/"):
-        name, optional = segment.removesuffix("?"), segment.endswith("?")
-        found = [
-            (*keys, key)
-            for keys in found
-            for key in _children(value_at(value, keys), name, optional=optional)
-        ]
-    return found
+    found: list[tuple[Keys, Any]] = [((), value)]
+    for name, optional in _parsed(pattern):
+        below: list[tuple[Keys, Any]] = []
+        for keys, here in found:
+            if name == "*":
+                if isinstance(here, list):
+                    below += [((*keys, number), item) for number, item in enumerate(here)]
+            elif isinstance(here, dict) and (optional or name in here):
+                below.append(((*keys, name), here.get(name, ABSENT)))
+        if not below:
+            return []
+        found = below
+    return [keys for keys, _ in found]
+
+
+@cache
+def _parsed(pattern: str) -> tuple[tuple[str, bool], ...]:
+    """Name and optionality of each segment: a plate asks for each pattern a thousand times."""
+    return tuple((one.removesuffix("?"), one.endswith("?")) for one in pattern.split("/"))
 
 
 def value_at(value: Any, keys: Keys) -> Any:
@@ -65,10 +76,3 @@ def keys_of(pointer: str, value: Any) -> Keys:
         key: str | int = int(name) if isinstance(value_at(value, tuple(keys)), list) else name
         keys.append(key)
     return tuple(keys)
-
-
-def _children(value: Any, name: str, *, optional: bool) -> Iterator[str | int]:
-    if name == "*":
-        yield from range(len(value)) if isinstance(value, list) else ()
-    elif isinstance(value, Mapping) and (optional or name in value):
-        yield name
