@@ -5,6 +5,7 @@ import http.server
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,7 @@ from servers.loopback import LoopbackServer, Owned
 from uplift.settings.storage import StorageOptions
 from uplift.storage import caps, open_store
 from uplift.storage.caps import Cap, Share, share_of
-from uplift.workflow.caps import limits_of, needs_of, shares_of
+from uplift.workflow.caps import limits_of, needs_of, resources_of, shares_of
 
 
 class _Handler(Owned, http.server.BaseHTTPRequestHandler):
@@ -120,3 +121,9 @@ def test_snakemake_adds_up_what_jobs_ask_of_an_endpoint():
     assert needs_of(both) == {"requests_s3_lab_org_9000": 16 + 8, "requests_s3": 64}
     assert limits_of(both) == {"requests_s3_lab_org_9000": 8, "requests_s3": 256}
     assert needs_of(shares_of(["/data/in.zarr"], storage)) == {}
+    wildcards = SimpleNamespace(dataset="both")
+    limits, taken = resources_of({"both": ["s3://lab/a", "s3://slow/b"], "none": ["/x"]}, storage)
+    assert limits == {"requests_s3_lab_org_9000": 8}
+    # never more than there is, or the job would not start
+    assert taken["requests_s3_lab_org_9000"](wildcards) == 8
+    assert taken["requests_s3_lab_org_9000"](SimpleNamespace(dataset="none")) == 0

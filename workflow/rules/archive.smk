@@ -10,6 +10,8 @@ rule archive:
         f"{WORK}/benchmarks/archive.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        **REQUESTS,
     params:
         storage_places,
         output=from_sheet("output"),

@@ -10,7 +10,7 @@ from snakemake.common.configfile import load_configfile
 sys.path.append(str(Path(workflow.basedir) / "scripts"))
 
 from uplift.settings import config as settings
-from uplift.workflow import job, slices as slicing, start
+from uplift.workflow import caps, job, slices as slicing, start
 from uplift.work.folder import WorkFolder
 from uplift.settings import samples as sheet
 from uplift.errors import InputError
@@ -60,6 +60,11 @@ if console.active() is not None:
 
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "environment.yaml"
 STORAGE = sheet.storage_settings(CONFIG)
+LIMITS, REQUESTS = caps.resources_of(
+    {dataset: (row.input, row.output) for dataset, row in SAMPLES.items()}, STORAGE
+)
+for name, limit in LIMITS.items():
+    workflow.global_resources.setdefault(name, limit)  # --resources goes before
 WORK = str(Path(CONFIG.results, "{dataset}"))
 WORK_FILES = ["run.json", "inventory.json", "plan.json", "claim.json"]
 WORK_FILES += ["migration.json", "root.zarr.json", "crate.json", "validation.json"]

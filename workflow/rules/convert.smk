@@ -14,6 +14,8 @@ rule convert:
     conda:
         ENVIRONMENT
     threads: cores_of_size
+    resources:
+        **REQUESTS,
     params:
         storage_places,
         dataset="{dataset}",

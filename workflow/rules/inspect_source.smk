@@ -9,6 +9,8 @@ rule inspect_source:
         f"{WORK}/benchmarks/inspect_source.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        **REQUESTS,
     params:
         storage_places,
         source_state,

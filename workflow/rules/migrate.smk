@@ -13,6 +13,8 @@ rule migrate:
         f"{WORK}/benchmarks/migrate.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        **REQUESTS,
     params:
         storage_places,
         dataset="{dataset}",

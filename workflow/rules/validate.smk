@@ -17,6 +17,8 @@ rule validate:
     conda:
         ENVIRONMENT
     threads: cores_of_size
+    resources:
+        **REQUESTS,
     params:
         storage_places,
         dataset="{dataset}",

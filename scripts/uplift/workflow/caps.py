@@ -7,7 +7,7 @@ settings (or to what ``--resources`` says): Snakemake starts no job whose share 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from uplift.storage.caps import Share, share_of
@@ -37,6 +37,28 @@ def needs_of(shares: Iterable[Share]) -> dict[str, int]:
         name = _resource_name(share.endpoint)
         needs[name] = needs.get(name, 0) + share.requests
     return needs
+
+
+def resources_of(
+    places: Mapping[str, Iterable[str]], storage: Mapping[str, Any] | None
+) -> tuple[dict[str, int], dict[str, Callable[[Any], int]]]:
+    """Limits of a run, and a function of a job's wildcards for each resource.
+
+    Parameters
+    ----------
+    places
+        URLs that the jobs of each dataset open.
+    storage
+        The config's ``storage`` section.
+    """
+    shares = {dataset: shares_of(urls, storage) for dataset, urls in places.items()}
+    needs = {dataset: needs_of(found) for dataset, found in shares.items()}
+    limits = limits_of(share for found in shares.values() for share in found)
+
+    def taken(name: str) -> Callable[[Any], int]:
+        return lambda wildcards: min(limits[name], needs[wildcards.dataset].get(name, 0))
+
+    return limits, {name: taken(name) for name in limits}
 
 
 def _resource_name(endpoint: str) -> str:
