@@ -86,7 +86,7 @@ def check_fill_value(source: SourceArray, where: str) -> None:
 
 
 def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Read numbers written as texts or floats, an order in lower case, a codec's name alone."""
+    """Read numbers written as texts or floats, an order in lower case, a codec without its list."""
     read = {**zarray, "zarr_format": whole(zarray.get("zarr_format"))}
     for key in ("shape", "chunks"):
         if isinstance(zarray.get(key), list):
@@ -95,6 +95,10 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         read["order"] = zarray["order"].upper()
     if isinstance(zarray.get("compressor"), str):
         read["compressor"] = {"id": zarray["compressor"]}
+    if isinstance(zarray.get("filters"), dict):
+        read["filters"] = [zarray["filters"]]
+    elif isinstance(zarray.get("filters"), list):
+        read["filters"] = [one for one in zarray["filters"] if one is not None]
     changed = [key for key, value in zarray.items() if repr(value) != repr(read[key])]
     return read, [f"{key} {zarray[key]!r} is read as {read[key]!r}" for key in changed]
 
@@ -149,7 +153,7 @@ def _codec(value: Any, where: str, key: str) -> dict[str, Any] | None:
 def _filters(value: Any, where: str) -> tuple[dict[str, Any], ...] | None:
     if value is None:
         return None
-    if not isinstance(value, list) or None in value:
+    if not isinstance(value, list):
         raise _bad(where, "filters", value, "null or a list of objects")
     return tuple(_codec(item, where, "filters") or {} for item in value)
 
