@@ -49,7 +49,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
     output = hold(arguments.output, arguments.claim, arguments.storage)
     migration, root = migrate_dataset(
         inventory,
-        {path: target for path, (target, _) in plan.effective.items()},
+        {path: target for path, (target, _) in plan.targets.items()},
         plan.skipped,
         source,
         output,

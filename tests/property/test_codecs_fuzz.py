@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uplift.codecs import mapping
-from uplift.codecs.chain import respelled
+from uplift.codecs.chain import renamed_codecs
 from uplift.codecs.chunks import ChunkDecoder, ChunkKeeper, DecodeError
 from uplift.codecs.compressors import zlib_to_gzip
 from uplift.errors import SourceError, UnsupportedError
@@ -216,7 +216,7 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
 def examine(source: SourceArray) -> None:
     """Everything that inspect and plan do with an array."""
     if source.zarr_format == 2:
-        respelled(source)
+        renamed_codecs(source)
     reason = mapping.unsupported_reason(source)
     if reason is not None:
         assert "\n" not in reason

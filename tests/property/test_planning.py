@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from support.inventories import entry_of, inventory_of
 from uplift import grid
 from uplift.errors import PlanError
-from uplift.models.plan import Plan
+from uplift.models.plan import Plan, PlanSettings
+from uplift.plan.decision import decide
 from uplift.planning import estimates
 from uplift.planning.batching import BatchSettings, cost_bytes, split
-from uplift.planning.checks import Wish, carry_out
-from uplift.planning.files import decide, effective_arrays, is_edited, stamped
+from uplift.planning.checks import Wanted, target_for
+from uplift.planning.files import is_edited, stamped, targets_of_plan
 from uplift.planning.heuristics import PROPOSED_CHUNK_BYTES, axis_roles
 from uplift.planning.planning import (
-    PlanSettings,
     plan_array,
     propose_plan,
 )
@@ -68,8 +68,8 @@ def per_shard(planned):
 @given(entries(), settings_drawn)
 def test_every_proposal_can_be_carried_out(entry, settings):
     planned = plan_array(entry, settings)
-    wish = Wish(entry, planned.chunks, planned.shards, planned.codecs, "plan")
-    target, method = carry_out(wish, settings.recode_memory_mib)
+    wanted = Wanted(entry, planned.chunks, planned.shards, planned.codecs, "plan")
+    target, method = target_for(wanted, settings.recode_memory_mib)
     assert (target.shape, method) == (entry.source.shape, planned.method)
     if method == "recode":
         needed = estimates.recode_memory_bytes(entry.source, target)
@@ -191,15 +191,15 @@ def test_batches_are_a_partition_with_stable_names(drawn, batch_mib, data):
     assume(sum(entry.stored_chunks for entry in arrays) < 10**7)
     inventory, settings = inventory_of(*arrays), BatchSettings(batch_mib=batch_mib)
     plan = propose_plan(inventory, PlanSettings(), "d")
-    effective = effective_arrays(plan, inventory)
-    batches = split(inventory, effective, "d", "out", settings)
+    targets = targets_of_plan(plan, inventory)
+    batches = split(inventory, targets, "d", "out", settings)
     names = [batch.batch for batch in batches]
     assert len(set(names)) == len(names)
     runs: dict[str, list[tuple[int, int]]] = {entry.path: [] for entry in arrays}
     for item in itertools.chain.from_iterable(batch.items for batch in batches):
         runs[item.path].append((item.start, item.stop))
     for entry in arrays:
-        target = effective[entry.path][0]
+        target = targets[entry.path][0]
         objects = math.prod(grid.grid_shape(target.shape, target.object_shape))
         edges = [(0, 0), *runs[entry.path], (objects, objects)]
         assert all(a[1] == b[0] for a, b in itertools.pairwise(edges))
@@ -209,8 +209,8 @@ def test_batches_are_a_partition_with_stable_names(drawn, batch_mib, data):
         return
     # another plan for one array leaves the batches of all others as they are
     changed = data.draw(st.sampled_from(arrays)).path
-    other = dict(effective)
-    target, method = effective[changed]
+    other = dict(targets)
+    target, method = targets[changed]
     other[changed] = (target.model_copy(update={"shards": None}), method)
     after = {batch.batch: batch for batch in split(inventory, other, "d", "out", settings)}
     for batch in batches:

@@ -4,8 +4,9 @@ import functools
 import json
 
 from support.inventories import image, inventory_of
+from uplift.models.plan import PlanSettings
 from uplift.planning.files import stamped
-from uplift.planning.planning import PlanSettings, plan_array, propose_plan
+from uplift.planning.planning import plan_array, propose_plan
 
 PROPOSE = functools.partial(plan_array, settings=PlanSettings())
 IMAGE = inventory_of(*image())

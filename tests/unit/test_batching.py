@@ -10,7 +10,7 @@ from uplift.models import json_text
 from uplift.models.batch import Batch
 from uplift.planning import batching
 from uplift.planning.batching import BatchSettings, batch_name, skipped_arrays, split
-from uplift.planning.checks import Wish, carry_out
+from uplift.planning.checks import Wanted, target_for
 from uplift.planning.estimates import MIB
 from uplift.planning.in_force import plan_in_force, slice_of
 from uplift.work.json_files import keep_backup
@@ -18,11 +18,11 @@ from uplift.work.json_files import keep_backup
 PLANE_CHUNK = (1, 1, 1, 512, 512)  # 512 KiB
 
 
-def effective(inventory, shards=None, chunks=None):
+def targets(inventory, shards=None, chunks=None):
     """Targets by path; `shards` and `chunks` by path where they differ from the source."""
     return {
-        e.path: carry_out(
-            Wish(
+        e.path: target_for(
+            Wanted(
                 e,
                 (chunks or {}).get(e.path, e.source.chunks),
                 (shards or {}).get(e.path),
@@ -37,7 +37,7 @@ def effective(inventory, shards=None, chunks=None):
 
 def batches_of(inventory, batch_mib=4096, **changes):
     settings = BatchSettings(batch_mib=batch_mib)
-    return split(inventory, effective(inventory, **changes), "d", "file:///out.zarr", settings)
+    return split(inventory, targets(inventory, **changes), "d", "file:///out.zarr", settings)
 
 
 def runs(batches):

@@ -103,7 +103,7 @@ def test_variable_length_types() -> None:
         ("<f16", 'data type "<f16" is not supported'),
         ("<c32", 'data type "<c32" is not supported'),
         ("|u2", 'data type "|u2" gives no byte order'),
-        ("uint8", 'data type "uint8" is none of Zarr v2'),
+        ("uint8", 'data type "uint8" is not one of Zarr v2'),
         ("|S0", 'data type "|S0" is not supported'),
         ("<M8[parsec]", 'data type "<M8[parsec]" is not supported'),
         ("<i3", 'data type "<i3" is not supported'),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from uplift.codecs import mapping
-from uplift.codecs.chain import respelled
+from uplift.codecs.chain import renamed_codecs
 from uplift.codecs.table import config_of
 from uplift.errors import PlanError
 from uplift.models.arrays import SourceArray
@@ -234,7 +234,7 @@ def test_codecs_as_other_writers_call_them(written: Any, config: Any) -> None:
 )
 def test_what_was_read_as_something_else_is_told(compressor: Any, notes: list[str]) -> None:
     source = v2_array(compressor=compressor)
-    assert respelled(source) == notes
+    assert renamed_codecs(source) == notes
     assert mapping.unsupported_reason(source) is None
 
 

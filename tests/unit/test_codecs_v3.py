@@ -73,8 +73,8 @@ def good() -> dict[str, Any]:
         ({"zarr_format": 2}, "zarr_format is not 3"),
         ({"node_type": "group"}, "node_type is 'group'"),
         ({"storage_transformers": [{"name": "x"}]}, "storage_transformers"),
-        ({"extra": {"must_understand": True}}, 'the key "extra" is none of Zarr v3'),
-        ({"extra": 3}, 'the key "extra" is none of Zarr v3'),
+        ({"extra": {"must_understand": True}}, 'the key "extra" is not one of Zarr v3'),
+        ({"extra": 3}, 'the key "extra" is not one of Zarr v3'),
         ({"fill_value": None}, "fill_value is missing"),
         ({"fill_value": -1}, 'fill_value -1 does not fit data type "uint16"'),
         ({"shape": [3, -2]}, "shape is [3, -2]"),
@@ -90,7 +90,7 @@ def good() -> dict[str, Any]:
         ),
         (
             {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [5, 20]}}},
-            "shard shape [5, 20] is no multiple of its chunk shape [2, 5]",
+            "shard shape [5, 20] is not a multiple of its chunk shape [2, 5]",
         ),
         ({"chunk_key_encoding": {"name": "fancy"}}, "chunk_key_encoding is 'fancy'"),
         (
@@ -99,7 +99,7 @@ def good() -> dict[str, Any]:
         ),
         ({"codecs": []}, "codecs is []"),
         ({"codecs": [5]}, "codecs holds 5"),
-        ({"codecs": [{"name": "zstd", "configuration": 3}]}, "configuration is no object"),
+        ({"codecs": [{"name": "zstd", "configuration": 3}]}, "configuration is not an object"),
     ],
 )
 def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:

@@ -7,8 +7,10 @@ import pytest
 from support.inventories import image, inventory_of
 from support.plans import IMAGE, PROPOSE, array_of, generated
 from uplift.errors import PlanError
-from uplift.planning.files import decide, is_edited, stamped
-from uplift.planning.planning import PlanSettings, propose_plan
+from uplift.models.plan import PlanSettings
+from uplift.plan.decision import decide
+from uplift.planning.files import is_edited, stamped
+from uplift.planning.planning import propose_plan
 
 
 def decision(fresh=None, existing=None, supplied=None, inventory=IMAGE):

@@ -6,7 +6,7 @@ from support.inventories import entry_of, image, inventory_of
 from uplift.models.plan import Plan, PlanSettings
 from uplift.planning import estimates
 from uplift.planning.costs import Rates, costs_of, wall_seconds
-from uplift.planning.files import effective_arrays
+from uplift.planning.files import targets_of_plan
 from uplift.planning.planning import propose_plan
 from uplift.planning.table import as_text, bytes_text, rows_of, seconds_text
 
@@ -43,7 +43,7 @@ def test_a_recode_takes_more_of_everything_that_a_core_has():
 def test_memory_is_bounded_by_the_engines_own_numbers():
     plan = planned(LEVEL, codec="zstd")
     inventory = inventory_of(LEVEL)
-    target, _ = effective_arrays(plan, inventory)["0"]
+    target, _ = targets_of_plan(plan, inventory)["0"]
     bound = estimates.recode_memory_bytes(LEVEL.source, target)
     assert bound <= plan.estimate.costs.memory_mib * 2**20 <= bound + 200 * 2**20
 
@@ -56,10 +56,10 @@ def test_memory_does_not_grow_with_the_shards():
 
 def test_rates_of_another_machine():
     inventory = inventory_of(LEVEL)
-    effective = effective_arrays(planned(LEVEL), inventory)
+    targets = targets_of_plan(planned(LEVEL), inventory)
     slow = Rates(array=10.0)
-    assert costs_of(inventory, effective, slow).cpu_seconds == pytest.approx(
-        costs_of(inventory, effective).cpu_seconds + 10, abs=0.11
+    assert costs_of(inventory, targets, slow).cpu_seconds == pytest.approx(
+        costs_of(inventory, targets).cpu_seconds + 10, abs=0.11
     )
 
 

@@ -9,10 +9,10 @@ from uplift.models.inventory import InventoryGroup
 from uplift.planning.files import (
     completed,
     content_digest,
-    effective_arrays,
     glob_pattern,
     is_edited,
     parse_plan,
+    targets_of_plan,
 )
 
 
@@ -20,7 +20,7 @@ def in_force(data, inventory=IMAGE):
     """Target and method of every array, and the warnings."""
     plan, warnings = parse_plan(data, inventory, "plan.json")
     plan, more = completed(plan, inventory, PROPOSE, "d", "plan.json")
-    return effective_arrays(plan, inventory), [*warnings, *more]
+    return targets_of_plan(plan, inventory), [*warnings, *more]
 
 
 def test_a_generated_plan_is_read_back():
@@ -82,8 +82,8 @@ def test_an_edit_concerns_its_array_alone():
 def test_a_changed_shape_is_ignored_with_a_warning():
     data = generated()
     array_of(data)["shape"] = [1, 2, 8, 1, 1]
-    effective, warnings = in_force(data)
-    assert effective["0"][0].shape == (1, 2, 8, 4096, 4096)
+    targets, warnings = in_force(data)
+    assert targets["0"][0].shape == (1, 2, 8, 4096, 4096)
     assert warnings == [
         'plan.json: arrays["0"].shape [1,2,8,1,1] is ignored: the array has [1,2,8,4096,4096]'
     ]
@@ -92,8 +92,8 @@ def test_a_changed_shape_is_ignored_with_a_warning():
 def test_missing_arrays_are_planned_as_proposed():
     data = generated()
     del data["arrays"][1:]
-    effective, warnings = in_force(data)
-    assert effective == in_force(generated())[0]
+    targets, warnings = in_force(data)
+    assert targets == in_force(generated())[0]
     assert warnings == [
         "plan.json: does not name 2 of 3 arrays (first: 1): planned as proposed",
     ]
@@ -174,7 +174,7 @@ def test_refused_edits(edit, message):
     with pytest.raises(InputError) as error:
         plan, _ = parse_plan(data, IMAGE, "plan.json")
         plan, _ = completed(plan, IMAGE, PROPOSE, "d", "plan.json")
-        effective_arrays(plan, IMAGE, memory_mib=1000)
+        targets_of_plan(plan, IMAGE, memory_mib=1000)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
@@ -207,11 +207,11 @@ def test_rules(rules, shards):
     data = generated()
     proposed = in_force(data)[0]
     data["rules"] = rules
-    effective, _ = in_force(data)
+    targets, _ = in_force(data)
     for path, expected in zip("012", shards, strict=True):
         wanted = proposed[path][0].shards if expected == "p" else expected
-        assert effective[path][0].shards == wanted
-    names = [codec["name"] for codec in effective["1"][0].codecs]
+        assert targets[path][0].shards == wanted
+    names = [codec["name"] for codec in targets["1"][0].codecs]
     assert ("gzip" in names) == any("codecs" in rule for rule in rules)
 
 
@@ -280,32 +280,32 @@ def two_images_and_labels(second_size):
 
 
 def test_a_list_goes_by_level():
-    effective, warnings = in_force(LEVELS)
-    assert [effective[path][0].shards for path in "01"] == [
+    targets, warnings = in_force(LEVELS)
+    assert [targets[path][0].shards for path in "01"] == [
         (1, 1, 1, 1024, 1024),
         (1, 1, 1, 512, 512),
     ]
-    assert [effective[path][1] for path in "012"] == ["repack", "recode", "repack"]
+    assert [targets[path][1] for path in "012"] == ["repack", "recode", "repack"]
     assert warnings == ["plan.json: does not name 1 of 3 arrays (first: 2): planned as proposed"]
 
 
 @pytest.mark.parametrize(("second_size", "applied"), [(4096, True), (1024, False)])
 def test_a_list_goes_for_every_image_of_the_same_shapes_and_no_labels(second_size, applied):
-    effective, warnings = in_force(LEVELS, two_images_and_labels(second_size))
-    assert effective["A/1"][0].chunks == (1, 1, 1, 256, 256)
-    assert (effective["B/1"][0].chunks == (1, 1, 1, 256, 256)) == applied
-    assert effective["A/labels/x/1"][0].chunks == (1, 1, 1, 512, 512)
+    targets, warnings = in_force(LEVELS, two_images_and_labels(second_size))
+    assert targets["A/1"][0].chunks == (1, 1, 1, 256, 256)
+    assert (targets["B/1"][0].chunks == (1, 1, 1, 256, 256)) == applied
+    assert targets["A/labels/x/1"][0].chunks == (1, 1, 1, 512, 512)
     assert any("1 images have other shapes" in line for line in warnings) != applied
 
 
 def test_a_mapping_goes_by_path():
-    effective, _ = in_force({"1": LEVELS[1]})
-    assert effective["1"][0].shards == (1, 1, 1, 512, 512)
+    targets, _ = in_force({"1": LEVELS[1]})
+    assert targets["1"][0].shards == (1, 1, 1, 512, 512)
 
 
 NO_PARAMETERS = [
     (LEVELS * 2, "p.json: has 4 objects, image / has 3 levels: give 3 or fewer"),
-    ([1], "p.json: [0]: 1 is no object with shape, chunks and shards"),
+    ([1], "p.json: [0]: 1 is not {shape, chunks, shards}"),
     ([{"chunks": [1]}], "p.json: [0]: shards: missing; add it"),
     ({"7": LEVELS[0]}, 'p.json: arrays["7"]: the source has no such array'),
     ({"1": {"chunk": []}}, 'p.json: "1": unknown key "chunk"; did you mean "chunks"?'),

@@ -8,7 +8,8 @@ from support.inventories import entry_of, inventory_of
 from support.plans import PROPOSE, generated
 from uplift.codecs.mapping import target_of
 from uplift.models.plan import PlanSettings
-from uplift.planning.files import decide, resolved, settings_in_force
+from uplift.plan.decision import decide, settings_in_force
+from uplift.planning.files import resolved
 from uplift.planning.planning import plan_array, propose_plan
 
 
@@ -61,8 +62,8 @@ def test_a_codec_that_was_asked_for_stands():
 def test_the_plan_may_keep_it():
     data = json.loads(json.dumps(generated(INVENTORY)))
     data["arrays"][0]["codecs"] = "keep"
-    _, effective, _ = resolved(data, INVENTORY, "d", "plan.json")
-    target, method = effective["0"]
+    _, targets, _ = resolved(data, INVENTORY, "d", "plan.json")
+    target, method = targets["0"]
     assert method == "repack"
     assert target.codecs[0]["name"] == "transpose"
 

@@ -93,7 +93,7 @@ def chain_of_target(target: TargetArray) -> Chain:
     return _chain_v3(target.codecs, dtype, vlen, len(target.shape))
 
 
-def respelled(source: SourceArray) -> list[str]:
+def renamed_codecs(source: SourceArray) -> list[str]:
     """Say which codecs of a Zarr v2 array are written in other words than zarr-python's."""
     return [
         f"codec {written} is read as {'none' if config is None else config}"

@@ -30,7 +30,7 @@ class DecodedChunk(NamedTuple):
     values
         Shape ``source.chunks``, perhaps read-only.
     note
-        What was odd and is no damage, or None.
+        What was odd and is not damage, or None.
     trailing_bytes
         Bytes after the end of the compressed stream, which belong to nothing.
     """

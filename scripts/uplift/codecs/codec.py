@@ -33,7 +33,7 @@ class Decoded(NamedTuple):
     data: Buffer
     end: int | None = None
     note: str | None = None
-    """What was odd and is no damage, such as two streams one after the other."""
+    """What was odd and is not damage, such as two streams one after the other."""
 
 
 def _same_size(config: Config, size: int, dtype: np.dtype[Any]) -> int | None:

@@ -243,8 +243,8 @@ def _completed(codec: Codec, chain: Chain) -> Codec:
     if row is not None and row.name_v3 == row.v3:
         given = {**_default_codec(row, chain).get("configuration", {}), **given}
     # zarr-python refuses its numcodecs wrappers without a configuration, were it an empty one
-    spelled = given or name.startswith("numcodecs.")
-    return {"name": name, "configuration": given} if spelled else {"name": name}
+    needed = given or name.startswith("numcodecs.")
+    return {"name": name, "configuration": given} if needed else {"name": name}
 
 
 def _is_array_codec(name: str) -> bool:

@@ -114,7 +114,7 @@ TABLE: tuple[Codec, ...] = (
 )
 BY_ID = {row.id: row for row in TABLE}
 BY_V3_NAME = {row.name_v3: row for row in TABLE}
-_BY_SPELLING = {name: row.id for row in TABLE for name in (row.id, *row.names)}
+_BY_NAME = {name: row.id for row in TABLE for name in (row.id, *row.names)}
 _NO_CODEC = frozenset({"", "raw", "none", "null", "identity"})
 _NUMBERS = frozenset({"level", "clevel", "blocksize", "shuffle", "elementsize", "acceleration"})
 
@@ -141,13 +141,13 @@ def config_of(value: Any) -> Config | None:
     if isinstance(nested, dict):
         given = {**given, **nested}
         del given["configuration"]
-    spelling = "" if name is None else str(name).strip().lower().removeprefix("numcodecs.")
-    if spelling in _NO_CODEC:
+    written = "" if name is None else str(name).strip().lower().removeprefix("numcodecs.")
+    if written in _NO_CODEC:
         return None
-    if given.get("useZlib") is True and spelling == "gzip":  # N5's word for zlib
-        spelling = "zlib"
+    if given.get("useZlib") is True and written == "gzip":  # N5's word for zlib
+        written = "zlib"
     settings = {key: _number(item) if key in _NUMBERS else item for key, item in given.items()}
-    return {**settings, "id": _BY_SPELLING.get(spelling, str(name))}
+    return {**settings, "id": _BY_NAME.get(written, str(name))}
 
 
 def _number(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from uplift.codecs.chain import respelled
+from uplift.codecs.chain import renamed_codecs
 from uplift.errors import SourceError
 from uplift.models.arrays import SourceArray
 from uplift.ngff.documents import parse_document
@@ -65,7 +65,7 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
     if ".zarray" in documents:
         repairs: list[str] = []
         array = parse_v2(documents[".zarray"], join(where, ".zarray"), repairs)
-        return Node(2, attributes, array, repairs=(*repairs, *respelled(array)))
+        return Node(2, attributes, array, repairs=(*repairs, *renamed_codecs(array)))
     if ".zgroup" in documents:
         found = documents[".zgroup"].get("zarr_format", 2)
         if whole(found) != 2:

@@ -21,7 +21,7 @@ from uplift.models.batch import Batch, BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.json_text import sha256_of_json
 from uplift.planning import estimates
-from uplift.planning.estimates import Effective
+from uplift.planning.estimates import Targets
 
 MAX_ARRAYS = 256
 """Arrays in a batch, so that a killed job repeats little."""
@@ -60,7 +60,7 @@ def skipped_arrays(inventory: Inventory, settings: BatchSettings) -> dict[str, s
     levels = [e.path for e in inventory.arrays if e.path in skipped and e.role == "level"]
     if levels:
         remedy = (
-            "it is a level of an image, which is not valid without it: write it anew, as "
+            "it is a level of an image, which is not valid without it: write it again, as "
             "docs/CONVERSION.md has it"
         )
         raise _unsupported(levels[0], skipped, inventory, remedy)
@@ -80,13 +80,13 @@ def _unsupported(
 
 
 def split(
-    inventory: Inventory, effective: Effective, dataset: str, output: str, settings: BatchSettings
+    inventory: Inventory, targets: Targets, dataset: str, output: str, settings: BatchSettings
 ) -> list[Batch]:
     """Every batch of a dataset, in path order of the first arrays.
 
     Parameters
     ----------
-    effective
+    targets
         Array path to target and method; arrays that are not in it belong to no batch.
     output
         URL to convert to.
@@ -95,17 +95,17 @@ def split(
     pack: list[BatchItem] = []
     pack_bytes = pack_chunks = 0
     limit = settings.batch_mib * estimates.MIB
-    entries = [entry for entry in inventory.arrays if entry.path in effective]
+    entries = [entry for entry in inventory.arrays if entry.path in targets]
     for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
         cost = cost_bytes(entry)
         if cost > limit:
-            packs += ([item] for item in _runs(entry, effective, math.ceil(cost / limit)))
+            packs += ([item] for item in _runs(entry, targets, math.ceil(cost / limit)))
             continue
         full = pack_bytes + cost > limit or pack_chunks + entry.stored_chunks > MAX_CHUNKS
         if not pack or full or len(pack) >= MAX_ARRAYS:
             pack, pack_bytes, pack_chunks = [], 0, 0
             packs.append(pack)
-        pack.append(_item(entry, effective, 0, _objects(entry, effective)))
+        pack.append(_item(entry, targets, 0, _objects(entry, targets)))
         pack_bytes += cost
         pack_chunks += entry.stored_chunks
     return [
@@ -133,10 +133,10 @@ def batch_name(path: str, start: int) -> str:
     return f"{slug}.{hashlib.sha256(path.encode()).hexdigest()[:8]}.{start}"
 
 
-def _runs(entry: InventoryArray, effective: Effective, least: int) -> list[BatchItem]:
+def _runs(entry: InventoryArray, targets: Targets, least: int) -> list[BatchItem]:
     """Cut a large array's objects into even runs, `least` of them or more."""
-    objects = _objects(entry, effective)
-    written = estimates.stored_objects(entry, effective[entry.path][0])
+    objects = _objects(entry, targets)
+    written = estimates.stored_objects(entry, targets[entry.path][0])
     runs = max(
         least,
         grid.ceil_div(entry.stored_chunks, MAX_CHUNKS),
@@ -144,18 +144,18 @@ def _runs(entry: InventoryArray, effective: Effective, least: int) -> list[Batch
     )
     step = grid.ceil_div(objects, min(runs, objects))
     return [
-        _item(entry, effective, start, min(start + step, objects))
+        _item(entry, targets, start, min(start + step, objects))
         for start in range(0, objects, step)
     ]
 
 
-def _objects(entry: InventoryArray, effective: Effective) -> int:
-    target, _ = effective[entry.path]
+def _objects(entry: InventoryArray, targets: Targets) -> int:
+    target, _ = targets[entry.path]
     return math.prod(grid.grid_shape(target.shape, target.object_shape))
 
 
-def _item(entry: InventoryArray, effective: Effective, start: int, stop: int) -> BatchItem:
-    target, method = effective[entry.path]
+def _item(entry: InventoryArray, targets: Targets, start: int, stop: int) -> BatchItem:
+    target, method = targets[entry.path]
     facts = [entry.source.to_json(), target.to_json(), entry.listing_sha256, method]
     return BatchItem(
         path=entry.path,

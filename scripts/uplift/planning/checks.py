@@ -21,7 +21,7 @@ MAX_SHARD_CHUNKS = 2**22
 
 
 @dataclass(frozen=True)
-class Wish:
+class Wanted:
     """What a plan, a rule or a setting asks of one array.
 
     Attributes
@@ -39,8 +39,8 @@ class Wish:
     where: str
     origins: Mapping[str, str] = field(default_factory=dict)
 
-    def place(self, key: str) -> str:
-        """Where a key's value comes from, with the value of a shape."""
+    def named(self, key: str) -> str:
+        """A key with its value, and where that comes from; messages begin with it."""
         value = {"chunks": self.chunks, "shards": self.shards}.get(key)
         shown = f" {shape_text(value)}" if value is not None else ""
         origin = f" (from {self.origins[key]})" if key in self.origins else ""
@@ -57,7 +57,9 @@ def axis_name(entry: InventoryArray, axis: int) -> str:
     return entry.axes[axis] if entry.axes is not None else str(axis)
 
 
-def carry_out(wish: Wish, memory_mib: int | None = RECODE_MEMORY_MIB) -> tuple[TargetArray, Method]:
+def target_for(
+    wanted: Wanted, memory_mib: int | None = RECODE_MEMORY_MIB
+) -> tuple[TargetArray, Method]:
     """Describe the output array and how its chunks come about.
 
     Parameters
@@ -70,94 +72,95 @@ def carry_out(wish: Wish, memory_mib: int | None = RECODE_MEMORY_MIB) -> tuple[T
     PlanError
         Shapes or codecs that cannot be carried out.
     """
-    check_lengths(wish)
+    check_lengths(wanted)
     try:
-        target, method = target_of(wish.entry.source, wish.chunks, wish.shards, wish.codecs)
+        target, method = target_of(wanted.entry.source, wanted.chunks, wanted.shards, wanted.codecs)
     except PlanError as error:
-        origin = f" (from {wish.origins['codecs']})" if "codecs" in wish.origins else ""
-        raise PlanError(f"{wish.where}{origin}: {error}") from None
+        origin = f" (from {wanted.origins['codecs']})" if "codecs" in wanted.origins else ""
+        raise PlanError(f"{wanted.where}{origin}: {error}") from None
     if method == "recode" and memory_mib is not None:
-        _check_memory(wish, target, memory_mib)
+        _check_memory(wanted, target, memory_mib)
     return target, method
 
 
-def check_lengths(wish: Wish) -> None:
+def check_lengths(wanted: Wanted) -> None:
     """Refuse shapes that do not fit the array or each other.
 
     Raises
     ------
     PlanError
-        A wrong number of lengths, a length below 1, a shard that is no multiple of its chunk or
+        A wrong number of lengths, a length below 1, a shard that is not a multiple of its chunk or
         holds too many, an array that cannot be sharded.
     """
-    _check_one(wish, "chunks", wish.chunks, wish.entry.source.chunks)
-    if wish.shards is None:
+    _check_one(wanted, "chunks", wanted.chunks, wanted.entry.source.chunks)
+    if wanted.shards is None:
         return
-    _check_one(wish, "shards", wish.shards, wish.chunks)
-    if not may_shard(wish.entry.source):
+    _check_one(wanted, "shards", wanted.shards, wanted.chunks)
+    if not may_shard(wanted.entry.source):
         raise PlanError(
-            f"{wish.place('shards')}: readers cannot read shards of records or raw bytes: use null"
+            f"{wanted.named('shards')}: readers cannot read shards of records or raw bytes: "
+            "use null"
         )
-    for axis, (shard, chunk) in enumerate(zip(wish.shards, wish.chunks, strict=True)):
+    for axis, (shard, chunk) in enumerate(zip(wanted.shards, wanted.chunks, strict=True)):
         if shard % chunk:
             below, above = shard // chunk * chunk, grid.ceil_div(shard, chunk) * chunk
             raise PlanError(
-                f"{wish.place('shards')} is not a multiple of chunks {shape_text(wish.chunks)} "
-                f"on axis {axis_name(wish.entry, axis)}: use "
+                f"{wanted.named('shards')} is not a multiple of chunks {shape_text(wanted.chunks)} "
+                f"on axis {axis_name(wanted.entry, axis)}: use "
                 + (f"{below} or {above}" if below else str(above))
             )
-    _check_cells(wish, wish.shards)
+    _check_cells(wanted, wanted.shards)
 
 
-def _check_one(wish: Wish, key: str, lengths: Shape, works: Shape) -> None:
-    entry, ndim = wish.entry, len(wish.entry.source.shape)
+def _check_one(wanted: Wanted, key: str, lengths: Shape, works: Shape) -> None:
+    entry, ndim = wanted.entry, len(wanted.entry.source.shape)
     if len(lengths) != ndim:
         names = ",".join(axis_name(entry, axis) for axis in range(ndim))
         raise PlanError(
-            f"{wish.place(key)} has {len(lengths)} lengths, the array has {ndim} axes "
+            f"{wanted.named(key)} has {len(lengths)} lengths, the array has {ndim} axes "
             f"({names}): use {ndim}, e.g. {shape_text(works)}"
         )
     for axis, length in enumerate(lengths):
         if length < 1:
             raise PlanError(
-                f"{wish.place(key)} is {length} on axis {axis_name(entry, axis)}: "
+                f"{wanted.named(key)} is {length} on axis {axis_name(entry, axis)}: "
                 f"use 1 or more, e.g. {works[axis]}"
             )
 
 
-def _check_cells(wish: Wish, shards: Shape) -> None:
-    per_shard = list(grid.chunks_per_shard(shards, wish.chunks))
+def _check_cells(wanted: Wanted, shards: Shape) -> None:
+    per_shard = list(grid.chunks_per_shard(shards, wanted.chunks))
     cells = math.prod(per_shard)
     if cells <= MAX_SHARD_CHUNKS:
         return
-    chunk_grid = grid.grid_shape(wish.entry.source.shape, wish.chunks)
+    chunk_grid = grid.grid_shape(wanted.entry.source.shape, wanted.chunks)
     per_shard = [min(k, max(1, n)) for k, n in zip(per_shard, chunk_grid, strict=True)]
     while math.prod(per_shard) > MAX_SHARD_CHUNKS:
         axis = max(range(len(per_shard)), key=per_shard.__getitem__)
         per_shard[axis] = grid.ceil_div(per_shard[axis], 2)
-    works = [k * c for k, c in zip(per_shard, wish.chunks, strict=True)]
+    works = [k * c for k, c in zip(per_shard, wanted.chunks, strict=True)]
     raise PlanError(
-        f"{wish.place('shards')} holds {cells} chunks of {shape_text(wish.chunks)}, "
+        f"{wanted.named('shards')} holds {cells} chunks of {shape_text(wanted.chunks)}, "
         f"{MAX_SHARD_CHUNKS} are allowed: use e.g. {shape_text(works)}"
     )
 
 
-def _check_memory(wish: Wish, target: TargetArray, memory_mib: int) -> None:
-    source = wish.entry.source
+def _check_memory(wanted: Wanted, target: TargetArray, memory_mib: int) -> None:
+    source = wanted.entry.source
     needed = grid.ceil_div(estimates.recode_memory_bytes(source, target), estimates.MIB)
     if needed <= memory_mib:
         return
     raise PlanError(
-        f"{wish.place('chunks')}: recoding from chunks {shape_text(source.chunks)} takes up to "
+        f"{wanted.named('chunks')}: recoding from chunks {shape_text(source.chunks)} takes up to "
         f"{needed} MiB of memory, recode_memory_mib is {memory_mib}: "
-        f"{_smaller(wish, target, memory_mib)}set recode_memory_mib to {needed}"
+        f"{_smaller(wanted, target, memory_mib)}set recode_memory_mib to {needed}"
     )
 
 
-def _smaller(wish: Wish, target: TargetArray, memory_mib: int) -> str:
+def _smaller(wanted: Wanted, target: TargetArray, memory_mib: int) -> str:
     """Chunks that would fit the memory: the source's own, or smaller ones."""
-    source = wish.entry.source
-    if wish.codecs == "keep" and wish.chunks != source.chunks:
+    source = wanted.entry.source
+    if wanted.codecs == "keep" and wanted.chunks != source.chunks:
         _, method = target_of(source, source.chunks, None, "keep")
         if method != "recode":
             return f"use {shape_text(source.chunks)}, or "

@@ -11,7 +11,7 @@ from uplift.models.arrays import Method, TargetArray
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.plan import Costs, Estimate
 from uplift.planning import estimates
-from uplift.planning.estimates import MIB, Effective
+from uplift.planning.estimates import MIB, Targets
 
 PROGRAM_BYTES = 96 * MIB
 """Interpreter, libraries and what is read ahead in a job, whatever it converts."""
@@ -44,28 +44,28 @@ class Rates:
     )  # fmt: skip
 
 
-def estimated(inventory: Inventory, effective: Effective) -> Estimate:
+def estimated(inventory: Inventory, targets: Targets) -> Estimate:
     """Predict what is stored before and after, and what the conversion takes."""
-    estimate = estimates.estimate_of(inventory, effective)
-    return estimate.model_copy(update={"costs": costs_of(inventory, effective)})
+    estimate = estimates.estimate_of(inventory, targets)
+    return estimate.model_copy(update={"costs": costs_of(inventory, targets)})
 
 
-def costs_of(inventory: Inventory, effective: Effective, rates: Rates | None = None) -> Costs:
+def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None) -> Costs:
     """Predict what a plan in force takes, the validation included.
 
     Parameters
     ----------
-    effective
+    targets
         Array path to what becomes of it.
     rates
         Of the machine; None: those measured when this version was made.
     """
     rates = rates or Rates()
-    entries = [entry for entry in inventory.arrays if entry.path in effective]
+    entries = [entry for entry in inventory.arrays if entry.path in targets]
     others = len(inventory.groups) + len(inventory.files)
     memory, requests, read, written, cpu = PROGRAM_BYTES, 2 * others, 0, 0, 0.0
     for entry in entries:
-        target, method = effective[entry.path]
+        target, method = targets[entry.path]
         after = estimates.predicted(entry, target, method)
         memory = max(memory, job_memory_bytes(entry, target, method))
         requests += SOURCE_READS * entry.stored_chunks + 2 * after.objects + 4

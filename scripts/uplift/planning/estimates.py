@@ -32,7 +32,7 @@ RECODE_MEMORY_MIB = 2048
 _GZIP_MINUS_ZLIB_BYTES = 12
 _SERIALIZERS = frozenset({"bytes", "transpose"})
 
-Effective = Mapping[str, tuple[TargetArray, Method]]
+Targets = Mapping[str, tuple[TargetArray, Method]]
 """Array path to what becomes of it."""
 
 
@@ -56,7 +56,7 @@ def recode_memory_bytes(source: SourceArray, target: TargetArray) -> int:
     """Upper bound of the memory that recoding one stored object takes.
 
     A shard is made in blocks of whole target chunks; up to `RECODE_WINDOW` chunks on either side
-    exist decoded and encoded beside the block. Unsharded, that many objects are made at once.
+    exist decoded and encoded as well. Unsharded, that many objects are made at once.
     """
     chunk_bytes = decoded_bytes(source, target.chunks)
     object_bytes = decoded_bytes(source, target.object_shape)
@@ -96,13 +96,13 @@ def predicted(entry: InventoryArray, target: TargetArray, method: Method) -> Tot
     return Totals(objects=objects, bytes=stored)
 
 
-def estimate_of(inventory: Inventory, effective: Effective) -> Estimate:
+def estimate_of(inventory: Inventory, targets: Targets) -> Estimate:
     """Objects and bytes of a dataset before and after, for the targets of a plan in force.
 
     Metadata documents count as objects; their bytes, small and not yet known, do not count.
     """
-    entries = [entry for entry in inventory.arrays if entry.path in effective]
-    arrays = [predicted(entry, *effective[entry.path]) for entry in entries]
+    entries = [entry for entry in inventory.arrays if entry.path in targets]
+    arrays = [predicted(entry, *targets[entry.path]) for entry in entries]
     files = Totals(objects=len(inventory.files), bytes=sum(file.bytes for file in inventory.files))
     documents = len(inventory.groups) + len(arrays)
     return Estimate(
@@ -111,7 +111,7 @@ def estimate_of(inventory: Inventory, effective: Effective) -> Estimate:
             objects=documents + files.objects + sum(one.objects for one in arrays),
             bytes=files.bytes + sum(one.bytes for one in arrays),
         ),
-        methods=dict(sorted(Counter(effective[entry.path][1] for entry in entries).items())),
+        methods=dict(sorted(Counter(targets[entry.path][1] for entry in entries).items())),
     )
 
 

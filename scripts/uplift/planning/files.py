@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from uplift.errors import PlanError
@@ -12,11 +11,11 @@ from uplift.models.arrays import Method, TargetArray
 from uplift.models.base import nearest
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.json_text import sha256_of_json
-from uplift.models.plan import Plan, PlanArray, PlanRule, PlanSettings
+from uplift.models.plan import Plan, PlanArray, PlanRule
 from uplift.planning import estimates
-from uplift.planning.checks import Wish, carry_out, shape_text
+from uplift.planning.checks import Wanted, shape_text, target_for
 from uplift.planning.costs import estimated
-from uplift.planning.estimates import RECODE_MEMORY_MIB, Effective
+from uplift.planning.estimates import RECODE_MEMORY_MIB, Targets
 from uplift.planning.parameter_files import entries_of_levels, entries_of_paths, is_mapping
 from uplift.planning.planning import plan_array
 from uplift.planning.reasons import reason_of
@@ -28,107 +27,14 @@ Propose = Callable[[InventoryArray], PlanArray]
 """What would be proposed for one array."""
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What becomes of the files of a plan.
-
-    Attributes
-    ----------
-    plan
-        The plan in force.
-    kept
-        It is the edited one that stands there already.
-    write
-        Whether the file has to be written: not where it says all of this already.
-    proposed
-        A fresh proposal to write next to an edited plan that was made from another one.
-    warnings
-        For the log.
-    """
-
-    plan: Plan
-    kept: bool
-    write: bool
-    proposed: Plan | None
-    warnings: tuple[str, ...]
-
-
-def decide(
-    inventory: Inventory,
-    fresh: Plan,
-    propose: Propose,
-    *,
-    existing: tuple[Any, str] | None = None,
-    supplied: tuple[Any, str] | None = None,
-    memory_mib: int = RECODE_MEMORY_MIB,
-) -> Decision:
-    """Choose the plan in force: the supplied one, else an edited one, else the fresh proposal.
-
-    Parameters
-    ----------
-    fresh
-        What would be proposed now.
-    existing, supplied
-        Decoded JSON and file name of the plan that stands there, and of the one the user gave.
-
-    Raises
-    ------
-    PlanError
-        A plan that cannot be carried out, or two that both want to be in force.
-    InputError
-        Unknown keys or wrong types.
-    """
-
-    def in_force(data: Any, where: str) -> tuple[Plan, list[str]]:
-        parsed, warnings = parse_plan(data, inventory, where)
-        plan, more = completed(parsed, inventory, propose, fresh.dataset, where)
-        plan = plan.model_copy(update={"settings": fresh.settings})
-        return with_predictions(plan, inventory, where, memory_mib), [*warnings, *more]
-
-    edited = existing if existing is not None and is_edited(existing[0]) else None
-    if supplied is not None:
-        plan, warnings = in_force(*supplied)
-        if edited is not None and content_digest(in_force(*edited)[0]) != content_digest(plan):
-            raise PlanError(
-                f"{edited[1]} was edited, and {supplied[1]} is supplied as well: move your edit "
-                f"into {supplied[1]} and delete {edited[1]}, or do not supply the other"
-            )
-        return Decision(stamped(plan), False, True, None, tuple(warnings))
-    if edited is None:
-        write = existing is None or not _is_of_earlier_version(existing[0], fresh)
-        return Decision(stamped(fresh), False, write, None, ())
-    plan, warnings = in_force(*edited)
-    differs = plan.generated_sha256 != content_digest(fresh)
-    proposed = stamped(fresh) if differs else None
-    return Decision(plan, True, not _is_complete(edited[0], plan), proposed, tuple(warnings))
-
-
-def settings_in_force(settings: PlanSettings, existing: Any) -> PlanSettings:
-    """Decide what ``image_order: auto`` is: a plan that stands keeps what it was made with.
-
-    Otherwise another default of a newer version would convert finished datasets again.
-
-    Parameters
-    ----------
-    existing
-        Decoded JSON of the plan that stands there; None: there is none.
-    """
-    if settings.image_order != "auto":
-        return settings
-    made_with = existing.get("settings") if isinstance(existing, dict) else None
-    order = made_with.get("image_order") if isinstance(made_with, dict) else None
-    order = order if order in ("C", "keep") else "C" if existing is None else "keep"
-    return settings.model_copy(update={"image_order": order})
-
-
 def resolved(
     data: Any, inventory: Inventory, dataset: str, where: str
-) -> tuple[Plan, Effective, list[str]]:
+) -> tuple[Plan, Targets, list[str]]:
     """Read a plan as it stands in its file, with nothing but the source to go by.
 
     Returns
     -------
-    plan, effective, warnings
+    plan, targets, warnings
         The plan with every array, and what becomes of each.
 
     Raises
@@ -151,7 +57,7 @@ def resolved(
     plan, more = completed(parsed, inventory, propose, dataset, where)
     # a plan of an earlier version was checked against the memory of its config when it was made
     memory_mib = settings.recode_memory_mib if settings is not None else None
-    return plan, effective_arrays(plan, inventory, where, memory_mib), [*warnings, *more]
+    return plan, targets_of_plan(plan, inventory, where, memory_mib), [*warnings, *more]
 
 
 def parse_plan(data: Any, inventory: Inventory, where: str) -> tuple[Plan, list[str]]:
@@ -165,7 +71,7 @@ def parse_plan(data: Any, inventory: Inventory, where: str) -> tuple[Plan, list[
     Raises
     ------
     PlanError
-        An array that the source does not have or that stands there twice; content that is no plan.
+        An array that the source does not have or that stands there twice; content of another kind.
     InputError
         Unknown keys or wrong types.
     """
@@ -209,7 +115,7 @@ def completed(
     return plan.model_copy(update={"dataset": dataset, "arrays": arrays}), warnings
 
 
-def effective_arrays(
+def targets_of_plan(
     plan: Plan,
     inventory: Inventory,
     where: str = "plan.json",
@@ -228,8 +134,8 @@ def effective_arrays(
         The first mistake, with both numbers and a value that would work; a rule that matches no
         array; an array that the plan lacks.
     """
-    wishes = _wishes(plan, inventory, where)
-    return {wish.entry.path: carry_out(wish, memory_mib) for wish in wishes}
+    all_wanted = _all_wanted(plan, inventory, where)
+    return {wanted.entry.path: target_for(wanted, memory_mib) for wanted in all_wanted}
 
 
 def with_predictions(
@@ -240,17 +146,17 @@ def with_predictions(
     Raises
     ------
     PlanError
-        As :func:`effective_arrays`.
+        As :func:`targets_of_plan`.
     """
-    effective, shown = {}, {}
-    for wish in _wishes(plan, inventory, where):
-        path = wish.entry.path
-        effective[path] = target, method = carry_out(wish, memory_mib)
-        totals = estimates.predicted(wish.entry, target, method)
-        reason = reason_of(wish, target, method)
+    targets, shown = {}, {}
+    for wanted in _all_wanted(plan, inventory, where):
+        path = wanted.entry.path
+        targets[path] = target, method = target_for(wanted, memory_mib)
+        totals = estimates.predicted(wanted.entry, target, method)
+        reason = reason_of(wanted, target, method)
         shown[path] = {"method": method, "reason": reason, **totals.to_json()}
     arrays = tuple(a.model_copy(update=shown[a.path]) for a in plan.arrays if a.path in shown)
-    estimate = estimated(inventory, effective)
+    estimate = estimated(inventory, targets)
     return plan.model_copy(update={"estimate": estimate, "arrays": arrays})
 
 
@@ -299,32 +205,7 @@ def _digest(data: Mapping[str, Any]) -> str:
     return sha256_of_json({**said, "extra": sorted(extra)} if extra else said)
 
 
-def _is_of_earlier_version(data: Any, fresh: Plan) -> bool:
-    """Whether a plan as generated by a version without settings says what is proposed now.
-
-    Such a file stays as it is: a newer one would have everything after it looked at again.
-    """
-    return "settings" not in data and bool(data["generated_sha256"] == content_digest(fresh))
-
-
-def _is_complete(data: Any, plan: Plan) -> bool:
-    """Whether an edited plan says by itself what becomes of every array, within what memory.
-
-    If not it is written in full, so that no step after needs the config.
-    """
-    if not isinstance(data, dict) or not isinstance(data.get("arrays"), list):
-        return False
-    named = {array.get("path") for array in data["arrays"]}
-    noted, settings = data.get("settings"), plan.settings
-    allowed = (
-        noted is None
-        or settings is None
-        or settings.recode_memory_mib == noted.get("recode_memory_mib", RECODE_MEMORY_MIB)
-    )
-    return allowed and named >= {array.path for array in plan.arrays}
-
-
-def _wishes(plan: Plan, inventory: Inventory, where: str) -> Iterator[Wish]:
+def _all_wanted(plan: Plan, inventory: Inventory, where: str) -> Iterator[Wanted]:
     """What a plan asks of each array that can be converted, in the inventory's order."""
     given = {array.path: array for array in plan.arrays}
     rules = [(rule, glob_pattern(rule.match)) for rule in plan.rules]
@@ -334,7 +215,7 @@ def _wishes(plan: Plan, inventory: Inventory, where: str) -> Iterator[Wish]:
             continue
         if entry.path not in given:
             raise PlanError(f'{where}: arrays["{entry.path}"] is missing: run the plan step again')
-        yield _wish(given[entry.path], entry, rules, where)
+        yield _wanted(given[entry.path], entry, rules, where)
 
 
 def _parse_array(
@@ -373,12 +254,12 @@ def _check_rules(
                 raise PlanError(f"{where}: rules[{number}].{key} is null; leave it out, or set it")
 
 
-def _wish(
+def _wanted(
     array: PlanArray,
     entry: InventoryArray,
     rules: list[tuple[PlanRule, re.Pattern[str]]],
     where: str,
-) -> Wish:
+) -> Wanted:
     """What a plan asks of one array after every rule that matches, the last one strongest."""
     values = {key: getattr(array, key) for key in _RULE_KEYS}
     origins = {}
@@ -387,4 +268,4 @@ def _wish(
             for key in rule.model_fields_set.intersection(_RULE_KEYS):
                 values[key] = getattr(rule, key)
                 origins[key] = f"rules[{number}]"
-    return Wish(entry=entry, where=f'{where}: arrays["{array.path}"]', origins=origins, **values)
+    return Wanted(entry=entry, where=f'{where}: arrays["{array.path}"]', origins=origins, **values)

@@ -10,7 +10,7 @@ The rules, decided for each array by itself (every size is decoded):
   of the source chunk and not of the proposed one, the source chunk stays.
 * A shard holds about 512 MiB and at most 4,096 chunks, since readers fetch its index before the
   first pixel. It grows along y and x to the full plane, then along z, never along t or c; parts
-  are made even, so that the last shard is no stub.
+  are made even, so that the last shard is not a stub.
 * An array of at most 64 MiB becomes one shard. Any other array of level 0 keeps at least 8.
 * Images in F order are written in C order, with the codec they have: readers that many browsers'
   viewers use show them black otherwise. Other arrays keep their order.
@@ -28,7 +28,7 @@ from uplift.grid import Shape
 from uplift.models.inventory import InventoryArray
 from uplift.models.plan import Planning
 from uplift.planning import estimates
-from uplift.planning.checks import Wish, carry_out
+from uplift.planning.checks import Wanted, target_for
 from uplift.planning.estimates import MIB
 from uplift.zarr_metadata.data_types import numpy_dtype
 
@@ -67,9 +67,9 @@ def propose_chunks(entry: InventoryArray, settings: Planning) -> Shape:
     if size < low and (array_bytes < PROPOSED_CHUNK_BYTES or volume_bytes < low):
         return source.chunks
     chunks = _new_chunks(entry)
-    wish = Wish(entry, chunks, None, "keep", "")
+    wanted = Wanted(entry, chunks, None, "keep", "")
     try:
-        carry_out(wish, settings.recode_memory_mib - estimates.RECODE_BLOCK_BYTES // MIB)
+        target_for(wanted, settings.recode_memory_mib - estimates.RECODE_BLOCK_BYTES // MIB)
     except PlanError:  # too large to be decoded within the memory: better kept than refused
         return source.chunks
     return chunks

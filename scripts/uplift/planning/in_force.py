@@ -17,7 +17,7 @@ from uplift.models.plan import Estimate
 from uplift.planning import batching, estimates
 from uplift.planning import files as plan_files
 from uplift.planning.batching import BatchSettings
-from uplift.planning.estimates import Effective
+from uplift.planning.estimates import Targets
 
 ARRAY_BYTES = 4 * estimates.MIB
 """What an array costs however small it is, as bytes that are converted in the same time."""
@@ -29,7 +29,7 @@ class InForce:
 
     Attributes
     ----------
-    effective
+    targets
         Target and method of each array that is converted, by path.
     batches
         All batches, in path order of their first arrays.
@@ -39,7 +39,7 @@ class InForce:
         Whether the plan is not the generated one.
     """
 
-    effective: Effective
+    targets: Targets
     batches: tuple[Batch, ...]
     skipped: Mapping[str, str]
     estimate: Estimate
@@ -88,12 +88,12 @@ def plan_in_force(
         An array cannot be converted, and is not to be skipped.
     """
     skipped = batching.skipped_arrays(inventory, settings)
-    _, effective, warnings = plan_files.resolved(plan, inventory, dataset, where)
+    _, targets, warnings = plan_files.resolved(plan, inventory, dataset, where)
     return InForce(
-        effective=effective,
-        batches=tuple(batching.split(inventory, effective, dataset, output, settings)),
+        targets=targets,
+        batches=tuple(batching.split(inventory, targets, dataset, output, settings)),
         skipped=skipped,
-        estimate=estimates.estimate_of(inventory, effective),
+        estimate=estimates.estimate_of(inventory, targets),
         edited=plan_files.is_edited(plan),
         warnings=tuple(warnings),
     )

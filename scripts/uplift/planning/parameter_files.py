@@ -71,7 +71,7 @@ def entries_of_levels(
 
 
 def _images(inventory: Inventory) -> dict[str, list[InventoryArray]]:
-    """Levels of each image that is no label image, by the image's path, in order."""
+    """Levels of each image that is not a label image, by the image's path, in order."""
     labels = {group.path for group in inventory.groups if "label image" in group.roles}
     images: dict[str, list[InventoryArray]] = {}
     for entry in inventory.arrays:
@@ -87,7 +87,7 @@ def _level(entry: InventoryArray) -> int:
 
 def _checked(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise PlanError(f"{where}: {str(value)[:60]} is no object with shape, chunks and shards")
+        raise PlanError(f"{where}: {str(value)[:60]} is not {{shape, chunks, shards}}")
     for key in value:
         if key not in _KEYS:
             raise PlanError(f'{where}: unknown key "{key}"{nearest(key, list(_KEYS))}')

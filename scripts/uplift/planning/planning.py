@@ -11,10 +11,9 @@ from uplift.grid import Shape
 from uplift.models.arrays import Method, TargetArray
 from uplift.models.base import nearest
 from uplift.models.inventory import Inventory, InventoryArray
-from uplift.models.plan import Lengths, Plan, PlanArray
-from uplift.models.plan import PlanSettings as PlanSettings
+from uplift.models.plan import Lengths, Plan, PlanArray, PlanSettings
 from uplift.planning import estimates
-from uplift.planning.checks import Wish, carry_out, check_lengths, shape_text
+from uplift.planning.checks import Wanted, check_lengths, shape_text, target_for
 from uplift.planning.costs import estimated
 from uplift.planning.heuristics import axis_roles, propose_chunks, propose_shards
 from uplift.planning.reasons import reason_of
@@ -31,11 +30,11 @@ def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> 
     _check_settings(inventory, settings)
     entries = [entry for entry in inventory.arrays if entry.problem is None]
     planned = [_planned(entry, settings) for entry in entries]
-    effective = {array.path: after for array, after in planned}
+    targets = {array.path: after for array, after in planned}
     return Plan(
         dataset=dataset,
         arrays=tuple(array for array, _ in planned),
-        estimate=estimated(inventory, effective),
+        estimate=estimated(inventory, targets),
         settings=settings,
     )
 
@@ -58,7 +57,7 @@ def _planned(
     chunks = _set_chunks(entry, settings)
     if chunks is not None:
         origins["chunks"] = "the setting chunks"
-        check_lengths(Wish(entry, chunks, None, "keep", where, origins))
+        check_lengths(Wanted(entry, chunks, None, "keep", where, origins))
         shards = _set_shards(entry, chunks, settings)
     else:
         chunks = propose_chunks(entry, settings)
@@ -72,34 +71,34 @@ def _planned(
         shards = propose_shards(entry, chunks, settings)
     if settings.codec != "keep":
         origins["codecs"] = "the setting codec"
-    wish = Wish(entry, chunks, shards, settings.codec, where, origins)
-    wish = _in_c_order(wish, settings) or wish
-    target, method = carry_out(wish, settings.recode_memory_mib)
+    wanted = Wanted(entry, chunks, shards, settings.codec, where, origins)
+    wanted = _in_c_order(wanted, settings) or wanted
+    target, method = target_for(wanted, settings.recode_memory_mib)
     totals = estimates.predicted(entry, target, method)
     array = PlanArray(
         path=entry.path,
         shape=entry.source.shape,
         chunks=chunks,
         shards=shards,
-        codecs=wish.codecs,
+        codecs=wanted.codecs,
         method=method,
-        reason=reason_of(wish, target, method),
+        reason=reason_of(wanted, target, method),
         objects=totals.objects,
         bytes=totals.bytes,
     )
     return array, (target, method)
 
 
-def _in_c_order(wish: Wish, settings: PlanSettings) -> Wish | None:
+def _in_c_order(wanted: Wanted, settings: PlanSettings) -> Wanted | None:
     """Same for an image in F order, its codecs in C order; None when it stays as it is."""
-    if settings.image_order == "keep" or settings.codec != "keep" or wish.entry.role != "level":
+    if settings.image_order == "keep" or settings.codec != "keep" or wanted.entry.role != "level":
         return None
-    codecs = ordered_codecs(wish.entry.source)
+    codecs = ordered_codecs(wanted.entry.source)
     if codecs is None:
         return None
-    ordered = replace(wish, codecs=codecs)
+    ordered = replace(wanted, codecs=codecs)
     try:
-        carry_out(ordered, settings.recode_memory_mib)
+        target_for(ordered, settings.recode_memory_mib)
     except PlanError:  # too large to be decoded within the memory: better kept than refused
         return None
     return ordered

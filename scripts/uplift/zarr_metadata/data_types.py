@@ -149,7 +149,7 @@ def fill_value_v3(source: SourceArray) -> JsonValue:
     return source.fill_value
 
 
-def respelled_fill_value(source: SourceArray) -> JsonValue:
+def repaired_fill_value(source: SourceArray) -> JsonValue:
     """What a v2 fill value means that is written in another form than its type's; else None.
 
     Numbers as texts, whole numbers with a fraction of zero, and zero for texts and records have
@@ -206,7 +206,7 @@ def _numpy_dtype_v2(name: JsonValue, vlen: Vlen | None) -> np.dtype[Any]:
         return _record_dtype_v2(name)
     match = _V2_NAME.fullmatch(name) if isinstance(name, str) else None
     if match is None:
-        raise UnsupportedError(f"data type {_shown(name)} is none of Zarr v2")
+        raise UnsupportedError(f"data type {_shown(name)} is not one of Zarr v2")
     order, kind, size, unit = match.groups()
     if kind == "O":
         if vlen is None:

@@ -152,9 +152,9 @@ def _whole_number(value: Any) -> int:
         try:
             return int(value)
         except ValueError:
-            spelled = _TRUTH.get(value.strip().lower(), value)
+            meant = _TRUTH.get(value.strip().lower(), value)
         try:
-            return _whole_number(float(spelled))
+            return _whole_number(float(meant))
         except (ValueError, OverflowError):
             pass
     raise ValueError("a whole number is expected")

@@ -17,7 +17,7 @@ _NAMES = ("id", "type", "name")
 def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) -> SourceArray:
     """Parse a ``.zarray`` document.
 
-    A data type or codec that is legal but cannot be converted is no error here: see
+    A data type or codec that is legal but cannot be converted is not an error here: see
     :func:`uplift.codecs.mapping.unsupported_reason`.
 
     Parameters
@@ -54,7 +54,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) ->
     check_fill_value(source, where)
     if repairs is not None:
         repairs += repaired
-        meant = data_types.respelled_fill_value(source)
+        meant = data_types.repaired_fill_value(source)
         if meant is not None:
             repairs.append(f"fill_value {source.fill_value!r} is read as {meant!r}")
     return source

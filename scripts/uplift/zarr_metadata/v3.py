@@ -154,7 +154,7 @@ def _refuse_extensions(document: dict[str, Any], where: str) -> None:
         value = document[key]
         if not (isinstance(value, dict) and value.get("must_understand") is False):
             raise SourceError(
-                f'{where}: the key "{key}" is none of Zarr v3, and not marked with '
+                f'{where}: the key "{key}" is not one of Zarr v3, and not marked with '
                 '"must_understand": false; remove it, or mark it where it may be ignored'
             )
 
@@ -167,7 +167,7 @@ def _unwrap_shards(source: SourceArray, where: str) -> SourceArray:
     inner = _chunk_shape(configuration.get("chunk_shape"), source.shape, where)
     if any(outer % n for outer, n in zip(source.chunks, inner, strict=True)):
         raise SourceError(
-            f"{where}: shard shape {list(source.chunks)} is no multiple of its "
+            f"{where}: shard shape {list(source.chunks)} is not a multiple of its "
             f"chunk shape {list(inner)}"
         )
     location = configuration.get("index_location", "end")
@@ -224,6 +224,6 @@ def _codecs(value: Any, where: str) -> tuple[Codec, ...]:
         if not isinstance(codec, dict) or not isinstance(codec.get("name"), str):
             raise SourceError(f'{where}: codecs holds {item!r}, expected an object with a "name"')
         if not isinstance(codec.get("configuration", {}), dict):
-            raise SourceError(f"{where}: codec {codec['name']!r}: configuration is no object")
+            raise SourceError(f"{where}: codec {codec['name']!r}: configuration is not an object")
         codecs.append(codec)
     return tuple(codecs)

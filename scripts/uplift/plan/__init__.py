@@ -1,0 +1,78 @@
+"""Plan a dataset: propose chunks, shards and codecs, and keep a plan that was edited."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from uplift.models.inventory import Inventory
+from uplift.models.plan import PlanSettings
+from uplift.plan.decision import decide, settings_in_force
+from uplift.planning.batching import BatchSettings, skipped_arrays
+from uplift.planning.planning import plan_array, propose_plan, setting_notes
+from uplift.work import json_files
+
+log = logging.getLogger(__name__)
+
+
+def make_plan(
+    inventory: Inventory,
+    path: Path,
+    *,
+    dataset: str,
+    given: Mapping[str, Any],
+    supplied: Path | None = None,
+    unsupported: Literal["fail", "skip"] = "fail",
+) -> None:
+    """Write ``plan.json`` where it does not say all of it yet, and what would be proposed now.
+
+    Parameters
+    ----------
+    path
+        ``plan.json``, where an edited plan may stand.
+    given
+        Settings of the config and the sheet, see :class:`PlanSettings`.
+    supplied
+        A plan or a parameter file to use instead of a proposal.
+    unsupported
+        What to do about arrays that cannot be converted.
+
+    Raises
+    ------
+    PlanError
+        A plan or setting that cannot be carried out.
+    UnsupportedError
+        An array cannot be converted, and is not to be skipped.
+    """
+    skipped_arrays(inventory, BatchSettings(unsupported=unsupported))
+    existing = _read(path) if path.exists() else None
+    settings = PlanSettings.parse(dict(given), f"planning of {dataset}")
+    settings = settings_in_force(settings, existing[0] if existing else None)
+    decision = decide(
+        inventory,
+        propose_plan(inventory, settings, dataset),
+        functools.partial(plan_array, settings=settings),
+        existing=existing,
+        supplied=_read(supplied) if supplied is not None else None,
+        memory_mib=settings.recode_memory_mib,
+    )
+    for line in (*setting_notes(inventory, settings), *decision.warnings):
+        log.warning("%s", line)
+    proposed = path.with_name(f"{path.stem}.proposed{path.suffix}")
+    if decision.proposed is not None:
+        json_files.write_json(proposed, decision.proposed)
+        log.warning("%s: what would be proposed now", proposed)
+    else:
+        proposed.unlink(missing_ok=True)
+    if decision.kept:
+        log.warning("%s: was edited and is kept; delete it to plan from scratch", path)
+        json_files.keep_backup(path)
+    if decision.write:
+        json_files.write_json(path, decision.plan)
+
+
+def _read(path: Path) -> tuple[Any, str]:
+    return json_files.read_json(path), str(path)
