@@ -108,7 +108,7 @@ class Documents:
                 kind=kind,
                 document=self._checked(entry, kind, new),
                 source_document=document,
-                source_attributes=(found or {}) if v2 else _attributes(found),
+                source_attributes=(found or _NONE) if v2 else _attributes(found),
             )
 
     def _checked(
