@@ -242,6 +242,9 @@ def test_one_dataset_without_a_sheet(tmp_path):
     run = snakemake(tmp_path, "plans", "--config", *arguments)
     assert run.code == 0, run.text
     assert (tmp_path / "results" / "cells" / "plan.json").is_file()
+    table = (tmp_path / "results" / "plans.txt").read_text()
+    assert table.splitlines()[1].startswith("cells ")
+    assert table in run.text
     assert not (tmp_path / "output").exists()
     run = snakemake(tmp_path, "--config", *arguments)
     assert run.code == 0, run.text

@@ -30,7 +30,7 @@ def command(folder: Path, *arguments: str) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")),
         # all of Snakemake's messages but its greeting
-        *("--directory", str(folder), "--cores", "2", "--quiet", "host", *arguments),
+        *("--quiet", "host", "--directory", str(folder), "--cores", "2", *arguments),
     ]
 
 

@@ -197,3 +197,7 @@ def report_datasets():
         options = job.options_of(REPORT)
         subprocess.run([sys.executable, str(program), "--quiet", *options], check=False)
         sys.stderr.write(f"Report: {CONFIG.results}/report.html\n")
+        if "plans" in workflow.dag_settings.targets:
+            program = Path(workflow.basedir) / "scripts" / "plans.py"
+            places = ["--results", REPORT["results"], "--samples", REPORT["samples"]]
+            subprocess.run([sys.executable, str(program), "--quiet", *places], check=False)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from uplift.models.inventory import Inventory
-from uplift.models.plan import PlanSettings
+from uplift.models.plan import Plan, PlanSettings
 from uplift.plan.decision import decide, settings_in_force
 from uplift.planning.batching import BatchSettings, skipped_arrays
+from uplift.planning.files import resolved, with_predictions
 from uplift.planning.planning import plan_array, propose_plan, setting_notes
 from uplift.work import json_files
 
@@ -72,6 +73,20 @@ def make_plan(
         json_files.keep_backup(path)
     if decision.write:
         json_files.write_json(path, decision.plan)
+
+
+def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> Plan:
+    """Read ``plan.json``, edited or not, with what it shows brought up to date.
+
+    Raises
+    ------
+    PlanError
+        It cannot be carried out.
+    """
+    plan, _, warnings = resolved(json_files.read_json(path), inventory, dataset, str(path))
+    for line in warnings:
+        log.warning("%s", line)
+    return with_predictions(plan, inventory, str(path), None)
 
 
 def _read(path: Path) -> tuple[Any, str]:

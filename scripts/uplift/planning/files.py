@@ -139,7 +139,10 @@ def targets_of_plan(
 
 
 def with_predictions(
-    plan: Plan, inventory: Inventory, where: str, memory_mib: int = RECODE_MEMORY_MIB
+    plan: Plan,
+    inventory: Inventory,
+    where: str,
+    memory_mib: int | None = RECODE_MEMORY_MIB,
 ) -> Plan:
     """Fill in what a plan only shows: its estimate, and each array's method, objects and bytes.
 
