@@ -1,4 +1,4 @@
-"""Convert a slice of the batches: pack (or decode and encode) source chunks into shards.
+"""Convert a slice of the batches: pack (or decode and encode) source chunks, validate at once.
 
 Batches that are done as they are planned now are kept. Killed, it goes on from its journals when
 it is run again.
@@ -12,13 +12,11 @@ from pathlib import Path
 
 from uplift import command
 from uplift.batches import reading
-from uplift.batches.carrying_out import Place, carry_out
+from uplift.batches.carrying_out import carry_out
 from uplift.batches.outdated import PlanInForce
-from uplift.convert.item import ConvertSettings
+from uplift.batches.work import Place, Settings
 from uplift.models.inventory import Inventory
 from uplift.models.slices import Slice
-from uplift.outputs import hold
-from uplift.storage import open_store
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
@@ -32,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--slice", type=Path, required=True, help="<k>-of-<K>.json to write")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--on-bad-chunk", choices=("fail", "fill"), default="fail")
+    parser.add_argument("--verify", choices=("once", "reread"), default="once")
+    parser.add_argument("--manifest", choices=("true", "false"), default="false")
     parser.add_argument("--durability", choices=("fsync", "none"), default="fsync")
     command.add_storage(parser)
     return command.run_program(parser, _convert, argv)
@@ -51,15 +51,16 @@ def _convert(arguments: argparse.Namespace) -> None:
         json_files.keep_backup(arguments.plan)
     in_force = PlanInForce(work, plan.sha256)
     in_force.begin(plan.batches)
-    storage = arguments.storage
-    output = hold(arguments.output, arguments.claim, storage, durability=arguments.durability)
-    place = Place(open_store(inventory.source, storage), output)
-    settings = ConvertSettings(
-        threads=max(1, arguments.threads),
+    sides = inventory.source, arguments.output, arguments.claim
+    place = Place(*sides, arguments.storage, arguments.durability)
+    settings = Settings(
         fill_bad_chunks=arguments.on_bad_chunk == "fill",
+        verify=arguments.verify,
+        with_sums=arguments.manifest == "true",
     )
     batches = plan.slice(number, count)
-    carry_out(batches, work, place, settings, in_force.refuse_other)
+    cores = max(1, arguments.threads)
+    carry_out(batches, work, place, settings, cores=cores, refuse_outdated=in_force.refuse_other)
     done = Slice(
         dataset=arguments.dataset,
         output=arguments.output,

@@ -36,7 +36,6 @@ MODELS: dict[str, type[base.Model]] = {
     "record": record.Record,
     "crate": crate.CrateRecord,
     "migration": migration.Migration,
-    "batch-validation": validation.BatchValidation,
     "validation": validation.Validation,
     "claim": publication.Claim,
     "published": publication.Published,

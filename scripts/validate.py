@@ -1,4 +1,4 @@
-"""Validate a dataset: every pixel, then documents, attributes, files, labels and the crate.
+"""Validate a dataset: what convert compared is still there; documents, files, labels, the crate.
 
 Writes the verdict and exits 0 whichever it is: publish stops at an invalid one.
 """
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from uplift import command
 from uplift.batches import reading
-from uplift.batches.validating import validate_batches
+from uplift.batches.validating import Validation
+from uplift.batches.work import Place, Settings
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
 from uplift.ngff.conformity import summary
 from uplift.storage import open_store
 from uplift.validate.dataset import WorkFiles, validate_dataset
-from uplift.validate.pixels.items import CheckSettings
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
@@ -34,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--validation", type=Path, required=True, help="verdict to write")
     parser.add_argument("--manifest", type=Path, help="check sums of the whole output to write")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--digest-limit-mib", type=int, default=4096)
+    parser.add_argument("--digest-limit-mib", type=int, default=0)
     command.add_storage(parser)
     parser.add_argument(
-        "--verify", choices=("once", "reread"), default="once", help="reread: list the source again"
+        "--verify", choices=("once", "reread"), default="once", help="reread: read the source again"
     )
     return command.run_program(parser, _validate, argv)
 
@@ -58,35 +58,26 @@ def _validate(arguments: argparse.Namespace) -> None:
         crate=crate,
         with_manifest=arguments.manifest is not None,
     )
-    settings = CheckSettings(
-        threads=max(1, arguments.threads),
+    place = Place(inventory.source, arguments.output, None, arguments.storage)
+    settings = Settings(verify=arguments.verify, with_sums=files.with_manifest)
+    with Validation(
+        plan.batches,
+        files.folder,
+        place,
+        settings,
+        cores=arguments.threads,
+        root=files.root_document,
         digest_limit_bytes=arguments.digest_limit_mib * 2**20,
-        root_document=files.root_document,
-    )
-    validate_batches(
-        plan.batches, files.folder, source, output, settings, with_sums=files.with_manifest
-    )
-    validation, manifest = validate_dataset(
-        arguments.dataset,
-        inventory,
-        migration,
-        files,
-        source,
-        output,
-        reread=arguments.verify == "reread",
-    )
+    ) as pixels:
+        facts = (arguments.dataset, inventory, migration, files, source, output, pixels)
+        validation, manifest = validate_dataset(*facts, verify=arguments.verify)
     if arguments.manifest is not None:
         json_files.write_text(arguments.manifest, manifest)
     json_files.write_json(arguments.validation, validation)
     counts = [f.severity for f in validation.findings]
-    command.log.info(
-        "%s: %s (%s), %d errors, %d warnings",
-        arguments.dataset,
-        validation.verdict,
-        summary(validation.conforms, validation.defects),
-        counts.count("error"),
-        counts.count("warning"),
-    )
+    what = arguments.dataset, validation.verdict, summary(validation.conforms, validation.defects)
+    numbers = counts.count("error"), counts.count("warning")
+    command.log.info("%s: %s (%s), %d errors, %d warnings", *what, *numbers)
 
 
 if __name__ == "__main__":

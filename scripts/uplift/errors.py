@@ -8,6 +8,7 @@
     │   ├── SourceError         the source dataset: absent, not Zarr, contradictory, undecodable
     │   ├── PlanError           a plan or an edit that cannot be carried out
     │   └── OutputError         the output place: exists, overlaps the source, is locked
+    ├── WorkerError         a worker process was killed
     ├── UnsupportedError        legal Zarr that this version cannot convert without loss
     └── StorageError            a file system or object store said no
         ├── ChangedError        an object is not the one that was listed
@@ -49,6 +50,10 @@ class OutputError(InputError):
 
 class UnsupportedError(UpliftError):
     """Legal Zarr that this version cannot convert without loss."""
+
+
+class WorkerError(UpliftError):
+    """A worker process ended without an answer."""
 
 
 class StorageError(UpliftError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 Shape = tuple[int, ...]
 Index = tuple[int, ...]
@@ -69,3 +70,40 @@ def element_slices(index: Index, chunks: Shape, shape: Shape) -> tuple[slice, ..
     return tuple(
         slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunks, shape, strict=True)
     )
+
+
+Box = tuple[tuple[int, int], ...]
+"""Half-open ranges along each axis, of elements or of chunks."""
+
+
+def element_box(index: Index, chunks: Shape, shape: Shape) -> Box:
+    """Elements of the array that a chunk covers, cut at the array's edge."""
+    return tuple((i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunks, shape, strict=True))
+
+
+def box_shape(box: Box) -> Shape:
+    """Extent of a box along each axis."""
+    return tuple(b - a for a, b in box)
+
+
+def common(one: Box, other: Box) -> Box:
+    """What lies in both boxes."""
+    return tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
+
+
+def relative(box: Box, origin: Box) -> Any:
+    """Selection of `box` in an array that begins where `origin` does; always an array."""
+    return (..., *(slice(a - o, b - o) for (a, b), (o, _) in zip(box, origin, strict=True)))
+
+
+def boxes_in(box: Box, steps: Shape) -> Iterator[Box]:
+    """Cut a box at all multiples of `steps`, in C order."""
+    ranges = [
+        range(low // step, ceil_div(high, step))
+        for (low, high), step in zip(box, steps, strict=True)
+    ]
+    for index in itertools.product(*ranges):
+        yield tuple(
+            (max(low, i * step), min(high, (i + 1) * step))
+            for i, (low, high), step in zip(index, box, steps, strict=True)
+        )

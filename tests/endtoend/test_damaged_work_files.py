@@ -18,8 +18,8 @@ SETTINGS = ("--config", "input=in.zarr", "output=out.zarr", "license=CC0-1.0", "
 FILES = (
     *("run.json", "inventory.json", "plan.json", "convert/1-of-1.json"),
     *("claim.json", "records/{batch}.json", "journal/{batch}.jsonl", "migration.json"),
-    *("root.zarr.json", "crate.json", "validation/{batch}.json", "validation/{batch}.digests"),
-    *("validation/{batch}.standing", "convert/plan.in_force"),
+    *("root.zarr.json", "crate.json", "records/{batch}.digests"),
+    "convert/plan.in_force",
     *("validation.json", "published.json"),
 )
 DAMAGES = {
@@ -48,7 +48,7 @@ def done(tmp_path_factory):
 
 
 def work_file(folder, name):
-    batch = min((folder / "results/in/records").iterdir()).stem
+    batch = min((folder / "results/in/records").glob("*.json")).stem
     return folder / "results/in" / name.format(batch=batch)
 
 

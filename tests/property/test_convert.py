@@ -9,20 +9,18 @@ from pathlib import Path
 
 import numcodecs
 import numpy as np
-import pytest
 import tensorstore
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.converted import carried_out
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource
+from uplift.batches.work import Settings
 from uplift.codecs.mapping import target_of
-from uplift.convert.batch import convert_batch
-from uplift.convert.item import ConvertSettings
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore
-from uplift.work.journal import Journal
 from uplift.zarr_metadata.v2 import parse_v2
 from uplift.zarr_metadata.v3 import array_document
 
@@ -74,7 +72,6 @@ def arrays(draw):
         "seed": draw(st.integers(0, 2**32 - 1)),
         "sharded": draw(st.booleans()),
         "recode": draw(st.booleans()),
-        "threads": draw(st.integers(1, 2)),
     }
 
 
@@ -142,23 +139,19 @@ def item_of(root, document, case, stored):
         start=0,
         stop=objects,
         stored_chunks=stored,
+        stored_bytes=0,
         listing_sha256=ChunkSource(LocalStore(str(root / "in")), "a/0", source).listing_sha256(),
         fingerprint="f",
     )
 
 
-def convert(root, item, threads):
+def convert(root, item):
     batch = Batch(batch="b", dataset="d", source="s", output="o", items=(item,))
     output = LocalStore(str(root / "out"), writable=True, durability="none")
-    record = convert_batch(
-        batch,
-        LocalStore(str(root / "in")),
-        output,
-        Journal(root / "journal.jsonl"),
-        ConvertSettings(threads=threads),
-    )
+    source = LocalStore(str(root / "in"))
+    results = carried_out(batch, source, output, root / "journal.jsonl", Settings())
     output.put("a/0/zarr.json", json.dumps(array_document(item.target, {}, None)).encode())
-    return record
+    return results
 
 
 def same_bits(one, other):
@@ -172,8 +165,9 @@ def check(case):
     try:
         document, full, stored = write_v2(root / "in" / "a" / "0", case)
         item = item_of(root, document, case, stored)
-        record = convert(root, item, case["threads"])
-        assert not record.items[0].bad_chunks
+        results = convert(root, item)
+        assert [(one.bad_chunks, one.findings) for one in results] == [([], ())] * len(results)
+        assert sum(one.chunks for one in results) == stored
         opened = zarr.open_array(root / "out" / "a" / "0", mode="r", zarr_format=3)
         assert same_bits(opened[...], full)
         spec = {"driver": "zarr3", "kvstore": f"file://{root}/out/a/0/"}
@@ -189,30 +183,3 @@ def check(case):
 @given(arrays())
 def test_converted_arrays_equal_their_source(case):
     check(case)
-
-
-@pytest.mark.parametrize("recode", [False, True])
-def test_the_same_bytes_on_any_number_of_threads(tmp_path, recode):
-    case = {
-        "shape": (40, 50),
-        "chunks": (4, 5),
-        "factors": (3, 4),
-        "dtype": np.dtype("<u2"),
-        "compressor": COMPRESSORS[6],
-        "order": "C",
-        "separator": ".",
-        "fill": 0,
-        "missing": 0.3,
-        "seed": 1,
-        "sharded": True,
-        "recode": recode,
-    }
-    trees = []
-    for threads in (1, 2, 5, 2):
-        root = tmp_path / str(len(trees))
-        document, _, stored = write_v2(root / "in" / "a" / "0", case)
-        convert(root, item_of(root, document, case, stored), threads)
-        out = root / "out"
-        trees.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
-    assert len(trees[0]) > 2
-    assert all(tree == trees[0] for tree in trees)

@@ -12,12 +12,14 @@ import numpy as np
 
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource
+from uplift.batches.portions import portions_of
+from uplift.batches.records import BatchRun
+from uplift.batches.work import Context, Job, Result, Settings, run_job
 from uplift.codecs.mapping import target_of
-from uplift.convert.batch import convert_batch
-from uplift.convert.item import ConvertSettings
 from uplift.models.batch import Batch, BatchItem
+from uplift.models.findings import Finding
+from uplift.models.record import BadChunk
 from uplift.storage.local import LocalStore
-from uplift.validate.pixels.items import CheckSettings, validate_batch
 from uplift.work.journal import Journal
 from uplift.zarr_metadata.v2 import parse_v2
 from uplift.zarr_metadata.v3 import array_document
@@ -48,10 +50,19 @@ class Case:
     seed: int = 0
 
 
+def carried_out(batch, source, output, journal, settings) -> list[Result]:
+    """Convert and validate a batch in this process, between stores that are open."""
+    lines = Journal(journal)
+    lines.start(lines.done)
+    run = BatchRun(batch, lines)
+    job = Job([list(run.portions())], {batch.batch: lines})
+    return run_job(Context(source, output, settings), job)
+
+
 class Converted:
     """The array's source, output, batch and record."""
 
-    def __init__(self, root: Path, case: Case, *, threads: int = 2, fill_bad: bool = False) -> None:
+    def __init__(self, root: Path, case: Case, *, fill_bad: bool = False) -> None:
         self.root = root
         self.case = case
         self.source_folder = root / "in" / PATH
@@ -60,42 +71,50 @@ class Converted:
         self.source = LocalStore(str(root / "in"))
         self.output = LocalStore(str(root / "out"), writable=True, durability="none")
         self.batch = Batch(batch="b", dataset="d", source="in", output="out", items=(self._item(),))
-        self.threads = threads
         self.fill_bad = fill_bad
 
     def convert(self) -> "Converted":
+        """Convert and validate, as one job with one process does."""
         items = (
-            item.model_copy(update={"listing_sha256": self._seen(item)})
+            item.model_copy(update={"listing_sha256": self._seen(item), "stored_bytes": 0})
             for item in self.batch.items
         )
         self.batch = self.batch.model_copy(update={"items": tuple(items)})
-        self.record = convert_batch(
-            self.batch,
-            self.source,
-            self.output,
-            Journal(self.root / "journal.jsonl"),
-            ConvertSettings(threads=self.threads, fill_bad_chunks=self.fill_bad),
+        self.results = carried_out(
+            self.batch, self.source, self.output, self.journal, Settings(self.fill_bad)
         )
         document = array_document(self.item.target, {}, None)
         self.output.put(f"{PATH}/zarr.json", json.dumps(document).encode())
         return self
 
     @property
+    def journal(self) -> Path:
+        return self.root / "journal.jsonl"
+
+    @property
+    def bad(self) -> tuple[BadChunk, ...]:
+        return tuple(bad for result in self.results for bad in result.bad_chunks)
+
+    @property
     def item(self) -> BatchItem:
         return self.batch.items[0]
 
-    def validate(self, **settings: Any):
-        settings = {"threads": self.threads, **settings}
-        return validate_batch(
-            self.batch, self.record, self.source, self.output, CheckSettings(**settings)
-        )
+    def validate(self, verify: str = "once") -> list[Result]:
+        """Validate again what was converted."""
+        lines = Journal(self.journal).done
+        portions = [replace(one, bad=self.bad) for one in portions_of(self.batch, lines)]
+        context = Context(self.source, self.output, Settings(verify=verify))
+        return run_job(context, Job([portions]))
 
-    def codes(self) -> list[str]:
-        validation, _ = self.validate()
-        return sorted({f.code for f in validation.findings if f.severity == "error"})
+    def findings(self, verify: str = "once") -> list[Finding]:
+        return [found for result in self.validate(verify) for found in result.findings]
+
+    def codes(self, verify: str = "once") -> list[str]:
+        return sorted({f.code for f in self.findings(verify) if f.severity == "error"})
 
     def objects(self) -> list[Path]:
-        return sorted(p for p in (self.folder / "c").rglob("*") if p.is_file())
+        found = [self.folder / "c", *(self.folder / "c").rglob("*")]
+        return sorted(path for path in found if path.is_file())
 
     def stored_chunks(self) -> int:
         return sum(1 for p in self.source_folder.iterdir() if p.name != ".zarray")
@@ -128,6 +147,7 @@ class Converted:
             start=0,
             stop=math.prod(grid.grid_shape(target.shape, target.object_shape)),
             stored_chunks=self.stored_chunks(),
+            stored_bytes=0,
             listing_sha256="",
             fingerprint="f",
         )

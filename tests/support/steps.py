@@ -74,8 +74,9 @@ class Conversion:
     manifest: bool = False
     verify: str = "once"
     slices: int = 1
-    standing: bool = False
-    """Whether validation may leave out what stands as it was compared."""
+    again: bool = False
+    """Whether all is validated again, as ``snakemake -R validate`` does."""
+    digest_limit_mib: int = 4096
 
     def path(self, *parts: str) -> Path:
         return self.work.joinpath(*parts)
@@ -154,6 +155,8 @@ class Conversion:
             "threads": self.threads,
             "on_bad_chunk": self.on_bad_chunk,
             "durability": self.durability,
+            "verify": self.verify,
+            "manifest": "true" if self.manifest else "false",
             "storage": self.storage,
         }
 
@@ -200,6 +203,7 @@ class Conversion:
             "root": self.path("root.zarr.json"),
             "crate": self.path("crate.json"),
             "verify": self.verify,
+            "digest_limit_mib": self.digest_limit_mib,
             "validation": self.path("validation.json"),
             "manifest": self.path("manifest.sha256") if self.manifest else None,
             "threads": self.threads,
@@ -207,9 +211,9 @@ class Conversion:
         }
 
     def validate(self) -> dict[str, Any]:
-        """Compare everything, unless `standing` says that what stands may be left out."""
-        for note in [] if self.standing else self.work.glob("validation/*.standing"):
-            note.unlink()
+        """Validate; what stands as it was validated is left out unless `again` says otherwise."""
+        for digests in self.work.glob("records/*.digests") if self.again else []:
+            digests.unlink()
         run("validate", **self.validate_options())
         return json.loads(self.path("validation.json").read_text())
 

@@ -5,22 +5,32 @@ import math
 
 import numpy as np
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from uplift import grid
+from uplift.arrays.digests import (
+    NO_OBJECT,
+    PIXEL_ROW,
+    digest_of_values,
+    digests_in,
+    digests_in_text,
+    pixel_row,
+    row,
+    rows_to_text,
+    sorted_pixel_rows,
+)
 from uplift.arrays.index_problems import index_problems
 from uplift.codecs.shard_index import ABSENT
 from uplift.errors import InputError
 from uplift.models.findings import Finding, Findings
-from uplift.validate.pixels import slabs
+from uplift.validate.pixels import whole
 from uplift.validate.pixels.compare import first_difference, same_bits
 from uplift.validate.pixels.digests import (
-    ROW,
     chunks_sha256,
-    row_of,
+    first_gap,
     runs_of,
-    sorted_rows,
     write_digests,
 )
 from uplift.validate.pixels.recoded import box_steps
@@ -63,26 +73,37 @@ def test_first_difference(size, at):
 shapes = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=4)
 
 
+class InMemory:
+    """Reads an array as other readers do."""
+
+    name = "memory"
+
+    def __init__(self, values):
+        self.shape = values.shape
+        self._values = values
+
+    def read(self, region):
+        return self._values[region]
+
+
 @given(shapes, st.integers(1, 60), st.integers(60, 2000))
 def test_slabs_follow_each_other_in_c_order(axes, small, most):
     shape, steps = tuple(a[0] for a in axes), tuple(a[1] for a in axes)
     values = np.arange(math.prod(shape), dtype="<u4").reshape(shape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slabs, "SLAB_BYTES", small)
-        patch.setattr(slabs, "MOST_SLAB_BYTES", most)
-        boxes = slabs.slabs_of(shape, steps, 4)
+        patch.setattr(whole, "SLAB_BYTES", small)
+        patch.setattr(whole, "MOST_SLAB_BYTES", most)
+        boxes = whole.slabs_of(shape, steps, 4)
+        digest = whole.array_sha256(InMemory(values), steps)
     if boxes is None:
         assert values.nbytes > most
+        assert digest is None
         return
-    digest = slabs.ArrayHash(values.dtype)
     for box in boxes:
         assert all(low % step == 0 for (low, _), step in zip(box, steps, strict=True))
         piece = values[tuple(slice(a, b) for a, b in box)]
         assert piece.nbytes <= max(small, most)
-        room = digest.buffer(box, None)
-        room[...] = piece
-        digest.feed(room)
-    assert digest.hexdigest() == hashlib.sha256(values.tobytes()).hexdigest()
+    assert digest == hashlib.sha256(values.tobytes()).hexdigest()
 
 
 @given(shapes, st.lists(st.integers(1, 7), min_size=4, max_size=4))
@@ -90,7 +111,7 @@ def test_boxes_tile_the_array_and_respect_source_chunks(axes, target):
     shape, chunks = tuple(a[0] for a in axes), tuple(a[1] for a in axes)
     steps = box_steps(shape, chunks, tuple(target[: len(shape)]), 4)
     seen = np.zeros(shape, int)
-    for box in slabs.boxes_in(tuple((0, n) for n in shape), steps):
+    for box in grid.boxes_in(tuple((0, n) for n in shape), steps):
         seen[tuple(slice(a, b) for a, b in box)] += 1
         assert all(low % c == 0 for (low, _), c in zip(box, chunks, strict=True))
     assert (seen == 1).all()
@@ -128,9 +149,9 @@ def test_index_problems(index, code):
 
 def test_digests_of_several_batches_are_merged_in_grid_order(tmp_path):
     values = {i: np.array([i], "<u2") for i in range(5000)}
-    rows = {i: row_of(i, v) for i, v in values.items()}
-    mine = sorted_rows(rows[i] for i in reversed(range(0, 5000, 2)))
-    theirs = sorted_rows(rows[i] for i in range(1, 5000, 2))
+    rows = {i: pixel_row(i, digest_of_values(v)) for i, v in values.items()}
+    mine = sorted_pixel_rows(b"".join(rows[i] for i in reversed(range(0, 5000, 2))))
+    theirs = sorted_pixel_rows(b"".join(rows[i] for i in range(1, 5000, 2)))
     write_digests(tmp_path / "1.digests", [("other", 0, 1, b""), ("a", 0, 1, mine)])
     write_digests(tmp_path / "2.digests", [("a", 1, 2, theirs)])
     runs = [r for n in "12" for r in runs_of(tmp_path / f"{n}.digests") if r.path == "a"]
@@ -141,16 +162,32 @@ def test_digests_of_several_batches_are_merged_in_grid_order(tmp_path):
 
 
 def test_rows_of_strings_and_of_any_byte_order():
-    assert row_of(3, np.array([1], ">u2")) == row_of(3, np.array([1], "<u2"))
-    text = row_of(0, np.array(["a", "é"], object))
-    assert text[8:] == hashlib.sha256(b'["a","\\u00e9"]').digest()
-    assert len(text) == ROW.itemsize
+    one, other = (digest_of_values(np.array([1], kind)) for kind in (">u2", "<u2"))
+    assert one == other
+    for kind in (object, np.dtypes.StringDType()):
+        found = digest_of_values(np.array(["a", "é"], kind))
+        assert found == xxhash.xxh3_128(b'["a","\\u00e9"]').digest()
+    assert len(pixel_row(3, found)) == PIXEL_ROW.itemsize
 
 
-@pytest.mark.parametrize("cut", [5, 60, 90])
+def test_digests_of_a_line_of_the_journal():
+    rows = row(7, 2, b"a" * 16) + row(NO_OBJECT, 3, b"b" * 16)
+    expected = {(7, 2): b"a" * 16, (NO_OBJECT, 3): b"b" * 16}
+    assert digests_in(rows) == digests_in_text(rows_to_text(rows)) == expected
+    assert digests_in_text("") == digests_in_text("no base64") == digests_in_text("YQ==") == {}
+
+
+@pytest.mark.parametrize(("stored", "gap"), [([0, 1, 2], None), ([0, 2], 1), ([1, 2], 0), ([], 0)])
+def test_the_first_absent_chunk(tmp_path, stored, gap):
+    rows = [b"".join(pixel_row(i, bytes(16)) for i in stored[part::2]) for part in (0, 1)]
+    write_digests(tmp_path / "b.digests", [("a", i, i + 1, part) for i, part in enumerate(rows)])
+    assert first_gap(runs_of(tmp_path / "b.digests"), 3) == gap
+
+
+@pytest.mark.parametrize("cut", [5, 60, 80])
 def test_a_damaged_digests_file(tmp_path, cut):
     file = tmp_path / "b.digests"
-    write_digests(file, [("a", 0, 1, row_of(0, np.zeros(1)))])
+    write_digests(file, [("a", 0, 1, pixel_row(0, bytes(16)))])
     file.write_bytes(file.read_bytes()[:cut])
     with pytest.raises(InputError, match="validate that batch again"):
         runs_of(file)

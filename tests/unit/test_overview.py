@@ -136,14 +136,14 @@ def slice_of(dataset, number, count, batch):
         ({"forcerun": {"results/a/validation.json"}}, {"a/0.1", "a/0.2"}),
     ],
 )
-def test_forcing_a_validation_forgets_what_stands(tmp_path, monkeypatch, asked, gone):
+def test_forcing_a_validation_forgets_what_was_compared(tmp_path, monkeypatch, asked, gone):
     monkeypatch.chdir(tmp_path)
     everything = {"a/0.1", "a/0.2", "b/0.1"}
     for name in everything:
-        note = Path("results", name[0], "validation", f"{name[2:]}.standing")
+        note = Path("results", name[0], "records", f"{name[2:]}.digests")
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
     nothing = {"forceall": False, "forcerun": frozenset(), "targets": frozenset()}
     start.forget_forced({"a": None, "b": None}, "results", **{**nothing, **asked})
-    left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/validation/*.standing")}
+    left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/records/*.digests")}
     assert left == everything - gone

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import zarr
 
+from support.converted import carried_out
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource
+from uplift.batches.work import Settings
 from uplift.codecs.mapping import target_of
-from uplift.convert.batch import convert_batch
-from uplift.convert.item import ConvertSettings
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore
-from uplift.work.journal import Journal
 from uplift.zarr_metadata.v3 import array_document, parse_v3
 
 SHAPE, CHUNKS = (20, 33), (4, 5)
@@ -50,13 +49,15 @@ def test_resharded(source, tmp_path, shards, codecs):
         start=0,
         stop=math.prod(grid.grid_shape(SHAPE, target.object_shape)),
         stored_chunks=len(stored),
+        stored_bytes=0,
         listing_sha256=chunks.listing_sha256(),
         fingerprint="f",
     )
     output = LocalStore(str(tmp_path / "out"), writable=True)
     batch = Batch(batch="b", dataset="d", source="s", output="o", items=(item,))
-    record = convert_batch(batch, store, output, Journal(tmp_path / "j"), ConvertSettings())
-    assert record.items[0].chunks_read >= len(stored)
+    (result,) = carried_out(batch, store, output, tmp_path / "j", Settings())
+    assert result.chunks_read >= result.chunks == len(stored)
+    assert result.findings == ()
     output.put("a/zarr.json", json.dumps(array_document(target, {}, None)).encode())
     assert (zarr.open_array(tmp_path / "out" / "a", mode="r")[...] == source).all()
     new = ChunkSource(output, "a", parse_v3(array_document(target, {}, None), "a"))

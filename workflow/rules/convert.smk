@@ -24,6 +24,8 @@ rule convert:
         unsupported=CONFIG.unsupported,
         work=WORK,
         on_bad_chunk=CONFIG.on_bad_chunk,
+        verify=uncompared(CONFIG.verify),
+        manifest=uncompared(CONFIG.manifest),
         durability=uncompared(CONFIG.durability),
         storage=uncompared(STORAGE),
     message:

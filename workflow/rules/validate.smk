@@ -26,6 +26,7 @@ rule validate:
         batch_mib=CONFIG.batch_mib,
         unsupported=CONFIG.unsupported,
         work=WORK,
+        verify=CONFIG.verify,
         digest_limit_mib=CONFIG.digest_limit_mib,
         storage=uncompared(STORAGE),
     message:

@@ -11,7 +11,7 @@ import itertools
 import json
 import logging
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -21,7 +21,7 @@ from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.unclaimed import ArchiveFile
 from uplift.storage import open_store, tuning
 from uplift.storage.archive import ArchiveStore
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store
+from uplift.storage.protocol import ObjectInfo, ObjectWriter, Readable, Store
 from uplift.storage.reading import pieces_of
 from uplift.storage.zip_writer import ZipWriter
 
@@ -166,6 +166,10 @@ class _Digest:
         """Append bytes."""
         self._sha256.update(data)
         self._stream.write(data)
+
+    def write_all(self, pieces: Sequence[Readable]) -> None:
+        """Append pieces."""
+        self.write(b"".join(pieces))
 
     def hexdigest(self) -> str:
         return self._sha256.hexdigest()

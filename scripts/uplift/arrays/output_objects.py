@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import math
 import re
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
 from uplift.arrays.index_problems import index_problems, present_cells
+from uplift.arrays.reused import BUFFER_BYTES, borrowed_buffer
+from uplift.arrays.shards import ShardIndex, read_index
 from uplift.codecs import shard_index
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import ObjectInfo, Readable, Store, join
 from uplift.zarr_metadata.v3 import target_key
 
-_MOST_CELLS = 4 * 2**20
-_MOST_READ_BYTES = 16 * 2**20
 _CANONICAL = re.compile(r"0|[1-9][0-9]*")
-ShardTable = tuple[NDArray[np.uint64], int]
-"""Index of a shard, shape (cells, 2), and bytes before it."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A stored object that is there; of a shard, its index and the bytes before that."""
+
+    info: ObjectInfo
+    index: ShardIndex | None = None
+    body_bytes: int = 0
 
 
 class StoredObjects:
-    """Objects of one array at the output (thread-safe).
+    """Objects of one array at the output; belongs to one thread.
 
     Attributes
     ----------
@@ -45,70 +52,125 @@ class StoredObjects:
         self._cells = math.prod(self.per_object)
         self._store = store
         self._findings = findings
-        self._lock = threading.Lock()
-        self._loading: dict[int, threading.Lock] = {}
-        self._tables: dict[int, ShardTable | None] = {}
 
     def key(self, position: int) -> str:
         """Key of an object in the store."""
         return join(self.path, target_key(grid.index_of(position, self.grid)))
 
-    def position_of(self, chunk: Index) -> int:
-        """Object that holds a chunk."""
-        index = tuple(i // k for i, k in zip(chunk, self.per_object, strict=True))
-        return grid.linear_index(index, self.grid)
-
     def cell_of(self, chunk: Index) -> int:
         """Cell of a chunk in its shard's index."""
-        index = tuple(i % k for i, k in zip(chunk, self.per_object, strict=True))
-        return grid.linear_index(index, self.per_object)
+        cell = 0
+        for i, k in zip(chunk, self.per_object, strict=True):
+            cell = cell * k + i % k
+        return cell
 
     def chunks_of(self, position: int) -> Iterator[Index]:
         """Chunks inside the array that an object may hold, in C order."""
         index = grid.index_of(position, self.grid)
         return grid.indices_in(grid.chunk_region(index, self.per_object, self.chunk_grid))
 
-    def existing(self) -> set[int]:
-        """Positions of all objects in the grid that exist, by listing."""
-        folder = join(self.path, "c")
-        skip = len(self.path) + 1 if self.path else 0
-        found = set()
-        for info in self._store.list_tree(folder):
-            position = position_of_key(info.key[skip:], self.grid)
-            if position is not None:
-                found.add(position)
-        if not self.grid and self._store.stat(folder) is not None:
-            found.add(0)
-        return found
+    def existing(self) -> Iterator[tuple[int | None, ObjectInfo]]:
+        """List what lies among the array's objects, each with its position; None: it has none."""
+        yield from listed_objects(self._store, self.path, self.grid)
 
-    def check_index(self, position: int, expected: Iterable[Index] | None) -> None:
+    def open(self, position: int) -> Opened | None:
+        """Find an object, and read the index of a shard.
+
+        Returns
+        -------
+        Opened or None
+            None when it is absent, or its index is not readable; with a finding.
+        """
+        key = self.key(position)
+        info = self._store.stat(key)
+        if info is None:
+            code = "chunk.missing" if self.target.shards is None else "object.missing"
+            text = f"{key}: absent, but the source has chunks for it"
+            self._findings.error(code, self.path, text)
+            return None
+        if self.target.shards is None:
+            return Opened(info)
+        try:
+            index = read_index(self._store, key, self._cells, size=info.size)
+        except SourceError as error:
+            self._findings.error("shard.index", self.path, str(error))
+            return None
+        size = shard_index.index_bytes(self._cells)
+        return None if index is None else Opened(info, index, info.size - size)
+
+    def check_index(self, position: int, opened: Opened, expected: Iterable[Index] | None) -> None:
         """Check a shard's index, and that it holds the `expected` chunks and no others.
 
-        None expects every chunk inside the array.
+        Parameters
+        ----------
+        position
+            C-order linear index into the object grid.
+        opened
+            The shard there.
+        expected
+            Chunks; None: every chunk inside the array.
         """
-        if self.target.shards is None:
+        if opened.index is None:
             return
-        table = self.table(position)
-        if table is None:
-            return
-        index, body_bytes = table
         inside = self._inside(position)
         wanted = inside
         if expected is not None:
             wanted = np.zeros(self._cells, dtype=bool)
             wanted[[self.cell_of(chunk) for chunk in expected]] = True
-        for code, text in index_problems(index, body_bytes, inside):
+        for code, text in index_problems(opened.index, opened.body_bytes, inside):
             self._findings.error(code, self.path, f"{self.key(position)}: {text}")
-        present = present_cells(index)
+        present = present_cells(opened.index)
         self._presence(position, "chunk.missing", wanted & ~present, "is stored in the source")
         self._presence(
             position, "chunk.unexpected", present & ~wanted & inside, "is absent from the source"
         )
 
+    def read(self, opened: Opened, chunks: Sequence[Index]) -> Iterator[Readable | None]:
+        """Encoded bytes of chunks of one object; None for those that are not there.
+
+        Each is valid until the next one is asked for.
+        """
+        if opened.index is None:
+            yield from self._runs(opened, [(0, [opened.info.size])])
+            return
+        places = opened.index[[self.cell_of(chunk) for chunk in chunks]].tolist()
+        runs = list(_joined(places))
+        inside = [run for run in runs if run[0] + sum(run[1]) <= opened.body_bytes]
+        found = self._runs(opened, inside)
+        for start, lengths in runs:
+            if start + sum(lengths) > opened.body_bytes:  # absent, or outside of the shard
+                yield from [None] * len(lengths)
+                continue
+            for _ in lengths:
+                yield next(found)
+
+    def _runs(
+        self, opened: Opened, runs: Iterable[tuple[int, list[int]]]
+    ) -> Iterator[Readable | None]:
+        """Read each run at once, and yield its pieces."""
+        if self._store.is_local:
+            with borrowed_buffer() as buffer:
+                for start, lengths in runs:
+                    filled = self._filled(buffer, opened.info, start, sum(lengths))
+                    yield from _pieces(filled, lengths)
+            return
+        wanted = list(runs)
+        ranges = ((opened.info, start, sum(lengths)) for start, lengths in wanted)
+        for (_, lengths), data in zip(wanted, self._store.read_ranges(ranges), strict=True):
+            yield from _pieces(memoryview(data or b""), lengths)
+
+    def _filled(self, buffer: bytearray, info: ObjectInfo, start: int, length: int) -> memoryview:
+        room = memoryview(buffer if len(buffer) >= length else bytearray(length))[:length]
+        count = self._store.read_into(info, room, start=start, length=length)
+        return room[: count or 0]
+
     def _inside(self, position: int) -> NDArray[np.bool_]:
         """Cells of a shard that lie inside the array, length cells."""
         cells = np.ones((), dtype=bool)
         origin = grid.index_of(position, self.grid)
+        edges = zip(origin, self.per_object, self.chunk_grid, strict=True)
+        if all((o + 1) * k <= n for o, k, n in edges):
+            return np.ones(self._cells, dtype=bool)
         for o, k, n in zip(origin, self.per_object, self.chunk_grid, strict=True):
             cells = np.logical_and.outer(cells, o * k + np.arange(k) < n)
         return cells.reshape(-1)
@@ -123,61 +185,33 @@ class StoredObjects:
                 code, self.path, f"{self.key(position)}: chunk {chunk} {text}, {other}"
             )
 
-    def table(self, position: int) -> ShardTable | None:
-        """Look up a shard's index; None when the shard or a readable index is missing."""
-        with self._lock:
-            if position in self._tables:
-                return self._tables[position]
-            loading = self._loading.setdefault(position, threading.Lock())
-        with loading:
-            with self._lock:
-                if position in self._tables:
-                    return self._tables[position]
-            table = self._load(position)
-            with self._lock:
-                while self._tables and len(self._tables) * self._cells >= _MOST_CELLS:
-                    self._tables.pop(next(iter(self._tables)))
-                self._tables[position] = table
-            return table
 
-    def read(self, chunks: list[Index]) -> list[bytes | None]:
-        """Encoded bytes of chunks of one object; None for those that are not there."""
-        if self.target.shards is None:
-            return list(self._store.read_many(self.key(self.position_of(i)) for i in chunks))
-        position = self.position_of(chunks[0])
-        table = self.table(position)
-        if table is None:
-            return [None] * len(chunks)
-        index, body_bytes = table
-        places = [(int(a), int(b)) for a, b in index[[self.cell_of(i) for i in chunks]]]
-        result: list[bytes | None] = []
-        for start, run in _joined(places):
-            if start + sum(run) > body_bytes:  # absent, or outside of the shard
-                result += [None] * len(run)
-                continue
-            data = self._store.get_range(self.key(position), start, sum(run)) or b""
-            at = 0
-            for length in run:
-                piece = data[at : at + length]
-                result.append(piece if len(piece) == length else None)
-                at += length
-        return result
+def listed_objects(
+    store: Store, path: str, object_grid: grid.Shape
+) -> Iterator[tuple[int | None, ObjectInfo]]:
+    """List what lies where the objects of an array lie: the only such listing.
 
-    def _load(self, position: int) -> ShardTable | None:
-        key = self.key(position)
-        size = shard_index.index_bytes(self._cells)
-        info = self._store.stat(key)
-        data = None if info is None else self._store.get_range(key, -size, size)
-        if data is None or info is None:
-            self._findings.error(
-                "object.missing", self.path, f"{key}: absent, but the source has chunks for it"
-            )
-            return None
-        try:
-            return shard_index.decode_index(data, self._cells, key), info.size - size
-        except SourceError as error:
-            self._findings.error("shard.index", self.path, str(error))
-            return None
+    Parameters
+    ----------
+    store
+        The output.
+    path
+        Path of the array.
+    object_grid
+        Its objects along each axis, length ndim.
+
+    Yields
+    ------
+    tuple
+        Position in the object grid, None for what is not one of its objects; and the object.
+    """
+    folder = join(path, "c")
+    skip = len(path) + 1 if path else 0
+    for info in store.list_tree(folder):
+        yield position_of_key(info.key[skip:], object_grid), info
+    alone = store.stat(folder) if not object_grid else None
+    if alone is not None:
+        yield 0, alone
 
 
 def position_of_key(key: str, object_grid: grid.Shape) -> int | None:
@@ -193,12 +227,20 @@ def position_of_key(key: str, object_grid: grid.Shape) -> int | None:
     return grid.linear_index(index, object_grid)
 
 
-def _joined(places: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+def _pieces(data: memoryview, lengths: list[int]) -> Iterator[Readable | None]:
+    at = 0
+    for length in lengths:
+        piece = data[at : at + length]
+        yield piece if len(piece) == length else None
+        at += length
+
+
+def _joined(places: list[list[int]]) -> Iterator[tuple[int, list[int]]]:
     """Join places that follow each other into runs: (offset, lengths)."""
     start, end, run = 0, -1, list[int]()
     for offset, length in places:
         absent = offset == shard_index.ABSENT
-        follows = not absent and offset == end and end - start + length <= _MOST_READ_BYTES
+        follows = not absent and offset == end and end - start + length <= BUFFER_BYTES
         if run and not follows:
             yield start, run
             run = []

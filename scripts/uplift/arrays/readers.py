@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterable
-from typing import Any, NoReturn, Protocol
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Literal, NoReturn, Protocol
 
 import numpy as np
 import tensorstore
@@ -22,8 +23,10 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.abc.store import Store as ZarrStore
 from zarr.core.buffer import Buffer, BufferPrototype
 
+from uplift.models.arrays import TargetArray
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import Store, join
+from uplift.zarr_metadata.v3 import array_document
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +59,20 @@ class Reader(Protocol):
 
 
 def open_reader(
-    store: Store, path: str, threads: int = 1, root_document: bytes | None = None
+    store: Store, path: str, root_document: bytes | None = None, version: Literal[2, 3] = 3
 ) -> Reader:
-    """Open an array of the output with the first reader that supports it.
+    """Open an array by its own document, with the first reader that supports it.
 
     Parameters
     ----------
+    store
+        Either side.
+    path
+        Path of the array.
     root_document
         The document of an array at the root, which is not at its place before publishing.
+    version
+        Zarr format of the array.
 
     Raises
     ------
@@ -74,22 +83,64 @@ def open_reader(
         return ZarrReader(store, path, root_document)
     if isinstance(store, LocalStore):
         try:
-            return TensorstoreReader(store, path, threads)
+            return TensorstoreReader(store, path, driver="zarr" if version == 2 else "zarr3")
         except ReaderError as error:
             log.debug("%s: %s", path, error)
-    return ZarrReader(store, path)
+    return ZarrReader(store, path, zarr_format=version)
+
+
+def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
+    """Open an array of the output whose document is not written yet: as it is planned.
+
+    Raises
+    ------
+    ReaderError
+        No reader supports it.
+    """
+    document = array_document(target, {}, None)
+    if isinstance(store, LocalStore):
+        try:
+            return TensorstoreReader(store, path, document)
+        except ReaderError as error:
+            log.debug("%s: %s", path, error)
+    return ZarrReader(store, path, json.dumps(document).encode())
 
 
 class TensorstoreReader:
-    """One array through tensorstore's own file access."""
+    """One array through tensorstore's own file access.
+
+    Parameters
+    ----------
+    store
+        A local store.
+    path
+        Path of the array.
+    document
+        What to take for its document; None: the one that is there.
+    driver
+        ``zarr3``, or ``zarr`` for Zarr v2.
+    """
 
     name = "tensorstore"
 
-    def __init__(self, store: LocalStore, path: str, threads: int = 1) -> None:
+    def __init__(
+        self,
+        store: LocalStore,
+        path: str,
+        document: dict[str, Any] | None = None,
+        *,
+        driver: str = "zarr3",
+    ) -> None:
         place = join(store.root, path)
-        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{place}/"}}
+        spec: dict[str, Any] = {
+            "driver": driver,
+            "kvstore": {"driver": "file", "path": f"{place}/"},
+            "recheck_cached_data": "open",
+        }
+        if document is not None:
+            spec |= {"metadata": document, "assume_metadata": True}
         try:
-            opened = tensorstore.open(spec, read=True, open=True, context=_context(threads))
+            opened = tensorstore.open(spec, read=True, open=True, context=_context())
             self._array = opened.result()
         except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
             raise ReaderError(self.name, error) from error
@@ -110,13 +161,19 @@ class ZarrReader:
 
     name = "zarr-python"
 
-    def __init__(self, store: Store, path: str, root_document: bytes | None = None) -> None:
+    def __init__(
+        self, store: Store, path: str, document: bytes | None = None, *, zarr_format: int = 3
+    ) -> None:
         try:
             with _opening, warnings.catch_warnings():
                 # It warns about data types and codecs that are not in the core specification.
                 warnings.simplefilter("ignore")
+                laid_over = {} if document is None else {join(path, "zarr.json"): document}
                 self._array = zarr.open_array(
-                    store=_ReadOnlyStore(store, root_document), path=path, mode="r", zarr_format=3
+                    store=_ReadOnlyStore(store, laid_over),
+                    path=path,
+                    mode="r",
+                    zarr_format=2 if zarr_format == 2 else 3,
                 )
         except Exception as error:
             raise ReaderError(self.name, error) from error
@@ -136,27 +193,28 @@ class ZarrReader:
 
 
 @functools.cache
-def _context(threads: int) -> Any:
+def _context() -> Any:
+    """One thread each: the cores are busy with other processes."""
     return tensorstore.Context(
         {
             "cache_pool": {"total_bytes_limit": _CACHE_BYTES},
-            "data_copy_concurrency": {"limit": threads},
-            "file_io_concurrency": {"limit": 2 * threads},
+            "data_copy_concurrency": {"limit": 1},
+            "file_io_concurrency": {"limit": 1},
         }
     )
 
 
 class _ReadOnlyStore(ZarrStore):
-    """The project's storage as zarr-python wants it, a staged root document laid over."""
+    """The project's storage as zarr-python wants it, documents that are not there laid over."""
 
     supports_writes = False
     supports_deletes = False
     supports_listing = False
 
-    def __init__(self, store: Store, root_document: bytes | None = None) -> None:
+    def __init__(self, store: Store, documents: Mapping[str, bytes]) -> None:
         super().__init__(read_only=True)
         self._store = store
-        self._root_document = root_document
+        self._documents = documents
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _ReadOnlyStore) and other._store is self._store
@@ -172,8 +230,8 @@ class _ReadOnlyStore(ZarrStore):
         return None if data is None else prototype.buffer.from_bytes(data)
 
     def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
-        if key == "zarr.json" and self._root_document is not None:
-            return self._root_document
+        if key in self._documents:
+            return self._documents[key]
         if byte_range is None:
             return self._store.get(key)
         if isinstance(byte_range, RangeByteRequest):

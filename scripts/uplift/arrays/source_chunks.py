@@ -7,17 +7,18 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
+from uplift.arrays.reused import BUFFER_BYTES, borrowed_buffer, decoder_of
+from uplift.arrays.shards import ShardIndex, read_index
 from uplift.codecs import shard_index
-from uplift.codecs.chunks import ChunkDecoder
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray
-from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.storage.protocol import ObjectInfo, Readable, Store, Wanted, join
 from uplift.zarr_metadata.v3 import ChunkKeys, chunk_key
 
 _KEPT_INDEXES = 64
@@ -28,17 +29,18 @@ Region = tuple[tuple[int, int], ...]
 class ListingDigest:
     """Digest of the stored objects of an array by key, size and stamp, in whatever order."""
 
-    def __init__(self) -> None:
-        self._sum = 0
+    def __init__(self, total: int = 0) -> None:
+        self.total = total
+        """Sum of the digests of the objects; sums of parts of a listing can be added."""
 
     def add(self, key: str, info: ObjectInfo) -> None:
         """Count one object; `key` is its key below the array's path."""
         text = f"{key}\0{info.size}\0{info.stamp}".encode()
-        self._sum += int.from_bytes(hashlib.sha256(text).digest(), "little")
+        self.total += int.from_bytes(hashlib.sha256(text).digest(), "little")
 
     def hexdigest(self) -> str:
-        """Digest of all objects so far (their digests' sum modulo 2**256)."""
-        return f"{self._sum % 2**256:064x}"
+        """Digest of all objects so far (the sum modulo 2**256)."""
+        return f"{self.total % 2**256:064x}"
 
 
 class ChunkSource:
@@ -48,6 +50,8 @@ class ChunkSource:
     ----------
     grid
         Chunks along each axis, length ndim.
+    listed
+        Objects of chunks as :meth:`survey` found them: reading one that changed since is an error.
     """
 
     def __init__(self, store: Store, path: str, source: SourceArray) -> None:
@@ -55,6 +59,8 @@ class ChunkSource:
         self.path = path
         self.source = source
         self.grid = grid.grid_shape(source.shape, source.chunks)
+        self.listed: dict[Index, ObjectInfo] = {}
+        self._prefix = f"{path}/" if path else ""
         self._keys = ChunkKeys(source)
         self._indexes = _ShardIndexes(self) if source.shards is not None else None
 
@@ -76,15 +82,49 @@ class ChunkSource:
         """
         if self._indexes is not None:
             return self._indexes.read(indices)
-        prefix, source = join(self.path, ""), self.source
-        prefix = f"{prefix}/" if prefix else ""
-        keys = (prefix + chunk_key(source, index) for index in indices)
-        return self.store.read_many(keys, self._chunk_bytes)
+        return self.store.read_many(map(self._wanted, indices), self._chunk_bytes)
+
+    def blocks(self, indices: Iterable[Index]) -> Iterator[list[tuple[Index, Readable | None]]]:
+        """Yield encoded chunks in the order of `indices`, as :meth:`read` does, block by block.
+
+        What a block holds is valid until the next one is asked for: files are read into the same
+        few MiB again and again, since fresh memory costs a page fault every 4 KiB.
+        """
+        if self._indexes is None and self.store.is_local:
+            yield from self._file_blocks(indices)
+            return
+        ahead, wanted = itertools.tee(indices)
+        for index, data in zip(wanted, self.read(ahead), strict=True):
+            yield [(index, data)]
+
+    def _file_blocks(
+        self, indices: Iterable[Index]
+    ) -> Iterator[list[tuple[Index, Readable | None]]]:
+        with borrowed_buffer() as buffer:
+            likely = min(self._chunk_bytes, BUFFER_BYTES // 2)
+            at, spans = 0, list[tuple[Index, int, int | None]]()
+            for index in indices:
+                if spans and at + likely > BUFFER_BYTES:
+                    yield _views(buffer, spans)
+                    at, spans = 0, []
+                try:
+                    count = self.store.read_into(self._wanted(index), buffer, at)
+                except BufferError:  # it must grow, while the last block is still looked at
+                    buffer = bytearray(buffer[:at])
+                    count = self.store.read_into(self._wanted(index), buffer, at)
+                spans.append((index, at, count))
+                at += count or 0
+            if spans:
+                yield _views(buffer, spans)
+
+    def _wanted(self, index: Index) -> Wanted:
+        """Object of a chunk: as it was listed, where that is known."""
+        return self.listed.get(index) or self._prefix + chunk_key(self.source, index)
 
     @cached_property
     def _chunk_bytes(self) -> int:
         """Decoded bytes of a chunk, most often more than it has as stored; 0 when unknown."""
-        return ChunkDecoder(self.source).nbytes or 0
+        return decoder_of(self.source).nbytes or 0
 
     def stored_in(self, region: Region) -> list[Index]:
         """Indices of the chunks that exist inside half-open ranges, in C order.
@@ -93,6 +133,8 @@ class ChunkSource:
         """
         if self._indexes is not None:
             return self._indexes.stored_in(region)
+        if self.listed:
+            return sorted(index for index in self.listed if _inside(index, region))
         if not self.store.can_list:
             indices, again = itertools.tee(grid.indices_in(region))
             answers = self.store.stat_many(map(self.key_of, again))
@@ -104,6 +146,24 @@ class ChunkSource:
             if index is not None and _inside(index, region):
                 found.append(index)
         return sorted(found)
+
+    def survey(self, *, keep: bool) -> str:
+        """List all that is stored now, once; the digest is that of :meth:`listing_sha256`.
+
+        Parameters
+        ----------
+        keep
+            Whether to remember each object in :attr:`listed`: of arrays with few chunks.
+        """
+        digest, skip = ListingDigest(), len(self._prefix)
+        for info in self.store.list_tree(self.path):
+            key = info.key[skip:]
+            index = self._keys.index_of(key)
+            if index is not None:
+                digest.add(key, info)
+                if keep and self._indexes is None:
+                    self.listed[index] = info
+        return digest.hexdigest()
 
     def listing_sha256(self, region: Region = ()) -> str:
         """Digest of what is stored now; inspect noted the one of then.
@@ -146,7 +206,7 @@ class _ShardIndexes:
         self._per_shard = grid.chunks_per_shard(source.shards, source.chunks)
         self._cells = math.prod(self._per_shard)
         self._shard_grid = grid.grid_shape(source.shape, source.shards)
-        self._kept: dict[Index, NDArray[np.uint64] | None] = {}
+        self._kept: dict[Index, ShardIndex | None] = {}
 
     def shard_of(self, index: Index) -> Index:
         return tuple(i // k for i, k in zip(index, self._per_shard, strict=True))
@@ -198,7 +258,7 @@ class _ShardIndexes:
             ]
         return sorted(found)
 
-    def _table(self, shard: Index) -> NDArray[np.uint64] | None:
+    def _table(self, shard: Index) -> ShardIndex | None:
         if shard in (kept := self._kept):
             return kept[shard]
         table = self._fetch(shard)
@@ -206,16 +266,31 @@ class _ShardIndexes:
         self._kept = {**(kept if len(kept) < _KEPT_INDEXES else {}), shard: table}
         return table
 
-    def _fetch(self, shard: Index) -> NDArray[np.uint64] | None:
-        source, store = self._chunks.source, self._chunks.store
-        key = join(self._chunks.path, chunk_key(source, shard))
-        checksum = any(codec["name"] == "crc32c" for codec in source.index_codecs or ())
-        size = shard_index.index_bytes(self._cells) if checksum else 16 * self._cells
-        start = 0 if source.index_location == "start" else -size
-        data = store.get_range(key, start, size)
-        if data is None:
-            return None
-        return shard_index.decode_index(data, self._cells, f"{store.url}/{key}", checksum=checksum)
+    def _fetch(self, shard: Index) -> ShardIndex | None:
+        source = self._chunks.source
+        return read_index(
+            self._chunks.store,
+            join(self._chunks.path, chunk_key(source, shard)),
+            self._cells,
+            at_start=source.index_location == "start",
+            checksum=any(codec["name"] == "crc32c" for codec in source.index_codecs or ()),
+        )
+
+
+def _views(
+    buffer: bytearray, spans: list[tuple[Index, int, int | None]]
+) -> list[tuple[Index, Readable | None]]:
+    view = memoryview(buffer)
+    return [(i, None if count is None else view[at : at + count]) for i, at, count in spans]
+
+
+def inside_part(values: NDArray[Any], chunk: Index, source: SourceArray) -> NDArray[Any]:
+    """Elements of a decoded chunk that lie inside the array."""
+    parts = grid.element_slices(chunk, source.chunks, source.shape)
+    # The ellipsis keeps an array an array when it has no axes.
+    cut: Any = (..., *(slice(part.stop - part.start) for part in parts))
+    part: NDArray[Any] = values[cut]
+    return part
 
 
 def _inside(index: Index, region: Region) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Iterable, Iterator
@@ -33,24 +34,63 @@ class Task:
         return sorted(self.stored.items())
 
 
-def tasks_of(item: BatchItem, chunks: ChunkSource, finished: list[Run]) -> Iterator[Task]:
+Stored = dict[int, list[Index]]
+"""Existing source chunks by the object that takes them, in C order; several may take one."""
+
+
+def stored_chunks(item: BatchItem, chunks: ChunkSource) -> Stored | None:
+    """Find the source chunks under an item's objects; None when all of the array's exist.
+
+    A dense array needs no listing. Of a sparse one the keys under the item are listed once, unless
+    :meth:`ChunkSource.survey` did; objects without chunks are not in the result.
+    """
+    if item.stored_chunks == math.prod(chunks.grid):
+        return None
+    if item.start >= item.stop:
+        return {}
+    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    found: Stored = {}
+    for chunk in chunks.stored_in(_region(item, object_grid, item.start, item.stop - 1)):
+        for index in grid.indices_in(_objects_over(chunk, item)):
+            position = grid.linear_index(index, object_grid)
+            if item.start <= position < item.stop:
+                found.setdefault(position, []).append(chunk)
+    return found
+
+
+def tasks_of(item: BatchItem, stored: Stored | None, finished: list[Run]) -> Iterator[Task]:
     """Tasks for every object of `item` that no finished run covers.
 
-    A dense array needs no listing. Of a sparse one the keys under the item are listed once; its
-    objects without chunks appear in no task.
+    Parameters
+    ----------
+    item
+        Run of stored objects.
+    stored
+        From :func:`stored_chunks`; objects without chunks appear in no task.
+    finished
+        Runs of objects that are written already, sorted.
     """
-    runs = list(_gaps(item.start, item.stop, finished))
     step = TASK_CHUNKS if item.target.shards is None else 1
-    if item.stored_chunks == math.prod(chunks.grid):
-        for start, stop in runs:
+    gaps = _gaps(item.start, item.stop, finished)
+    if stored is None:
+        for start, stop in gaps:
             for first in range(start, stop, step):
                 yield Task(first, min(first + step, stop), None)
         return
-    stored = _stored_by_object(item, chunks, runs)
-    positions = sorted(stored)
-    for first in range(0, len(positions), step):
-        part = positions[first : first + step]
+    runs = list(gaps)
+    wanted = sorted(stored) if runs == [(item.start, item.stop)] else _inside(sorted(stored), runs)
+    for first in range(0, len(wanted), step):
+        part = wanted[first : first + step]
         yield Task(part[0], part[-1] + 1, {position: stored[position] for position in part})
+
+
+def _inside(positions: list[int], runs: list[Run]) -> list[int]:
+    found: list[int] = []
+    for first, last in runs:
+        found += positions[
+            bisect.bisect_left(positions, first) : bisect.bisect_left(positions, last)
+        ]
+    return found
 
 
 def _gaps(start: int, stop: int, finished: list[Run]) -> Iterator[Run]:
@@ -62,31 +102,6 @@ def _gaps(start: int, stop: int, finished: list[Run]) -> Iterator[Run]:
         at = max(at, last)
     if at < stop:
         yield at, stop
-
-
-def _stored_by_object(
-    item: BatchItem, chunks: ChunkSource, runs: list[Run]
-) -> dict[int, list[Index]]:
-    """Existing source chunks under each object of the runs (a chunk may lie under several)."""
-    if not runs:
-        return {}
-    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
-    region = _region(item, object_grid, runs[0][0], runs[-1][1] - 1)
-    found: dict[int, list[Index]] = {}
-    for chunk in chunks.stored_in(region):
-        for index in grid.indices_in(_objects_over(chunk, item)):
-            position = grid.linear_index(index, object_grid)
-            if any(first <= position < last for first, last in runs):
-                found.setdefault(position, []).append(chunk)
-    return found
-
-
-def source_region(item: BatchItem) -> Region:
-    """Box of source chunks that holds all those under an item's objects."""
-    if item.start >= item.stop:
-        return ()
-    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
-    return _region(item, object_grid, item.start, item.stop - 1)
 
 
 def _region(item: BatchItem, object_grid: grid.Shape, first: int, last: int) -> Region:

@@ -1,75 +1,231 @@
-"""Carry out the batches of one job, one after the other, and keep those that are done already."""
+"""Carry out the batches of one job: convert and validate them with all cores that it was given."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
 
-from uplift.convert.batch import convert_batch
-from uplift.convert.item import ConvertSettings
+from uplift import progress
+from uplift.batches.portions import Portion, grouped, total_cost, with_survey
+from uplift.batches.records import BatchRun, kept_lines, undecodable_error
+from uplift.batches.work import (
+    Context,
+    Job,
+    Place,
+    Result,
+    Settings,
+    groups_at_once,
+    run_job,
+    survey_cut_item,
+)
 from uplift.errors import InputError
 from uplift.models.batch import Batch
-from uplift.models.publication import Claim
-from uplift.models.record import Record
-from uplift.outputs import HeldOutput
-from uplift.storage.protocol import Store
-from uplift.work import json_files
+from uplift.models.record import BadChunk, Record
+from uplift.processes import Workers
+from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 from uplift.work.job_lock import only_job
 from uplift.work.journal import Journal
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where batches are converted from and to."""
-
-    source: Store
-    output: HeldOutput
+_ALONE_BYTES = 128 * 2**20
+_ALONE_ARRAYS = 64
+"""Less than this is done by the job itself: processes cost some tenths of a second to start."""
+_FLUSH_EVERY_S = 5.0
+PRELOADED = ("uplift.batches.work", "numcodecs.blosc")
 
 
 def carry_out(
     batches: Sequence[Batch],
     work: WorkFolder,
     place: Place,
-    settings: ConvertSettings,
-    refuse_outdated: Callable[[], None],
+    settings: Settings,
+    *,
+    cores: int = 1,
+    refuse_outdated: Callable[[], None] = lambda: None,
 ) -> None:
-    """Convert every batch that is not done, and write its record.
+    """Convert and validate every batch that is not done, and write its record.
 
     Parameters
     ----------
     batches
         Of the plan in force.
+    work
+        Work folder of the dataset.
+    place
+        Where to convert from and to.
+    settings
+        How.
+    cores
+        Processes to work with.
     refuse_outdated
         Raises when the plan is no longer in force; asked before each batch, once nobody else can
         begin it.
 
     Raises
     ------
-    UpliftError
-        A source that cannot be read, an output that another run holds, a plan that was edited.
+    SourceError
+        Chunks that cannot be decoded (all of them are logged, the message names the first), or a
+        source that changed since it was inspected.
+    OutputError
+        An output that another run holds, a plan that was edited.
+    StorageError
+        A read or write that failed.
     """
-    for batch in batches:
-        # a job that outlived its run may be at this batch: it ends first
-        with only_job(work.journal(batch.batch)):
-            refuse_outdated()
-            if is_done(batch, work, place.output.claim, settings):
-                log.info("%s: done already", batch.batch)
-                continue
+    job = _CarryOut(work, place, settings, cores, refuse_outdated)
+    job.run(batches)
+
+
+class _CarryOut:
+    def __init__(
+        self,
+        work: WorkFolder,
+        place: Place,
+        settings: Settings,
+        cores: int,
+        refuse_outdated: Callable[[], None],
+    ) -> None:
+        self._work, self._place, self._settings = work, place, settings
+        self._cores, self._refuse_outdated = cores, refuse_outdated
+        self._runs: dict[str, BatchRun] = {}
+        self._locks: dict[str, contextlib.ExitStack] = {}
+        self._flushed = self._told = time.monotonic()
+        self._bad: list[BadChunk] = []
+
+    def run(self, batches: Sequence[Batch]) -> None:
+        """Carry out what is not done."""
+        with contextlib.ExitStack() as stack:
+            context = None
+            generation = None
+            left = []
+            for batch in batches:
+                record = read_record(self._work, batch)
+                if record is not None and context is None:
+                    context = self._place.open(self._settings)
+                    generation = context.output.claim.generation
+                if record is None or not is_done(record, generation or "", self._settings):
+                    left.append(batch)
+                else:
+                    log.info("%s: done already", batch.batch)
+            if not left:
+                return
+            context = context or self._place.open(self._settings)
+            open_context = functools.partial(self._place.open, self._settings)
+            cores = processes_for(left, self._cores)
+            workers = stack.enter_context(
+                Workers(cores, open_context, PRELOADED, (ledger.take_spent, ledger.add_spent))
+            )
+            stack.callback(self._release_all)
+            self._total = total_cost(left)
+            tick = functools.partial(self._tick, context, workers)
+            for results in workers.as_done(run_job, self._jobs(left, context), tick):
+                for result in results:
+                    self._add(result, context, cores)
+        if self._bad:
+            raise undecodable_error(self._bad, context.source.url)
+
+    def _jobs(self, batches: Sequence[Batch], context: Context) -> Iterator[Job]:
+        """Begin batches one by one; each yields all its work before the next begins."""
+        for batch in batches:
+            lock = self._locks[batch.batch] = contextlib.ExitStack()
+            # a job that outlived its run may be at this batch: it ends first
+            lock.enter_context(only_job(self._work.journal(batch.batch)))
+            self._refuse_outdated()
+            journal = Journal(self._work.journal(batch.batch))
+            journal.done = kept_lines(batch, journal)
+            journal.start(journal.done)
+            run = self._runs[batch.batch] = BatchRun(batch, journal)
             log.info("%s: converting %d arrays", batch.batch, len(batch.items))
-            journal = Journal(work.journal(batch.batch))
-            record = convert_batch(batch, place.source, place.output, journal, settings)
-            record = record.model_copy(update={"generation": place.output.claim.generation})
-            json_files.write_json(work.record(batch.batch), record)
+            groups = list(grouped(self._surveyed(run, context)))
+            run.waiting += sum(map(len, groups))
+            journals = {batch.batch: journal}
+            yield from self._listings(run, context)
+            yield from bundled(groups, journals, local=context.is_local)
+
+    def _surveyed(self, run: BatchRun, context: Context) -> Iterator[Portion]:
+        """Portions; those of an item that is cut get what is listed once for all of them."""
+        number, found = -1, None
+        for portion in run.portions():
+            if not portion.whole:
+                if portion.number != number:
+                    number = portion.number
+                    found = survey_cut_item(context, run.batch.items[number])
+                assert found is not None  # noqa: S101
+                yield with_survey(portion, found)
+            else:
+                yield portion
+
+    def _listings(self, run: BatchRun, context: Context) -> Iterator[Job]:
+        """Look, beside the work, whether a large array is still what inspect saw."""
+        cut = {portion.number for portion in run.portions() if not portion.whole}
+        for number in sorted(cut):
+            item = run.batch.items[number]
+            if item.start == 0 and context.source.can_list:
+                run.waiting += 1
+                yield Job(listing=Portion(run.batch.batch, number, item, whole=True))
+
+    def _add(self, result: Result, context: Context, cores: int) -> None:
+        run = self._runs[result.batch]
+        if not run.add(result):
+            return
+        with run.journal.flushing():
+            context.output.flush(elsewhere=True)
+        del self._runs[result.batch]
+        if run.undecodable:
+            self._bad += run.undecodable
+        else:
+            generation = context.output.claim.generation
+            run.write(self._work, cores, self._settings.verify, generation, None)
+        self._locks.pop(result.batch).close()
+
+    def _tick(self, context: Context, workers: Workers[Context]) -> None:
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH_EVERY_S:
+            with contextlib.ExitStack() as stack:
+                for run in self._runs.values():
+                    stack.enter_context(run.journal.flushing())
+                context.output.flush(elsewhere=True)
+            self._flushed = time.monotonic()
+        if now - self._told > progress.EVERY_S:
+            self._told = now
+            log.info("%d MiB of chunks read", workers.counted() // 2**20)
+
+    def _release_all(self) -> None:
+        for lock in self._locks.values():
+            lock.close()
 
 
-def is_done(batch: Batch, work: WorkFolder, claim: Claim, settings: ConvertSettings) -> bool:
-    """Whether there is a record of this batch as it is planned, at the output as it is claimed."""
-    record = read_record(work, batch)
-    if record is None or record.generation != claim.generation:
+def bundled(
+    groups: Sequence[Sequence[Portion]], journals: dict[str, Journal] | None, *, local: bool
+) -> Iterator[Job]:
+    """Make jobs of groups: of remote stores a process has several under way."""
+    bundle: list[Sequence[Portion]] = []
+    for group in groups:
+        bundle.append(group)
+        if len(bundle) >= groups_at_once(group, local=local):
+            yield Job(bundle, journals)
+            bundle = []
+    if bundle:
+        yield Job(bundle, journals)
+
+
+def processes_for(batches: Sequence[Batch], cores: int) -> int:
+    """Processes that the work is worth."""
+    arrays = sum(len(batch.items) for batch in batches)
+    cost = total_cost(batches)
+    if cost < _ALONE_BYTES and arrays < _ALONE_ARRAYS:
+        return 1
+    most = max(cost // (_ALONE_BYTES // 4), arrays // (_ALONE_ARRAYS // 4))
+    return max(1, min(cores, most))
+
+
+def is_done(record: Record, generation: str, settings: Settings) -> bool:
+    """Whether a batch need not be converted: its record is of the output as it is claimed now."""
+    if record.generation != generation:
         return False
     filled = any(bad.action == "filled" for item in record.items for bad in item.bad_chunks)
     return settings.fill_bad_chunks or not filled

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 
 from uplift.batches.carrying_out import read_record
-from uplift.convert.item import Resume
+from uplift.batches.records import kept_lines
 from uplift.errors import InputError, OutputError
 from uplift.models.batch import Batch
 from uplift.models.slices import Slice
@@ -25,7 +25,8 @@ from uplift.work.journal import Journal
 log = logging.getLogger(__name__)
 
 _RESULTS = {
-    "records": (".json",),
+    "records": (".json", ".digests", ".sha256"),
+    # of versions before 0.2
     "validation": (".json", ".digests", ".sha256", ".standing"),
     "journal": (".jsonl", ".lock"),
 }
@@ -135,4 +136,4 @@ def _take_over(work: WorkFolder, name: str, batch: Batch | None) -> None:
         path.unlink(missing_ok=True)
     elif path.is_file():
         journal = Journal(path)
-        journal.start(Resume(batch, journal).kept)
+        journal.start(kept_lines(batch, journal))

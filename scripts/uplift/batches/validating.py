@@ -1,61 +1,165 @@
-"""Validate batches one after the other; those that stand as they were compared are not read."""
+"""Checks of chunks that the dataset's validation asks for, on all cores that its job was given."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
 
+from uplift.batches.carrying_out import bundled, processes_for, read_record
+from uplift.batches.portions import PORTION_ARRAYS, grouped
+from uplift.batches.records import BatchRun
+from uplift.batches.work import Context, Job, Place, Settings, run_job
+from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
-from uplift.storage.protocol import Store
-from uplift.validate.objects.manifest import batch_sums, spell
-from uplift.validate.pixels.digests import write_digests
-from uplift.validate.pixels.items import CheckSettings, validate_batch
-from uplift.validate.pixels.standing import Standing
-from uplift.work import json_files
+from uplift.processes import Workers
+from uplift.validate.pixels.regions import Chosen, Regions, check_array
+from uplift.work import ledger
 from uplift.work.folder import WorkFolder
+from uplift.work.journal import Journal
 
 log = logging.getLogger(__name__)
 
 
-def validate_batches(
-    batches: Sequence[Batch],
-    work: WorkFolder,
-    source: Store,
-    output: Store,
-    settings: CheckSettings,
-    *,
-    with_sums: bool = False,
-) -> None:
-    """Compare every chunk and element of the batches with the source, and write what was found.
+@dataclass(frozen=True)
+class _Arrays:
+    """Arrays for one process."""
+
+    chosen: Sequence[Chosen]
+    root: bytes | None
+    digest_limit_bytes: int
+
+
+class Validation:
+    """The pixel checks of one dataset; a context manager, since it has processes.
 
     Parameters
     ----------
-    with_sums
-        Whether to write check sums of the stored objects, too.
-
-    Raises
-    ------
-    InputError
-        A batch was not converted, or was for another plan.
-    StorageError
-        A read that failed.
+    batches
+        Of the plan in force.
+    work
+        Work folder of the dataset.
+    place
+        Both sides, for reading.
+    settings
+        How to validate.
+    cores
+        Processes to work with.
+    root
+        The root's document, as long as it is not published.
+    digest_limit_bytes
+        Decoded bytes up to which an array gets a SHA-256 of its own.
     """
-    for batch in batches:
-        name = batch.batch
-        record = json_files.read_model(work.record(name), Record)
-        results = [work.findings(name), work.digests(name)]
-        results += [work.sums(name)] if with_sums else []
-        note = work.standing(name)
-        standing = Standing(note, results, batch, record, source, output, settings)
-        if standing.holds():
-            log.info("%s: both sides are as they were when they were compared", name)
-            continue
-        note.unlink(missing_ok=True)
-        validation, rows = validate_batch(batch, record, source, output, settings)
-        write_digests(work.digests(name), rows)
-        if with_sums:
-            sums = batch_sums(batch, output, settings.threads)
-            json_files.write_text(work.sums(name), spell(sums))
-        json_files.write_json(work.findings(name), validation)
-        standing.remember(validation)
+
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        work: WorkFolder,
+        place: Place,
+        settings: Settings,
+        *,
+        cores: int = 1,
+        root: bytes | None = None,
+        digest_limit_bytes: int = 0,
+    ) -> None:
+        self._batches, self._work, self._settings = batches, work, settings
+        self._root, self._digest_limit_bytes = root, digest_limit_bytes
+        open_context = functools.partial(place.open, settings)
+        self._cores = processes_for(batches, cores)
+        spent = (ledger.take_spent, ledger.add_spent)
+        self._workers = Workers(self._cores, open_context, [__name__], spent)
+
+    def __enter__(self) -> Validation:
+        self._workers.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._workers.__exit__(kind, error, trace)
+
+    def validate_again(self, listed: Mapping[tuple[str, int], str]) -> None:
+        """Validate batches whose objects are not those that were validated, and write records.
+
+        Parameters
+        ----------
+        listed
+            Digest of the listing of each batch item, by path and first object.
+
+        Raises
+        ------
+        InputError
+            A batch was not converted, or was for another plan.
+        StorageError
+            A read that failed.
+        """
+        runs, records = {}, {}
+        for batch in self._batches:
+            record = read_record(self._work, batch)
+            if record is None:
+                raise InputError(
+                    f"{self._work.record(batch.batch)}: no record of this batch as it is planned "
+                    "now; convert it first"
+                )
+            reason = self._reason(batch, record, listed)
+            if reason is not None:
+                log.info("%s: validated again: %s", batch.batch, reason)
+                runs[batch.batch] = BatchRun(batch, Journal(self._work.journal(batch.batch)))
+                records[batch.batch] = record
+        jobs = itertools.chain.from_iterable(
+            self._jobs(run, records[name]) for name, run in runs.items()
+        )
+        for results in self._workers.as_done(run_job, jobs):
+            for result in results:
+                run = runs[result.batch]
+                if run.add(result):
+                    record = records[result.batch]
+                    verify = self._settings.verify
+                    run.write(self._work, self._cores, verify, record.generation, record)
+
+    def regions(self, arrays: Iterable[Chosen]) -> Iterator[Regions]:
+        """Have other readers compare regions of arrays."""
+        for found in self._workers.as_done(_check_arrays, self._groups(iter(arrays))):
+            yield from found
+
+    def _groups(self, arrays: Iterator[Chosen]) -> Iterator[_Arrays]:
+        while group := tuple(itertools.islice(arrays, PORTION_ARRAYS)):
+            yield _Arrays(group, self._root, self._digest_limit_bytes)
+
+    def _reason(
+        self, batch: Batch, record: Record, listed: Mapping[tuple[str, int], str]
+    ) -> str | None:
+        """Why a batch has to be validated again, or None."""
+        if not self._work.digests(batch.batch).is_file():
+            return "asked for"
+        if self._settings.with_sums and not self._work.sums(batch.batch).is_file():
+            return "the check sums of its objects are wanted"
+        if self._settings.verify == "reread" and record.verify != "reread":
+            return "verify: reread"
+        if any(finding.severity == "error" for finding in record.findings):
+            return "it was not valid"
+        for item in record.items:
+            if listed[item.path, item.start] != item.objects_sha256:
+                return f"objects of {item.path or 'the array'} are not those that were validated"
+        return None
+
+    def _jobs(self, run: BatchRun, record: Record) -> Iterator[Job]:
+        bad = [item.bad_chunks for item in record.items]
+        portions = (replace(portion, bad=bad[portion.number]) for portion in run.portions())
+        groups = list(grouped(portions))
+        run.waiting += sum(map(len, groups))
+        yield from bundled(groups, None, local=self._cores == 1)
+
+
+def _check_arrays(context: Context, job: _Arrays) -> list[Regions]:
+    return [
+        check_array(chosen, context.source, context.output, job.root, job.digest_limit_bytes)
+        for chosen in job.chosen
+    ]

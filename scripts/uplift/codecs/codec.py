@@ -13,7 +13,9 @@ from uplift.errors import SourceError
 
 Config = dict[str, Any]
 """A codec as Zarr v2 writes it: its ``id``, and its settings next to it."""
-Buffer = bytes | NDArray[Any]
+Encoded = bytes | memoryview
+"""A chunk as stored, perhaps in memory that is used again."""
+Buffer = Encoded | NDArray[Any]
 Kind = Literal["array", "serializer", "bytes"]
 """What goes in and comes out when encoding, as Zarr v3 sorts codecs: array to array, array to
 bytes, bytes to bytes."""
@@ -88,8 +90,8 @@ class Codec:
     to_v3: Callable[[Config, int], Config] | None = None
     settings: Mapping[str, range | tuple[Any, ...]] = field(default_factory=dict)
     defaults: Config = field(default_factory=dict)
-    check: Callable[[bytes, int], int | None] | None = None
-    rewrap: Callable[[bytes, int], bytes] | None = None
+    check: Callable[[Encoded, int], int | None] | None = None
+    rewrap: Callable[[Encoded, int], bytes] | None = None
     size_after: Callable[[Config, int, np.dtype[Any]], int | None] = _same_size
     problem: Callable[[Config], str | None] = lambda _config: None
     changes_nothing: Callable[[Config, np.dtype[Any]], bool] = lambda _config, _dtype: False

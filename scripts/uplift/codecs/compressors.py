@@ -14,16 +14,17 @@ import zlib
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uplift.codecs import streams
-from uplift.codecs.codec import Buffer, Config, Decoded, DecodeError, first_line, raw, view
+from uplift.codecs.codec import Buffer, Config, Decoded, DecodeError, Encoded, first_line, raw, view
 from uplift.codecs.streams import BLOSC_FORMATS, BLOSC_HEADER
 
 BLOSC_NAMES = ("lz4", "lz4hc", "blosclz", "zstd", "zlib")
 SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _SHUFFLE_NAMES = {number: name for name, number in SHUFFLES.items()}
 _ZLIB_DEFAULT_LEVEL = 6
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LZMA_MEMORY_BYTES = 1 << 30
 
 
@@ -54,7 +55,7 @@ def blosc_v3(config: Config, element_bytes: int) -> Config:
     }
 
 
-def check_blosc(data: bytes, nbytes: int) -> int:
+def check_blosc(data: Encoded, nbytes: int) -> int:
     """Check a blosc header; blosc readers take the stream's end from it."""
     size = len(data)
     if size < BLOSC_HEADER.size:
@@ -77,9 +78,11 @@ def check_blosc(data: bytes, nbytes: int) -> int:
     return int(encoded)
 
 
-def decode_blosc(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode blosc data as long as their header says."""
-    data = raw(data)
+def decode_blosc(
+    data: Buffer, config: Config, limit: int, room: NDArray[np.uint8] | None = None
+) -> Decoded:
+    """Decode blosc data as long as their header says, into `room` when they fill that."""
+    data = raw(data) if isinstance(data, np.ndarray) else data
     version, *_, decoded, _, encoded = (
         BLOSC_HEADER.unpack_from(data) if len(data) >= BLOSC_HEADER.size else (0,) * 7
     )
@@ -88,6 +91,9 @@ def decode_blosc(data: Buffer, config: Config, limit: int) -> Decoded:
     if decoded > limit:
         raise DecodeError(f"decodes to {decoded} bytes, {limit} expected")
     try:
+        if room is not None and decoded == room.nbytes:
+            _numcodecs("blosc").decompress(data[:encoded], room)
+            return Decoded(room, encoded)
         return Decoded(bytes(_numcodecs("blosc").decompress(data[:encoded])), encoded)
     except (RuntimeError, ValueError) as error:
         raise DecodeError(f"the blosc data are damaged ({first_line(error)})") from error
@@ -108,7 +114,7 @@ def zstd_v3(config: Config, element_bytes: int) -> Config:
     return {"level": level, "checksum": bool(config.get("checksum", False))}
 
 
-def check_zstd(data: bytes, nbytes: int) -> int | None:
+def check_zstd(data: Encoded, nbytes: int) -> int | None:
     """Walk the frames' headers; None where the only frame does not say what it decodes to."""
     if data[:4] != streams.ZSTD_MAGIC:
         raise DecodeError(f"is not a zstd stream{_seen(data)}")
@@ -178,7 +184,7 @@ def encode_gzip(data: Buffer, config: Config) -> bytes:
     return stream.compress(view(data)) + stream.flush()
 
 
-def zlib_to_gzip(data: bytes, nbytes: int) -> bytes:
+def zlib_to_gzip(data: Encoded, nbytes: int) -> bytes:
     """Wrap the deflate body of a zlib stream (RFC 1950) as one gzip member (RFC 1952).
 
     The stream is inflated once, for its CRC-32, and checked by that: no separate check is needed.
@@ -204,7 +210,7 @@ def zlib_to_gzip(data: bytes, nbytes: int) -> bytes:
     if len(decoded) != nbytes:
         raise DecodeError(f"decodes to {len(decoded)} bytes, {nbytes} expected")
     trailer = struct.pack("<II", zlib.crc32(decoded), nbytes & 0xFFFFFFFF)
-    return _GZIP_HEADER + data[2 : end - 4] + trailer
+    return b"".join((GZIP_HEADER, data[2 : end - 4], trailer))
 
 
 def decode_bz2(data: Buffer, config: Config, limit: int) -> Decoded:
@@ -267,13 +273,13 @@ def encode_lz4(data: Buffer, config: Config) -> bytes:
     return bytes(_numcodecs("lz4").compress(view(data), config.get("acceleration", 1)))
 
 
-def _inflated(data: bytes, limit: int) -> Decoded:
+def _inflated(data: Encoded, limit: int) -> Decoded:
     if data[:2] == b"\x1f\x8b":
         return streams.decompress_streams(lambda: zlib.decompressobj(31), data, limit, "gzip")
     return streams.decompress_streams(zlib.decompressobj, data, limit, "zlib", several=False)
 
 
-def _no_blosc(data: bytes) -> str:
+def _no_blosc(data: Encoded) -> str:
     seen = streams.looks_like(data)
     if seen is None and len(data) >= BLOSC_HEADER.size and data[0] == 2:
         encoded = BLOSC_HEADER.unpack_from(data)[6]
@@ -281,7 +287,7 @@ def _no_blosc(data: bytes) -> str:
     return f"is not blosc data{_seen(data)}"
 
 
-def _seen(data: bytes) -> str:
+def _seen(data: Encoded) -> str:
     seen = streams.looks_like(data)
     return f", it looks like {seen}" if seen else "" if data else ": it is empty"
 

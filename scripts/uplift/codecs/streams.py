@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from uplift.codecs.codec import Decoded, DecodeError
+from uplift.codecs.codec import Decoded, DecodeError, Encoded
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_BLOCK_BYTES = 128 * 1024
@@ -29,7 +29,7 @@ class Decompressor(Protocol):
     def unused_data(self) -> bytes:
         """Bytes after the end of the stream."""
 
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+    def decompress(self, data: Encoded, max_length: int, /) -> bytes:
         """Decode at most `max_length` bytes."""
 
 
@@ -42,7 +42,7 @@ class ZstdFrame:
     most: int
 
 
-def looks_like(data: bytes) -> str | None:
+def looks_like(data: Encoded) -> str | None:
     """Name the container that `data` starts like, or None."""
     head = bytes(data[:16])
     if head[:2] == b"\x1f\x8b":
@@ -62,7 +62,7 @@ def looks_like(data: bytes) -> str | None:
     return None
 
 
-def is_zlib(data: bytes) -> bool:
+def is_zlib(data: Encoded) -> bool:
     """Whether `data` starts with a valid zlib header (RFC 1950)."""
     return (
         len(data) > 5
@@ -72,7 +72,7 @@ def is_zlib(data: bytes) -> bool:
     )
 
 
-def is_blosc(data: bytes) -> bool:
+def is_blosc(data: Encoded) -> bool:
     """Whether `data` is as long as the blosc header at its start says."""
     if len(data) < BLOSC_HEADER.size:
         return False
@@ -81,7 +81,7 @@ def is_blosc(data: bytes) -> bool:
 
 
 def decompress_streams(
-    new: Callable[[], Decompressor], data: bytes, limit: int, name: str, *, several: bool = True
+    new: Callable[[], Decompressor], data: Encoded, limit: int, name: str, *, several: bool = True
 ) -> Decoded:
     """Decode streams that follow one another; bytes after the last sound one are left out.
 
@@ -100,7 +100,8 @@ def decompress_streams(
         Damaged or cut short, or longer than `limit`.
     """
     parts: list[bytes] = []
-    total, rest = 0, data
+    total = 0
+    rest: Encoded = data
     while rest and (several or not parts):
         try:
             stream = new()
@@ -126,7 +127,7 @@ def decompress_streams(
     return Decoded(parts[0] if len(parts) == 1 else b"".join(parts), len(data) - len(rest), note)
 
 
-def walk_zstd(data: bytes) -> tuple[list[ZstdFrame], int]:
+def walk_zstd(data: Encoded) -> tuple[list[ZstdFrame], int]:
     """Find the frames of a zstd stream from their headers, without decoding (RFC 8878, 3.1.1).
 
     Returns
@@ -155,7 +156,7 @@ def walk_zstd(data: bytes) -> tuple[list[ZstdFrame], int]:
     return frames, end
 
 
-def _walk_zstd_frame(data: bytes, position: int) -> tuple[ZstdFrame, int]:
+def _walk_zstd_frame(data: Encoded, position: int) -> tuple[ZstdFrame, int]:
     """Read one frame's headers, and where it ends."""
     try:
         return _zstd_frame(data, position)
@@ -163,7 +164,7 @@ def _walk_zstd_frame(data: bytes, position: int) -> tuple[ZstdFrame, int]:
         raise DecodeError("the zstd stream is cut short") from None
 
 
-def _zstd_frame(data: bytes, position: int) -> tuple[ZstdFrame, int]:
+def _zstd_frame(data: Encoded, position: int) -> tuple[ZstdFrame, int]:
     descriptor = data[position]
     position += 1
     single = bool(descriptor & 0x20)

@@ -26,6 +26,7 @@ class BatchItem(Model):
     start: int
     stop: int
     stored_chunks: int
+    stored_bytes: int
     listing_sha256: str
     fingerprint: str
 

@@ -1,4 +1,4 @@
-"""What a convert job did and what it cost: ``records/<batch>.json``."""
+"""What became of a batch and what it cost: ``records/<batch>.json``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from uplift.models.arrays import Method
 from uplift.models.base import Model
+from uplift.models.findings import Finding
 
 
 class BadChunk(Model):
@@ -24,7 +25,28 @@ class BadChunk(Model):
 
 
 class ItemRecord(Model):
-    """Cost and outcome of one batch item. Times in seconds, sizes in bytes as stored."""
+    """Cost and outcome of one batch item. Times in seconds, sizes in bytes as stored.
+
+    Attributes
+    ----------
+    objects_resumed
+        Finished by an earlier, interrupted run and not written again.
+    trailing, first_trailing
+        Chunks with bytes after the end of their compressed stream: how many, and the first.
+    largest
+        The chunk with the most bytes as stored: these, and its index.
+    objects, bytes, objects_sha256
+        Stored objects when they were validated: how many, their bytes, and the digest of their
+        listing (keys, sizes, stamps).
+    chunks_compared
+        Source chunks that were found again.
+    bytes_compared
+        Their decoded bytes.
+    rows_sha256
+        Digest of the item's rows in ``records/<batch>.digests``.
+    wall_seconds, cpu_seconds
+        Spent on this item, added up over all processes.
+    """
 
     path: str
     start: int
@@ -36,18 +58,37 @@ class ItemRecord(Model):
     objects_written: int
     bytes_written: int
     objects_resumed: int = 0
-    """Finished by an earlier, interrupted run and not written again."""
     bad_chunks: tuple[BadChunk, ...] = ()
+    trailing: int = 0
+    first_trailing: tuple[int, ...] | None = None
+    largest: tuple[int, ...] | None = None
+    objects: int = 0
+    bytes: int = 0
+    objects_sha256: str = ""
+    chunks_compared: int = 0
+    bytes_compared: int = 0
+    rows_sha256: str = ""
     wall_seconds: float
     cpu_seconds: float
 
 
+Verify = Literal["once", "reread"]
+"""once: the source is read once, and the output is compared with the digests of
+what convert read. reread: with the source, which is read again."""
+
+
 class Record(Model):
-    """One batch. `generation`: as in the claim of the output that it was converted to."""
+    """What converting and validating one batch did, found and cost.
+
+    `threads` are the processes that worked on it, `peak_memory_bytes` is that of the largest of
+    them; `generation`: as in the claim of the output that it was converted to.
+    """
 
     schema_: Literal["ngff-uplift/record/1"] = Field("ngff-uplift/record/1", alias="schema")
     batch: str
+    verify: Verify = "once"
     items: tuple[ItemRecord, ...]
+    findings: tuple[Finding, ...] = ()
     wall_seconds: float
     cpu_seconds: float
     peak_memory_bytes: int

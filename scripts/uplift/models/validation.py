@@ -1,4 +1,4 @@
-"""Verdicts: ``validation/<batch>.json`` and ``validation.json``."""
+"""The verdict: ``validation.json``."""
 
 from __future__ import annotations
 
@@ -9,44 +9,23 @@ from pydantic import Field
 from uplift.models.arrays import JsonValue, Shape
 from uplift.models.base import Model
 from uplift.models.findings import Finding
-
-
-class ItemValidation(Model):
-    """Outcome for one batch item.
-
-    `sha256`: digest of the decoded little-endian C-order bytes of the whole array, when the item
-    is the whole array and within the digest limit. `rows_sha256`: that of the item's rows in the
-    ``.digests`` file beside this one, which the array's ``chunks_sha256`` is made of.
-    """
-
-    path: str
-    start: int
-    stop: int
-    fingerprint: str
-    chunks_compared: int
-    bytes_compared: int
-    """Decoded bytes compared with the source."""
-    sha256: str | None = None
-    rows_sha256: str
-
-
-class BatchValidation(Model):
-    """One validate job."""
-
-    schema_: Literal["ngff-uplift/batch-validation/1"] = Field(
-        "ngff-uplift/batch-validation/1", alias="schema"
-    )
-    batch: str
-    items: tuple[ItemValidation, ...]
-    findings: tuple[Finding, ...]
+from uplift.models.record import Verify
 
 
 class ArrayValidation(Model):
     """One array of the output.
 
-    `chunks_sha256`: SHA-256 over, for each stored source chunk in grid order, its linear index
-    (uint64, little endian) and the SHA-256 of its decoded bytes (full chunk, little endian,
-    C order).
+    Attributes
+    ----------
+    sha256
+        Of all decoded bytes (little endian, C order), of arrays within ``digest_limit_mib``.
+    chunks_sha256
+        SHA-256 over, for each stored source chunk in grid order, its linear index (uint64, little
+        endian) and the XXH3-128 of its values inside the array (little endian, C order).
+    chunks_compared, bytes_compared
+        Source chunks that were found again, and their decoded bytes.
+    regions_compared
+        Regions that other readers read the same from both sides.
     """
 
     path: str
@@ -56,6 +35,7 @@ class ArrayValidation(Model):
     chunks_sha256: str
     chunks_compared: int
     bytes_compared: int
+    regions_compared: int = 0
 
 
 Conforms = Literal["OME-Zarr", "OME-Zarr with defects", "plain Zarr"]
@@ -86,13 +66,15 @@ class Validation(Model):
 
     `verdict` says whether the output is what the source is, pixel by pixel and word by word;
     `conforms` whether that is an OME-Zarr of the version asked for, with which `defects`.
-
+    `verify` is the mode: what docs/VALIDATION.md says of it is what the verdict means.
     `root_sha256` is that of the staged root document; `objects` and `bytes` are what the output
     holds once that is published; `manifest_sha256` is that of the manifest, where there is one.
     """
 
     schema_: Literal["ngff-uplift/validation/1"] = Field("ngff-uplift/validation/1", alias="schema")
     dataset: str
+    verify: Verify = "reread"
+    """Files of earlier versions do not say it: they read the source twice."""
     verdict: Literal["valid", "invalid"]
     conforms: Conforms | None = None
     """None: a file of an earlier version, which did not say it."""

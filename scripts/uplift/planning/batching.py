@@ -165,6 +165,7 @@ def _item(entry: InventoryArray, targets: Targets, start: int, stop: int) -> Bat
         start=start,
         stop=stop,
         stored_chunks=entry.stored_chunks,
+        stored_bytes=entry.stored_bytes,
         listing_sha256=entry.listing_sha256,
         fingerprint=sha256_of_json([FORMAT_VERSION, *facts]),
     )

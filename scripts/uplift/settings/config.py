@@ -53,7 +53,8 @@ class Config(Columns):
     ozx: Switch = False
     previews: Switch = True
     console: Literal["short", "snakemake"] = "short"
-    digest_limit_mib: Whole = Field(4096, ge=0, description="a size in MiB, 0 or more")
+    verify: Literal["once", "reread"] = "once"
+    digest_limit_mib: Whole = Field(0, ge=0, description="a size in MiB, 0 or more")
     crate: Crate = Crate()
     storage: dict[str, StorageOptions] = Field(
         default_factory=dict, description="a mapping from URL prefixes to settings"

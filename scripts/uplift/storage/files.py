@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from uplift.storage import tuning
+from uplift.storage.protocol import Readable
 
 _TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
 _LONGEST_TEMPORARY = 200
@@ -43,9 +45,20 @@ class LocalWriter:
         if self._pending >= tuning.WRITE_BYTES or len(self._pieces) >= tuning.WRITE_PIECES:
             self.flush()
 
+    def write_all(self, pieces: Sequence[Readable]) -> None:
+        """Append pieces at once: their memory may be used again."""
+        self.flush()
+        for first in range(0, len(pieces), tuning.WRITE_PIECES):
+            self._hand_over(list(pieces[first : first + tuning.WRITE_PIECES]))
+
     def flush(self) -> None:
         """Hand all collected pieces to the system."""
-        pieces: list[bytes | memoryview] = list(self._pieces)
+        if self._pieces:
+            self._hand_over(list(self._pieces))
+            self._pieces.clear()
+            self._pending = 0
+
+    def _hand_over(self, pieces: list[Readable]) -> None:
         while pieces:
             done = os.writev(self._descriptor, pieces)
             self.written += done
@@ -54,8 +67,6 @@ class LocalWriter:
                 pieces.pop(0)
             if done:
                 pieces[0] = memoryview(pieces[0])[done:]
-        self._pieces.clear()
-        self._pending = 0
 
 
 def is_file(mode: int) -> bool:

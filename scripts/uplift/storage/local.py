@@ -265,9 +265,9 @@ class LocalStore(ReadableStore):
             self.delete(leftover)
         return len(left)
 
-    def flush(self) -> None:
+    def flush(self, *, elsewhere: bool = False) -> None:
         """Return when everything written so far is on disk (``durability: fsync``)."""
-        if not (self._sync and self._unsynced.is_set()):
+        if not (self._sync and (elsewhere or self._unsynced.is_set())):
             return
         self._unsynced.clear()
         descriptor = os.open(existing_parent(self.root), os.O_RDONLY | os.O_CLOEXEC)

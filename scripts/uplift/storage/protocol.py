@@ -7,7 +7,7 @@ is the root itself. Absence is ``None`` (or ``False``); everything else that goe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -29,11 +29,18 @@ Buffer = bytearray | memoryview
 """Where an object is read into: a ``bytearray`` grows as needed, a ``memoryview`` cannot."""
 
 
+Readable = bytes | memoryview
+"""Bytes that may lie in memory that is used again."""
+
+
 class ObjectWriter(Protocol):
     """Takes an object in pieces; readers see all of it or nothing."""
 
     def write(self, data: bytes) -> None:
         """Append fresh ``bytes`` (the writer may keep a reference to them)."""
+
+    def write_all(self, pieces: Sequence[Readable]) -> None:
+        """Append pieces whose memory may be used again afterwards."""
 
 
 Range = tuple[Wanted, int, int]
@@ -138,8 +145,11 @@ class WritableStore(Store, Protocol):
     def delete_tree(self, prefix: str) -> None:
         """Delete every object under the folder `prefix` (and empty folders, locally)."""
 
-    def flush(self) -> None:
-        """Make everything written so far survive a power cut (nothing to do on object stores)."""
+    def flush(self, *, elsewhere: bool = False) -> None:
+        """Make everything written so far survive a power cut (nothing to do on object stores).
+
+        `elsewhere`: what other processes wrote, too.
+        """
 
     def copy_from(self, source: Store, source_key: str, key: str) -> bool:
         """Copy an object without its bytes passing through here; False where that is impossible.

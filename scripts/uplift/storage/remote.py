@@ -189,7 +189,7 @@ class RemoteStore(ReadableStore):
         self._refuse_writing()
         return abort_uploads(self.url, self.options, key) if self.url.startswith("s3") else 0
 
-    def flush(self) -> None:
+    def flush(self, *, elsewhere: bool = False) -> None:
         """Nothing to do: a finished upload is durable."""
 
     def path_of(self, key: str) -> str:

@@ -47,6 +47,6 @@ WRITE_BYTES = 4 * 2**20
 """Pieces of a local file are handed to the system together from here on."""
 WRITE_PIECES = 512
 """... or from this many on; the system takes 1,024 (IOV_MAX)."""
-SYNC_ALONE_BYTES = 2**20
+SYNC_ALONE_BYTES = 16 * 2**20
 """Local files from here on are synced as they are written, smaller ones together, with their file
 system (syncfs): one fsync a small file would cost more than writing it."""

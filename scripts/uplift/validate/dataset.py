@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from uplift.arrays.source_chunks import ListingDigest
 from uplift.models.batch import Batch
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.migration import Migration
+from uplift.models.record import Verify
 from uplift.models.validation import Validation
 from uplift.ngff import axes
 from uplift.ngff.conformity import conforms, defects_of
@@ -24,6 +28,7 @@ from uplift.validate.objects import accounts
 from uplift.validate.objects.crate import checked_crate
 from uplift.validate.objects.manifest import manifest_text, read_sums
 from uplift.validate.pixels import coverage
+from uplift.validate.pixels.regions import Chosen, Regions
 from uplift.validators.ome_zarr import run_validators
 from uplift.work.folder import WorkFolder
 from uplift.zarr_metadata.data_types import data_type_v3
@@ -62,23 +67,25 @@ def validate_dataset(
     files: WorkFiles,
     source: Store,
     output: Store,
+    pixels: PixelChecks,
     *,
-    listing: Iterable[ObjectInfo] | None = None,
-    reread: bool = False,
+    verify: Verify = "once",
 ) -> tuple[Validation, str]:
     """Check everything that is not about single chunks, and sum up what was found about those.
 
     Parameters
     ----------
+    dataset
+        Its name.
     inventory, migration, files
         What the steps before left.
     source, output
         Both sides, for reading.
-    listing
-        The objects of the output; by default it is listed. Read to its end before anything else,
-        so that other checks can look at the objects as they pass.
-    reread
-        List the source again, too: objects that came or went since it was inspected are found.
+    pixels
+        The checks of chunks, which several processes share.
+    verify
+        ``reread``: list the source again, too; objects that came or went since it was inspected
+        are found.
 
     Returns
     -------
@@ -94,6 +101,10 @@ def validate_dataset(
     """
     findings = Findings()
     findings.extend((*inventory.findings, *migration.findings))
+    listed_items = ItemListings(files.batches)
+    check = _DatasetCheck(inventory, migration, files, findings)
+    account, keys = check.listed(output.list_tree(""), files, listed_items.add)
+    pixels.validate_again(listed_items.digests())
     work = coverage.gather(files.batches, files.folder, findings)
     entries = {entry.path: entry for entry in inventory.arrays}
     for path, reason in files.skipped.items():
@@ -101,20 +112,32 @@ def validate_dataset(
     for path in coverage.uncovered(entries, work, set(files.skipped)):
         findings.error("batches.incomplete", path, "no batch converts this array")
     root_document = files.root_document
-    check = _DatasetCheck(inventory, migration, entries, work, set(files.skipped), findings)
-    account, keys = check.listed(listing or output.list_tree(""), files)
     accounts.check_root(output, root_document, findings)
     check.documents(source, output, root_document)
-    if reread or not source.can_list:
+    if verify == "reread" or not source.can_list:
         accounts.check_source(source, inventory, findings)
     accounts.check_files(source, output, check.copies(files.crate), findings)
     if files.crate is not None:
         findings.extend(checked_crate(files.crate, output.get(CRATE_KEY)))
-    broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
-    arrays = [
-        coverage.array_validation(entries[path], work[path], path in broken, findings)
+    chosen = (
+        coverage.chosen_of(path, work[path], entries[path].stored_chunks)
         for path in sorted(work)
         if path in entries
+    )
+    regions = {found.path: found for found in pixels.regions(chosen)}
+    for found in regions.values():
+        findings.extend(found.findings)
+    broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
+    arrays = [
+        coverage.array_validation(
+            entries[path],
+            work[path],
+            findings,
+            broken=path in broken,
+            regions=regions[path].count,
+            sha256=regions[path].sha256,
+        )
+        for path in sorted(regions)
     ]
     manifest = b""
     if files.with_manifest:
@@ -124,6 +147,7 @@ def validate_dataset(
     invalid = any(finding.severity == "error" for finding in listed)
     validation = Validation(
         dataset=dataset,
+        verify=verify,
         verdict="invalid" if invalid else "valid",
         conforms=conforms(listed, check.root_attributes),
         defects=defects_of(listed),
@@ -139,6 +163,45 @@ def validate_dataset(
     return validation, manifest.decode()
 
 
+class PixelChecks(Protocol):
+    """The checks of chunks, carried out by the processes that the job was given."""
+
+    def validate_again(self, listed: Mapping[tuple[str, int], str]) -> None:
+        """Validate batches whose objects are not those that were validated.
+
+        Parameters
+        ----------
+        listed
+            Digest of the listing of each batch item, by path and first object.
+        """
+
+    def regions(self, arrays: Iterable[Chosen]) -> Iterator[Regions]:
+        """Have other readers compare regions of arrays."""
+
+
+class ItemListings:
+    """Digests of the listings of batch items, from one listing of the output."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._starts: dict[str, list[int]] = {}
+        self._digests: dict[tuple[str, int], ListingDigest] = {}
+        for batch in batches:
+            for item in batch.items:
+                bisect.insort(self._starts.setdefault(item.path, []), item.start)
+                self._digests[item.path, item.start] = ListingDigest()
+
+    def add(self, path: str, position: int, info: ObjectInfo) -> None:
+        """Count one object."""
+        starts = self._starts[path]
+        at = bisect.bisect_right(starts, position) - 1
+        if at >= 0:
+            self._digests[path, starts[at]].add(info.key, info)
+
+    def digests(self) -> dict[tuple[str, int], str]:
+        """Digest of each item, by path and first object."""
+        return {key: digest.hexdigest() for key, digest in self._digests.items()}
+
+
 class _DatasetCheck:
     """The checks that need the inventory beside the output."""
 
@@ -146,16 +209,14 @@ class _DatasetCheck:
         self,
         inventory: Inventory,
         migration: Migration,
-        entries: Mapping[str, InventoryArray],
-        work: Mapping[str, coverage.ArrayWork],
-        skipped: set[str],
+        files: WorkFiles,
         findings: Findings,
     ) -> None:
         self._inventory = inventory
         self._migration = migration
-        self._entries = entries
-        self._work = work
-        self._skipped = skipped
+        self._entries = {entry.path: entry for entry in inventory.arrays}
+        self._targets = {i.path: i.target for batch in files.batches for i in batch.items}
+        self._skipped = set(files.skipped)
         self._findings = findings
         self.groups = _with_parents(inventory)
         self.root_attributes: Json | None = None
@@ -183,10 +244,9 @@ class _DatasetCheck:
             if node.document is not None:
                 found[node.path] = node.document
             entry = self._entries[node.path]
-            if node.path in self._work:
+            if node.path in self._targets:
                 names = _names(entry, structure.axes.get(node.path), node.source_attributes)
-                target = self._work[node.path].target
-                check.check(node, entry.source, target, names)
+                check.check(node, entry.source, self._targets[node.path], names)
         root = found.get("", {})
         if root.get("node_type") == "group":
             self.root_attributes = root.get("attributes") or {}
@@ -209,16 +269,22 @@ class _DatasetCheck:
         return {**groups, **arrays}
 
     def listed(
-        self, listing: Iterable[ObjectInfo], files: WorkFiles
+        self,
+        listing: Iterable[ObjectInfo],
+        files: WorkFiles,
+        stored: Callable[[str, int, ObjectInfo], None],
     ) -> tuple[accounts.OutputAccount, list[str]]:
         """Account for every object of the output; also their keys, when there is a manifest."""
-        nodes = [*(group.path for group in self.groups), *self._work]
+        nodes = [*(group.path for group in self.groups), *self._targets]
         expected = {join(path, "zarr.json") for path in nodes if path}
         expected |= {place for _, place in self._plain_copies(files.crate)}
         expected |= set(files.crate.objects) if files.crate is not None else set()
-        targets = {path: one.target for path, one in self._work.items()}
         account = accounts.OutputAccount(
-            targets, expected, self._findings, with_manifest=files.with_manifest
+            self._targets,
+            expected,
+            self._findings,
+            with_manifest=files.with_manifest,
+            stored=stored,
         )
         keys: list[str] = []
         for info in listing:

@@ -77,25 +77,17 @@ class WorkFolder:
         return sorted((int(match[1]), int(match[2]), path) for match, path in found)
 
     def record(self, batch: str) -> Path:
-        """What converting a batch did and cost."""
+        """What converting and validating a batch did, found and cost."""
         return self.path / "records" / f"{batch}.json"
 
     def journal(self, batch: str) -> Path:
         """Which objects of a batch are finished."""
         return self.path / "journal" / f"{batch}.jsonl"
 
-    def findings(self, batch: str) -> Path:
-        """What comparing a batch found."""
-        return self.path / "validation" / f"{batch}.json"
-
     def digests(self, batch: str) -> Path:
         """Digests of a batch's chunks."""
-        return self.path / "validation" / f"{batch}.digests"
+        return self.path / "records" / f"{batch}.digests"
 
     def sums(self, batch: str) -> Path:
         """Check sums of a batch's stored objects."""
-        return self.path / "validation" / f"{batch}.sha256"
-
-    def standing(self, batch: str) -> Path:
-        """What the findings of a batch depend on; unchanged, nothing is read again."""
-        return self.path / "validation" / f"{batch}.standing"
+        return self.path / "records" / f"{batch}.sha256"

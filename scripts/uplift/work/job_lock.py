@@ -51,6 +51,37 @@ def only_job(path: Path, *, beside: bool = True) -> Iterator[None]:
         place.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def same_job(path: Path) -> Iterator[None]:
+    """Hold, in a worker process, what :func:`only_job` keeps to its job.
+
+    When the job is killed, the next one waits until its workers have ended, too.
+
+    Parameters
+    ----------
+    path
+        As given to :func:`only_job`.
+
+    Raises
+    ------
+    OutputError
+        The job has ended, and another one works on this.
+    """
+    try:
+        stream = path.with_suffix(".lock").open("a")
+    except FileNotFoundError:
+        yield
+        return
+    with stream:
+        try:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"{path}: another job works on this; run again") from None
+        except OSError as error:
+            log.debug("%s: %s", path, error)
+        yield
+
+
 def _locked(stream: TextIO, path: Path) -> bool:
     size, since = -1, time.monotonic()
     while not _lock(stream):
@@ -68,6 +99,8 @@ def _locked(stream: TextIO, path: Path) -> bool:
 def _lock(stream: TextIO) -> bool:
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Nobody else works on this: from here on the workers of this job may hold it, too.
+        fcntl.flock(stream.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:

@@ -9,6 +9,8 @@ follows. The first line names the job that writes: one that finds another name t
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import json
 import os
 import threading
@@ -33,6 +35,13 @@ class Done(Model):
     objects: int
     bytes: int
     chunks: int
+    trailing: int = 0
+    first_trailing: tuple[int, ...] | None = None
+    """Chunks with bytes after the end of their stream: how many, and the first of them."""
+    largest: tuple[int, ...] | None = None
+    """Bytes of the largest chunk that was read, and its index."""
+    digests: str = ""
+    """Of what was read: rows of :mod:`uplift.arrays.digests`; empty: none were noted."""
     boot: str | None = None
     """Boot in which the write happened; None when the objects were synced before the line."""
 
@@ -41,26 +50,34 @@ _DONE = TypeAdapter(Done)
 
 
 class Journal:
-    """Append-only journal of one batch (thread-safe)."""
+    """Append-only journal of one batch; threads and worker processes of one job share it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._unsynced = False
         self._job = uuid.uuid4().hex
         self.done = _read(path)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker process needs to write lines of the same job."""
+        return {"path": self.path, "job": self._job}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path, self._job = state["path"], state["job"]
+        self._lock, self._unsynced, self.done = threading.Lock(), False, []
+
     def start(self, kept: list[Done]) -> None:
         """Begin a run: keep only the trusted lines. A job that wrote here before is superseded."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
         with temporary.open("w", encoding="utf-8") as stream:
             stream.write(json.dumps({"job": self._job}) + "\n")
             for entry in kept:
                 stream.write(json.dumps(entry.to_json()) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(self._path)
+        temporary.replace(self.path)
 
     def refuse_superseded(self) -> None:
         """Look whether this job is still the one that is to convert the batch.
@@ -71,13 +88,13 @@ class Journal:
             The batch was planned anew, is no more, or another job has taken it over.
         """
         try:
-            with self._path.open(encoding="utf-8") as stream:
+            with self.path.open(encoding="utf-8") as stream:
                 mine = json.loads(stream.readline()) == {"job": self._job}
         except (FileNotFoundError, ValueError):
             mine = False
         if not mine:
             raise OutputError(
-                f"{self._path}: no longer of this job: the plan was edited or another job took "
+                f"{self.path}: no longer of this job: the plan was edited or another job took "
                 "over while it ran; it writes nothing more"
             )
 
@@ -87,11 +104,15 @@ class Journal:
         if entry.boot is not None:
             self._unsynced = True
 
+    def expect_unsynced(self) -> None:
+        """Note that another process of this job added lines of objects that were not synced."""
+        self._unsynced = True
+
     @contextlib.contextmanager
     def flushing(self) -> Iterator[None]:
         """Flush the output store inside: what stands here before it is then on disk.
 
-        Lines that other threads add meanwhile wait for the next flush.
+        Lines that others add meanwhile wait for the next flush.
         """
         if not self._unsynced:
             yield
@@ -104,13 +125,16 @@ class Journal:
 
     def _append(self, line: dict[str, Any], *, sync: bool) -> None:
         self.refuse_superseded()
-        with self._lock, self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-            stream.flush()
+        with self._lock, self.path.open("ab", buffering=0) as stream:
+            # On NFS lines of two hosts could land in one place; elsewhere one write is one line.
+            with contextlib.suppress(OSError):
+                fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+            stream.write(json.dumps(line).encode() + b"\n")
             if sync:
                 os.fsync(stream.fileno())
 
 
+@functools.cache
 def boot_id() -> str:
     """Name of this boot of the machine (Linux), else one that never matches another run's."""
     path = Path("/proc/sys/kernel/random/boot_id")

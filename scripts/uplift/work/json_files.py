@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,17 @@ _REMEDY = "mend it, or delete it and run again"
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file; see :func:`write_bytes`."""
+    write_bytes(path, [text.encode()])
+
+
+def write_bytes(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file under a temporary name in the same folder, sync it, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
+        with temporary.open("wb") as stream:
+            stream.writelines(pieces)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -42,6 +48,17 @@ def keep_backup(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if not backup.is_file() or backup.read_text(encoding="utf-8") != text:
         write_text(backup, text)
+
+
+def write_lines(path: Path, data: dict[str, Any], key: str) -> None:
+    """Write an object atomically, each entry of the list under `key` on a line.
+
+    For files of thousands of entries: laying each out readably would cost more than making it.
+    """
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in data[key])
+    rest = {name: value for name, value in data.items() if name != key}
+    text = readable_json(rest).removesuffix("\n}")
+    write_text(path, f'{text},\n  "{key}": [\n{lines}\n]\n}}\n')
 
 
 def read_json(path: Path) -> Any:

@@ -49,6 +49,13 @@ class Traffic:
     objects_written: int = 0
     bytes_written: int = 0
 
+    def __getstate__(self) -> dict[str, int]:
+        """Counts without the lock, for another process."""
+        return asdict(self)
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
     def __post_init__(self) -> None:
         # += is several steps of the interpreter, and stores read from many threads
         self._lock = threading.Lock()
@@ -106,6 +113,34 @@ class Spent:
     exit_code: int = 1
     host: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Elsewhere:
+    """What a worker process used since it was asked last."""
+
+    cpu_seconds: float
+    peak_memory_bytes: int
+    traffic: Traffic
+
+
+_taken: list[Any] = [0.0, Traffic()]
+_elsewhere: list[Any] = [0.0, 0]
+
+
+def take_spent() -> Elsewhere:
+    """Take, in a worker process, what it used since the last time."""
+    cpu, traffic = time.process_time(), TRAFFIC.copy()
+    spent = Elsewhere(cpu - _taken[0], _peak_memory(), traffic.since(_taken[1]))
+    _taken[:] = [cpu, traffic]
+    return spent
+
+
+def add_spent(spent: Elsewhere) -> None:
+    """Add, in the job, what one of its worker processes used."""
+    TRAFFIC.add(**asdict(spent.traffic))
+    _elsewhere[0] += spent.cpu_seconds
+    _elsewhere[1] = max(_elsewhere[1], spent.peak_memory_bytes)
 
 
 _counted = 0.0
@@ -223,7 +258,9 @@ def _cpu_seconds() -> float:
     own, children = (
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return (
+        own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime + float(_elsewhere[0])
+    )
 
 
 def _peak_memory() -> int:
@@ -233,7 +270,7 @@ def _peak_memory() -> int:
     if not status.exists():
         return max(children, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     own = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return max(children, int(own.split()[1]) * 1024)
+    return max(children, int(own.split()[1]) * 1024, int(_elsewhere[1]))
 
 
 def _process_start() -> float:

@@ -31,7 +31,7 @@ from uplift.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
-_MADE = ("[!p]*.json", "published.json", "convert/*.json", "records/*.json", "validation/*.json")
+_MADE = ("[!p]*.json", "published.json", "convert/*.json", "records/*.json")
 # a bad claim would be met when published.json is deleted already
 _READ_WHOLE: dict[str, type[Model]] = {
     "claim.json": Claim,
@@ -221,8 +221,9 @@ def forget_forced(
         for path in slices:
             _forget_slice(work, path)
         if forceall or "validate" in forcerun or work.validation in files:
-            for note in work.path.glob("validation/*.standing"):
-                note.unlink()
+            # without them a batch is validated again
+            for digests in work.path.glob("records/*.digests"):
+                digests.unlink()
 
 
 def _forget_slice(work: WorkFolder, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
 from uplift.storage.caps import Cap
 from uplift.storage.failures import error_code
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
+from uplift.storage.protocol import ObjectInfo, ObjectWriter, Readable, join
 from uplift.storage.remote import Fetched, RemoteStore
 from uplift.storage.retries import retried
 from uplift.storage.s3 import SCHEMES as OF_S3
@@ -275,6 +275,10 @@ class _Stream:
                 self._stream.write(data)
         except Exception as error:
             raise _StreamError from error
+
+    def write_all(self, pieces: Sequence[Readable]) -> None:
+        """Append a copy of pieces whose memory may be used again."""
+        self.write(b"".join(pieces))
 
 
 class _StreamError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from uplift.settings.storage import StorageOptions
 from uplift.storage import s3, tuning
 from uplift.storage.caps import Cap
 from uplift.storage.failures import error_code
-from uplift.storage.protocol import ObjectInfo, ObjectWriter
+from uplift.storage.protocol import ObjectInfo, ObjectWriter, Readable
 from uplift.storage.remote import Fetched, RemoteStore
 from uplift.storage.retries import retried
 from uplift.storage.s3 import aws_access, aws_credentials, reason_of
@@ -207,6 +207,10 @@ class _Stream:
         TRAFFIC.add(bytes_written=len(data))
         with self._cap.gate:
             self._stream.write(data)
+
+    def write_all(self, pieces: Sequence[Readable]) -> None:
+        """Append a copy of pieces whose memory may be used again."""
+        self._stream.write(b"".join(pieces))
 
 
 def open_url(url: str, options: StorageOptions, *, writable: bool) -> ObstoreStore | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from uplift.arrays.output_objects import position_of_key
 from uplift.grid import Shape, grid_shape
@@ -34,6 +34,8 @@ class OutputAccount:
         A manifest will be published with the dataset, and one of an earlier run may be there.
     findings
         Receives what is found.
+    stored
+        Told each object of an array: its path, position in the object grid, and how it is.
 
     Attributes
     ----------
@@ -48,7 +50,9 @@ class OutputAccount:
         findings: Findings,
         *,
         with_manifest: bool = False,
+        stored: Callable[[str, int, ObjectInfo], None] = lambda *_: None,
     ) -> None:
+        self._stored = stored
         self._grids: dict[str, Shape] = {
             path: grid_shape(target.shape, target.object_shape) for path, target in targets.items()
         }
@@ -69,7 +73,7 @@ class OutputAccount:
             return
         self.objects += 1
         self.bytes += info.size
-        if key in self._expected or self._in_grid(key):
+        if key in self._expected or self._in_grid(info):
             return
         if key == MANIFEST_KEY:
             text = f"{key}: of a run with manifest: true; delete it, or set that again"
@@ -81,10 +85,12 @@ class OutputAccount:
             text = f"{key}: belongs to no array, group or file of the source"
             self._findings.error("output.stray", key, text)
 
-    def _in_grid(self, key: str) -> bool:
-        for path, rest in _splits(key):
+    def _in_grid(self, info: ObjectInfo) -> bool:
+        for path, rest in _splits(info.key):
             object_grid = self._grids.get(path)
-            if object_grid is not None and position_of_key(rest, object_grid) is not None:
+            position = None if object_grid is None else position_of_key(rest, object_grid)
+            if position is not None:
+                self._stored(path, position, info)
                 return True
         return False
 

@@ -1,4 +1,4 @@
-"""Put the validations of all batches together: nothing left out, nothing twice."""
+"""Put the records of all batches together: nothing left out, nothing twice."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 from uplift import grid
 from uplift.errors import InputError
 from uplift.grid import Index
-from uplift.models.arrays import TargetArray
+from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray
-from uplift.models.record import Record
-from uplift.models.validation import ArrayValidation, BatchValidation, ItemValidation
-from uplift.validate.pixels.digests import Run, chunks_sha256, rows_sha256, runs_of
+from uplift.models.record import BadChunk, ItemRecord, Record
+from uplift.models.validation import ArrayValidation
+from uplift.validate.pixels.digests import Run, chunks_sha256, first_gap, rows_sha256, runs_of
+from uplift.validate.pixels.regions import Chosen
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
@@ -26,70 +27,132 @@ from uplift.work.folder import WorkFolder
 class ArrayWork:
     """What the batches did for one array."""
 
+    source: SourceArray
     target: TargetArray
-    ranges: list[tuple[int, int]] = field(default_factory=list)
-    validations: list[ItemValidation] = field(default_factory=list)
+    items: list[ItemRecord] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    filled: set[Index] = field(default_factory=set)
-    """Undecodable source chunks; one may lie under objects of several batches."""
+
+    @property
+    def bad(self) -> dict[Index, BadChunk]:
+        """Chunks that could not be kept; one may lie under objects of several batches."""
+        return {bad.chunk: bad for one in self.items for bad in one.bad_chunks}
+
+    @property
+    def filled(self) -> frozenset[Index]:
+        """Undecodable source chunks."""
+        return frozenset(chunk for chunk, bad in self.bad.items() if bad.action == "filled")
 
 
 def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> dict[str, ArrayWork]:
-    """Put the records and validations of all batches together, by array.
+    """Put the records of all batches together, by array.
+
+    Parameters
+    ----------
+    batches
+        Of the plan in force.
+    work
+        Work folder of the dataset.
+    findings
+        Receives what the batches found.
 
     Raises
     ------
     InputError
-        One is absent, or was made for another plan.
+        A record is absent, or was made for another plan.
     """
     arrays: dict[str, ArrayWork] = {}
     for batch in batches:
-        name = batch.batch
-        record = json_files.read_model(work.record(name), Record)
-        validation = json_files.read_model(work.findings(name), BatchValidation)
-        findings.extend(validation.findings)
-        checked = {(one.path, one.start): one for one in validation.items}
-        filled = {
-            (one.path, one.start): {bad.chunk for bad in one.bad_chunks if bad.action == "filled"}
-            for one in record.items
-        }
-        runs = {(run.path, run.start): run for run in runs_of(work.digests(name))}
+        file = work.record(batch.batch)
+        record = json_files.read_model(file, Record)
+        findings.extend(record.findings)
+        done = {(one.path, one.start): one for one in record.items}
+        digests = work.digests(batch.batch)
+        runs = {(run.path, run.start): run for run in runs_of(digests)}
         for item in batch.items:
             key = (item.path, item.start)
-            one = _current(item, checked.get(key), work.findings(name))
-            array = arrays.setdefault(item.path, ArrayWork(item.target))
-            array.ranges.append((item.start, item.stop))
-            array.validations.append(one)
-            array.filled |= filled.get(key, set())
-            array.runs.append(_rows(item, one, runs.get(key), work.digests(name)))
+            one = _current(item, done.get(key), file)
+            array = arrays.setdefault(item.path, ArrayWork(item.source, item.target))
+            array.items.append(one)
+            array.runs.append(_rows(item, one, runs.get(key), digests))
+    for path, array in arrays.items():
+        trailing = sum(one.trailing for one in array.items)
+        if trailing:
+            first = min(one.first_trailing for one in array.items if one.first_trailing is not None)
+            text = (
+                f"{trailing} chunks have bytes after the end of their compressed stream "
+                f"(first: {first}); the output has the chunks without them"
+            )
+            findings.warning("chunk.trailing", path, text)
     return arrays
 
 
+def chosen_of(path: str, work: ArrayWork, stored_chunks: int) -> Chosen:
+    """Say which chunks of an array other readers are to look at."""
+    chunks = grid.grid_shape(work.source.shape, work.source.chunks)
+    sizes = [(-one.largest[0], one.largest[1:]) for one in work.items if one.largest is not None]
+    absent = None
+    if stored_chunks < math.prod(chunks):
+        gap = first_gap(work.runs, math.prod(chunks))
+        absent = None if gap is None else grid.index_of(gap, chunks)
+    return Chosen(
+        path=path,
+        source=work.source,
+        target=work.target,
+        largest=min(sizes)[1] if sizes else None,
+        absent=absent,
+        named=tuple(sorted(set(work.bad) - work.filled)),
+        filled=work.filled,
+        borders=tuple(sorted(one.start for one in work.items if one.start)),
+    )
+
+
 def array_validation(
-    entry: InventoryArray, work: ArrayWork, broken: bool, findings: Findings
+    entry: InventoryArray,
+    work: ArrayWork,
+    findings: Findings,
+    *,
+    broken: bool,
+    regions: int = 0,
+    sha256: str | None = None,
 ) -> ArrayValidation:
-    """Sum up one array; `broken` when it has errors already, which explain missing chunks."""
+    """Sum up one array.
+
+    Parameters
+    ----------
+    entry
+        What inspect_source found.
+    work
+        What the batches did.
+    findings
+        Where to note what is missing.
+    broken
+        Whether it has errors already, which explain missing chunks.
+    regions
+        Regions that other readers compared.
+    sha256
+        Digest of the whole array, where there is one.
+    """
     objects = math.prod(grid.grid_shape(work.target.shape, work.target.object_shape))
-    edges = sorted(work.ranges)
+    edges = sorted((one.start, one.stop) for one in work.items)
     tiled = all(a[1] == b[0] for a, b in itertools.pairwise([(0, 0), *edges, (objects, objects)]))
     if not tiled:
-        text = f"the batches cover objects {edges} of 0 to {objects}; split the plan again"
+        text = f"the batches cover objects {edges} of 0 to {objects}; run again"
         findings.error("batches.incomplete", entry.path, text)
-    compared = sum(one.chunks_compared for one in work.validations)
+    compared = sum(one.chunks_compared for one in work.items)
     digest, rows, unique = chunks_sha256(work.runs)
     expected = entry.stored_chunks - len(work.filled)
     if not unique or (not broken and not compared <= rows == expected):
         text = f"{rows} chunks were compared, the source has {expected}"
         findings.error("pixels.incomplete", entry.path, text)
-    whole = work.validations[0] if len(work.validations) == 1 else None
     return ArrayValidation(
         path=entry.path,
         shape=work.target.shape,
         data_type=work.target.data_type,
-        sha256=whole.sha256 if whole is not None else None,
+        sha256=sha256,
         chunks_sha256=digest,
         chunks_compared=compared,
-        bytes_compared=sum(one.bytes_compared for one in work.validations),
+        bytes_compared=sum(one.bytes_compared for one in work.items),
+        regions_compared=regions,
     )
 
 
@@ -100,16 +163,16 @@ def uncovered(
     return [path for path in entries if path not in arrays and path not in skipped]
 
 
-def _current(item: BatchItem, one: ItemValidation | None, file: Path) -> ItemValidation:
+def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
     if one is None or one.fingerprint != item.fingerprint or one.stop != item.stop:
         raise InputError(
             f"{file}: is not about {item.path or '/'} as it is planned now; "
-            "validate that batch again"
+            "convert that batch again"
         )
     return one
 
 
-def _rows(item: BatchItem, one: ItemValidation, run: Run | None, file: Path) -> Run:
+def _rows(item: BatchItem, one: ItemRecord, run: Run | None, file: Path) -> Run:
     if run is None or rows_sha256(run) != one.rows_sha256:
         raise InputError(
             f"{file}: does not hold the digests that {file.with_suffix('.json').name} speaks of, "

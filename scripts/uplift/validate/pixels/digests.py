@@ -1,8 +1,7 @@
-"""Digests of decoded data: of each stored source chunk, and of whole arrays.
+"""``records/<batch>.digests``: digests of the values of each stored source chunk.
 
-A ``.digests`` file holds, one batch item after the other, a JSON header line (path, start, stop,
-rows) and then its rows: the chunk's C-order linear index in the source's chunk grid (uint64, little
-endian) and the SHA-256 of its decoded bytes, sorted by index.
+The file holds, one batch item after the other, a JSON header line (path, start, stop, rows) and
+then its rows (:data:`uplift.arrays.digests.PIXEL_ROW`), sorted by index.
 """
 
 from __future__ import annotations
@@ -10,20 +9,17 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from uplift.arrays.digests import ALGORITHM, PIXEL_ROW
 from uplift.errors import InputError
+from uplift.work import json_files
 
-ROW = np.dtype([("index", "<u8"), ("sha256", "V32")])
-_MAGIC = b"ngff-uplift/digests/1\n"
+_MAGIC = f"ngff-uplift/digests/2 {ALGORITHM}\n".encode()
 _BLOCK_ROWS = 1024
+_REMEDY = "validate that batch again"
 
 
 @dataclass(frozen=True)
@@ -37,41 +33,14 @@ class Run:
     rows: int
 
 
-def canonical_bytes(values: NDArray[Any]) -> memoryview | bytes:
-    """Little-endian C-order bytes; for strings of variable length their JSON list."""
-    if values.dtype.hasobject:
-        items = [v.decode("latin-1") if isinstance(v, bytes) else v for v in values.ravel()]
-        return json.dumps(items, ensure_ascii=True, separators=(",", ":")).encode()
-    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
-    return little.reshape(-1).view(np.uint8).data
-
-
-def row_of(index: int, values: NDArray[Any]) -> bytes:
-    """Make the row of one decoded chunk."""
-    return index.to_bytes(8, "little") + hashlib.sha256(canonical_bytes(values)).digest()
-
-
-def sorted_rows(rows: Iterable[bytes]) -> bytes:
-    """Put rows in grid order."""
-    table = np.frombuffer(b"".join(rows), dtype=ROW)
-    return table[np.argsort(table["index"], kind="stable")].tobytes()
-
-
 def write_digests(file: Path, items: Iterable[tuple[str, int, int, bytes]]) -> None:
     """Write (path, start, stop, sorted rows) of a batch, atomically."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(_MAGIC)
-            for path, start, stop, rows in items:
-                count = len(rows) // ROW.itemsize
-                header = {"path": path, "start": start, "stop": stop, "rows": count}
-                stream.write(json.dumps(header).encode() + b"\n")
-                stream.write(rows)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    pieces = [_MAGIC]
+    for path, start, stop, rows in items:
+        count = len(rows) // PIXEL_ROW.itemsize
+        header = {"path": path, "start": start, "stop": stop, "rows": count}
+        pieces += [json.dumps(header).encode() + b"\n", rows]
+    json_files.write_bytes(file, pieces)
 
 
 def runs_of(file: Path) -> list[Run]:
@@ -82,25 +51,24 @@ def runs_of(file: Path) -> list[Run]:
     InputError
         The file is absent, cut short or no such file.
     """
-    remedy = "validate that batch again"
     try:
         with file.open("rb") as stream:
-            if stream.read(len(_MAGIC)) != _MAGIC:
-                raise InputError(f"{file}: is no digests file; {remedy}")
+            if stream.readline() != _MAGIC:
+                raise InputError(f"{file}: not a digests file of this version; {_REMEDY}")
             size = file.stat().st_size
             runs = []
             while line := stream.readline():
                 header = json.loads(line)
                 offset = stream.tell()
-                end = offset + header["rows"] * ROW.itemsize
+                end = offset + header["rows"] * PIXEL_ROW.itemsize
                 if end > size:
-                    raise InputError(f"{file}: is cut short; {remedy}")
+                    raise InputError(f"{file}: is cut short; {_REMEDY}")
                 runs.append(Run(file, header["path"], header["start"], offset, header["rows"]))
                 stream.seek(end)
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file; {remedy}") from None
+        raise InputError(f"{file}: no such file; {_REMEDY}") from None
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{file}: is damaged; {remedy}") from None
+        raise InputError(f"{file}: is damaged; {_REMEDY}") from None
     return runs
 
 
@@ -133,10 +101,20 @@ def chunks_sha256(runs: list[Run]) -> tuple[str, int, bool]:
     return digest.hexdigest(), count, unique
 
 
+def first_gap(runs: list[Run], chunks: int) -> int | None:
+    """First of `chunks` linear indices that has no row; None when all have one."""
+    expected = 0
+    for number, _ in heapq.merge(*(_keyed_rows(run) for run in runs)):
+        if number != expected:
+            return expected
+        expected += 1
+    return expected if expected < chunks else None
+
+
 def _keyed_rows(run: Run) -> Iterator[tuple[int, bytes]]:
     for block in _blocks(run):
-        for at in range(0, len(block), ROW.itemsize):
-            row = block[at : at + ROW.itemsize]
+        for at in range(0, len(block), PIXEL_ROW.itemsize):
+            row = block[at : at + PIXEL_ROW.itemsize]
             yield int.from_bytes(row[:8], "little"), row
 
 
@@ -145,5 +123,5 @@ def _blocks(run: Run) -> Iterator[bytes]:
     for first in range(0, run.rows, _BLOCK_ROWS):
         count = min(_BLOCK_ROWS, run.rows - first)
         with run.file.open("rb") as stream:
-            stream.seek(run.offset + first * ROW.itemsize)
-            yield stream.read(count * ROW.itemsize)
+            stream.seek(run.offset + first * PIXEL_ROW.itemsize)
+            yield stream.read(count * PIXEL_ROW.itemsize)

@@ -6,169 +6,157 @@ The output is read by another reader than wrote it, box by box.
 from __future__ import annotations
 
 import math
-from concurrent.futures import Executor
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
-from uplift.arrays.readers import Reader, ReaderError, open_reader
-from uplift.grid import Index, Shape
-from uplift.parallel import in_order
+from uplift.arrays.digests import NO_OBJECT, digest_of_values
+from uplift.arrays.readers import Reader, ReaderError, open_planned
+from uplift.arrays.source_chunks import inside_part
+from uplift.grid import Box, Index, Shape
+from uplift.storage.protocol import Readable
+from uplift.validate.pixels.check import PixelCheck, filled_array
 from uplift.validate.pixels.compare import first_difference, same_bits
-from uplift.validate.pixels.slabs import ArrayHash, Box, boxes_in, common, relative
-from uplift.validate.pixels.subject import Subject, Tally, filled_array
 
 _BOX_BYTES = 8 * 2**20
+"""Boxes grow to this: few reads, and memory of a core stays small."""
 _MOST_BOX_BYTES = 64 * 2**20
-Slab = tuple[Box, NDArray[Any]]
 
 
-class RecodeCheck:
-    """Compares the values of an item with its source."""
+class RecodeCheck(PixelCheck):
+    """Compares the values of an item with those that were read from its source."""
 
-    def __init__(self, subject: Subject, threads: int) -> None:
-        self._subject = subject
-        self._threads = threads
-        self._reader: Reader | None = None
-        self._present = (
-            None
-            if subject.stored is None
-            else {chunk for stored in subject.stored.values() for chunk in stored}
-        )
-        source, target = subject.item.source, subject.item.target
-        self.steps = box_steps(
-            source.shape, source.chunks, target.chunks, subject.decoder.dtype.itemsize
-        )
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._stored: set[Index] | None = None
+        source, target = self.item.source, self.item.target
+        itemsize = self.decoder.dtype.itemsize
+        self._steps = box_steps(source.shape, source.chunks, target.chunks, itemsize)
+        self._whole: dict[Index, bytes] = {}
 
-    def run(self, pool: Executor | None, slabs: list[Box] | None) -> tuple[Tally, str | None]:
-        """Check everything; with `slabs` also make the digest of the whole array."""
-        subject, total = self._subject, Tally()
-        subject.check_presence()
-        self._check_objects(pool)
+    @cached_property
+    def _reader(self) -> Reader | None:
         try:
-            self._reader = open_reader(
-                subject.output, subject.path, self._threads, subject.root_document
-            )
+            return open_planned(self.output, self.path, self.item.target)
         except ReaderError as error:
-            subject.findings.error("reader.refuses", subject.path, str(error))
-            return total, None
-        if slabs is not None:
-            return total, self._run_slabs(pool, slabs, total)
-        boxes = (
-            (box, None)
-            for position in subject.positions()
-            for box in boxes_in(self._object_box(position), self.steps)
+            self.findings.error("reader.refuses", self.path, str(error))
+            return None
+
+    def _check_object(self, position: int) -> None:
+        stored = self.expected.stored
+        self._stored = None if stored is None else set(stored[position])
+        opened = self._open(position)
+        if opened is None:
+            return
+        box = grid.element_box(
+            grid.index_of(position, self.objects.grid),
+            self.item.target.object_shape,
+            self.item.target.shape,
         )
-        for tally in in_order(pool, self._compare, boxes, 2 * self._threads):
-            total += tally
-        return total, None
+        covered = None if stored is None else self._covered(position, stored[position])
+        self.objects.check_index(position, opened, covered)
+        if self._reader is not None:
+            for part in grid.boxes_in(box, self._steps):
+                self._compare(position, box, part)
 
-    def _run_slabs(self, pool: Executor | None, slabs: list[Box], total: Tally) -> str:
-        digest = ArrayHash(self._subject.decoder.dtype, threaded=pool is not None)
-        fill = None if self._present is None and not self._subject.bad else self._subject.fill
-        try:
-            for outer in slabs:
-                slab = (outer, digest.buffer(outer, fill))
-                boxes = ((box, slab) for box in boxes_in(outer, self.steps))
-                for tally in in_order(pool, self._compare, boxes, 2 * self._threads):
-                    total += tally
-                digest.feed(slab[1])
-            return digest.hexdigest()
-        finally:
-            digest.close()
-
-    def _check_objects(self, pool: Executor | None) -> None:
-        subject = self._subject
-        if subject.item.target.shards is not None:
-            for _ in in_order(pool, self._check_index, subject.positions(), 2 * self._threads):
-                pass
-            return
-        for position in sorted(set(subject.positions()) - subject.objects.existing()):
-            text = f"{subject.objects.key(position)}: absent, but the source has chunks for it"
-            subject.findings.error("chunk.missing", subject.path, text)
-
-    def _check_index(self, position: int) -> None:
-        """A target chunk is stored when any source chunk under it is."""
-        subject = self._subject
-        if subject.stored is None:
-            subject.objects.check_index(position, None)
-            return
-        item, covered = subject.item, set[Index]()
+    def _covered(self, position: int, chunks: Sequence[Index]) -> set[Index]:
+        """Target chunks of an object that must exist: some source chunk under them does."""
+        covered = set[Index]()
         inside = grid.chunk_region(
-            grid.index_of(position, subject.objects.grid),
-            subject.objects.per_object,
-            subject.objects.chunk_grid,
+            grid.index_of(position, self.objects.grid),
+            self.objects.per_object,
+            self.objects.chunk_grid,
         )
-        for chunk in subject.stored[position]:
+        for chunk in chunks:
             region = tuple(
                 (max(low, a // t), min(high, grid.ceil_div(b, t)))
                 for (a, b), t, (low, high) in zip(
-                    subject.box_of(chunk), item.target.chunks, inside, strict=True
+                    self._box_of(chunk), self.item.target.chunks, inside, strict=True
                 )
             )
             covered.update(grid.indices_in(region))
-        subject.objects.check_index(position, covered)
+        return covered
 
-    def _object_box(self, position: int) -> Box:
-        objects, target = self._subject.objects, self._subject.item.target
-        parts = grid.element_slices(
-            grid.index_of(position, objects.grid), target.object_shape, target.shape
-        )
-        return tuple((part.start, part.stop) for part in parts)
-
-    def _compare(self, task: tuple[Box, Slab | None]) -> Tally:
-        box, slab = task
-        subject, tally = self._subject, Tally()
+    def _compare(self, position: int, box: Box, part: Box) -> None:
+        """Compare the elements of a part of an object's box, a union of pieces of source chunks."""
         region = tuple(
             (low // c, grid.ceil_div(high, c))
-            for (low, high), c in zip(box, subject.item.source.chunks, strict=True)
+            for (low, high), c in zip(part, self.item.source.chunks, strict=True)
         )
         chunks = list(grid.indices_in(region))
-        stored = [i for i in chunks if self._present is None or i in self._present]
-        read = self._read(box) if stored else None
+        exist = [i for i in chunks if self._stored is None or i in self._stored]
+        read = self._read(part) if exist else None
         if read is None:
-            return tally
-        if slab is not None:
-            slab[1][relative(box, slab[0])] = read
-        encoded = dict(zip(stored, subject.chunks.read(stored), strict=True))
-        for chunk in chunks:
-            self._compare_chunk(chunk, encoded, box, read, tally)
-        subject.compared.add(tally.chunks)
-        return tally
+            return
+        self._check_filled(exist)
+        exact = [chunk for chunk in exist if not self._is_filled(chunk)]
+        wanted = self._wanted(position, exact, lambda i, data: self._digest_of_source(i, data, box))
+        for chunk, want in zip(exact, wanted, strict=True):
+            if want is not None:
+                piece = grid.common(box, self._box_of(chunk))
+                self._compare_piece(chunk, piece, want, read[grid.relative(piece, part)])
+        for chunk in set(chunks).difference(exact):
+            piece = grid.common(box, self._box_of(chunk))
+            expected = filled_array(piece, self.decoder.dtype, self.fill)
+            got = read[grid.relative(piece, part)]
+            if not same_bits(got, expected):
+                self._differs(chunk, piece, got, expected)
 
-    def _compare_chunk(
-        self,
-        chunk: Index,
-        encoded: dict[Index, bytes | None],
-        box: Box,
-        read: NDArray[Any],
-        tally: Tally,
-    ) -> None:
-        subject = self._subject
-        covers = subject.box_of(chunk)
-        part = common(box, covers)
-        if chunk in encoded:
-            decoded = subject.decode(encoded[chunk], chunk)
-            values = None if decoded is None else decoded.values
-            if values is None and not subject.filled(chunk):
-                return
-            if values is not None and all(a == low for (a, _), (low, _) in _both(part, covers)):
-                tally.rows.append(subject.row(chunk, values))
-                tally.chunks += 1
-        else:
-            values = None
-        if values is not None:
-            expected = values[relative(part, covers)]
-        else:
-            expected = filled_array(part, subject.decoder.dtype, subject.fill)
-        tally.compared_bytes += expected.nbytes if values is not None else 0
-        got = read[relative(part, box)]
-        if not same_bits(got, expected):
-            at = tuple(int(i) + low for i, (low, _) in _both(first_difference(got, expected), part))
-            text = f"element {at} differs from the source's {subject.chunks.key_of(chunk)}"
-            subject.findings.error("pixels.differ", subject.path, text)
+    def _compare_piece(self, chunk: Index, piece: Box, want: bytes, got: NDArray[Any]) -> None:
+        digest = digest_of_values(got)
+        if digest != want:
+            self._find_difference(chunk, piece, got)
+            return
+        covers = self._box_of(chunk)
+        self.tally.compared_bytes += got.nbytes
+        if piece == covers:
+            self._count(chunk, digest, 0)
+        elif all(a == b for (a, _), (b, _) in zip(piece, covers, strict=True)):
+            noted = self.expected.digests.get((NO_OBJECT, self._number(chunk)))
+            whole = self._whole.pop(chunk, noted)
+            if whole is not None:
+                self._count(chunk, whole, 0)
+
+    def _digest_of_source(self, chunk: Index, data: Readable, box: Box) -> bytes | None:
+        """Digest of what an object takes of a source chunk, as convert makes it."""
+        values = self._source_values(chunk, data)
+        if values is None:
+            return None
+        covers = self._box_of(chunk)
+        piece = grid.common(box, covers)
+        if piece != covers:
+            inside = inside_part(values, chunk, self.item.source)
+            self._whole[chunk] = digest_of_values(inside)
+        return digest_of_values(values[grid.relative(piece, covers)])
+
+    def _find_difference(self, chunk: Index, piece: Box, got: NDArray[Any]) -> None:
+        """Read a source chunk, in whichever mode: to say which element is wrong."""
+        for block in self.chunks.blocks([chunk]):
+            for _, data in block:
+                values = None if data is None else self._source_values(chunk, data)
+                if values is not None:
+                    expected = values[grid.relative(piece, self._box_of(chunk))]
+                    self._differs(chunk, piece, got, expected)
+                    return
+        text = f"elements {piece} differ from those that were read from the source's "
+        self.findings.error("pixels.differ", self.path, text + self.chunks.key_of(chunk))
+
+    def _differs(self, chunk: Index, piece: Box, got: NDArray[Any], expected: NDArray[Any]) -> None:
+        if same_bits(got, expected):
+            text = f"{self.chunks.key_of(chunk)}: convert read other values than it has now"
+            self.findings.error("source.changed", self.path, text)
+            return
+        where = first_difference(got, expected)
+        at = tuple(int(i) + low for i, (low, _) in zip(where, piece, strict=True))
+        text = f"element {at} differs from the source's {self.chunks.key_of(chunk)}"
+        self.findings.error("pixels.differ", self.path, text)
+
+    def _box_of(self, chunk: Index) -> Box:
+        return grid.element_box(chunk, self.item.source.chunks, self.item.source.shape)
 
     def _read(self, box: Box) -> NDArray[Any] | None:
         assert self._reader is not None  # noqa: S101
@@ -176,7 +164,7 @@ class RecodeCheck:
             return self._reader.read(tuple(slice(a, b) for a, b in box))
         except ReaderError as error:
             text = f"elements {box}: {error}"
-            self._subject.findings.error("reader.refuses", self._subject.path, text)
+            self.findings.error("reader.refuses", self.path, text)
             return None
 
 
@@ -185,6 +173,15 @@ def box_steps(shape: Shape, source: Shape, target: Shape, itemsize: int) -> Shap
 
     Multiples of the source's chunks, and of the target's where that is affordable, so that few
     chunks are decoded twice.
+
+    Parameters
+    ----------
+    shape
+        Elements of the array along each axis, length ndim.
+    source, target
+        Chunk shapes of both sides.
+    itemsize
+        Bytes of an element.
     """
     steps = []
     for n, s, t in zip(shape, source, target, strict=True):
@@ -204,7 +201,3 @@ def box_steps(shape: Shape, source: Shape, target: Shape, itemsize: int) -> Shap
 
 def _above(steps: list[int], least: Shape) -> list[bool]:
     return [step > low for step, low in zip(steps, least, strict=True)]
-
-
-def _both(one: Any, other: Any) -> Any:
-    return zip(one, other, strict=True)

@@ -1,0 +1,58 @@
+"""What is made once a thread and used for array after array: buffers, decoders, checks.
+
+A plate has thousands of small arrays that are all alike; making a decoder for each, or touching
+fresh memory, costs more than their chunks do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from uplift.codecs.chunks import ChunkDecoder, ChunkKeeper
+from uplift.models.arrays import Method, SourceArray
+
+T = TypeVar("T")
+
+BUFFER_BYTES = 4 * 2**20
+"""Chunks that are read before they are written, or compared, together: few system calls, and what
+is decoded is still in the processor's cache."""
+
+_KEPT_BYTES = 64 * 2**20
+_MOST_KEPT = 32
+_of_thread = threading.local()
+
+
+@contextlib.contextmanager
+def borrowed_buffer() -> Iterator[bytearray]:
+    """Lend a buffer of :data:`BUFFER_BYTES` or more to one user at a time."""
+    free: list[bytearray] = _of_thread.__dict__.setdefault("buffers", [])
+    buffer = free.pop() if free else bytearray(BUFFER_BYTES)
+    try:
+        yield buffer
+    finally:
+        if len(buffer) <= _KEPT_BYTES:
+            free.append(buffer)
+
+
+def decoder_of(source: SourceArray) -> ChunkDecoder:
+    """Decoder of an array; a decoded chunk is valid until the next one of the thread is decoded."""
+    return _kept("decoder", source, lambda: ChunkDecoder(source, reuse=True))
+
+
+def keeper_of(source: SourceArray, method: Method) -> ChunkKeeper:
+    """Check of the encoded chunks of an array that are to be kept."""
+    return _kept(method, source, lambda: ChunkKeeper(source, method))
+
+
+def _kept(kind: str, source: SourceArray, make: Callable[[], T]) -> T:
+    kept: dict[tuple[str, str], Any] = _of_thread.__dict__.setdefault("made", {})
+    key = (kind, source.model_dump_json())
+    if key not in kept:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        kept[key] = make()
+    made: T = kept[key]
+    return made

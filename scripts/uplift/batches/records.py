@@ -1,0 +1,220 @@
+"""One batch under way: its journal, what its portions came to, and its record at the end."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import math
+import platform
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from uplift import __version__, grid
+from uplift.arrays.digests import sorted_pixel_rows
+from uplift.arrays.source_chunks import ListingDigest
+from uplift.batches.portions import Portion, portions_of
+from uplift.batches.work import Result, peak_memory_bytes
+from uplift.convert.engine import first_of, largest_of
+from uplift.convert.portion import unique_chunks
+from uplift.errors import SourceError
+from uplift.models.batch import Batch, BatchItem
+from uplift.models.findings import Findings
+from uplift.models.record import BadChunk, ItemRecord, Record, Verify
+from uplift.validate.objects.manifest import spell
+from uplift.validate.pixels.digests import write_digests
+from uplift.work import json_files
+from uplift.work.folder import WorkFolder
+from uplift.work.journal import Done, Journal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _ItemSum:
+    """Sum of the results about one item."""
+
+    results: list[Result] = field(default_factory=list)
+
+    def of(self, name: str) -> int:
+        return sum(getattr(result, name) for result in self.results)
+
+
+class BatchRun:
+    """A batch that is being carried out or validated.
+
+    Attributes
+    ----------
+    undecodable
+        Chunks that stop the conversion.
+    waiting
+        Results that are still to come.
+    """
+
+    def __init__(self, batch: Batch, journal: Journal) -> None:
+        self.batch = batch
+        self.journal = journal
+        self.undecodable: list[BadChunk] = []
+        self.waiting = 0
+        self._sums = [_ItemSum() for _ in batch.items]
+        self._findings = Findings()
+        self._started, self._clock = datetime.now(UTC), time.perf_counter()
+
+    def portions(self) -> Iterator[Portion]:
+        """Cut the batch; what the journal knows goes with each portion."""
+        return portions_of(self.batch, kept_lines(self.batch, self.journal))
+
+    def add(self, result: Result) -> bool:
+        """Add a result; whether it was the last one."""
+        self.waiting -= 1
+        self._sums[result.number].results.append(result)
+        self._findings.extend(result.findings)
+        self.undecodable += result.undecodable
+        if result.unsynced:
+            self.journal.expect_unsynced()
+        return self.waiting == 0
+
+    def write(
+        self, work: WorkFolder, cores: int, verify: Verify, generation: str, before: Record | None
+    ) -> None:
+        """Write the digests, the check sums where there are any, and at last the record.
+
+        Parameters
+        ----------
+        work
+            Where to.
+        cores
+            Processes that carried it out.
+        verify
+            How it was validated.
+        generation
+            As in the claim.
+        before
+            The record of the conversion, when the batch was only validated again.
+        """
+        rows = [sorted_pixel_rows(b"".join(r.rows for r in one.results)) for one in self._sums]
+        items = list(zip(self.batch.items, self._sums, rows, strict=True))
+        write_digests(
+            work.digests(self.batch.batch), ((i.path, i.start, i.stop, r) for i, _, r in items)
+        )
+        sums = {
+            k: v for one in self._sums for result in one.results for k, v in result.sums.items()
+        }
+        if sums:
+            json_files.write_text(work.sums(self.batch.batch), spell(sums))
+        records = before.items if before is not None else [None] * len(items)
+        made = [
+            _item_record(item, one, row, old)
+            for (item, one, row), old in zip(items, records, strict=True)
+        ]
+        new = Record(
+            batch=self.batch.batch,
+            verify=verify,
+            items=tuple(made),
+            findings=self._findings.listed(),
+            wall_seconds=round(time.perf_counter() - self._clock, 3),
+            cpu_seconds=round(sum(one.cpu_seconds for one in made), 3),
+            peak_memory_bytes=max(
+                [peak_memory_bytes()]
+                + [r.peak_memory_bytes for one in self._sums for r in one.results]
+            ),
+            threads=cores,
+            started=self._started.isoformat(timespec="seconds"),
+            versions=versions(),
+            generation=generation,
+        )
+        if before is not None:  # what converting it cost stays
+            kept = ("wall_seconds", "peak_memory_bytes", "threads", "started", "versions")
+            new = new.model_copy(update={name: getattr(before, name) for name in kept})
+        json_files.write_lines(work.record(self.batch.batch), new.to_json(), "items")
+
+
+def kept_lines(batch: Batch, journal: Journal) -> list[Done]:
+    """Lines of a journal that were written for a batch as it is planned now.
+
+    To have a batch done again its journal is deleted, as the workflow does for ``-F``.
+    """
+    wanted = {item.path: item.fingerprint for item in batch.items}
+    return [done for done in journal.done if wanted.get(done.path) == done.fingerprint]
+
+
+def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | None) -> ItemRecord:
+    listing = ListingDigest(one.of("listing"))
+    found = {
+        "objects": one.of("objects"),
+        "bytes": one.of("object_bytes"),
+        "objects_sha256": listing.hexdigest(),
+        "chunks_compared": one.of("chunks"),
+        "bytes_compared": one.of("compared_bytes"),
+        "rows_sha256": hashlib.sha256(rows).hexdigest(),
+    }
+    if old is not None:
+        return old.model_copy(update=found)
+    _refuse_other_bytes(item, one)
+    sizes = (result.largest for result in one.results)
+    largest = functools.reduce(largest_of, sizes, None)
+    bad = unique_chunks([bad for result in one.results for bad in result.bad_chunks])
+    for chunk in bad:
+        log.warning("%s: %s: %s", chunk.key, chunk.action, chunk.reason)
+    return ItemRecord(
+        path=item.path,
+        start=item.start,
+        stop=item.stop,
+        method=item.method,
+        fingerprint=item.fingerprint,
+        chunks_read=one.of("chunks_read"),
+        bytes_read=one.of("bytes_read"),
+        objects_written=one.of("objects_written"),
+        bytes_written=one.of("bytes_written"),
+        objects_resumed=one.of("resumed"),
+        bad_chunks=tuple(bad),
+        trailing=one.of("trailing"),
+        first_trailing=functools.reduce(first_of, (r.first_trailing for r in one.results), None),
+        largest=None if largest is None else (largest[0], *largest[1]),
+        wall_seconds=round(sum(result.seconds for result in one.results), 3),
+        cpu_seconds=round(sum(result.cpu_seconds for result in one.results), 3),
+        **found,
+    )
+
+
+def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
+    """Compare the bytes that were read of a whole array with those that inspect listed.
+
+    Each chunk of it was read once, unless the new grid cuts chunks or a run was resumed.
+    """
+    objects = math.prod(grid.grid_shape(item.target.shape, item.target.object_shape))
+    whole = (item.start, item.stop) == (0, objects) and item.source.shards is None
+    once = one.of("chunks_read") == item.stored_chunks and not one.of("resumed")
+    if whole and once and item.stored_bytes not in (0, one.of("bytes_read")):
+        raise SourceError(
+            f"{item.path or 'array'}: {one.of('bytes_read')} bytes of chunks were read, "
+            f"{item.stored_bytes} were there when the source was inspected; inspect it again "
+            "(snakemake -R inspect_source)"
+        )
+
+
+def undecodable_error(bad: Iterable[BadChunk], url: str) -> SourceError:
+    """Name every chunk in the log, and the first one in the message."""
+    found = unique_chunks(list(bad))
+    for chunk in found:
+        log.error("%s/%s: cannot be decoded: %s", url, chunk.key, chunk.reason)
+    first = found[0]
+    return SourceError(
+        f"{url}/{first.key}: cannot be decoded: {first.reason} ({len(found)} bad "
+        f"{'chunk' if len(found) == 1 else 'chunks'} in this job, all listed in the log); restore "
+        "from a good copy, or set on_bad_chunk: fill to replace them by the fill value"
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions that may matter to readers of a record later."""
+    found = {"ngff-uplift": __version__, "python": platform.python_version()}
+    for package in ("numcodecs", "numpy", "zarr"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            log.debug("%s is not installed", package)
+    return found

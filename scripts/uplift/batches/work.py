@@ -1,0 +1,299 @@
+"""What a worker process does with a portion: convert it, then validate it at once.
+
+What was written is still in the page cache then, and what was read need not be read again: its
+digests are compared with what the output gives back.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from uplift.arrays.digests import digests_in_text, sorted_pixel_rows
+from uplift.arrays.source_chunks import ChunkSource
+from uplift.arrays.tasks import stored_chunks
+from uplift.batches.portions import PORTION_BYTES, Portion
+from uplift.convert.engine import Read
+from uplift.convert.portion import (
+    Survey,
+    convert_portion,
+    existing_objects,
+    refuse_changed_source,
+    survey_item,
+)
+from uplift.grid import Index
+from uplift.models.batch import BatchItem
+from uplift.models.findings import Finding, Findings
+from uplift.models.record import BadChunk, Verify
+from uplift.outputs import hold
+from uplift.storage import open_store
+from uplift.storage.protocol import Store
+from uplift.validate.objects.accounts import sha256_of
+from uplift.validate.pixels import check_portion
+from uplift.validate.pixels.check import Expected, is_dense
+from uplift.work.job_lock import same_job
+from uplift.work.journal import Journal
+
+_SMALL_AT_ONCE = 8
+"""Groups of small arrays of a remote store, mostly round trips, that one process has under way."""
+_LARGE_AT_ONCE = 2
+"""Large portions of a remote store: the next is read while the last is sent."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to carry out; changes no byte of a dataset without bad chunks.
+
+    Attributes
+    ----------
+    fill_bad_chunks
+        Whether chunks that cannot be decoded are replaced by the fill value.
+    verify
+        ``once`` or ``reread``.
+    with_sums
+        Whether to make SHA-256 sums of the stored objects.
+    """
+
+    fill_bad_chunks: bool = False
+    verify: Verify = "once"
+    with_sums: bool = False
+
+
+@dataclass
+class Context:
+    """What a process has opened."""
+
+    source: Store
+    output: Any
+    settings: Settings
+    read: Read = lambda _: None
+    threads: ThreadPoolExecutor | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether both sides are files."""
+        return bool(self.source.is_local and self.output.is_local)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to convert from and to: opened anew by each process.
+
+    Attributes
+    ----------
+    source, output
+        URLs.
+    claim
+        ``claim.json`` of the output; None: it is only read.
+    storage
+        The config's ``storage`` section.
+    durability
+        ``fsync`` or ``none``.
+    """
+
+    source: str
+    output: str
+    claim: Path | None
+    storage: Mapping[str, Any] = field(default_factory=dict)
+    durability: str = "fsync"
+
+    def open(self, settings: Settings, read: Read = lambda _: None) -> Context:
+        """Open both sides; `read` is told the bytes that are read of the source."""
+        source = open_store(self.source, self.storage)
+        if self.claim is None:
+            return Context(source, open_store(self.output, self.storage), settings, read)
+        output = hold(self.output, self.claim, self.storage, durability=self.durability)
+        return Context(source, output, settings, read)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work for one process.
+
+    Attributes
+    ----------
+    groups
+        Groups of portions.
+    journals
+        Of their batches; None: the portions are only validated.
+    listing
+        In place of portions: an array whose listing is compared with what inspect saw.
+    """
+
+    groups: Sequence[Sequence[Portion]] = ()
+    journals: Mapping[str, Journal] | None = None
+    listing: Portion | None = None
+
+
+@dataclass
+class Result:
+    """What became of a portion; sizes in bytes as stored."""
+
+    batch: str
+    number: int
+    start: int
+    objects_written: int = 0
+    bytes_written: int = 0
+    chunks_read: int = 0
+    bytes_read: int = 0
+    resumed: int = 0
+    unsynced: bool = False
+    trailing: int = 0
+    first_trailing: Index | None = None
+    largest: tuple[int, Index] | None = None
+    bad_chunks: list[BadChunk] = field(default_factory=list)
+    undecodable: list[BadChunk] = field(default_factory=list)
+    chunks: int = 0
+    compared_bytes: int = 0
+    rows: bytes = b""
+    objects: int = 0
+    object_bytes: int = 0
+    listing: int = 0
+    findings: tuple[Finding, ...] = ()
+    sums: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+def run_job(context: Context, job: Job) -> list[Result]:
+    """Carry out a job; of remote stores several groups side by side."""
+    if job.listing is not None:
+        item = job.listing.item
+        refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
+        return [Result(job.listing.batch, job.listing.number, item.start)]
+    one = partial(_run_group, context, job)
+    if context.is_local or len(job.groups) == 1:
+        return [result for group in job.groups for result in one(group)]
+    if context.threads is None:
+        context.threads = ThreadPoolExecutor(_SMALL_AT_ONCE)
+    return [result for results in context.threads.map(one, job.groups) for result in results]
+
+
+def groups_at_once(group: Sequence[Portion], *, local: bool) -> int:
+    """How many groups like this one a job takes."""
+    if local:
+        return 1
+    large = sum(portion.cost for portion in group) >= PORTION_BYTES // 8
+    return _LARGE_AT_ONCE if large else _SMALL_AT_ONCE
+
+
+def survey_cut_item(context: Context, item: BatchItem) -> Survey:
+    """List what the portions of an item need, before they are handed over.
+
+    The listing of a dense array is left to a job of its own: nothing waits for it.
+    """
+    chunks = ChunkSource(context.source, item.path, item.source)
+    if is_dense(item, chunks):
+        return Survey(existing_objects(item, context.output), None)
+    return survey_item(item, chunks, context.output)
+
+
+def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Result]:
+    results = []
+    for portion in group:
+        clock, cpu = time.perf_counter(), time.thread_time()
+        if job.journals is None:
+            result = _validated(context, portion)
+        else:
+            journal = job.journals[portion.batch]
+            with same_job(journal.path):
+                result = _carried_out(context, portion, journal)
+        result.seconds = time.perf_counter() - clock
+        result.cpu_seconds = time.thread_time() - cpu
+        result.peak_memory_bytes = peak_memory_bytes()
+        results.append(result)
+    return results
+
+
+def _carried_out(context: Context, portion: Portion, journal: Journal) -> Result:
+    item, settings = portion.item, context.settings
+    chunks = ChunkSource(context.source, item.path, item.source)
+    found = portion.survey
+    if found is None:
+        found = survey_item(item, chunks, context.output)
+    done = convert_portion(
+        item,
+        chunks,
+        context.output,
+        journal,
+        portion.done,
+        found,
+        fill=settings.fill_bad_chunks,
+        read=context.read,
+    )
+    total = done.total
+    result = Result(
+        batch=portion.batch,
+        number=portion.number,
+        start=item.start,
+        objects_written=total.objects,
+        bytes_written=total.bytes_written,
+        chunks_read=total.chunks_read,
+        bytes_read=total.bytes_read,
+        resumed=done.resumed,
+        unsynced=done.unsynced,
+        trailing=total.trailing,
+        first_trailing=total.first_trailing,
+        largest=total.largest,
+        bad_chunks=total.bad_chunks,
+        undecodable=total.undecodable,
+    )
+    if not total.undecodable:
+        bad = {one.chunk: one for one in total.bad_chunks}
+        reread = settings.verify == "reread"
+        expected = Expected(found.stored, done.digests, bad, reread=reread)
+        _validate(context, item, chunks, expected, result)
+    return result
+
+
+def _validated(context: Context, portion: Portion) -> Result:
+    """Validate a portion that was converted by an earlier job."""
+    item = portion.item
+    chunks = ChunkSource(context.source, item.path, item.source)
+    digests: dict[tuple[int, int], bytes] = {}
+    for line in portion.done:
+        digests |= digests_in_text(line.digests)
+    stored = stored_chunks(item, chunks)
+    bad = {one.chunk: one for one in portion.bad}
+    reread = context.settings.verify == "reread"
+    result = Result(portion.batch, portion.number, item.start)
+    expected = Expected(stored, digests, bad, reread=reread)
+    _validate(context, item, chunks, expected, result, presence=True)
+    return result
+
+
+def _validate(
+    context: Context,
+    item: BatchItem,
+    chunks: ChunkSource,
+    expected: Expected,
+    result: Result,
+    *,
+    presence: bool = False,
+) -> None:
+    findings = Findings()
+    tally = check_portion(item, chunks, context.output, expected, findings, presence=presence)
+    result.chunks, result.compared_bytes = tally.chunks, tally.compared_bytes
+    result.rows = sorted_pixel_rows(b"".join(tally.rows))
+    result.objects, result.object_bytes = tally.objects, tally.object_bytes
+    result.listing = tally.listing.total
+    result.findings = findings.listed()
+    if context.settings.with_sums:
+        for key in tally.keys:
+            digest = sha256_of(context.output, key)
+            if digest is not None:
+                result.sums[key] = digest
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

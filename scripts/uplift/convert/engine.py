@@ -1,0 +1,209 @@
+"""What both ways to write the stored objects of an array have in common."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from uplift import grid
+from uplift.arrays.digests import NO_OBJECT, row
+from uplift.arrays.reused import decoder_of
+from uplift.arrays.shards import Abandoned, Piece, write_shard
+from uplift.arrays.source_chunks import ChunkSource
+from uplift.codecs.chunks import ChunkEncoder
+from uplift.errors import SourceError
+from uplift.grid import Index
+from uplift.models.batch import BatchItem
+from uplift.models.record import BadChunk
+from uplift.storage import join
+from uplift.storage.protocol import Readable, WritableStore
+from uplift.zarr_metadata.v3 import target_key
+
+Read = Callable[[int], None]
+"""Told how many bytes of the source were read, from any thread."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Counters of a unit of conversion work; sizes in bytes as stored."""
+
+    objects: int = 0
+    bytes_written: int = 0
+    chunks_read: int = 0
+    bytes_read: int = 0
+    trailing: int = 0
+    """Chunks with bytes after the end of their stream, which are left out."""
+    first_trailing: Index | None = None
+    largest: tuple[int, Index] | None = None
+    """Most bytes of a chunk, and which one."""
+    rows: list[bytes] = field(default_factory=list)
+    """Digest rows of what was read, for the validation; see :mod:`uplift.arrays.digests`."""
+    bad_chunks: list[BadChunk] = field(default_factory=list)
+    undecodable: list[BadChunk] = field(default_factory=list)
+    """Chunks that stop the conversion (``on_bad_chunk: fail``)."""
+
+    def __iadd__(self, other: Outcome) -> Outcome:
+        self.objects += other.objects
+        self.bytes_written += other.bytes_written
+        self.chunks_read += other.chunks_read
+        self.bytes_read += other.bytes_read
+        self.trailing += other.trailing
+        self.first_trailing = first_of(self.first_trailing, other.first_trailing)
+        self.largest = largest_of(self.largest, other.largest)
+        self.rows += other.rows
+        self.bad_chunks += other.bad_chunks
+        self.undecodable += other.undecodable
+        return self
+
+
+def first_of(one: Index | None, other: Index | None) -> Index | None:
+    """The smaller of two chunks, where there are two."""
+    return min((chunk for chunk in (one, other) if chunk is not None), default=None)
+
+
+def largest_of(
+    one: tuple[int, Index] | None, other: tuple[int, Index] | None
+) -> tuple[int, Index] | None:
+    """The larger of two chunks; of equal ones that with the smaller index."""
+    found = [chunk for chunk in (one, other) if chunk is not None]
+    return min(found, key=lambda chunk: (-chunk[0], chunk[1]), default=None)
+
+
+class Engine(ABC):
+    """Writes the stored objects of one array; belongs to one thread.
+
+    Parameters
+    ----------
+    item
+        Run of stored objects of the array, and what is to become of its chunks.
+    chunks
+        Encoded chunks of the source.
+    output
+        Store to write to.
+    fill
+        Whether chunks that cannot be decoded are replaced by the fill value.
+    read
+        Told the bytes of each chunk that is read.
+    """
+
+    def __init__(
+        self,
+        item: BatchItem,
+        chunks: ChunkSource,
+        output: WritableStore,
+        *,
+        fill: bool,
+        read: Read = lambda _: None,
+    ) -> None:
+        self.item = item
+        self._chunks = chunks
+        self._output = output
+        self._fill_bad = fill
+        self._read = read
+        target = item.target
+        self._per_shard = grid.chunks_per_shard(target.object_shape, target.chunks)
+        self._object_grid = grid.grid_shape(target.shape, target.object_shape)
+        self._target_grid = grid.grid_shape(target.shape, target.chunks)
+        self._decoder = decoder_of(item.source)
+        self._made_encoder: ChunkEncoder | None = None
+
+    def write_object(self, position: int, stored: Sequence[Index] | None) -> Outcome:
+        """Write one shard or chunk object.
+
+        Parameters
+        ----------
+        position
+            C-order linear index into the target's object grid.
+        stored
+            Indices of the source chunks under it that exist, in C order; None when all of them do.
+
+        Raises
+        ------
+        SourceError
+            A chunk that inspect saw is gone.
+        StorageError
+            A read or write that failed.
+        """
+        index = grid.index_of(position, self._object_grid)
+        key = join(self.item.path, target_key(index))
+        outcome = Outcome()
+        blocks = self._blocks(position, index, stored, outcome)
+        if self.item.target.shards is not None:
+            cells = math.prod(self._per_shard)
+            size = write_shard(self._output, key, cells, self._unless_bad(blocks, outcome))
+        else:
+            size = self._write_chunk(key, index, blocks, outcome)
+        outcome.objects, outcome.bytes_written = int(size > 0), size
+        return outcome
+
+    @abstractmethod
+    def _blocks(
+        self, position: int, index: Index, stored: Sequence[Index] | None, outcome: Outcome
+    ) -> Iterator[list[Piece]]:
+        """Yield the encoded chunks of an object in C order, some at a time; count in `outcome`."""
+
+    def _copied(self, index: Index, key: str, data: Readable) -> bool:
+        """Whether an object got its bytes without their passing through here."""
+        return False
+
+    def _write_chunk(
+        self, key: str, index: Index, blocks: Iterable[list[Piece]], outcome: Outcome
+    ) -> int:
+        pieces = [piece for block in blocks for piece in block]
+        if outcome.undecodable or not pieces:
+            return 0
+        data = pieces[0].data
+        if not self._copied(index, key, data):
+            self._output.put(key, bytes(data))
+        return len(data)
+
+    def _unless_bad(self, blocks: Iterable[list[Piece]], outcome: Outcome) -> Iterator[list[Piece]]:
+        """All chunks are read, so that all bad ones are named; then the shard is discarded."""
+        yield from blocks
+        if outcome.undecodable:
+            raise Abandoned
+
+    @property
+    def _encoder(self) -> ChunkEncoder:
+        if self._made_encoder is None:
+            self._made_encoder = ChunkEncoder(self.item.target)
+        return self._made_encoder
+
+    def _count(self, chunk: Index, data: Readable | None, outcome: Outcome) -> Readable:
+        """Count a chunk that was read.
+
+        Raises
+        ------
+        SourceError
+            It is absent.
+        """
+        if data is None:
+            raise SourceError(
+                f"{self._chunks.store.url}/{self._chunks.key_of(chunk)}: was there when the source "
+                "was inspected and is absent now; inspect again (snakemake -R inspect_source)"
+            )
+        outcome.chunks_read += 1
+        outcome.bytes_read += len(data)
+        if outcome.largest is None or len(data) > outcome.largest[0]:
+            outcome.largest = (len(data), chunk)
+        self._read(len(data))
+        return data
+
+    def _note(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
+        """Keep the digest of what an object takes of a chunk; no object: of the whole chunk."""
+        number = grid.linear_index(chunk, self._chunks.grid)
+        outcome.rows.append(row(NO_OBJECT if position is None else position, number, digest))
+
+    def _trail(self, chunk: Index, outcome: Outcome) -> None:
+        """Count a chunk with bytes after the end of its stream."""
+        outcome.trailing += 1
+        outcome.first_trailing = first_of(outcome.first_trailing, chunk)
+
+    def _bad(self, chunk: Index, reason: str, outcome: Outcome, *, recoded: bool) -> None:
+        key = self._chunks.key_of(chunk)
+        action = "recoded" if recoded else "filled"
+        bad = BadChunk(chunk=chunk, key=key, reason=reason, action=action)
+        stops = not recoded and not self._fill_bad
+        (outcome.undecodable if stops else outcome.bad_chunks).append(bad)

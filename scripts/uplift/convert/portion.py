@@ -1,0 +1,238 @@
+"""Convert a portion of an array: skip what is finished, write the rest, remove what is stale."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from uplift import grid
+from uplift.arrays.digests import Digests, digests_in, digests_in_text, rows_to_text
+from uplift.arrays.output_objects import listed_objects
+from uplift.arrays.source_chunks import ChunkSource
+from uplift.arrays.tasks import Run, Stored, Task, stored_chunks, tasks_of
+from uplift.convert.engine import Engine, Outcome, Read, first_of, largest_of
+from uplift.convert.recode import RecodeEngine
+from uplift.convert.repack import RepackEngine
+from uplift.errors import SourceError
+from uplift.models.batch import BatchItem
+from uplift.models.record import BadChunk
+from uplift.storage import tuning
+from uplift.storage.files import is_temporary
+from uplift.storage.protocol import WritableStore, join
+from uplift.storage.retries import written_again
+from uplift.work.journal import Done, Journal, boot_id
+from uplift.zarr_metadata.v3 import target_key
+
+log = logging.getLogger(__name__)
+
+MOST_LISTED = 4096
+"""Chunks of an array whose listing is kept, so that each read is compared with it."""
+
+
+class Survey(NamedTuple):
+    """What is there before a portion is converted.
+
+    Attributes
+    ----------
+    existing
+        Bytes of the objects at the output, by position.
+    stored
+        Source chunks by object; None when every chunk is stored.
+    """
+
+    existing: dict[int, int]
+    stored: Stored | None
+
+
+@dataclass
+class Converted:
+    """What was done.
+
+    Attributes
+    ----------
+    digests
+        Of all that the objects of the portion hold, finished by an earlier run or by this one.
+    resumed
+        Objects that an earlier run finished.
+    """
+
+    total: Outcome = field(default_factory=Outcome)
+    digests: Digests = field(default_factory=dict)
+    resumed: int = 0
+    unsynced: bool = False
+
+
+def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> Survey:
+    """List both sides of an item once; what the plan has no object for is deleted.
+
+    Raises
+    ------
+    SourceError
+        The source changed since it was inspected.
+    """
+    refuse_changed_source(item, chunks)
+    return Survey(existing_objects(item, output), stored_chunks(item, chunks))
+
+
+def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
+    """Compare what is stored with what inspect saw: once an array, by listing it.
+
+    The batch that has object 0 looks; without it the dataset is never published.
+
+    Raises
+    ------
+    SourceError
+        They differ.
+    """
+    if item.start or not chunks.store.can_list:
+        return
+    if chunks.survey(keep=item.stored_chunks <= MOST_LISTED) != item.listing_sha256:
+        raise SourceError(
+            f"{chunks.store.url}/{item.path}: chunks changed since the source was "
+            "inspected; inspect it again (snakemake -R inspect_source)"
+        )
+
+
+def existing_objects(item: BatchItem, output: WritableStore) -> dict[int, int]:
+    """Sizes of an item's objects at the output; objects outside the grid are deleted."""
+    found: dict[int, int] = {}
+    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    for position, info in listed_objects(output, item.path, object_grid):
+        if position is None:
+            # another batch may be writing a temporary one; publish removes leftovers
+            if item.start == 0 and not is_temporary(info.key):
+                output.delete(info.key)
+        elif item.start <= position < item.stop:
+            found[position] = info.size
+    return found
+
+
+def convert_portion(
+    item: BatchItem,
+    chunks: ChunkSource,
+    output: WritableStore,
+    journal: Journal,
+    done: Sequence[Done],
+    survey: Survey,
+    *,
+    fill: bool = False,
+    read: Read = lambda _: None,
+) -> Converted:
+    """Write the objects of a portion.
+
+    Parameters
+    ----------
+    item
+        The portion: a run of stored objects of one array.
+    chunks
+        Encoded chunks of the source.
+    output
+        Where the objects go.
+    journal
+        Journal of the batch: a line for each task that is done.
+    done
+        Its lines about this array from before, of the plan in force.
+    survey
+        What is there.
+    fill
+        Whether chunks that cannot be decoded are replaced by the fill value.
+    read
+        Told how many bytes were read.
+
+    Raises
+    ------
+    SourceError
+        A chunk that inspect saw is gone.
+    OutputError
+        Another job has taken the batch over.
+    StorageError
+        A read or write that failed.
+    """
+    converted = Converted()
+    existing = {n: size for n, size in survey.existing.items() if item.start <= n < item.stop}
+    finished = _trusted(item, done, existing, converted)
+    engine: Engine | None = None
+    journal.refuse_superseded()
+    for task in tasks_of(item, survey.stored, finished) if item.stored_chunks else ():
+        if engine is None:
+            kind = RecodeEngine if item.method == "recode" else RepackEngine
+            engine = kind(item, chunks, output, fill=fill, read=read)
+        else:
+            journal.refuse_superseded()
+        outcome = Outcome()
+        for position, stored in task.objects():
+            one = written_again(partial(engine.write_object, position, stored))
+            if one.objects:
+                existing.pop(position, None)
+            outcome += one
+        _note(item, task, outcome, journal, converted)  # at once: what no line is about is redone
+    if existing:
+        journal.refuse_superseded()
+        object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+        for position in sorted(existing):
+            output.delete(join(item.path, target_key(grid.index_of(position, object_grid))))
+    return converted
+
+
+def _trusted(
+    item: BatchItem, done: Sequence[Done], existing: dict[int, int], converted: Converted
+) -> list[Run]:
+    """Finished runs whose objects are at the output as noted; those are taken out of `existing`."""
+    runs = []
+    for line in done:
+        if not item.start <= line.start <= line.stop <= item.stop:
+            continue
+        there = [n for n in range(line.start, line.stop) if n in existing]
+        if len(there) == line.objects and sum(existing[n] for n in there) == line.bytes:
+            runs.append((line.start, line.stop))
+            converted.resumed += line.objects
+            converted.digests |= digests_in_text(line.digests)
+            converted.total.trailing += line.trailing
+            if line.largest is not None:
+                size, *chunk = line.largest
+                largest = largest_of(converted.total.largest, (size, tuple(chunk)))
+                converted.total.largest = largest
+            first = first_of(converted.total.first_trailing, line.first_trailing)
+            converted.total.first_trailing = first
+    for start, stop in runs:
+        for position in range(start, stop):
+            existing.pop(position, None)
+    return sorted(runs)
+
+
+def _note(
+    item: BatchItem, task: Task, outcome: Outcome, journal: Journal, converted: Converted
+) -> None:
+    """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
+    rows = b"".join(outcome.rows)
+    outcome.rows = []
+    converted.digests |= digests_in(rows)
+    converted.total += outcome
+    if outcome.bad_chunks or outcome.undecodable:
+        return
+    alone = outcome.objects == 1 and outcome.bytes_written >= tuning.SYNC_ALONE_BYTES
+    converted.unsynced |= not alone
+    journal.add(
+        Done(
+            path=item.path,
+            fingerprint=item.fingerprint,
+            start=task.start,
+            stop=task.stop,
+            objects=outcome.objects,
+            bytes=outcome.bytes_written,
+            chunks=outcome.chunks_read,
+            trailing=outcome.trailing,
+            first_trailing=outcome.first_trailing,
+            largest=None if outcome.largest is None else (outcome.largest[0], *outcome.largest[1]),
+            digests=rows_to_text(rows),
+            boot=None if alone else boot_id(),
+        )
+    )
+
+
+def unique_chunks(found: Sequence[BadChunk]) -> list[BadChunk]:
+    """Each chunk once, in order: one is met again for each object that needs it."""
+    return sorted({bad.chunk: bad for bad in found}.values(), key=lambda bad: bad.chunk)

@@ -1,0 +1,226 @@
+"""Worker processes: Python threads share one lock, so cores are kept busy by processes.
+
+They are forked from a server that was started fresh (``forkserver``): clients of object stores have
+threads and connections of their own, which no fork survives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from uplift.errors import WorkerError
+
+C = TypeVar("C")
+A = TypeVar("A")
+B = TypeVar("B")
+
+Count = Callable[[int], None]
+
+_TICK_S = 1.0
+
+
+class Workers(Generic[C]):
+    """Calls functions with a context that each process opens once; a context manager.
+
+    Parameters
+    ----------
+    count
+        Processes; 1: this one, and nothing is started.
+    open_context
+        Makes the first argument of every call, in the process that calls; can be pickled. It gets
+        a function that counts bytes, whose sum is :meth:`counted`.
+    preload
+        Modules that the server imports once for all.
+    spent
+        A function that a worker process calls after each call, and one that takes its result here.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        open_context: Callable[[Count], C],
+        preload: Sequence[str] = (),
+        spent: tuple[Callable[[], Any], Callable[[Any], None]] | None = None,
+    ) -> None:
+        self._spent = spent
+        self._open = open_context
+        self._here: C | None = None
+        self._workers: dict[Connection, Any] = {}
+        context = multiprocessing.get_context("forkserver")
+        self._counts = context.RawArray("Q", count) if count > 1 else [0]
+        if count > 1:
+            self._start(count, preload)
+
+    def __enter__(self) -> Workers[C]:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for connection, process in self._workers.items():
+            connection.close()  # an idle worker ends when it reads this
+            if kind is not None:
+                process.kill()
+        for process in self._workers.values():
+            process.join()
+        self._workers.clear()
+
+    def as_done(
+        self,
+        function: Callable[[C, A], B],
+        inputs: Iterable[A],
+        tick: Callable[[], None] = lambda: None,
+    ) -> Iterator[B]:
+        """Yield what ``function(context, input)`` returns, as it comes.
+
+        Parameters
+        ----------
+        function
+            Of a module; raises what can be pickled.
+        inputs
+            Taken one by one, when a process is idle.
+        tick
+            Called about once a second, and after each result.
+
+        Raises
+        ------
+        WorkerError
+            A process was killed.
+        """
+        if not self._workers:
+            if self._here is None:
+                self._here = self._open(partial(_add, self._counts, 0))
+            for value in inputs:
+                result = function(self._here, value)
+                tick()
+                yield result
+            return
+        waiting = iter(inputs)
+        idle, busy = list(self._workers), set[Connection]()
+        while True:
+            while idle and (value := next(waiting, _END)) is not _END:
+                connection = idle.pop()
+                _send(connection, (function, value))
+                busy.add(connection)
+            if not busy:
+                return
+            ready: list[Any] = list(wait(list(busy), _TICK_S))
+            for connection in ready:
+                result = self._received(connection)
+                busy.discard(connection)
+                idle.append(connection)
+                yield result
+            tick()
+
+    def counted(self) -> int:
+        """Sum of all that was counted so far, by calls that are under way, too."""
+        return sum(self._counts)
+
+    def _start(self, count: int, preload: Sequence[str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__, *preload])
+        with _hidden_main(), _no_interrupts():
+            for number in range(count):
+                ours, theirs = context.Pipe()
+                take = None if self._spent is None else self._spent[0]
+                arguments = (theirs, self._open, self._counts, number, take)
+                process = context.Process(target=_serve, args=arguments, daemon=True)
+                process.start()
+                theirs.close()
+                self._workers[ours] = process
+
+    def _received(self, connection: Connection) -> Any:
+        try:
+            value, error, spent = connection.recv()
+        except (EOFError, OSError):
+            process = self._workers[connection]
+            process.join(_TICK_S)
+            raise WorkerError(
+                f"a worker process ended by itself (exit code {process.exitcode}; -9: killed, most "
+                "often for want of memory); lower threads or plan smaller chunks, then run again"
+            ) from None
+        if self._spent is not None:
+            self._spent[1](spent)
+        if error is not None:
+            raise error
+        return value
+
+
+_END: Any = object()
+
+
+def _send(connection: Connection, message: Any) -> None:
+    # A worker that is dead is noticed when its answer is read.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(message)
+
+
+def _add(counts: Any, number: int, count: int) -> None:
+    counts[number] += count
+
+
+def _serve(
+    connection: Connection,
+    open_context: Callable[[Count], C],
+    counts: Any,
+    number: int,
+    take: Callable[[], Any] | None,
+) -> None:
+    """Answer calls until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job, which ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    context: C | None = None
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            function, value = connection.recv()
+            answer: Any
+            try:
+                if context is None:
+                    context = open_context(partial(_add, counts, number))
+                answer = (function(context, value), None)
+            except Exception as error:
+                answer = (None, error)
+            connection.send((*answer, None if take is None else take()))
+
+
+def _end_with_parent() -> None:
+    """A job that was killed leaves no worker behind that writes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep workers from importing the main program: Snakemake's scripts are no modules."""
+    main = sys.modules["__main__"].__dict__
+    kept: dict[str, Any] = {
+        name: main.pop(name) for name in ("__file__", "__spec__") if name in main
+    }
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        del main["__spec__"]
+        main.update(kept)
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """The server and what is forked from it ignore Ctrl-C from the start."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,241 @@
+"""What the pixel checks of both kinds have in common: every chunk of the output is found again."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uplift import grid
+from uplift.arrays.digests import Digests, digest_of_values, pixel_row
+from uplift.arrays.output_objects import Opened, StoredObjects
+from uplift.arrays.reused import decoder_of
+from uplift.arrays.source_chunks import ChunkSource, ListingDigest, inside_part
+from uplift.arrays.tasks import Stored
+from uplift.codecs.chunks import DecodeError
+from uplift.grid import Index
+from uplift.models.batch import BatchItem
+from uplift.models.findings import Findings
+from uplift.models.record import BadChunk
+from uplift.storage.protocol import Readable, Store
+from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_value_v3
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was compared, and the objects as they were then; `rows` are pixel rows."""
+
+    chunks: int = 0
+    compared_bytes: int = 0
+    rows: list[bytes] = field(default_factory=list)
+    objects: int = 0
+    object_bytes: int = 0
+    listing: ListingDigest = field(default_factory=ListingDigest)
+    keys: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the output must hold.
+
+    Attributes
+    ----------
+    stored
+        Source chunks by object; None when every chunk is stored.
+    digests
+        What convert noted; where it lacks a chunk, the source is read again.
+    bad
+        Source chunks that convert could not keep as they were.
+    reread
+        Whether the source is read again in any case.
+    """
+
+    stored: Stored | None
+    digests: Digests
+    bad: Mapping[Index, BadChunk]
+    reread: bool = False
+
+
+class PixelCheck(ABC):
+    """Compares the stored objects of one batch item with what was read from its source.
+
+    Parameters
+    ----------
+    item
+        Run of stored objects of one array.
+    chunks
+        Encoded chunks of the source.
+    output
+        Store that holds the objects.
+    expected
+        What they must hold.
+    findings
+        Where to note what is wrong.
+    compared
+        Told how many chunks were compared.
+    """
+
+    def __init__(
+        self,
+        item: BatchItem,
+        chunks: ChunkSource,
+        output: Store,
+        expected: Expected,
+        findings: Findings,
+        compared: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self.item = item
+        self.path = item.path
+        self.findings = findings
+        self.chunks = chunks
+        self.output = output
+        self.objects = StoredObjects(output, item.path, item.target, findings)
+        self.expected = expected
+        self.decoder = decoder_of(item.source)
+        self.tally = Tally()
+        source = item.source
+        self._has_edges = any(n % c for n, c in zip(source.shape, source.chunks, strict=True))
+        self._compared = compared
+
+    def run(self) -> Tally:
+        """Check every object of the item."""
+        for bad in self.expected.bad.values():
+            if bad.action == "recoded":
+                text = f"{bad.key}: {bad.reason}; encoded again, its values are kept"
+                self.findings.warning("chunk.recoded", self.path, text)
+            elif not self.expected.reread:
+                text = f"{bad.key}: cannot be decoded ({bad.reason}); "
+                text += "the output has the fill value there"
+                self.findings.warning("chunk.filled", self.path, text)
+        for position in self.positions():
+            before = self.tally.chunks
+            self._check_object(position)
+            self._compared(self.tally.chunks - before)
+        return self.tally
+
+    def check_presence(self) -> None:
+        """No object may exist that has no chunk in the source."""
+        stored, item = self.expected.stored, self.item
+        if stored is None:
+            return
+        there = {position for position, _ in self.objects.existing() if position is not None}
+        for position in sorted(there - stored.keys()):
+            if item.start <= position < item.stop:
+                text = f"{self.objects.key(position)}: exists, but the source has no chunk for it"
+                self.findings.error("object.unexpected", self.path, text)
+
+    def positions(self) -> Iterable[int]:
+        """Objects of the item that have chunks in the source."""
+        if self.expected.stored is None:
+            return range(self.item.start, self.item.stop)
+        return sorted(self.expected.stored)
+
+    @abstractmethod
+    def _check_object(self, position: int) -> None:
+        """Compare what one object holds."""
+
+    @property
+    def fill(self) -> Any:
+        """The source's fill value."""
+        source = self.item.source
+        return fill_scalar(data_type_v3(source), fill_value_v3(source))
+
+    def _open(self, position: int) -> Opened | None:
+        """Open an object; how it is now is noted: whatever changes later is noticed."""
+        opened = self.objects.open(position)
+        if opened is not None:
+            self.tally.listing.add(opened.info.key, opened.info)
+            self.tally.keys.append(opened.info.key)
+            self.tally.objects += 1
+            self.tally.object_bytes += opened.info.size
+        return opened
+
+    def _is_filled(self, chunk: Index) -> bool:
+        """Whether convert replaced an undecodable chunk by the fill value."""
+        bad = self.expected.bad.get(chunk)
+        return bad is not None and bad.action == "filled"
+
+    def _number(self, chunk: Index) -> int:
+        return grid.linear_index(chunk, self.chunks.grid)
+
+    def _wanted(
+        self,
+        position: int,
+        chunks: Sequence[Index],
+        digest: Callable[[Index, Readable], bytes | None],
+    ) -> Iterator[bytes | None]:
+        """Digests that an object's chunks must have, in their order; None after a finding.
+
+        Parameters
+        ----------
+        position
+            The object.
+        chunks
+            Source chunks.
+        digest
+            Makes the digest of a chunk that is read from the source, as convert does.
+        """
+        if not self.expected.reread:
+            noted = [self.expected.digests.get((position, self._number(i))) for i in chunks]
+            if None not in noted:
+                yield from noted
+                return
+        for block in self.chunks.blocks(chunks):
+            for chunk, data in block:
+                if data is None:
+                    text = f"{self.chunks.key_of(chunk)}: was there when the source was inspected "
+                    text += "and is absent now"
+                    self.findings.error("source.changed", self.path, text)
+                yield None if data is None else digest(chunk, data)
+
+    def _source_values(self, chunk: Index, data: Readable) -> NDArray[Any] | None:
+        """Decode a source chunk; None, with a finding, when that is impossible."""
+        key = self.chunks.key_of(chunk)
+        try:
+            values = self.decoder.decode(data, chunk)
+        except DecodeError as error:
+            if self._is_filled(chunk):
+                text = f"{key}: cannot be decoded ({error}); the output has the fill value there"
+                self.findings.warning("chunk.filled", self.path, text)
+            else:
+                self.findings.error("chunk.undecodable", self.path, f"{key}: {error}")
+            return None
+        if self._is_filled(chunk):
+            text = f"{key}: can be decoded, but was replaced by the fill value"
+            self.findings.error("chunk.filled", self.path, text)
+        return values
+
+    def _check_filled(self, chunks: Sequence[Index]) -> None:
+        """Look whether chunks that were filled are still undecodable, when the source is reread."""
+        filled = [chunk for chunk in chunks if self._is_filled(chunk)]
+        if filled and self.expected.reread:
+            for block in self.chunks.blocks(filled):
+                for chunk, data in block:
+                    if data is not None:
+                        self._source_values(chunk, data)
+
+    def _count(self, chunk: Index, digest: bytes, nbytes: int) -> None:
+        """Count a chunk whose values were found again."""
+        self.tally.rows.append(pixel_row(self._number(chunk), digest))
+        self.tally.chunks += 1
+        self.tally.compared_bytes += nbytes
+
+    def _values_digest(self, chunk: Index, values: NDArray[Any]) -> bytes:
+        if not self._has_edges:
+            return digest_of_values(values)
+        return digest_of_values(inside_part(values, chunk, self.item.source))
+
+
+def filled_array(box: grid.Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]:
+    """Array of fill values with the extent of a box."""
+    return np.full(grid.box_shape(box), fill, dtype=dtype)
+
+
+def is_dense(item: BatchItem, chunks: ChunkSource) -> bool:
+    """Whether every chunk of the array is stored."""
+    return item.stored_chunks == math.prod(chunks.grid)

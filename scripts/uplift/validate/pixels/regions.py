@@ -1,0 +1,238 @@
+"""Check from end to end: regions of each array, read from both sides by other people's readers.
+
+Nothing of this project's own reading, packing or digesting takes part in it. The regions depend on
+the array alone, not on chance: the same ones are read on every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uplift import grid
+from uplift.arrays.readers import Reader, ReaderError, ZarrReader, open_reader
+from uplift.arrays.reused import decoder_of
+from uplift.arrays.source_chunks import ChunkSource
+from uplift.codecs.chunks import DecodeError
+from uplift.grid import Box, Index, Shape
+from uplift.models.arrays import SourceArray, TargetArray
+from uplift.models.findings import Finding, Findings
+from uplift.storage.protocol import Store
+from uplift.validate.pixels.compare import first_difference, same_bits
+from uplift.validate.pixels.whole import array_sha256
+from uplift.zarr_metadata.data_types import (
+    data_type_v3,
+    fill_scalar,
+    fill_value_v3,
+    numpy_dtype,
+)
+
+LEAST_REGIONS = 16
+MOST_REGION_BYTES = 16 * 2**20
+"""Of a larger chunk only the beginning is read."""
+MOST_NAMED = 1000
+"""Chunks that were recoded alone or retried, and sides of borders, that are looked at."""
+_ONE_READER_BYTES = 16 * 2**20
+"""Smaller arrays are read by tensorstore on both sides (by two of its drivers), but for one in
+sixteen: zarr-python takes milliseconds to open one."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An array and the chunks of its source that are looked at besides those of every array.
+
+    Attributes
+    ----------
+    largest
+        The chunk with the most bytes as stored.
+    absent
+        The first chunk that is not stored.
+    named
+        Chunks that were recoded alone.
+    filled
+        Chunks that cannot be decoded: the output has the fill value there.
+    borders
+        First objects of batches, as C-order linear indices, but for 0.
+    """
+
+    path: str
+    source: SourceArray
+    target: TargetArray
+    largest: Index | None = None
+    absent: Index | None = None
+    named: tuple[Index, ...] = ()
+    filled: frozenset[Index] = frozenset()
+    borders: tuple[int, ...] = field(default=())
+
+
+def regions_of(array: Chosen) -> list[Box]:
+    """Boxes of elements to read, each inside a source chunk; all of a small array."""
+    chunks = grid.grid_shape(array.source.shape, array.source.chunks)
+    if not math.prod(chunks):
+        return []
+    if math.prod(chunks) <= LEAST_REGIONS:
+        chosen: Iterable[Index] = grid.all_indices(chunks)
+    else:
+        named = [*array.named[:MOST_NAMED], *itertools.islice(_at_borders(array), MOST_NAMED)]
+        named += [index for index in (array.largest, array.absent) if index is not None]
+        found = dict.fromkeys((*_ends(chunks), *named))
+        for index in _of_identity(array.path, chunks):
+            if len(found) >= LEAST_REGIONS:
+                break
+            found[index] = None
+        chosen = found
+    itemsize = numpy_dtype(array.source).itemsize
+    return [
+        _beginning(grid.element_box(index, array.source.chunks, array.source.shape), itemsize)
+        for index in chosen
+        if index not in array.filled
+    ]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What was found of one array: regions compared, findings, and the whole array's digest."""
+
+    path: str
+    count: int
+    findings: tuple[Finding, ...]
+    sha256: str | None = None
+
+
+def check_array(
+    array: Chosen, source: Store, output: Store, root: bytes | None, digest_limit_bytes: int
+) -> Regions:
+    """Compare the regions of an array bit for bit.
+
+    Parameters
+    ----------
+    array
+        The array.
+    source, output
+        Both sides.
+    root
+        The root's document, which is not at its place before publishing.
+    digest_limit_bytes
+        Decoded bytes up to which an array gets a digest of its own.
+    """
+    findings, regions, sha256 = Findings(), regions_of(array), None
+    dtype = numpy_dtype(array.source)
+    nbytes = math.prod(array.source.shape) * dtype.itemsize
+    try:
+        after = _output_reader(array, output, root)
+        if regions:
+            before = _source_reader(array, source, regions[0], findings)
+            for box in regions:
+                _compare(array, box, before, after, findings)
+        if nbytes <= digest_limit_bytes and not dtype.hasobject:
+            steps = tuple(map(max, array.target.chunks, array.source.chunks))
+            sha256 = array_sha256(open_reader(output, array.path, root), steps)
+    except ReaderError as error:
+        findings.error("reader.refuses", array.path, str(error))
+    return Regions(array.path, len(regions), findings.listed(), sha256)
+
+
+def _compare(array: Chosen, box: Box, before: Reader, after: Reader, findings: Findings) -> None:
+    region = tuple(slice(a, b) for a, b in box)
+    expected, found = before.read(region), after.read(region)
+    if same_bits(expected, found):
+        return
+    text = f"{before.name} reads other values of the source at elements {box} than {after.name} "
+    text += "of the output"
+    if expected.shape == found.shape and expected.dtype.itemsize == found.dtype.itemsize:
+        at = first_difference(expected, found)
+        text += f", first at {tuple(int(i) + low for i, (low, _) in zip(at, box, strict=True))}"
+    findings.error("reader.differs", array.path, text)
+
+
+def _source_reader(array: Chosen, source: Store, first: Box, findings: Findings) -> Reader:
+    """Read the source by its own document; some writers' arrays are read by nobody else."""
+    try:
+        reader = open_reader(source, array.path, version=array.source.zarr_format)
+        reader.read(tuple(slice(a, b) for a, b in first))
+    except ReaderError as error:
+        text = f"the source: {error}; its regions are decoded by this project"
+        findings.info("reader.refuses_source", array.path, text)
+        return _OwnReader(array, source)
+    return reader
+
+
+class _OwnReader:
+    """Regions of the source, each inside a chunk, by this project's own decoder."""
+
+    name = "ngff-uplift"
+
+    def __init__(self, array: Chosen, source: Store) -> None:
+        self.shape = array.source.shape
+        self._source = array.source
+        self._chunks = ChunkSource(source, array.path, array.source)
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read elements of one chunk."""
+        box = tuple((part.start, part.stop) for part in region)
+        chunk = tuple(a // c for (a, _), c in zip(box, self._source.chunks, strict=True))
+        (data,) = self._chunks.read([chunk])
+        if data is None:
+            fill = fill_scalar(data_type_v3(self._source), fill_value_v3(self._source))
+            return np.full(grid.box_shape(box), fill, dtype=numpy_dtype(self._source))
+        try:
+            values = decoder_of(self._source).decode(data, chunk)
+        except DecodeError as error:
+            raise ReaderError(self.name, error) from error
+        covers = grid.element_box(chunk, self._source.chunks, self._source.shape)
+        found: NDArray[Any] = values[grid.relative(box, covers)]
+        return found
+
+
+def _output_reader(array: Chosen, output: Store, root: bytes | None) -> Reader:
+    nbytes = math.prod(array.source.shape) * numpy_dtype(array.source).itemsize
+    drawn = hashlib.sha256(array.path.encode()).digest()[0] % 16 == 0
+    if nbytes > _ONE_READER_BYTES or drawn:
+        return ZarrReader(output, array.path, root if not array.path else None)
+    return open_reader(output, array.path, root)
+
+
+def _ends(chunks: Shape) -> Iterator[Index]:
+    """First and last chunk, and both ends of each axis in the middle of the others."""
+    yield tuple(0 for _ in chunks)
+    yield tuple(n - 1 for n in chunks)
+    middle = tuple(n // 2 for n in chunks)
+    for axis, n in enumerate(chunks):
+        for end in (0, n - 1):
+            yield (*middle[:axis], end, *middle[axis + 1 :])
+
+
+def _at_borders(array: Chosen) -> Iterator[Index]:
+    """Source chunks at the beginning of each batch and at the end of the one before."""
+    target, source = array.target, array.source
+    objects = grid.grid_shape(target.shape, target.object_shape)
+    for first in array.borders:
+        for position, last in ((first - 1, True), (first, False)):
+            box = grid.element_box(
+                grid.index_of(position, objects), target.object_shape, target.shape
+            )
+            corner = (b - 1 if last else a for a, b in box)
+            yield tuple(i // c for i, c in zip(corner, source.chunks, strict=True))
+
+
+def _of_identity(path: str, chunks: Shape) -> Iterator[Index]:
+    """Chunks that nothing but the array's path chooses."""
+    for number in itertools.count():
+        digest = hashlib.sha256(f"{path}\0{number}".encode()).digest()
+        yield grid.index_of(int.from_bytes(digest, "little") % math.prod(chunks), chunks)
+
+
+def _beginning(box: Box, itemsize: int) -> Box:
+    """Cut a box along its first axes until it is small enough to read."""
+    sizes = list(grid.box_shape(box))
+    for axis in range(len(sizes)):
+        below = math.prod(sizes[axis + 1 :]) * max(1, itemsize)
+        sizes[axis] = max(1, min(sizes[axis], MOST_REGION_BYTES // max(1, below)))
+    return tuple((a, a + n) for (a, _), n in zip(box, sizes, strict=True))

@@ -1,0 +1,204 @@
+"""Batches carried out by one process or several: the same bytes, kills cost little, counts."""
+
+import json
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+import zarr
+
+from support.images import write_image
+from support.steps import SCRIPTS, Conversion
+from support.workflow import contents
+from uplift.batches import carrying_out, portions
+from uplift.batches.carrying_out import carry_out
+from uplift.batches.work import Place, Settings
+from uplift.errors import SourceError, WorkerError
+from uplift.work.folder import WorkFolder
+
+PLANS = {
+    "repack": '{"shards": {"z": 5, "y": 64, "x": 64}}',
+    "recode": '{"shards": {"z": 5, "y": 48, "x": 80}, "chunks": {"z": 1, "y": 24, "x": 40}}',
+    "unsharded": '{"shards": "none"}',
+}
+COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "threads", "started")
+
+
+@pytest.fixture
+def small_portions(monkeypatch):
+    """Everything is worth a process, and an array of a few shards is cut."""
+    monkeypatch.setattr(portions, "PORTION_BYTES", 2**16)
+    monkeypatch.setattr(carrying_out, "_ALONE_BYTES", 2**16)
+    monkeypatch.setattr(carrying_out, "_ALONE_ARRAYS", 4)
+
+
+def claimed(root, plan, size=128):
+    """A dataset that is ready to be converted."""
+    if not (root / "in.zarr").exists():
+        write_image(root / "in.zarr", size=size, chunk=32, depth=4)
+    made = Conversion(str(root / "in.zarr"), str(root / "out.zarr"), root / "w", plan_settings=plan)
+    for step in (made.inspect, made.plan, made.claim):
+        step()
+    return made
+
+
+def carried_out(made, cores=1, **settings):
+    place = Place(made.source, made.output, made.path("claim.json"))
+    carry_out(
+        made.in_force().batches, WorkFolder(made.work), place, Settings(**settings), cores=cores
+    )
+
+
+def found(made):
+    """What was recorded, without costs and times."""
+    records = {}
+    for path in sorted(made.path("records").glob("*.json")):
+        record = json.loads(path.read_text())
+        for one in (record, *record["items"]):
+            for cost in (*COSTS, "objects_sha256", "generation", "fingerprint"):
+                one.pop(cost, None)
+        records[path.name] = record
+        records[f"{path.stem}.digests"] = path.with_suffix(".digests").read_bytes()
+    return records
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_same_bytes_with_any_number_of_processes(tmp_path, small_portions, plan):
+    results = []
+    for cores in (1, 3):
+        root = tmp_path / str(cores)
+        root.mkdir()
+        made = claimed(root, PLANS[plan])
+        carried_out(made, cores)
+        results.append((contents(root / "out.zarr"), found(made)))
+        results[-1][0].pop(".ngff-uplift.lock")
+    assert results[0][0] == results[1][0]
+    assert results[0][1] == results[1][1]
+    compared = [
+        i for name, r in results[0][1].items() if name.endswith(".json") for i in r["items"]
+    ]
+    assert sum(one["chunks_compared"] for one in compared) > 100
+    assert all(r["findings"] == [] for n, r in results[0][1].items() if n.endswith(".json"))
+
+
+def test_what_is_done_is_not_done_again(tmp_path):
+    made = claimed(tmp_path, PLANS["repack"])
+    carried_out(made)
+    times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    carried_out(made)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == times
+
+
+def test_a_chunk_changed_since_it_was_listed_ends_the_job(tmp_path):
+    made = claimed(tmp_path, PLANS["repack"])
+    chunk = next(
+        p for p in (tmp_path / "in.zarr" / "0").rglob("*") if p.name == "1" and p.is_file()
+    )
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(SourceError, match="changed since the source was inspected"):
+        carried_out(made)
+
+
+JOB = """
+import pickle, sys
+sys.path[:0] = sys.argv[1:2]
+from uplift.batches import carrying_out, portions
+from uplift.batches.work import Place, Settings
+from uplift.work.folder import WorkFolder
+portions.PORTION_BYTES = carrying_out._ALONE_BYTES = 2**16
+if __name__ == "__main__":
+    batches, work, place = pickle.loads(sys.stdin.buffer.read())
+    carrying_out.carry_out(batches, WorkFolder(work), place, Settings(), cores=3)
+"""
+
+
+def job_of(made, script):
+    place = Place(made.source, made.output, made.path("claim.json"))
+    script.write_text(JOB)
+    job = subprocess.Popen(
+        [sys.executable, str(script), str(SCRIPTS)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    job.stdin.write(pickle.dumps((made.in_force().batches, made.work, place)))
+    job.stdin.close()
+    return job
+
+
+@pytest.mark.parametrize("victim", ["job", "worker"])
+@pytest.mark.parametrize("plan", ["repack", "recode"])
+def test_killed_with_its_workers_under_way(tmp_path, plan, victim):
+    """Killed again and again, a job ends with the bytes of one that was left alone."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    made = claimed(whole, PLANS[plan], size=256)
+    began = time.monotonic()
+    assert job_of(made, tmp_path / "job.py").wait(60) == 0
+    seconds = time.monotonic() - began
+    expected, records = contents(whole / "out.zarr"), found(made)
+    root = tmp_path / "killed"
+    root.mkdir()
+    (root / "in.zarr").symlink_to(whole / "in.zarr")
+    made = claimed(root, PLANS[plan])
+    rng = random.Random(f"{plan} {victim}")
+    kills = 0
+    for _ in range(4):
+        job = job_of(made, tmp_path / "job.py")
+        time.sleep(rng.uniform(0.3, 0.9) * seconds)
+        group = [p for p in psutil.process_iter() if is_of_group(p, job.pid)]
+        workers = [p for p in group if p.pid != job.pid and p.ppid() != job.pid]
+        if victim == "worker" and workers:
+            rng.choice(workers).kill()
+        elif job.poll() is None:
+            os.kill(job.pid, signal.SIGKILL)
+        kills += job.wait(60) != 0
+        _, alive = psutil.wait_procs(group, timeout=10)
+        assert not alive, "workers outlive their job"
+    assert kills
+    carried_out(made)
+    made_now = contents(root / "out.zarr")
+    for listed in (expected, made_now):
+        listed.pop(".ngff-uplift.lock", None)
+    assert {k: v for k, v in made_now.items() if ".uplift-tmp." not in k} == expected
+    for name, record in found(made).items():
+        if name.endswith(".digests"):
+            assert record == records[name]
+        else:
+            assert record["findings"] == []
+            assert [i["chunks_compared"] for i in record["items"]] == [
+                i["chunks_compared"] for i in records[name]["items"]
+            ]
+
+
+def is_of_group(process, group):
+    try:
+        return os.getpgid(process.pid) == group
+    except ProcessLookupError:
+        return False
+
+
+def test_a_worker_that_is_killed_is_one_line(tmp_path, small_portions, monkeypatch):
+    made = claimed(tmp_path, PLANS["repack"])
+    monkeypatch.setattr(carrying_out, "run_job", die)
+    with pytest.raises(WorkerError, match="killed"):
+        carried_out(made, cores=2)
+
+
+def die(context, job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_values_are_those_of_the_source(tmp_path, small_portions):
+    made = claimed(tmp_path, PLANS["recode"])
+    made.convert()
+    made.migrate()
+    before = zarr.open_array(tmp_path / "in.zarr" / "0", mode="r")[...]
+    assert np.array_equal(before, zarr.open_array(tmp_path / "out.zarr" / "0", mode="r")[...])

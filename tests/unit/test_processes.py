@@ -1,0 +1,97 @@
+"""Worker processes: every input once, errors come through, and no worker outlives its job."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from support.steps import SCRIPTS
+from uplift.errors import SourceError, WorkerError
+from uplift.processes import Workers
+
+
+def opened(count):
+    return {"pid": os.getpid(), "count": count}
+
+
+def square(context, number):
+    context["count"](number)
+    return number * number, context["pid"]
+
+
+def fail_at_three(context, number):
+    if number == 3:
+        raise SourceError("no: three")
+    return number
+
+
+def die_at_three(context, number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_input_once(count):
+    ticks = []
+    with Workers(count, opened) as workers:
+        found = list(workers.as_done(square, range(40), lambda: ticks.append(1)))
+        assert workers.counted() == sum(range(40))
+        more = list(workers.as_done(square, [5]))
+    assert sorted(value for value, _ in found) == [n * n for n in range(40)]
+    pids = {pid for _, pid in found}
+    assert pids == {os.getpid()} if count == 1 else os.getpid() not in pids
+    assert more[0][0] == 25
+    assert ticks
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_error_comes_through_and_ends_the_others(count):
+    with pytest.raises(SourceError, match="no: three"), Workers(count, opened) as workers:
+        list(workers.as_done(fail_at_three, range(1000)))
+
+
+def test_a_killed_worker_is_an_error_that_says_so():
+    with pytest.raises(WorkerError, match="exit code -9"), Workers(2, opened) as workers:
+        list(workers.as_done(die_at_three, range(1000)))
+
+
+JOB = """
+import os, sys, time
+sys.path[:0] = sys.argv[1:3]
+from uplift.processes import Workers
+
+if __name__ != "__main__":
+    raise SystemExit("the main program is imported by a worker")
+
+with Workers(2, __import__("unit_workers").opened) as workers:
+    workers_function = __import__("unit_workers").sleep
+    for _ in workers.as_done(workers_function, range(100)):
+        pass
+"""
+MODULE = """
+import os, time
+def opened(count):
+    return None
+def sleep(context, number):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_no_worker_outlives_a_job_that_is_killed(tmp_path):
+    (tmp_path / "unit_workers.py").write_text(MODULE)
+    (tmp_path / "job.py").write_text(JOB)
+    command = [sys.executable, str(tmp_path / "job.py"), str(SCRIPTS), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
+        pids = [int(job.stdout.readline()) for _ in range(2)]
+        job.kill()
+        job.wait()
+        end = time.monotonic() + 10
+        while any(map(psutil.pid_exists, pids)) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert not any(map(psutil.pid_exists, pids))
