@@ -4,6 +4,7 @@ Switched off, it keeps the source's own crate as it is, where there is one.
 """
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,8 +56,11 @@ def _write(arguments: argparse.Namespace) -> None:
         arguments.dataset,
         About.parse(arguments.about, "--about"),
         CrateSettings.parse(arguments.settings, "--settings"),
-        json_files.read_json(arguments.run),
-        migration.target_version,
+        crate.Conversion(
+            migration.target_version,
+            *crate.times_of(json_files.read_json(arguments.run)),
+            hashlib.sha256(arguments.inventory.read_bytes()).hexdigest(),
+        ),
     )
     json_files.write_json(arguments.crate, record)
 

@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> None:
     refuse_overlap(arguments.source, arguments.output)
+    now = datetime.now(UTC)
     source = open_store(arguments.source, arguments.storage)
     inventory = inspect_source(
         source,
@@ -44,7 +45,8 @@ def _inspect(arguments: argparse.Namespace) -> None:
         facts = {
             "schema": "ngff-uplift/run/1",
             "run_id": uuid.uuid4().hex,
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": now.date().isoformat(),
+            "began": now.isoformat(timespec="seconds"),
             "tool_version": __version__,
         }
         json_files.write_json(arguments.run, facts)

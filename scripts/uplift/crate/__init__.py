@@ -1,5 +1,6 @@
 """The RO-Crate next to the data: what they are, whose, and how they were made."""
 
-from uplift.crate.writing import collect_facts, write_crate
+from uplift.crate.facts import Conversion, collect_facts, times_of
+from uplift.crate.writing import write_crate
 
-__all__ = ["collect_facts", "write_crate"]
+__all__ = ["Conversion", "collect_facts", "times_of", "write_crate"]

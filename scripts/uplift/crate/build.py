@@ -8,7 +8,7 @@ from typing import Any
 
 from uplift import TOOL_NAME, __version__
 from uplift.crate.licenses import license_term
-from uplift.crate.parties import Entity, party_entities
+from uplift.crate.parties import Entity, People
 from uplift.crate.rules import CONTEXT, SPECIFICATION
 from uplift.models.crate import CRATE_KEY, InCrate, Parties
 from uplift.terms import MODALITY, ORGANISM, label_of
@@ -20,14 +20,17 @@ BIOSAMPLE_ID = "#biosample"
 SPECIMEN_ID = "#specimen"
 ACQUISITION_ID = "#image-acquisition"
 ACTION_ID = "#conversion"
+INVENTORY_ID = "#source-inventory"
 
 _PROCESS_RUN = "https://w3id.org/ro/wfrun/process/0.5"
+_ZARR = "application/vnd+zarr"
 
 TERMS: dict[str, Any] = {
     "organism_classification": "https://schema.org/taxonomicRange",
     "BioChemEntity": "https://schema.org/BioChemEntity",
     "channel": "https://www.openmicroscopy.org/Schemas/Documentation/Generated/OME-2016-06/ome_xsd.html#Channel",
     "obo": "http://purl.obolibrary.org/obo/",
+    "NCBI": {"@id": "https://www.ncbi.nlm.nih.gov/taxonomy/?term=", "@prefix": True},
     "FBcv": "http://ontobee.org/ontology/FBcv/",
     "acquisiton_method": {"@reverse": "https://schema.org/result", "@type": "@id"},
     "biological_entity": "https://schema.org/about",
@@ -39,13 +42,61 @@ TERMS: dict[str, Any] = {
     "resultOf": {"@id": "http://www.w3.org/ns/prov#wasGeneratedBy", "@type": "@id"},
     "label": "http://schema.org/name",
     "summary": "http://schema.org/description",
+    "notes": "http://www.w3.org/2004/02/skos/core#note",
+    "sha256": "https://w3id.org/ro/terms/workflow-run#sha256",
     "license": {"@id": "http://schema.org/license", "@type": "@id"},
 }
 """What the OME 2024 NGFF challenge added to the RO-Crate context, and what it left undefined.
 
 `license` is redefined so that its plain text is an address; `label` and `summary` are the names
-and descriptions of all entities but the root.
+and descriptions of all entities but the root. `NCBI:txid9606` leads to the page of that taxon.
 """
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """The source, as the crate names it.
+
+    Attributes
+    ----------
+    id, label
+        Its address, without any secret (``#source`` for a local one), and its name.
+    versions
+        Of OME-Zarr, as it says itself; none for plain Zarr.
+    contents, stored_bytes, inventory_sha256
+        What the inventory lists, in words; bytes of all chunks; digest of ``inventory.json``.
+    """
+
+    id: str
+    label: str
+    versions: tuple[str, ...]
+    contents: str
+    stored_bytes: int
+    inventory_sha256: str
+
+
+@dataclass(frozen=True)
+class ActionFacts:
+    """The conversion.
+
+    Attributes
+    ----------
+    label, summary
+        What was done, as a title and in a sentence.
+    began, ended
+        ISO 8601, UTC.
+    agent
+        Who did it.
+    tool_url
+        Address of this workflow, where it is known.
+    """
+
+    label: str
+    summary: str
+    began: str
+    ended: str
+    agent: Parties = None
+    tool_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +107,10 @@ class CrateFacts:
     ----------
     license
         SPDX identifier or URL.
-    source_id, source_label
-        Address of the source, without any secret (``#source`` for a local one), and its name.
-    action, action_summary
-        What was done, as a title and in a sentence.
+    target_version
+        Of OME-Zarr, as the output has it; None for plain Zarr.
+    size
+        What the dataset is made of, in words, and its bytes at the output.
     stated
         Further properties of the root: what they are called, and text or parties.
     """
@@ -69,10 +120,10 @@ class CrateFacts:
     description: str
     license: str
     date_published: str
-    source_id: str
-    source_label: str
-    action: str
-    action_summary: str
+    source: SourceFacts
+    action: ActionFacts
+    target_version: str | None = "0.5"
+    output_bytes: int | None = None
     organism: str | None = None
     modality: str | None = None
     stated: tuple[tuple[InCrate, Parties], ...] = ()
@@ -84,7 +135,7 @@ def build_crate(facts: CrateFacts) -> Document:
     Raises
     ------
     InputError
-        License, author or publisher cannot be understood.
+        The license cannot be understood.
     """
     root, entities = _root(facts)
     once = {entity["@id"]: entity for entity in entities}
@@ -103,28 +154,54 @@ def build_crate(facts: CrateFacts) -> Document:
 def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
     """Properties of the root, and all contextual entities."""
     license_url, license_label = license_term(facts.license, facts.dataset)
+    formats, format_entities = _formats((facts.target_version,) if facts.target_version else ())
     root: Entity = {
         "name": facts.name,
         "description": facts.description,
         "datePublished": facts.date_published,
         "license": license_url,
+        "encodingFormat": formats,
     }
-    entities: list[Entity] = [{"@id": license_url, "@type": "CreativeWork", "label": license_label}]
-    chain = _chain(facts)
+    if facts.output_bytes is not None:
+        root["contentSize"] = str(facts.output_bytes)
     if facts.modality is not None:
         root["resultOf"] = {"@id": ACQUISITION_ID}
     elif facts.organism is not None:
         root["biological_entity"] = {"@id": SPECIMEN_ID}
+    people = People()
     for mark, value in facts.stated:
         if mark.kind is None:
             root[mark.name] = value
             continue
-        references, found = party_entities(value, mark.name, mark.kind)
-        root[mark.name] = references[0] if len(references) == 1 else references
-        entities += [entity for entity in found if entity not in entities]
+        root[mark.name] = people.references(value, mark.name, mark.kind)
+        if mark.name == "maintainer":
+            people.reachable(root[mark.name])
     root["mentions"] = {"@id": ACTION_ID}
     root["conformsTo"] = {"@id": _PROCESS_RUN}
-    return root, [*entities, *chain, *_provenance(facts)]
+    provenance = _provenance(facts, people)
+    entities: list[Entity] = [
+        {"@id": license_url, "@type": "CreativeWork", "label": license_label},
+        *format_entities,
+        *people.entities,
+        *_chain(facts),
+        *provenance,
+    ]
+    return root, entities
+
+
+def _formats(versions: tuple[str, ...]) -> tuple[list[Any] | str, list[Entity]]:
+    """What to put into ``encodingFormat``, and the entities of the versions of OME-Zarr in it."""
+    entities = [
+        {
+            "@id": f"https://ngff.openmicroscopy.org/{version}/",
+            "@type": "WebPage",
+            "label": f"OME-Zarr {version}",
+        }
+        for version in versions
+    ]
+    if not entities:
+        return _ZARR, []
+    return [_ZARR, *({"@id": entity["@id"]} for entity in entities)], entities
 
 
 def _chain(facts: CrateFacts) -> list[Entity]:
@@ -146,7 +223,14 @@ def _chain(facts: CrateFacts) -> list[Entity]:
             }
         )
         specimen["biosample"] = {"@id": BIOSAMPLE_ID}
-        terms.append(_term(facts.organism, label, ORGANISM.iri_of(facts.organism)))
+        terms.append(
+            {
+                "@id": facts.organism,
+                "@type": "DefinedTerm",
+                "label": label,
+                "sameAs": {"@id": ORGANISM.iri_of(facts.organism)},
+            }
+        )
     entities.append(specimen)
     if facts.modality is not None:
         label = label_of(facts.modality) or facts.modality
@@ -159,42 +243,66 @@ def _chain(facts: CrateFacts) -> list[Entity]:
                 "specimen": {"@id": SPECIMEN_ID},
             }
         )
-        terms.append(_term(facts.modality, label, MODALITY.iri_of(facts.modality)))
+        terms.append(
+            {
+                "@id": facts.modality,
+                "@type": "DefinedTerm",
+                "label": label,
+                "url": MODALITY.iri_of(facts.modality),
+            }
+        )
     return [*entities, *terms]
 
 
-def _term(identifier: str, label: str, iri: str) -> Entity:
-    term: Entity = {"@id": identifier, "@type": "DefinedTerm", "label": label}
-    if identifier.startswith("NCBI:"):  # "obo:" is a prefix of the context, "NCBI:" is none
-        term["sameAs"] = {"@id": iri}
-    return term
-
-
-def _provenance(facts: CrateFacts) -> list[Entity]:
+def _provenance(facts: CrateFacts, people: People) -> list[Entity]:
     """Describe the conversion, after Process Run Crate 0.5."""
     software_id = f"#{TOOL_NAME}-{__version__}"
-    return [
-        {
-            "@id": ACTION_ID,
-            "@type": "CreateAction",
-            "label": facts.action,
-            "summary": facts.action_summary,
-            "instrument": {"@id": software_id},
-            "object": {"@id": facts.source_id},
-            "result": {"@id": ROOT_ID},
-            "actionStatus": "http://schema.org/CompletedActionStatus",
-        },
-        {
-            "@id": software_id,
-            "@type": "SoftwareApplication",
-            "label": TOOL_NAME,
-            "softwareVersion": __version__,
-        },
-        {"@id": facts.source_id, "@type": "CreativeWork", "label": facts.source_label},
-        {
-            "@id": _PROCESS_RUN,
-            "@type": "CreativeWork",
-            "label": "Process Run Crate",
-            "version": "0.5",
-        },
-    ]
+    source, action = facts.source, facts.action
+    formats, format_entities = _formats(source.versions)
+    done: Entity = {
+        "@id": ACTION_ID,
+        "@type": "CreateAction",
+        "label": action.label,
+        "summary": action.summary,
+        "instrument": {"@id": software_id},
+        "object": {"@id": source.id},
+        "result": {"@id": ROOT_ID},
+        "startTime": action.began,
+        "endTime": action.ended,
+        "actionStatus": "http://schema.org/CompletedActionStatus",
+    }
+    if action.agent is not None:
+        done["agent"] = people.references(action.agent, "agent", "Person")
+    software: Entity = {
+        "@id": software_id,
+        "@type": "SoftwareApplication",
+        "label": TOOL_NAME,
+        "softwareVersion": __version__,
+    }
+    if action.tool_url is not None:
+        software["url"] = action.tool_url
+    origin: Entity = {
+        "@id": source.id,
+        "@type": "CreativeWork",
+        "label": source.label,
+        "encodingFormat": formats,
+        "contentSize": str(source.stored_bytes),
+        "subjectOf": {"@id": INVENTORY_ID},
+    }
+    if "://" in source.id:
+        origin["url"] = source.id
+    inventory = {
+        "@id": INVENTORY_ID,
+        "@type": "CreativeWork",
+        "label": "inventory.json: what the source held when it was converted",
+        "summary": source.contents,
+        "encodingFormat": "application/json",
+        "sha256": source.inventory_sha256,
+    }
+    profile = {
+        "@id": _PROCESS_RUN,
+        "@type": "CreativeWork",
+        "label": "Process Run Crate",
+        "version": "0.5",
+    }
+    return [done, software, origin, inventory, *format_entities, profile]

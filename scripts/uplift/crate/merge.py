@@ -8,11 +8,11 @@ keys keep standing on the root alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uplift.crate.build import ACQUISITION_ID, ACTION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
+from uplift.crate.build import ACQUISITION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
 from uplift.crate.parties import Entity
 from uplift.models.findings import Finding
 
@@ -96,8 +96,11 @@ def merge_crates(own: Document, source: SourceCrate) -> Merged:
     ours = {entity["@id"]: entity for entity in rest}
     theirs = {entity["@id"]: _aliased(entity) for entity in source.entities}
     renames = _adopt_chain(ours, theirs, overridden, findings)
-    if ACTION_ID in theirs:
-        renames[ACTION_ID] = _free_id(ACTION_ID, theirs)
+    for identifier in ours:
+        if identifier.startswith("#") and ours[identifier] != theirs.get(
+            identifier, ours[identifier]
+        ):
+            renames[identifier] = _free_id(identifier, theirs)  # another thing of the same id
     ours = {
         renames.get(identifier, identifier): _renamed(entity, renames)
         for identifier, entity in ours.items()
@@ -105,16 +108,58 @@ def merge_crates(own: Document, source: SourceCrate) -> Merged:
     own_root = _renamed(own_root, renames)
     for identifier, entity in theirs.items():
         theirs[identifier] = {**ours.pop(identifier, {}), **entity}
+    graph = [
+        _merged_root(own_root, source.root, overridden),
+        {**_aliased(source.descriptor), **own_descriptor},
+        *theirs.values(),
+        *ours.values(),
+    ]
+    linked = _linked(graph)
     document = {
         "@context": _context(own["@context"], source.context, findings),
-        "@graph": [
-            _merged_root(own_root, source.root, overridden),
-            {**_aliased(source.descriptor), **own_descriptor},
-            *theirs.values(),
-            *ours.values(),
-        ],
+        "@graph": [entity for entity in graph if entity["@id"] in linked],
     }
-    return Merged(document, tuple(theirs), overridden, tuple(findings))
+    kept = tuple(identifier for identifier in theirs if identifier in linked)
+    return Merged(document, kept, overridden, tuple(findings))
+
+
+def _linked(graph: Sequence[Entity]) -> set[str]:
+    """Ids of the root, the descriptor, and of all that leads to them or that they lead to.
+
+    An entity that nothing links any longer (the license, the author that gave way) would only
+    confuse; the source's own crate is kept next to this one, byte for byte.
+    """
+    neighbours: dict[str, set[str]] = {entity["@id"]: set() for entity in graph}
+    for entity in graph:
+        for other in _references(entity):
+            if other in neighbours:
+                neighbours[entity["@id"]].add(other)
+                neighbours[other].add(entity["@id"])
+    found: set[str] = set()
+    ahead = [entity["@id"] for entity in graph[:2]]
+    while ahead:
+        identifier = ahead.pop()
+        if identifier not in found:
+            found.add(identifier)
+            ahead += neighbours[identifier]
+    return found
+
+
+def _references(entity: Entity) -> Iterator[str]:
+    """What an entity refers to: ids, and texts that are addresses."""
+    for key, value in entity.items():
+        if key not in ("@id", "@type"):
+            yield from _ids_in(value)
+
+
+def _ids_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from _ids_in(list(value.values()))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _ids_in(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def _adopt_chain(

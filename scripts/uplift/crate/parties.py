@@ -1,88 +1,90 @@
-"""Authors and publishers as RO-Crate entities."""
+"""Authors, publishers, funders and contacts as RO-Crate entities."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from uplift.errors import InputError
-from uplift.models.crate import Parties, Party
+from uplift.models.crate import URL, Parties, Party
 
 Entity = dict[str, Any]
 
-_ORCID = re.compile(r"(?:https?://orcid\.org/)?([0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X])/?")
-_URL = re.compile(r"https?://[^\s<>\"]+")
 
+class People:
+    """Entities of the parties of one crate: a party that is named twice is one entity."""
 
-def party_entities(
-    parties: Parties, key: str, kind: str
-) -> tuple[list[dict[str, str]], list[Entity]]:
-    """References for the root, and the entities that they lead to (affiliations included).
+    def __init__(self) -> None:
+        self._entities: dict[str, Entity] = {}
+        self._by_name: dict[str, str] = {}
 
-    Parameters
-    ----------
-    key
-        ``author`` or ``publisher``: in ids and messages.
-    kind
-        Type of a party that is known by nothing but a name.
+    @property
+    def entities(self) -> list[Entity]:
+        """All parties, with their affiliations and contact points."""
+        return list(self._entities.values())
 
-    Raises
-    ------
-    InputError
-        An ORCID iD or a URL is malformed.
-    """
-    given = parties if isinstance(parties, tuple) else (parties,) if parties else ()
-    references, entities = [], []
-    for number, party in enumerate(given, 1):
-        suffix = f"-{number}" if number > 1 else ""
-        entity, affiliation = _entity(_party(party), f"#{key}{suffix}", kind, f"crate: {key}")
-        references.append({"@id": entity["@id"]})
-        entities += [entity, *affiliation]
-    return references, entities
+    def references(self, parties: Parties, key: str, kind: str) -> Any:
+        """Reference for a property of an entity: one, or a list of them.
+
+        Parameters
+        ----------
+        parties
+            One or several; not none.
+        key
+            The property: begins the ids of parties that have no address.
+        kind
+            Type of a party that is known by nothing but a name.
+        """
+        given = parties if isinstance(parties, tuple) else (parties,)
+        found = [
+            {"@id": self._add(_party(one), f"#{key}{f'-{number}' if number > 1 else ''}", kind)}
+            for number, one in enumerate(given, 1)
+            if one is not None
+        ]
+        return found[0] if len(found) == 1 else found
+
+    def reachable(self, references: Any) -> None:
+        """Give the parties of `references` contact points, where an e-mail address is known."""
+        for reference in references if isinstance(references, list) else [references]:
+            party = self._entities[reference["@id"]]
+            if "email" in party:
+                point = f"mailto:{party['email']}"
+                party["contactPoint"] = {"@id": point}
+                self._entities[point] = {
+                    "@id": point,
+                    "@type": "ContactPoint",
+                    "label": party["label"],
+                    "contactType": "questions about the data",
+                    "email": party["email"],
+                }
+
+    def _add(self, party: Party, fallback_id: str, kind: str) -> str:
+        identity = party.orcid or party.id
+        known = self._by_name.get(party.name)
+        if identity is None:
+            identity = known or fallback_id
+        if party.orcid is not None or (identity or "").startswith("https://orcid.org/"):
+            kind = "Person"
+        elif (identity or "").startswith("https://ror.org/"):
+            kind = "Organization"
+        self._by_name.setdefault(party.name, identity)
+        entity = self._entities.setdefault(
+            identity, {"@id": identity, "@type": kind, "label": party.name}
+        )
+        if party.email is not None:
+            entity["email"] = party.email
+        if party.affiliation is not None:
+            entity["affiliation"] = {"@id": self._affiliation(party.affiliation, fallback_id)}
+        return identity
+
+    def _affiliation(self, name: str, fallback_id: str) -> str:
+        identity = self._by_name.get(name)
+        if identity is None:
+            identity = name if URL.fullmatch(name) else f"{fallback_id}-affiliation"
+            self._by_name[name] = identity
+            self._entities[identity] = {"@id": identity, "@type": "Organization", "label": name}
+        return identity
 
 
 def _party(party: Party | str) -> Party:
     if isinstance(party, Party):
         return party
-    if _ORCID.fullmatch(party):
-        return Party(name=party, orcid=party)
-    return Party(name=party, id=party if _URL.fullmatch(party) else None)
-
-
-def _entity(party: Party, fallback_id: str, kind: str, where: str) -> tuple[Entity, list[Entity]]:
-    identity, orcid = party.id, party.orcid
-    if orcid is None and identity is not None and "orcid.org/" in identity:
-        orcid = identity
-    if orcid is not None:
-        identity, kind = _orcid_url(orcid, where), "Person"
-    elif identity is not None:
-        if not _URL.fullmatch(identity):
-            raise InputError(f"{where}: id {identity!r} is not a URL; write https://…")
-        if identity.startswith("https://ror.org/"):
-            kind = "Organization"
-    entity: Entity = {"@id": identity or fallback_id, "@type": kind, "label": party.name}
-    if party.affiliation is None:
-        return entity, []
-    known = _URL.fullmatch(party.affiliation)
-    affiliation_id = party.affiliation if known else f"{fallback_id}-affiliation"
-    entity["affiliation"] = {"@id": affiliation_id}
-    organisation = {"@id": affiliation_id, "@type": "Organization", "label": party.affiliation}
-    return entity, [organisation]
-
-
-def _orcid_url(text: str, where: str) -> str:
-    match = _ORCID.fullmatch(text)
-    if match is None or not _check_digit_holds(match.group(1)):
-        raise InputError(
-            f"{where}: {text!r} is not an ORCID iD; it looks like https://orcid.org/0000-0002-1825-0097"
-        )
-    return f"https://orcid.org/{match.group(1)}"
-
-
-def _check_digit_holds(orcid: str) -> bool:
-    """Whether the last character is the ISO 7064 11-2 check digit of the others."""
-    total = 0
-    for digit in orcid.replace("-", "")[:-1]:
-        total = (total + int(digit)) * 2
-    expected = (12 - total % 11) % 11
-    return orcid[-1] == ("X" if expected == 10 else str(expected))
+    return Party(name=party, id=party if URL.fullmatch(party) else None)

@@ -13,9 +13,13 @@ def describe(inventory: Inventory, target_version: str) -> str:
 
 
 def title_of_conversion(inventory: Inventory, target_version: str) -> str:
-    """What was done, such as ``Upgraded from OME-Zarr 0.4 to OME-Zarr 0.5``."""
+    """What was done, such as ``Upgraded from OME-Zarr 0.4 to OME-Zarr 0.5``, or re-sharded."""
     versions = " and ".join(inventory.ome_versions)
+    if inventory.zarr_format == 3 and inventory.ome_versions == (target_version,):
+        return f"Re-sharded OME-Zarr {target_version}"
     if not versions:
+        if inventory.zarr_format == 3:
+            return "Re-sharded Zarr v3"
         return f"Upgraded from Zarr v{inventory.zarr_format} to Zarr v3"
     return f"Upgraded from OME-Zarr {versions} to OME-Zarr {target_version}"
 
@@ -23,6 +27,8 @@ def title_of_conversion(inventory: Inventory, target_version: str) -> str:
 def sentence_of_conversion(inventory: Inventory, target_version: str) -> str:
     """What was done and that nothing is lost."""
     title = title_of_conversion(inventory, target_version)
+    if inventory.zarr_format == 3:
+        return f"{title}, every pixel compared."
     return f"{title} (Zarr v{inventory.zarr_format} to Zarr v3), every pixel compared."
 
 
@@ -69,3 +75,14 @@ def _count(inventory: Inventory, role: GroupRole) -> int:
 
 def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def contents_of(inventory: Inventory) -> str:
+    """What the source held, such as ``Image of …: 5 arrays, 120 chunks, 3 other files``."""
+    chunks = sum(array.stored_chunks for array in inventory.arrays)
+    counts = (
+        _number(len(inventory.arrays), "array"),
+        _number(chunks, "chunk"),
+        _number(len(inventory.files), "other file"),
+    )
+    return f"{_content(inventory)}: {', '.join(counts)}"

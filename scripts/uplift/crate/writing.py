@@ -10,27 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from collections.abc import Mapping
+from dataclasses import replace
 
-from uplift.crate.build import CrateFacts, build_crate
+from uplift.crate.build import ACTION_ID, INVENTORY_ID, CrateFacts, build_crate
+from uplift.crate.facts import Conversion, collect_facts
 from uplift.crate.merge import Merged, SourceCrate, merge_crates, parse_source_crate
 from uplift.crate.rules import check_crate
-from uplift.crate.text import describe, sentence_of_conversion, title_of_conversion
-from uplift.errors import InputError
-from uplift.models.crate import CRATE_KEY, CrateRecord, InCrate, Parties
+from uplift.crate.review import finding, gaps, license_changes, refuse_relicensing
+from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
 from uplift.outputs import HeldOutput
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage.protocol import Store
-from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
-
-log = logging.getLogger(__name__)
 
 _SOURCE_KEY = "ro-crate-metadata.source{}.json"
 
@@ -42,20 +35,32 @@ def write_crate(
     dataset: str,
     about: About,
     settings: CrateSettings,
-    run: Mapping[str, Any],
-    target_version: str,
+    conversion: Conversion,
 ) -> CrateRecord:
     """Write the output's crate, or with ``enabled: false`` keep the source's as it is.
 
     Parameters
     ----------
-    run
-        Content of ``run.json``: the day of the first run.
+    inventory
+        Of the source.
+    source
+        Where its own crate is read.
+    output
+        Where the crate goes.
+    dataset
+        Its name in the sheet.
+    about
+        What the sheet and the config say about it.
+    settings
+        How crates are written.
+    conversion
+        What is known of the conversion itself.
 
     Raises
     ------
     InputError
-        There is no license, or a value of the sheet or config cannot be understood.
+        There is no license, it drops conditions of that of the source's own crate, or a value
+        of the sheet or config cannot be understood.
     """
     original = _original(inventory, source)
     copy_key = _copy_key(inventory)
@@ -68,7 +73,10 @@ def write_crate(
             sha256=_sha256(original) if original is not None else None,
         )
     old = parse_source_crate(original) if original is not None else None
-    facts = collect_facts(inventory, dataset, about, str(run["date"]), target_version, old)
+    if old is not None:
+        refuse_relicensing(about.license, old, relicense=settings.relicense)
+    conversion = _unless_written(conversion, output.get(CRATE_KEY))
+    facts = collect_facts(inventory, dataset, about, settings, conversion, old)
     own = build_crate(facts)
     merged = merge_crates(own, old) if old is not None else Merged(own, (), {}, ())
     data = (json.dumps(merged.document, indent=2, ensure_ascii=False) + "\n").encode()
@@ -84,7 +92,9 @@ def write_crate(
 def _record(facts: CrateFacts, merged: Merged, old: SourceCrate | None, sha256: str) -> CrateRecord:
     organism = facts.organism or _old_term(old, "biosample", "organism_classification")
     modality = facts.modality or _old_term(old, "image_acquisition", "fbbi_id")
-    findings = [*_gaps(organism, modality), *merged.findings]
+    findings = [*gaps(merged.document, organism, modality), *merged.findings]
+    if old is not None and facts.license:
+        findings += license_changes(facts.license, old)
     if old is None:
         findings += check_crate(merged.document)
     else:  # starting it takes longer than all else of a small dataset
@@ -105,56 +115,6 @@ def _record(facts: CrateFacts, merged: Merged, old: SourceCrate | None, sha256: 
         kept=merged.kept,
         overridden=merged.overridden,
         findings=tuple(findings),
-    )
-
-
-def collect_facts(
-    inventory: Inventory,
-    dataset: str,
-    about: About,
-    run_date: str,
-    target_version: str,
-    old: SourceCrate | None = None,
-) -> CrateFacts:
-    """Choose each value: the sheet's, else that of the source's crate, its metadata or a default.
-
-    Raises
-    ------
-    InputError
-        No license anywhere, or a day that is none.
-    """
-    license_ = about.license or (old.text("license") if old else None)
-    if not license_:
-        raise InputError(
-            f"{dataset}: no license; give one in the column license (an SPDX identifier "
-            "such as CC-BY-4.0, or a URL), or switch the crate off with crate: {enabled: false}"
-        )
-    source_id, source_label = _source_address(inventory.source)
-    return CrateFacts(
-        dataset=dataset,
-        name=about.name or (old.text("name") if old else None) or _given_name(inventory) or dataset,
-        description=about.description
-        or (old.text("description") if old else None)
-        or describe(inventory, target_version),
-        license=license_,
-        date_published=_date_published(about.date_published, old, run_date),
-        source_id=source_id,
-        source_label=source_label,
-        action=title_of_conversion(inventory, target_version),
-        action_summary=sentence_of_conversion(inventory, target_version),
-        organism=about.organism,
-        modality=about.modality,
-        stated=stated_in(about),
-    )
-
-
-def stated_in(about: About) -> tuple[tuple[InCrate, Parties], ...]:
-    """Columns that become properties of the crate's root, as they are marked, with their values."""
-    return tuple(
-        (mark, value)
-        for name, field in About.model_fields.items()
-        for mark in field.metadata
-        if isinstance(mark, InCrate) and (value := getattr(about, name)) is not None
     )
 
 
@@ -186,62 +146,34 @@ def _put_changed(output: HeldOutput, objects: Mapping[str, bytes | None]) -> Non
             output.put(key, data)
 
 
-def _source_address(url: str) -> tuple[str, str]:
-    """Id and name of the source: no secret, and no folder of somebody's machine."""
-    parts = urlsplit(url)
-    name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2] or url
-    if parts.scheme in ("", "file") or "://" not in url:
-        return "#source", url.rstrip("/").rpartition("/")[2] or url
-    host = parts.netloc.rpartition("@")[2]
-    path = quote(parts.path, safe="/%:@!$&'()*+,;=-._~")
-    return urlunsplit((parts.scheme, host, path, "", "")), name
-
-
-def _given_name(inventory: Inventory) -> str | None:
-    """The name in the source's metadata, unless it is a mere path such as ``/``."""
-    name = (inventory.name or "").strip()
-    return name if name.strip("/.") else None
-
-
-def _date_published(given: str | None, old: SourceCrate | None, run_date: str) -> str:
-    if given is None and old is not None:
-        given = old.text("datePublished")
-    if given is not None:
-        return given
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not epoch:
-        return run_date
-    try:
-        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat()
-    except (ValueError, OverflowError, OSError):
-        raise InputError(
-            f"environment: SOURCE_DATE_EPOCH={epoch!r} is not a number of seconds; unset it"
-        ) from None
-
-
 def _old_term(old: SourceCrate | None, kind: str, key: str) -> str | None:
     return old.term(kind, key) if old is not None else None
 
 
-def _gaps(organism: str | None, modality: str | None) -> Iterator[Finding]:
-    for vocabulary, value in ((ORGANISM, organism), (MODALITY, modality)):
-        kind = vocabulary.kind
-        if value is None:
-            text = f"no {kind}; give it in the column {kind}: {LOOKUP} NAME finds the identifier"
-            yield _finding(f"crate.{kind}_missing", "warning", text)
-        elif label_of(value) is None:
-            text = f"{kind} {value} is not known here, check the digits: {vocabulary.iri_of(value)}"
-            yield _finding(f"crate.{kind}_unknown", "warning", text)
-
-
 def _unreadable(copy_key: str) -> Finding:
     text = f"the source's own {CRATE_KEY} is no RO-Crate; its bytes are kept as {copy_key}"
-    return _finding("crate.source_unreadable", "warning", text)
-
-
-def _finding(code: str, severity: Any, message: str) -> Finding:
-    return Finding(code=code, severity=severity, path=CRATE_KEY, message=message)
+    return finding("crate.source_unreadable", "warning", text)
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _unless_written(conversion: Conversion, data: bytes | None) -> Conversion:
+    """The times of a crate that stands at the output already, if it is about this conversion.
+
+    Written again, after an edit of the sheet, it says the same about when it was converted.
+    """
+    try:
+        entities = {one["@id"]: one for one in json.loads(data or b"{}").get("@graph", ())}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return conversion
+    for identifier, action in entities.items():
+        if not identifier.startswith(ACTION_ID) or action.get("startTime") != conversion.began:
+            continue
+        number = identifier.removeprefix(ACTION_ID)
+        listed = entities.get(f"{INVENTORY_ID}{number}", entities.get(INVENTORY_ID, {}))
+        if listed.get("sha256") == conversion.inventory_sha256:
+            ended = action.get("endTime")
+            return replace(conversion, ended=ended) if isinstance(ended, str) else conversion
+    return conversion

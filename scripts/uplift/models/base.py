@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from uplift.errors import InputError
 from uplift.models.json_text import shown
@@ -96,6 +97,11 @@ def did_you_mean(word: str, known: list[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
+def said(message: str) -> PydanticCustomError:
+    """A mistake whose message is complete: it is not followed by the value and what it is not."""
+    return PydanticCustomError("said", "{message}", {"message": message})
+
+
 def mistakes(
     error: ValidationError, model: type[BaseModel], data: object
 ) -> Iterator[tuple[Place, str]]:
@@ -116,12 +122,12 @@ def mistakes(
         Place is the path inside `data`, down to the field whose value is wrong: what pydantic says
         about each alternative of a union is one mistake.
     """
-    seen = set()
+    found: dict[Place, str] = {}
     for item in error.errors():
         place, owner, field = _descend(model, item["loc"])
-        if place not in seen:
-            seen.add(place)
-            yield place, _message(item, place, owner, field, data)
+        if place not in found or item["type"] == "said":
+            found[place] = _message(item, place, owner, field, data)
+    yield from found.items()
 
 
 def _message(item: Any, place: Place, owner: Any, field: Any, data: object) -> str:

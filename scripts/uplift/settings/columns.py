@@ -29,16 +29,34 @@ from uplift.settings.values import (
 
 
 class Attribution(Model):
-    """Whose the data are: for one dataset in the sheet, for all of them in ``crate``."""
+    """Whose the data are: for one dataset in the sheet, for all of them in ``crate``.
+
+    `agent` is who converted them; else the contact, the publisher or the author.
+    """
 
     author: Annotated[Parties, InCrate("author", "Person")] = None
     publisher: Annotated[Parties, InCrate("publisher", "Organization")] = None
+    funder: Annotated[Parties, InCrate("funder", "Organization")] = None
+    contact: Annotated[Parties, InCrate("maintainer", "Person")] = None
+    agent: Parties = None
 
 
 class CrateSettings(Model):
-    """How the RO-Crate next to the data is written."""
+    """How the RO-Crate next to the data is written.
+
+    Attributes
+    ----------
+    relicense
+        Whether a license may be more permissive than that of the source's own crate.
+    tool_url
+        Address of this workflow, for the description of the conversion.
+    """
 
     enabled: Switch = True
+    relicense: Switch = False
+    tool_url: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = Field(
+        None, description="a URL"
+    )
 
 
 class About(Attribution):
@@ -50,7 +68,7 @@ class About(Attribution):
     name: Text = None
     description: Text = None
     date_published: Day = None
-    notes: Text = None
+    notes: Annotated[Text, InCrate("notes")] = None
 
 
 class Columns(About):

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from uplift.models.arrays import JsonValue
-from uplift.models.base import did_you_mean
+from uplift.models.base import did_you_mean, said
 from uplift.models.plan import NAMED_CODECS
 from uplift.terms import MODALITY, ORGANISM, Vocabulary
 
@@ -131,11 +130,6 @@ def _no_archive(output: str) -> str:
             f"{output.rstrip('/')[:-4]}.zarr, and ozx: true to have it packed into one file as well"
         )
     return output
-
-
-def said(message: str) -> PydanticCustomError:
-    """A mistake whose message is complete: it is not followed by the value and what it is not."""
-    return PydanticCustomError("said", "{message}", {"message": message})
 
 
 _COMMON_LICENSES = (

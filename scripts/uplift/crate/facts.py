@@ -1,0 +1,164 @@
+"""What a crate says: the sheet's words, else those of the source's crate or metadata, or ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from uplift import TOOL_URL
+from uplift.crate.build import ActionFacts, CrateFacts, SourceFacts
+from uplift.crate.merge import SourceCrate
+from uplift.crate.text import contents_of, describe, sentence_of_conversion, title_of_conversion
+from uplift.errors import InputError
+from uplift.models.crate import InCrate, Parties
+from uplift.models.inventory import Inventory
+from uplift.settings.columns import About, CrateSettings
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a crate says about the conversion.
+
+    Attributes
+    ----------
+    target_version
+        Of OME-Zarr.
+    began, ended
+        ISO 8601, UTC: the first inspection, and the end of converting.
+    inventory_sha256
+        Of the bytes of ``inventory.json``.
+    output_bytes
+        Of all objects of arrays at the output; None when that is not known.
+    """
+
+    target_version: str
+    began: str
+    ended: str
+    inventory_sha256: str
+    output_bytes: int | None = None
+
+
+def collect_facts(
+    inventory: Inventory,
+    dataset: str,
+    about: About,
+    settings: CrateSettings,
+    conversion: Conversion,
+    old: SourceCrate | None = None,
+) -> CrateFacts:
+    """Choose each value: the sheet's, else that of the source's crate, its metadata or a default.
+
+    Raises
+    ------
+    InputError
+        No license anywhere, or a day that is none.
+    """
+    license_ = about.license or (old.text("license") if old else None)
+    if not license_:
+        raise InputError(
+            f"{dataset}: no license; give one in the column license (an SPDX identifier "
+            "such as CC-BY-4.0, or a URL), or switch the crate off with crate: {enabled: false}"
+        )
+    target_version = conversion.target_version
+    return CrateFacts(
+        dataset=dataset,
+        name=about.name or (old.text("name") if old else None) or _given_name(inventory) or dataset,
+        description=about.description
+        or (old.text("description") if old else None)
+        or describe(inventory, target_version),
+        license=license_,
+        date_published=_date_published(about.date_published, old, conversion.began[:10]),
+        source=_source_facts(inventory, conversion),
+        action=ActionFacts(
+            label=title_of_conversion(inventory, target_version),
+            summary=sentence_of_conversion(inventory, target_version),
+            began=conversion.began,
+            ended=conversion.ended,
+            agent=about.agent or about.contact or about.publisher or about.author,
+            tool_url=settings.tool_url or TOOL_URL,
+        ),
+        target_version=target_version if inventory.ome_versions else None,
+        output_bytes=conversion.output_bytes,
+        organism=about.organism,
+        modality=about.modality,
+        stated=stated_in(about),
+    )
+
+
+def stated_in(about: About) -> tuple[tuple[InCrate, Parties], ...]:
+    """Columns that become properties of the crate's root, as they are marked, with their values."""
+    return tuple(
+        (mark, value)
+        for name, field in About.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, InCrate) and (value := getattr(about, name)) is not None
+    )
+
+
+def _source_address(url: str) -> tuple[str, str]:
+    """Id and name of the source: no secret, and no folder of somebody's machine."""
+    parts = urlsplit(url)
+    name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2] or url
+    if parts.scheme in ("", "file") or "://" not in url:
+        return "#source", url.rstrip("/").rpartition("/")[2] or url
+    host = parts.netloc.rpartition("@")[2]
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=-._~")
+    return urlunsplit((parts.scheme, host, path, "", "")), name
+
+
+def _given_name(inventory: Inventory) -> str | None:
+    """The name in the source's metadata, unless it is a mere path such as ``/``."""
+    name = (inventory.name or "").strip()
+    return name if name.strip("/.") else None
+
+
+def _source_facts(inventory: Inventory, conversion: Conversion) -> SourceFacts:
+    identifier, label = _source_address(inventory.source)
+    return SourceFacts(
+        id=identifier,
+        label=label,
+        versions=inventory.ome_versions,
+        contents=contents_of(inventory),
+        stored_bytes=sum(array.stored_bytes for array in inventory.arrays),
+        inventory_sha256=conversion.inventory_sha256,
+    )
+
+
+def _date_published(given: str | None, old: SourceCrate | None, run_date: str) -> str:
+    if given is None and old is not None:
+        given = old.text("datePublished")
+    if given is not None:
+        return given
+    return run_date
+
+
+def times_of(run: Mapping[str, Any]) -> tuple[str, str]:
+    """When the conversion began and ended, ISO 8601 in UTC: its first inspection, and now.
+
+    ``SOURCE_DATE_EPOCH`` takes the place of both, so that the same source gives the same crate.
+
+    Parameters
+    ----------
+    run
+        Content of ``run.json``.
+
+    Raises
+    ------
+    InputError
+        ``SOURCE_DATE_EPOCH`` is not a number of seconds.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return str(run.get("began", run["date"])), now
+    try:
+        then = datetime.fromtimestamp(int(epoch), UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        raise InputError(
+            f"environment: SOURCE_DATE_EPOCH={epoch!r} is not a number of seconds; unset it"
+        ) from None
+    return then, then

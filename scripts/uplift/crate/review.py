@@ -1,0 +1,67 @@
+"""What a crate lacks, and what it changes: findings, and a license that may not be given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from uplift.crate.build import Document
+from uplift.crate.licenses import drops_conditions, same_license
+from uplift.crate.merge import SourceCrate
+from uplift.errors import InputError
+from uplift.models.crate import CRATE_KEY
+from uplift.models.findings import Finding
+from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
+
+def gaps(document: Document, organism: str | None, modality: str | None) -> Iterator[Finding]:
+    """What nobody said, and terms that are not known here."""
+    if "author" not in document["@graph"][0]:
+        text = "no author; give one in the column author, or for all as crate: {author: …}"
+        yield finding("crate.author_missing", "warning", text)
+    for vocabulary, value in ((ORGANISM, organism), (MODALITY, modality)):
+        kind = vocabulary.kind
+        if value is None:
+            text = f"no {kind}; give it in the column {kind}: {LOOKUP} NAME finds the identifier"
+            yield finding(f"crate.{kind}_missing", "warning", text)
+        elif label_of(value) is None:
+            text = f"{kind} {value} is not known here, check the digits: {vocabulary.iri_of(value)}"
+            yield finding(f"crate.{kind}_unknown", "warning", text)
+
+
+def refuse_relicensing(given: str | None, old: SourceCrate, *, relicense: bool) -> None:
+    """Refuse a license that lets people do what that of the source's own crate does not.
+
+    Parameters
+    ----------
+    given
+        The sheet's license; None leaves that of the source.
+    old
+        The source's crate.
+    relicense
+        The config's consent (``crate: {relicense: true}``).
+
+    Raises
+    ------
+    InputError
+        It drops conditions, and there is no consent.
+    """
+    earlier = old.text("license")
+    if given is None or earlier is None or relicense or not drops_conditions(earlier, given):
+        return
+    raise InputError(
+        f"license {given} is more permissive than {earlier}, which the source's own crate states; "
+        "give that one, or say crate: {relicense: true} if you may change it"
+    )
+
+
+def license_changes(license_: str, old: SourceCrate) -> Iterator[Finding]:
+    """A license other than that of the source's own crate."""
+    earlier = old.text("license")
+    if earlier is not None and not same_license(earlier, license_):
+        text = f"the source's own crate states the license {earlier}; here it is {license_}"
+        yield finding("crate.relicensed", "warning", text)
+
+
+def finding(code: str, severity: Any, message: str) -> Finding:
+    """A finding about the crate."""
+    return Finding(code=code, severity=severity, path=CRATE_KEY, message=message)
