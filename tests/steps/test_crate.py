@@ -70,7 +70,6 @@ def test_writes_crate_and_record(arguments, tmp_path):
     root = json.loads(first)["@graph"][0]
     assert (root["name"], root["description"]) == ("d", "Cells at rest")
     assert str(tmp_path).encode() not in first
-    written.unlink()
     assert run(arguments) == 0
     assert written.read_bytes() == first
 

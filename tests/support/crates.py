@@ -1,7 +1,9 @@
 """Facts, inventories and readers of crates."""
 
-from uplift.crate.build import CrateFacts
-from uplift.crate.writing import stated_in
+import json
+
+from uplift.crate.build import ActionFacts, CrateFacts, SourceFacts
+from uplift.crate.facts import Conversion, stated_in
 from uplift.models.arrays import SourceArray
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.settings.columns import About
@@ -14,15 +16,43 @@ def facts(**changes):
         "description": "Some cells.",
         "license": "CC-BY-4.0",
         "date_published": "2026-01-02",
-        "source_id": "#source",
-        "source_label": "in.zarr",
-        "action": "Upgraded from OME-Zarr 0.4 to OME-Zarr 0.5",
-        "action_summary": "Every pixel compared.",
         "organism": "NCBI:txid7227",
         "modality": "obo:FBbi_00000243",
     }
-    about = About(**{key: changes.pop(key) for key in ("author", "publisher") if key in changes})
-    return CrateFacts(**{**values, **changes}, stated=stated_in(about))
+    stated = {
+        key: changes.pop(key)
+        for key in set(About.model_fields) & set(changes) - set(values) - {"agent"}
+    }
+    about = About(**stated)
+    source = SourceFacts(
+        id=changes.pop("source_id", "#source"),
+        label="in.zarr",
+        versions=("0.4",),
+        contents="Image",
+        stored_bytes=300,
+        inventory_sha256="0" * 64,
+    )
+    action = ActionFacts(
+        label="Upgraded from OME-Zarr 0.4 to OME-Zarr 0.5",
+        summary="Every pixel compared.",
+        began="2026-01-02T03:04:05+00:00",
+        ended="2026-01-02T04:04:05+00:00",
+        agent=changes.pop("agent", None),
+        tool_url=changes.pop("tool_url", None),
+    )
+    stated_ = stated_in(about)
+    return CrateFacts(**{**values, **changes}, source=source, action=action, stated=stated_)
+
+
+def conversion(**changes):
+    values = {
+        "target_version": "0.5",
+        "began": "2026-01-02T03:04:05+00:00",
+        "ended": "2026-01-02T04:04:05+00:00",
+        "inventory_sha256": "0" * 64,
+        "output_bytes": 200,
+    }
+    return Conversion(**{**values, **changes})
 
 
 def array(path="0", **changes):
@@ -57,6 +87,19 @@ def inventory(url="/data/in.zarr", **changes):
 
 def graph_of(document):
     return {entity["@id"]: entity for entity in document["@graph"]}
+
+
+def orphans(document):
+    """Ids of entities that nothing leads to, and that lead nowhere."""
+    graph = graph_of(document)
+    texts = {key: json.dumps({**entity, "@id": None}) for key, entity in graph.items()}
+    return {
+        key
+        for key in graph
+        if key not in ("./", "ro-crate-metadata.json")
+        and not any(json.dumps(key) in text for other, text in texts.items() if other != key)
+        and not any(json.dumps(other) in texts[key] for other in graph if other != key)
+    }
 
 
 def harvested(document, *, last):

@@ -5,10 +5,11 @@ from copy import deepcopy
 
 import pytest
 
-from support.crates import COMPLETE, facts, graph_of, harvested, inventory
+from support.crates import COMPLETE, conversion, facts, graph_of, harvested, inventory, orphans
 from uplift import crate
 from uplift.crate.build import build_crate
 from uplift.crate.merge import merge_crates, parse_source_crate
+from uplift.errors import InputError
 from uplift.models.inventory import InventoryFile
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage.local import LocalStore
@@ -16,7 +17,6 @@ from uplift.validate.objects.crate import checked_crate
 from uplift.validators.ro_crate import validate_crate
 
 PROCESS_RUN = "process-run-crate-0.5"
-RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
 
 pytestmark = pytest.mark.usefixtures("no_network")
 
@@ -117,7 +117,7 @@ def test_everything_of_a_rich_crate_stays():
 
 def test_what_was_wrong_in_the_source_is_a_warning():
     document = deepcopy(RICH)
-    document["@graph"].append({"@id": "lost.txt", "@type": "File", "name": "in no hasPart"})
+    document["@graph"].append({"@id": "lost.txt", "@type": "File", "about": {"@id": "#ann"}})
     merged = merge_crates(build_crate(facts()), source_crate(document))
     found = validate_crate(merged.document, merged.kept)
     assert {(finding.code, finding.severity) for finding in found} == {
@@ -137,11 +137,12 @@ def places(tmp_path):
     return source, LocalStore(str(source)), LocalStore(str(tmp_path / "out.zarr"), writable=True)
 
 
-def written(places, found, about=None, settings=None):
+def written(places, found, about=None, settings=None, times=None):
     _, source, output = places
     said = about or About(license="CC-BY-4.0")
     how = settings or CrateSettings()
-    return crate.write_crate(found, source, output, "d", said, how, RUN, "0.5")
+    done = times or conversion()
+    return crate.write_crate(found, source, output, "d", said, how, done)
 
 
 def test_written_and_recorded(places):
@@ -150,11 +151,77 @@ def test_written_and_recorded(places):
     assert record.objects == ("ro-crate-metadata.json",)
     assert (record.name, record.date_published) == ("Cells", "2026-01-02")
     assert [finding.code for finding in record.findings] == [
+        "crate.author_missing",
         "crate.organism_missing",
         "crate.modality_missing",
     ]
     assert checked_crate(record, data) == record.findings
     assert written(places, inventory(name="Cells")) == record
+
+
+def test_written_again_it_says_the_same_about_when(places):
+    """An edit of the sheet is no new conversion; a changed source is."""
+
+    def ended(about="Ann", **times):
+        times = conversion(ended="2026-02-03T00:00:00+00:00", **times)
+        written(places, inventory(), About(license="CC-BY-4.0", author=about), times=times)
+        return graph_of(json.loads(places[2].get("ro-crate-metadata.json")))["#conversion"][
+            "endTime"
+        ]
+
+    written(places, inventory())
+    assert ended() == ended("Bob") == "2026-01-02T04:04:05+00:00"
+    assert ended(inventory_sha256="1" * 64) == "2026-02-03T00:00:00+00:00"
+
+
+def test_a_license_other_than_the_sources(places):
+    document = deepcopy(RICH)
+    document["@graph"][1]["license"] = {"@id": "https://creativecommons.org/licenses/by-nc/4.0/"}
+    original = json.dumps(document).encode()
+    (places[0] / "ro-crate-metadata.json").write_bytes(original)
+    found = inventory(files=(InventoryFile(path="ro-crate-metadata.json", bytes=len(original)),))
+    with pytest.raises(InputError, match=r"CC-BY-4.0 is more permissive than .*by-nc.*relicense"):
+        written(places, found)
+    assert places[2].get("ro-crate-metadata.json") is None
+    record = written(places, found, settings=CrateSettings(relicense=True))
+    (one,) = [one for one in record.findings if one.code == "crate.relicensed"]
+    assert "by-nc/4.0" in one.message
+    assert "CC-BY-4.0" in one.message
+    record = written(places, found, About(license="CC-BY-NC-ND-4.0"))  # stricter: only said
+    assert "crate.relicensed" in [one.code for one in record.findings]
+    record = written(places, found, About(license="CC-BY-NC-4.0"))
+    assert "crate.relicensed" not in [one.code for one in record.findings]
+
+
+def test_what_gave_way_is_no_orphan():
+    own = build_crate(facts(author="Cleo"))
+    merged = merge_crates(own, source_crate(RICH))
+    graph = graph_of(merged.document)
+    assert graph["./"]["author"] == {"@id": "#author"}
+    assert orphans(merged.document) == set()
+    document = deepcopy(RICH)
+    del document["@graph"][-1], document["@graph"][-1]  # then nobody else names Ann and the license
+    merged = merge_crates(own, source_crate(document))
+    assert not {"#ann", "https://example.org/l"} & set(graph_of(merged.document))
+    assert orphans(merged.document) == set()
+    assert "#ann" not in merged.kept
+
+
+def test_a_dataset_of_ours_that_is_converted_again_has_a_source_of_its_own():
+    first = build_crate(facts(author="Ann"))
+    again = merge_crates(build_crate(facts(author="Bob", source_id="#source")), source_crate(first))
+    graph = graph_of(again.document)
+    assert validate_crate(again.document, again.kept) == ()
+    assert [graph[key]["object"]["@id"] for key in ("#conversion", "#conversion-2")] == [
+        "#source",
+        "#source",
+    ]
+    second = build_crate(facts(author="Bob"))
+    graph_of(second)["#source"]["label"] = "other.zarr"
+    merged = graph_of(merge_crates(second, source_crate(first)).document)
+    assert merged["#conversion-2"]["object"] == {"@id": "#source-2"}
+    assert merged["#source-2"]["label"] == "other.zarr"
+    assert merged["#source"]["label"] == "in.zarr"
 
 
 def test_a_change_behind_our_back_is_noticed(places):
@@ -174,7 +241,8 @@ def test_the_original_bytes_are_kept(places):
     record = written(places, inventory(files=files))
     assert record.objects == ("ro-crate-metadata.json", taken)
     assert places[2].get(taken) == original
-    assert (record.organism, record.findings) == ("NCBI:txid9606", ())
+    codes = ["crate.author_missing", "crate.relicensed"]
+    assert (record.organism, [one.code for one in record.findings]) == ("NCBI:txid9606", codes)
     # a file of the source that has this very name keeps it
     files = (*files, InventoryFile(path=taken, bytes=1))
     assert written(places, inventory(files=files)).objects[1] == "ro-crate-metadata.source-2.json"

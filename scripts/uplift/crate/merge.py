@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uplift.crate.build import ACQUISITION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
+from uplift.crate.build import ACQUISITION_ID, ACTION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
 from uplift.crate.parties import Entity
 from uplift.models.findings import Finding
 
@@ -96,11 +96,11 @@ def merge_crates(own: Document, source: SourceCrate) -> Merged:
     ours = {entity["@id"]: entity for entity in rest}
     theirs = {entity["@id"]: _aliased(entity) for entity in source.entities}
     renames = _adopt_chain(ours, theirs, overridden, findings)
-    for identifier in ours:
-        if identifier.startswith("#") and ours[identifier] != theirs.get(
-            identifier, ours[identifier]
-        ):
-            renames[identifier] = _free_id(identifier, theirs)  # another thing of the same id
+    for identifier, entity in ours.items():
+        # the same id for another thing; every conversion is an action of its own
+        if identifier.startswith("#") and identifier in theirs:
+            if identifier == ACTION_ID or theirs[identifier] != entity:
+                renames[identifier] = _free_id(identifier, theirs)
     ours = {
         renames.get(identifier, identifier): _renamed(entity, renames)
         for identifier, entity in ours.items()

@@ -13,6 +13,7 @@ from uplift.models.crate import CRATE_KEY
 from uplift.models.findings import Finding
 from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
 
+
 def gaps(document: Document, organism: str | None, modality: str | None) -> Iterator[Finding]:
     """What nobody said, and terms that are not known here."""
     if "author" not in document["@graph"][0]:

@@ -16,8 +16,8 @@ from dataclasses import replace
 from uplift.crate.build import ACTION_ID, INVENTORY_ID, CrateFacts, build_crate
 from uplift.crate.facts import Conversion, collect_facts
 from uplift.crate.merge import Merged, SourceCrate, merge_crates, parse_source_crate
-from uplift.crate.rules import check_crate
 from uplift.crate.review import finding, gaps, license_changes, refuse_relicensing
+from uplift.crate.rules import check_crate
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
