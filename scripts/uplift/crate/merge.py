@@ -98,9 +98,9 @@ def merge_crates(own: Document, source: SourceCrate) -> Merged:
     renames = _adopt_chain(ours, theirs, overridden, findings)
     for identifier, entity in ours.items():
         # the same id for another thing; every conversion is an action of its own
-        if identifier.startswith("#") and identifier in theirs:
-            if identifier == ACTION_ID or theirs[identifier] != entity:
-                renames[identifier] = _free_id(identifier, theirs)
+        other = identifier == ACTION_ID or theirs.get(identifier, entity) != entity
+        if other and identifier in theirs and identifier.startswith("#"):
+            renames[identifier] = _free_id(identifier, theirs)
     ours = {
         renames.get(identifier, identifier): _renamed(entity, renames)
         for identifier, entity in ours.items()
