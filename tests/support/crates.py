@@ -50,7 +50,6 @@ def conversion(**changes):
         "began": "2026-01-02T03:04:05+00:00",
         "ended": "2026-01-02T04:04:05+00:00",
         "inventory_sha256": "0" * 64,
-        "output_bytes": 200,
     }
     return Conversion(**{**values, **changes})
 

@@ -54,7 +54,7 @@ def test_the_same_facts_give_the_same_document():
             "contact": "Cleo <cleo@example.org>",
             "agent": "Ann <0000-0002-1825-0097>",
             "notes": "for everybody's eyes",
-            "output_bytes": 12345,
+            "size": "Image of 3 x 64 x 48",
             "tool_url": "https://example.org/tool",
         },
         {"license": "MIT", "name": 'Ünïcode "quoted" <b>', "description": "a\nb"},
@@ -108,14 +108,14 @@ def test_people_are_named_once():
 
 
 def test_a_source_is_described():
-    graph = graph_of(build_crate(facts(source_id="s3://bucket/in.zarr", output_bytes=12)))
+    graph = graph_of(build_crate(facts(source_id="s3://bucket/in.zarr", size="Image")))
     source = graph["s3://bucket/in.zarr"]
     assert source["url"] == "s3://bucket/in.zarr"
     assert source["contentSize"] == "300"
     assert source["encodingFormat"][1] == {"@id": "https://ngff.openmicroscopy.org/0.4/"}
     assert graph[source["subjectOf"]["@id"]]["sha256"] == "0" * 64
     assert graph["./"]["encodingFormat"][1] == {"@id": "https://ngff.openmicroscopy.org/0.5/"}
-    assert graph["./"]["contentSize"] == "12"
+    assert graph["./"]["size"] == "Image"
 
 
 def test_the_conversion_is_an_action():

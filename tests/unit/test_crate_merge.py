@@ -149,6 +149,7 @@ def test_written_and_recorded(places):
     record = written(places, inventory(name="Cells"))
     data = places[2].get("ro-crate-metadata.json")
     assert record.objects == ("ro-crate-metadata.json",)
+    assert record.author == ()
     assert (record.name, record.date_published) == ("Cells", "2026-01-02")
     assert [finding.code for finding in record.findings] == [
         "crate.author_missing",
@@ -187,6 +188,7 @@ def test_a_license_other_than_the_sources(places):
     (one,) = [one for one in record.findings if one.code == "crate.relicensed"]
     assert "by-nc/4.0" in one.message
     assert "CC-BY-4.0" in one.message
+    assert record.author == ("Ann",)
     record = written(places, found, About(license="CC-BY-NC-ND-4.0"))  # stricter: only said
     assert "crate.relicensed" in [one.code for one in record.findings]
     record = written(places, found, About(license="CC-BY-NC-4.0"))

@@ -110,7 +110,7 @@ class CrateFacts:
     target_version
         Of OME-Zarr, as the output has it; None for plain Zarr.
     size
-        What the dataset is made of, in words, and its bytes at the output.
+        What the dataset is made of, in words.
     stated
         Further properties of the root: what they are called, and text or parties.
     """
@@ -123,7 +123,7 @@ class CrateFacts:
     source: SourceFacts
     action: ActionFacts
     target_version: str | None = "0.5"
-    output_bytes: int | None = None
+    size: str = ""
     organism: str | None = None
     modality: str | None = None
     stated: tuple[tuple[InCrate, Parties], ...] = ()
@@ -162,8 +162,8 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
         "license": license_url,
         "encodingFormat": formats,
     }
-    if facts.output_bytes is not None:
-        root["contentSize"] = str(facts.output_bytes)
+    if facts.size:
+        root["size"] = facts.size
     if facts.modality is not None:
         root["resultOf"] = {"@id": ACQUISITION_ID}
     elif facts.organism is not None:

@@ -12,7 +12,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from uplift import TOOL_URL
 from uplift.crate.build import ActionFacts, CrateFacts, SourceFacts
 from uplift.crate.merge import SourceCrate
-from uplift.crate.text import contents_of, describe, sentence_of_conversion, title_of_conversion
+from uplift.crate.text import (
+    content_of,
+    contents_of,
+    describe,
+    sentence_of_conversion,
+    title_of_conversion,
+)
 from uplift.errors import InputError
 from uplift.models.crate import InCrate, Parties
 from uplift.models.inventory import Inventory
@@ -31,15 +37,12 @@ class Conversion:
         ISO 8601, UTC: the first inspection, and the end of converting.
     inventory_sha256
         Of the bytes of ``inventory.json``.
-    output_bytes
-        Of all objects of arrays at the output; None when that is not known.
     """
 
     target_version: str
     began: str
     ended: str
     inventory_sha256: str
-    output_bytes: int | None = None
 
 
 def collect_facts(
@@ -82,7 +85,7 @@ def collect_facts(
             tool_url=settings.tool_url or TOOL_URL,
         ),
         target_version=target_version if inventory.ome_versions else None,
-        output_bytes=conversion.output_bytes,
+        size=content_of(inventory),
         organism=about.organism,
         modality=about.modality,
         stated=stated_in(about),

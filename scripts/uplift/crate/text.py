@@ -9,7 +9,7 @@ _KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
 def describe(inventory: Inventory, target_version: str) -> str:
     """What a dataset holds, such as ``Image of 3 x 512 x 512 (c, y, x), uint16, 4 levels. …``."""
-    return f"{_content(inventory)}. {title_of_conversion(inventory, target_version)}."
+    return f"{content_of(inventory)}. {title_of_conversion(inventory, target_version)}."
 
 
 def title_of_conversion(inventory: Inventory, target_version: str) -> str:
@@ -32,7 +32,8 @@ def sentence_of_conversion(inventory: Inventory, target_version: str) -> str:
     return f"{title} (Zarr v{inventory.zarr_format} to Zarr v3), every pixel compared."
 
 
-def _content(inventory: Inventory) -> str:
+def content_of(inventory: Inventory) -> str:
+    """What a dataset holds, such as ``Plate with 2 wells and 8 fields, 8 label images``."""
     root = next((group.roles for group in inventory.groups if not group.path), ())
     labels = _count(inventory, "label image")
     images = _count(inventory, "image") - labels
@@ -85,4 +86,4 @@ def contents_of(inventory: Inventory) -> str:
         _number(chunks, "chunk"),
         _number(len(inventory.files), "other file"),
     )
-    return f"{_content(inventory)}: {', '.join(counts)}"
+    return f"{content_of(inventory)}: {', '.join(counts)}"

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from uplift.crate.build import ACTION_ID, INVENTORY_ID, CrateFacts, build_crate
+from uplift.crate.build import ACTION_ID, INVENTORY_ID, CrateFacts, Document, build_crate
 from uplift.crate.facts import Conversion, collect_facts
 from uplift.crate.merge import Merged, SourceCrate, merge_crates, parse_source_crate
 from uplift.crate.review import finding, gaps, license_changes, refuse_relicensing
@@ -112,10 +112,25 @@ def _record(facts: CrateFacts, merged: Merged, old: SourceCrate | None, sha256: 
         organism=organism,
         modality=modality,
         date_published=facts.date_published,
+        author=_names(merged.document),
         kept=merged.kept,
         overridden=merged.overridden,
         findings=tuple(findings),
     )
+
+
+def _names(document: Document) -> tuple[str, ...]:
+    """What the authors of the root are called."""
+    entities = {entity["@id"]: entity for entity in document["@graph"]}
+    found = document["@graph"][0].get("author", ())
+    parties = found if isinstance(found, list | tuple) else [found]
+    names = []
+    for party in parties:
+        named = entities.get(party.get("@id", ""), party) if isinstance(party, dict) else party
+        if isinstance(named, dict):
+            named = named.get("label", named.get("name", named.get("@id", "")))
+        names.append(str(named))
+    return tuple(names)
 
 
 def _original(inventory: Inventory, source: Store) -> bytes | None:

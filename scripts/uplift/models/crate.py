@@ -147,6 +147,7 @@ class CrateRecord(Model):
     organism: str | None = None
     modality: str | None = None
     date_published: str | None = None
+    author: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     overridden: dict[str, str] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
