@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
+from support.images import multiscales, write_json
 from support.steps import Conversion
 
 NUMBERS = np.arange(20, dtype="<u2").reshape(4, 5)
@@ -85,3 +86,25 @@ def test_every_array_is_published_with_its_values_and_what_was_read_otherwise_is
     assert listed == CASES.keys() - SILENT
     verdict = json.loads(conversion.path("validation.json").read_text())
     assert verdict["verdict"] == "valid"
+
+
+@pytest.mark.parametrize(
+    ("order", "codecs"), [("auto", ["bytes"]), ("keep", ["transpose", "bytes"])]
+)
+def test_an_image_in_f_order(tmp_path, order, codecs):
+    """C order, or kept on request; an array outside the image keeps its own."""
+    source = tmp_path / "in.zarr"
+    values = np.arange(4 * 6 * 8, dtype="<u2").reshape(4, 6, 8)
+    write_json(source / ".zgroup", {"zarr_format": 2})
+    write_json(source / ".zattrs", {"multiscales": multiscales(1, "zyx")})
+    for name in ("0", "table"):
+        write_json(source / name / ".zarray", zarray(values, order="F"))
+        (source / name / "0.0.0").write_bytes(values.tobytes(order="F"))
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    conversion.plan_settings = json.dumps({"image_order": order})
+    conversion.all()
+    for name, expected in (("0", codecs), ("table", ["transpose", "bytes"])):
+        document = json.loads((tmp_path / "out.zarr" / name / "zarr.json").read_text())
+        assert [codec["name"] for codec in document["codecs"]] == expected
+        read = zarr.open_array(tmp_path / "out.zarr" / name, mode="r", zarr_format=3)[...]
+        np.testing.assert_array_equal(read, values)

@@ -33,13 +33,17 @@ class Foresight:
     in_nodes: tuple[Finding, ...]
     between_nodes: tuple[Finding, ...]
 
-    def refuse_defects(self, target: str, *, any_defect: bool) -> None:
+    def refuse_defects(
+        self, target: str, *, any_defect: bool, repairs: Sequence[Finding] = ()
+    ) -> None:
         """Refuse a source that cannot be converted, or that has any defect at all.
 
         Parameters
         ----------
         any_defect
             Whether what could be repaired or kept is refused as well.
+        repairs
+            What was repaired in the documents of arrays when they were read.
 
         Raises
         ------
@@ -50,6 +54,7 @@ class Foresight:
         errors = [one for one in found if one.severity == "error"]
         if any_defect:
             errors += [one for one in found if is_defect(one) and one not in errors]
+            errors += repairs
         if not errors:
             return
         for finding in errors:

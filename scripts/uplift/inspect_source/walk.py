@@ -127,7 +127,8 @@ class _Walk:
         self._collect_groups()
         self._refuse_other_than_one_zarr()
         foreseen = self._foresee(target)
-        foreseen.refuse_defects(target, any_defect=refuse_defects)
+        repairs = [one for one in self._findings if one.code == "source.repaired"]
+        foreseen.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
         self._findings += foreseen.between_nodes
         self._link_levels(foreseen.attributes)
         self._check_unlisted()
