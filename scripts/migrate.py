@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--consolidated-metadata", default="false", choices=("true", "false"), type=str.lower
     )
+    parser.add_argument("--spatialdata", default="false", choices=("true", "false"), type=str.lower)
     command.add_storage(parser)
     return command.run_program(parser, _migrate, argv)
 
@@ -55,6 +56,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
         output,
         arguments.target_version,
         consolidated=arguments.consolidated_metadata == "true",
+        spatialdata=arguments.spatialdata == "true",
     )
     json_files.write_text(arguments.root, root.decode())
     json_files.write_json(arguments.migration, migration)

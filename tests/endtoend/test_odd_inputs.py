@@ -17,7 +17,7 @@ from support.steps import Conversion, StepError
 pytestmark = pytest.mark.skipif(
     not odd.ODD.is_dir(), reason="no odd inputs: lay the folder `shared` beside this checkout"
 )
-BEFORE_CONVERTING = ("inspect_source", "plan_chunks")
+BEFORE_CONVERTING = ("inspect_source", "plan")
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,7 @@ class Conversion:
     on_bad_chunk: str = "fail"
     on_bad_metadata: str = "keep"
     litter: str = "drop"
+    spatialdata: str | None = None
     durability: str = "fsync"
     overwrite: str = "false"
     consolidated: str = "false"
@@ -176,6 +177,7 @@ class Conversion:
             migration=self.path("migration.json"),
             root=self.path("root.zarr.json"),
             consolidated_metadata=self.consolidated,
+            spatialdata=self.spatialdata,
             storage=self.storage,
         )
 

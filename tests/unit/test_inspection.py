@@ -178,7 +178,7 @@ def test_a_folder_around_datasets_is_named_one(image):
 
 def test_a_spatialdata_store_is_named_one(image):
     write_json(image / ".zattrs", {"spatialdata_attrs": {"version": "0.1"}})
-    assert ("dialect.spatialdata", "") in codes(inspect(image))
+    assert ("source.spatialdata", "") in codes(inspect(image))
 
 
 def test_absent_wells_and_fields_are_findings(tmp_path):

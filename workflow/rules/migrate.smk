@@ -22,6 +22,7 @@ rule migrate:
         batch_mib=CONFIG.batch_mib,
         unsupported=CONFIG.unsupported,
         target_version=CONFIG.target_version,
+        spatialdata=from_sheet("spatialdata"),
         consolidated_metadata=CONFIG.consolidated_metadata,
         storage=uncompared(STORAGE),
     message:

@@ -37,6 +37,7 @@ from uplift.ngff.detect import (
 )
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.reading import as_read
+from uplift.ngff.spatialdata import is_spatialdata
 from uplift.parallel import in_order
 from uplift.storage.protocol import ObjectInfo, Store, join
 
@@ -412,11 +413,12 @@ class _Walk:
         if len(versions) > 1:
             text = f"groups are of OME-Zarr {', '.join(versions)}; all become one version"
             self._find("version.mixed", "info", "", text)
-        if "spatialdata_attrs" in self._attributes.get("", {}):
+        if any(map(is_spatialdata, self._attributes.values())):
             text = (
-                "SpatialData reads versions of its own only, not OME-Zarr 0.5: it opens the source"
+                "its own library reads versions of its own only, not plain OME-Zarr 0.5: with "
+                "spatialdata: true these are written; other readers open the output"
             )
-            self._find("dialect.spatialdata", "warning", "", f"{text}, other readers the output")
+            self._find("source.spatialdata", "warning", "", f"a SpatialData store: {text}")
 
     def _find(
         self, code: str, severity: Literal["warning", "info"], path: str, message: str

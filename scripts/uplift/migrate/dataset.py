@@ -51,6 +51,7 @@ def migrate_dataset(
     target_version: str,
     *,
     consolidated: bool = False,
+    spatialdata: bool = False,
 ) -> tuple[Migration, bytes]:
     """Write all documents but the root's, and copy the other files.
 
@@ -62,6 +63,8 @@ def migrate_dataset(
         Arrays that are left out, with the reason.
     consolidated
         Whether the root's document holds those of all other nodes too.
+    spatialdata
+        Whether to write the version texts of the spatialdata library.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def migrate_dataset(
     """
     _refuse_conflicts(inventory)
     _refuse_missing(inventory, {*targets, *skipped})
-    run = _Run(inventory, source, target_version)
+    run = _Run(inventory, source, target_version, spatialdata)
     nodes: list[MigratedNode] = []
     root, held = b"", dict[str, Any]()
     documents = itertools.chain(run.groups(), run.arrays(targets, skipped))
@@ -97,6 +100,7 @@ def migrate_dataset(
         source=inventory.source,
         output=output.url,
         target_version=target_version,
+        spatialdata=spatialdata,
         nodes=tuple(sorted(nodes, key=lambda node: node.path)),
         files=tuple(files),
         dropped=inventory.dropped,
@@ -114,6 +118,7 @@ class _Run:
     inventory: Inventory
     source: Store
     target_version: str
+    spatialdata: bool
     findings: list[Finding] = field(default_factory=list)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Array path to the axis names of the first multiscale that lists it."""
@@ -128,7 +133,11 @@ class _Run:
             self._refuse_changed(group, attributes)
             facts = facts_of(group.path, attributes, shapes, named)
             migrated = migrate_attributes(
-                attributes, self.target_version, facts, zarr_format=group.zarr_format
+                attributes,
+                self.target_version,
+                facts,
+                zarr_format=group.zarr_format,
+                spatialdata=self.spatialdata,
             )
             self._note_extras(read, group, group.zarr_format)
             self._note_axes(group.path, migrated.attributes, facts.shapes or {})

@@ -66,6 +66,8 @@ class Migration(Model):
 
     Attributes
     ----------
+    spatialdata
+        Whether the version texts of the spatialdata library were written.
     dropped
         Objects of the source that the output does not need.
     skipped
@@ -76,6 +78,7 @@ class Migration(Model):
     source: str
     output: str
     target_version: str
+    spatialdata: bool = False
     nodes: tuple[MigratedNode, ...]
     files: tuple[CopiedFile, ...]
     dropped: tuple[InventoryFile, ...] = ()

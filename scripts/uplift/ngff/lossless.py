@@ -24,12 +24,14 @@ from uplift.ngff.places import ABSENT, keys_of, text_of, value_at
 
 _TRANSFORMS = r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations"
 _ADDED = re.compile(
-    r"ome|(ome\.)?version|(plate|well|image-label)\.version"
+    r"ome|(ome\.)?version|spatialdata_attrs|(plate|well|image-label)\.version"
     r"|plate\.(rows|columns)|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
     r"|multiscales\[\d+\]\.(axes|axes\[\d+\]\.type|datasets\[\d+\]\.coordinateTransformations)"
     r"|multiscales\[\d+\]\.datasets\[\d+\]\.coordinateTransformations\[\d+\]\.scale"
 )
-_VERSION = re.compile(r"version|(multiscales\[\d+\]|plate|well|image-label|omero)\.version")
+_VERSION = re.compile(
+    r"version|(ome|spatialdata_attrs|multiscales\[\d+\]|plate|well|image-label|omero)\.version"
+)
 _LEVEL = re.compile(r"multiscales\[\d+\]\.datasets\[\d+\]")
 _UNIT = re.compile(r"multiscales\[\d+\]\.axes\[\d+\]\.unit")
 _INDEX = re.compile(r"plate\.wells\[\d+\]\.(rowIndex|columnIndex)")

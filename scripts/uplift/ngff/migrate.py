@@ -29,6 +29,7 @@ from uplift.ngff.registry import (
 )
 from uplift.ngff.repairs_arrays import GEOMETRY
 from uplift.ngff.repairs_words import WORDING
+from uplift.ngff.spatialdata import version_edits
 from uplift.ngff.versions import TARGETS, VERSIONS, check_metadata
 
 REPAIRED = "source.repaired"
@@ -49,6 +50,7 @@ def migrate_attributes(
     facts: Facts,
     *,
     zarr_format: int = 2,
+    spatialdata: bool = False,
 ) -> Migrated:
     """Migrate one group's attributes. Migrating what was migrated (``zarr_format=3``) is identity.
 
@@ -60,6 +62,8 @@ def migrate_attributes(
         Path of the group and what is known of its arrays; `version` is found here.
     zarr_format
         Of the group's documents.
+    spatialdata
+        Whether to write the version texts of the spatialdata library.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def migrate_attributes(
     keys = detect.ome_keys_of(path, attributes)
     _refuse_collision(attributes, path, keys, zarr_format)
     if not keys and not in_place:
-        return keep_attributes(attributes, path)
+        return keep_attributes(attributes, path, spatialdata=spatialdata)
     facts = replace(facts, version=detect.ome_version(attributes, path))
     draft = _in_place(attributes) if in_place else _moved(attributes, keys, target)
     findings = list(_version_findings(attributes, facts))
@@ -83,16 +87,20 @@ def migrate_attributes(
         if facts.version not in one.right_in:
             findings.append(_repaired(edit, old, path))
     TARGETS[target].finish(draft, None if in_place else _declared(attributes, facts))
+    _version_for_spatialdata(draft, path, asked=spatialdata)
     findings += _spell_nonfinite(draft, path)
     findings += check_metadata(draft.words, target, path)
     return Migrated(draft.attributes, tuple(draft.changes), tuple(findings))
 
 
-def keep_attributes(attributes: Mapping[str, Any], path: str) -> Migrated:
+def keep_attributes(
+    attributes: Mapping[str, Any], path: str, *, spatialdata: bool = False
+) -> Migrated:
     """Keep the attributes of an array, or of a group that OME-Zarr has no word for."""
     draft = Draft.of(attributes, ())
     for key in attributes:
         draft.keep(key)
+    _version_for_spatialdata(draft, path, asked=spatialdata)
     findings = tuple(_spell_nonfinite(draft, path))
     return Migrated(draft.attributes, tuple(draft.changes), findings)
 
@@ -120,6 +128,11 @@ def _in_place(attributes: Mapping[str, Any]) -> Draft:
 
 def _declared(attributes: Mapping[str, Any], facts: Facts) -> str:
     return detect.declared_version(attributes) or facts.version or ""
+
+
+def _version_for_spatialdata(draft: Draft, path: str, *, asked: bool) -> None:
+    for edit in list(version_edits(path, draft.attributes)) if asked else ():
+        draft.apply(edit, inside=False)
 
 
 def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:

@@ -58,13 +58,27 @@ def _set(draft: Draft, keys: tuple[str, ...]) -> None:
 )
 def version_is_said(spot: Spot) -> Iterator[str]:
     """Section OME-Zarr metadata; migrate writes it, so a source cannot break it."""
-    if spot.value != _NAME:
+    if str(spot.value).partition("-")[0] != _NAME:
         found = "missing" if spot.value is ABSENT else repr(spot.value)
         yield f"ome.version is {found}, expected {_NAME!r}"
+
+
+@rule(
+    "dialect.version",
+    "version",
+    asks="the version is its number alone",
+    keep="readers other than its own that compare the text letter by letter refuse it",
+)
+def version_is_plain(spot: Spot) -> Iterator[str]:
+    """Section OME-Zarr metadata; ``spatialdata: true`` asks for such a text."""
+    if isinstance(spot.value, str) and spot.value.startswith(f"{_NAME}-"):
+        yield f"ome.version is {spot.value!r}, not {_NAME!r}"
 
 
 VERSION = Version(
     _NAME,
     inside_ome=True,
-    target=Target((version_is_said, *PATH_RULES, *IMAGE_RULES, *PLATE_RULES), finish),
+    target=Target(
+        (version_is_said, version_is_plain, *PATH_RULES, *IMAGE_RULES, *PLATE_RULES), finish
+    ),
 )

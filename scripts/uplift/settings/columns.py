@@ -83,6 +83,7 @@ class Columns(About):
     shards: Shards = None
     codec: Codec = None
     plan: PlanPath = None
+    spatialdata: Switch | None = None
 
 
 class Sample(Columns):

@@ -29,7 +29,11 @@ class Documents:
         document = self._documents.get(path, {})
         attributes = document.get("attributes")
         found = attributes.get("ome") if isinstance(attributes, dict) else None
-        return found if isinstance(found, dict) and document.get("node_type") == "group" else None
+        if not isinstance(found, dict) or document.get("node_type") != "group":
+            return None
+        # A suffix such as SpatialData's is a finding of our own; it would hide all others here.
+        version = str(found.get("version")).partition("-")[0]
+        return found if version == found.get("version") else {**found, "version": version}
 
     def groups(self) -> Iterable[tuple[str, Json]]:
         """Every group with OME-Zarr metadata, in path order."""

@@ -43,6 +43,7 @@ class Structure:
         self._arrays = arrays
         self._version = migration.target_version
         self._skipped = migration.skipped
+        self._spatialdata = migration.spatialdata
         self._changes = {node.path: node.changes for node in migration.nodes}
         self._findings = findings
         self._nodes: dict[str, GroupNode] = {}
@@ -93,7 +94,11 @@ class Structure:
         for path, attributes in self._source.items():
             facts = facts_of(path, attributes, shapes, named)
             migrated = migrate_attributes(
-                attributes, self._version, facts, zarr_format=self._groups[path].zarr_format
+                attributes,
+                self._version,
+                facts,
+                zarr_format=self._groups[path].zarr_format,
+                spatialdata=self._spatialdata,
             )
             documents[path] = {"node_type": "group", "zarr_format": 3} | {
                 "attributes": migrated.attributes
