@@ -160,7 +160,7 @@ def test_a_dry_run_lists_the_steps_of_each_dataset(logger):
     ("level", "text", "shown"),
     [
         (logging.INFO, "Select jobs to execute...", None),
-        (logging.INFO, "Nothing to be done (all requested files are present).", "note"),
+        (logging.WARNING, "Cannot restore results/a/run.json: no backup found.", None),
         (logging.INFO, "Unlocked working directory.", "note"),
         (logging.WARNING, "The flag is deprecated", "note"),
         (logging.ERROR, "Error: Directory cannot be locked.", "failed"),

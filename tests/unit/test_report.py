@@ -123,7 +123,7 @@ def test_what_is_shown_of_a_dataset(converted):
     assert facts["organism"]["href"].startswith("http://purl.obolibrary.org/obo/NCBITaxon_9606")
     assert facts["license"]["text"] == "CC BY 4.0"
     assert facts["plan"].startswith("as proposed; repack: 4")
-    assert f"y: 64 {TIMES} 1" in facts["axes"]
+    assert facts["axes"] == "c: 2; z: 5; y: 64; x: 64"
     assert "objects, " in facts["predicted"]
     tables = {table["title"]: table for table in shown["tables"]}
     first = dict(zip(tables["Arrays"]["head"], tables["Arrays"]["rows"][0], strict=True))

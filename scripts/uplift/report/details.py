@@ -61,7 +61,7 @@ def details_of(
         "dataset": facts.dataset,
         "state": facts.outcome.state,
         "label": STATES[facts.outcome.state],
-        "message": facts.outcome.message.removeprefix("valid, "),
+        "message": facts.outcome.message.removeprefix("valid, ").removeprefix("not finished: "),
         "pictures": _pictures(facts, link),
         "facts": [[label, value] for label, value in _facts(facts) if value],
         "links": [list(pair) for pair in _links(facts, folder, link)],
@@ -137,9 +137,9 @@ def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
     if inventory:
         versions = ", ".join(inventory.get("ome_versions", [])) or "of unknown version"
         yield "source format", f"OME-Zarr {versions}, Zarr v{inventory.get('zarr_format')}"
-        contents = (f"{count} {role}" for role, count in facts.roles.items() if role != "group")
+        contents = (f"{role}: {count}" for role, count in facts.roles.items() if role != "group")
         arrays = len(inventory.get("arrays", []))
-        yield "contents", ", ".join([*contents, f"{arrays} arrays"])
+        yield "contents", ", ".join([*contents, f"arrays: {arrays}"])
     yield "axes", _axes(facts)
     before, after = facts.before, facts.after
     if before and after:
@@ -166,16 +166,19 @@ def _axes(facts: Facts) -> str | None:
     """Name, size, pixel size and unit along each axis of the first image."""
     axes = facts.files["preview"].get("axes")
     if axes:
-        return "; ".join(
-            f"{axis['name']}: {axis['size']:,}"
-            + (f" {TIMES} {axis['scale']:.4g} {axis['unit'] or ''}" if axis["scale"] else "")
-            for axis in axes
-        )
+        return "; ".join(map(_axis, axes))
     first = next(iter(facts.files["inventory"].get("arrays", [])), None)
     if first is None or not first.get("axes"):
         return None
     pairs = zip(first["axes"], first["source"]["shape"], strict=False)
     return "; ".join(f"{name}: {size:,}" for name, size in pairs)
+
+
+def _axis(axis: Mapping[str, Any]) -> str:
+    text = f"{axis['name']}: {axis['size']:,}"
+    if axis["scale"] is None or (axis["scale"] == 1 and not axis["unit"]):
+        return text
+    return f"{text} {TIMES} {axis['scale']:.4g} {axis['unit'] or ''}".rstrip()
 
 
 def _term(text: str | None) -> Cell | None:

@@ -78,7 +78,7 @@ def row_of(facts: Facts) -> Row:
     return Row(
         dataset=facts.dataset,
         state=facts.outcome.state,
-        message=facts.outcome.message,
+        message=facts.outcome.message.removeprefix("not finished: "),
         name=facts.said("name"),
         kind=facts.kind,
         search=" ".join(filter(None, (*said, facts.input, facts.output))),

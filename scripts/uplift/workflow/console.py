@@ -41,8 +41,9 @@ _HIDDEN = (
     "Exiting because a job execution failed",
     "SpawnedJobError",
     "Removing output files of failed job",
+    "Cannot restore",
 )
-"""Its errors that say no more than that a job failed, which is said at the end in better words."""
+"""Its messages that say no more than that a job failed, which is said at the end in better words."""
 
 _UNFINISHED = "not finished: interrupted"
 
@@ -192,12 +193,22 @@ class Console(logging.Handler):
         if "This was a dry-run" in text:
             self._say_what_would_be_done()
         elif text.startswith("Nothing to be done"):
-            self._display.note(f"Nothing to be done: {_counted(len(self._datasets), 'dataset')}")
+            self._say_what_stands()
+        elif any(hidden in text for hidden in _HIDDEN):
+            return
         elif record.levelno >= logging.ERROR:
-            if not any(hidden in text for hidden in _HIDDEN):
-                self._display.failed(text)
+            self._display.failed(text)
         elif record.levelno >= logging.WARNING or text.startswith(_SHOWN):
             self._display.note(text)
+
+    def _say_what_stands(self) -> None:
+        valid = sum(self._message(name).startswith("valid") for name in self._datasets)
+        self._display.note(
+            f"Nothing to be done: {valid} of {len(self._datasets)} datasets are valid"
+        )
+        report = self._results / "report.html"
+        if report.exists():
+            self._display.note(f"Report: {report}")
 
     def _say_what_would_be_done(self) -> None:
         jobs: dict[str, Counter[str]] = defaultdict(Counter)

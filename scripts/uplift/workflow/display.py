@@ -102,9 +102,10 @@ def status_text(status: Status) -> str:
     if status.planned_bytes:
         text += f" of {size(status.planned_bytes)}"
     text += f", {status.objects} {'shard' if status.objects == 1 else 'shards'}"
-    if status.rate > 0:
+    if status.rate > 0 and status.share < 1:
         text += f", {size(status.rate)}/s"
-    return text if status.left is None else f"{text}, {clock(status.left)} left"
+        text += "" if status.left is None else f", {clock(status.left)} left"
+    return text
 
 
 def size(count: float) -> str:
@@ -181,10 +182,12 @@ class TerminalDisplay:
         from rich.table import Table
 
         grid = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            grid.add_column(no_wrap=True, overflow="ellipsis")
         busy = [name for name, text in list(self._steps.items()) if text]
         for name in busy[:_SHOWN]:
             status = self._watches[name].look()
-            bar = ProgressBar(1.0, status.share, width=24) if status else ""
+            bar = ProgressBar(1.0, status.share, width=16) if status else ""
             text = status_text(status) if status else ""
             grid.add_row(_escaped(name), self._steps[name], bar, text)
         if len(busy) > _SHOWN:
