@@ -198,11 +198,12 @@ def test_texts_stand_out(page, url, scheme):
     assert dark == (scheme == "dark")
 
 
+@pytest.mark.parametrize("width", [400, 700, 1060, 1120, 1300])
 @pytest.mark.parametrize("fragment", ["", "#d1"])
-def test_a_narrow_window_needs_no_scrolling_sideways(page, url, fragment):
-    page.open(f"{url}{fragment}", width=400, height=800)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    assert page.evaluate("document.querySelector('dialog').scrollWidth") <= 400
+def test_no_window_needs_scrolling_sideways(page, url, fragment, width):
+    page.open(f"{url}{fragment}", width=width, height=800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.querySelector('dialog').scrollWidth") <= width
     page.asked[:] = [asked.partition("#")[0] for asked in page.asked]
 
 
