@@ -30,6 +30,7 @@ def converted(tmp_path_factory):
         "bad;nothing.zarr;;MIT;\n"
     )
     (folder / "s.csv").write_bytes(rows.encode())
+    (folder / "nothing.zarr").mkdir(exist_ok=True)
     return folder, snakemake(folder, "--keep-going", *SMALL)
 
 

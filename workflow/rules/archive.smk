@@ -6,8 +6,6 @@ rule archive:
         archive=update(f"{WORK}/archive.json"),
     log:
         f"{WORK}/logs/archive.log",
-    benchmark:
-        f"{WORK}/benchmarks/archive.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -10,12 +10,12 @@ rule claim:
         ENVIRONMENT
     params:
         storage_places,
-        source=uncompared_from_sheet("input"),
+        source=uncompared(from_sheet("input")),
         output=from_sheet("output"),
         overwrite=uncompared(CONFIG.overwrite),
         # no inputs: they are there when they matter, and are no reason to run either
-        run=f"{WORK}/run.json",
-        published=f"{WORK}/published.json",
+        run=in_work_folder("run.json"),
+        published=in_work_folder("published.json"),
         storage=uncompared(STORAGE),
     message:
         "Claiming the output of {wildcards.dataset}"

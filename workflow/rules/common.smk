@@ -1,4 +1,8 @@
-"""Config, sample sheet, and the named functions that rules take their params from."""
+"""Config, sample sheet, and the named functions that rules take their params from.
+
+Nothing here writes a file: Snakefiles are read for dry runs, too. What is to be written is written
+when the first job is about to start.
+"""
 
 import re
 import shlex
@@ -7,17 +11,19 @@ import sys
 
 from snakemake.common.configfile import load_configfile
 
-sys.path.append(str(Path(workflow.basedir) / "scripts"))
-
-from uplift.settings import config as settings
-from uplift.workflow import caps, job, slices as slicing, start
-from uplift.work.folder import WorkFolder
-from uplift.settings import samples as sheet
 from uplift.errors import InputError
+from uplift.settings import config as settings
+from uplift.settings import samples as sheet
+from uplift.work.folder import WorkFolder
+from uplift.workflow import caps, damage, earlier, faults, job, slices as slicing, start
+
+IS_MODULE = not workflow.modifier.is_main_snakefile()
 
 
 def config_sources():
     """Where each part of the config comes from, the strongest last."""
+    if IS_MODULE:
+        return [("config of the module", config)]
     files = [*workflow.configfiles, *workflow.config_settings.configfiles]
     typed = workflow.config_settings.config
     return [
@@ -26,23 +32,23 @@ def config_sources():
     ]
 
 
-TYPED = tuple(workflow.config_settings.config_args or ())
+TYPED = () if IS_MODULE else tuple(workflow.config_settings.config_args or ())
 try:
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
     SAMPLES = start.without_secrets(
         sheet.load_samples(CONFIG, look=workflow.is_main_process)
     )
+    STORAGE = sheet.storage_settings(CONFIG)
+    WORK = f"{CONFIG.results}/{{dataset}}"
+    # where the rules' files are for programs, which know nothing of a module's prefix
+    RESULTS = str(Path(workflow.modifier.modify_path(f"{CONFIG.results}/x")).parent)
+    EARLIER = earlier.finished_before(SAMPLES, RESULTS)
     if workflow.is_main_process:
         unknown = sheet.unknown_terms(SAMPLES)
         sys.stderr.writelines(f"warning: {line}\n" for line in unknown)
-        start.refuse_gone_outputs(
-            SAMPLES, CONFIG.results, sheet.storage_settings(CONFIG)
-        )
-        if not workflow.dryrun:
-            dropped = start.drop_damaged(SAMPLES, CONFIG.results)
-            sys.stderr.writelines(f"warning: {line}\n" for line in dropped)
-            start.forget_unpublished(SAMPLES, CONFIG.results)
-            start.note_samples(SAMPLES, CONFIG.results)
+        start.refuse_gone_outputs(SAMPLES, RESULTS, STORAGE)
+        if EARLIER:
+            sys.stderr.write(f"{earlier.note_on(EARLIER, RESULTS)}\n")
 except InputError as error:
     # one line for each mistake, before any job starts
     sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
@@ -54,34 +60,47 @@ if console.active() is not None:
     else:
         console.active().configure(
             SAMPLES,
-            CONFIG.results,
-            lambda name: start.outcome_line(SAMPLES[name], CONFIG.results),
+            RESULTS,
+            lambda name: start.outcome_line(SAMPLES[name], RESULTS),
         )
 
-ENVIRONMENT = Path(workflow.basedir) / "envs" / "environment.yaml"
-STORAGE = sheet.storage_settings(CONFIG)
+ENVIRONMENT = HOME / "envs" / "environment.yaml"
+ACTIVE = [dataset for dataset in SAMPLES if dataset not in EARLIER]
 LIMITS, REQUESTS = caps.resources_of(
     {dataset: (row.input, row.output) for dataset, row in SAMPLES.items()}, STORAGE
 )
 for name, limit in LIMITS.items():
     workflow.global_resources.setdefault(name, limit)  # --resources goes before
-WORK = str(Path(CONFIG.results, "{dataset}"))
 WORK_FILES = ["run.json", "inventory.json", "plan.json", "claim.json"]
 WORK_FILES += ["migration.json", "root.zarr.json", "crate.json", "validation.json"]
 WORK_FILES += ["published.json"]
 WORK_FILES += ["archive.json"] if CONFIG.ozx else []
 REPORT = {
-    "results": CONFIG.results,
-    "samples": f"{CONFIG.results}/samples.json",
+    "results": RESULTS,
+    "samples": f"{RESULTS}/samples.json",
     "previews": CONFIG.previews,
     "storage": STORAGE,
 }
 
 
 wildcard_constraints:
-    dataset="|".join(re.escape(dataset) for dataset in SAMPLES),
+    dataset="|".join(re.escape(dataset) for dataset in ACTIVE) or "(?!)",
     k=r"[1-9][0-9]*",
     K=r"[1-9][0-9]*",
+
+
+def work_of(wildcards):
+    """The work files of a dataset, for programs and functions."""
+    return WorkFolder(Path(RESULTS, wildcards.dataset))
+
+
+def in_work_folder(name=""):
+    """Param: a work file that is no input: it is no reason to run, or no rule makes it."""
+
+    def path(wildcards):
+        return str(work_of(wildcards).path / name)
+
+    return path
 
 
 def from_sheet(column):
@@ -95,9 +114,9 @@ def from_sheet(column):
 
 def slices(wildcards):
     """Files of all slices of a dataset; how many depends on what earlier runs left, on no job."""
-    work = WorkFolder(Path(WORK.format(dataset=wildcards.dataset)))
-    count = slicing.slice_count(work)
-    return [str(work.slice(number, count)) for number in range(1, count + 1)]
+    count = slicing.slice_count(work_of(wildcards))
+    folder = WORK.format(dataset=wildcards.dataset)
+    return [f"{folder}/convert/{number}-of-{count}.json" for number in range(1, count + 1)]
 
 
 def cores_of_size(wildcards):
@@ -105,8 +124,7 @@ def cores_of_size(wildcards):
 
     Asked again when the job is about to start: by then there is a plan.
     """
-    work = WorkFolder(Path(WORK.format(dataset=wildcards.dataset)))
-    size = slicing.planned_bytes(work)
+    size = slicing.planned_bytes(work_of(wildcards))
     return min(CONFIG.threads, 1 + (size or 0) // 2**26)
 
 
@@ -122,6 +140,24 @@ def from_sample(function):
 def supplied_plan(wildcards):
     """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
     return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
+
+
+DAMAGE = {}
+
+
+def look_for_damage(wildcards):
+    """Input function without inputs, of a rule that every dataset's jobs depend on.
+
+    Called while the jobs are being listed, and before Snakemake decides which of them run: files
+    that cannot be used count as forced then, in whatever is to be made, and nothing else does.
+    """
+    dataset = wildcards.dataset
+    if workflow.is_main_process and dataset not in DAMAGE:
+        place = start.local_output(SAMPLES[dataset])
+        DAMAGE[dataset] = list(damage.damage_of(work_of(wildcards), place))
+        for one in DAMAGE[dataset]:
+            workflow.dag.forcefiles.update(map(str, one.again))
+    return []
 
 
 def source_state(wildcards):
@@ -141,16 +177,7 @@ def uncompared(value):
     """
 
     def param(wildcards, output):
-        return value
-
-    return param
-
-
-def uncompared_from_sheet(column):
-    """What the sheet says, not compared either."""
-
-    def param(wildcards, output):
-        return getattr(SAMPLES[wildcards.dataset], column)
+        return value(wildcards) if callable(value) else value
 
     return param
 
@@ -160,44 +187,69 @@ def with_manifest(file):
     return {"manifest": file} if CONFIG.manifest else {}
 
 
-def validate_command(wildcards, output):
-    """What to type to validate a dataset again; not compared either."""
-    words = ["snakemake", f"{WORK.format(dataset=wildcards.dataset)}/published.json", "--cores", "all"]
+def validate_command(wildcards):
+    """What to type to validate a dataset again."""
+    words = ["snakemake", str(work_of(wildcards).published), "--cores", "all"]
     if Path(workflow.main_snakefile).parent != Path.cwd():
         words += ["-s", str(workflow.main_snakefile), "--directory", str(Path.cwd())]
     if TYPED:
         words += ["--config", *TYPED]
-    return shlex.join([*words, "-R", "validate"])
+    return shlex.join([*words, "-R", workflow.modifier.modify_rulename("validate")])
 
 
-def forget_forced():
-    """Nothing is skipped of what -F or -R wants done again."""
+def before_the_first_job():
+    """Write what is to be written before jobs run, and nothing in dry runs."""
+    if not workflow.is_main_process or workflow.touch:
+        return
+    for one in (one for found in DAMAGE.values() for one in found):
+        if one.line:
+            sys.stderr.write(f"warning: {one.line}\n")
+        for path in (one.path, *one.again):
+            path.unlink(missing_ok=True)
     asked = workflow.dag_settings
-    if workflow.is_main_process:
-        start.forget_forced(
-            SAMPLES,
-            CONFIG.results,
-            forceall=asked.forceall,
-            forcerun=asked.forcerun,
-            targets=asked.targets,
-        )
+    start.forget_forced(
+        ACTIVE,
+        RESULTS,
+        forceall=asked.forceall,
+        forcerun=asked.forcerun,
+        targets=asked.targets,
+    )
+    start.note_samples(SAMPLES, RESULTS)
+    faults.watch(workflow)
 
 
-def report_datasets():
+def after_the_last_job():
     """One line for each dataset on standard error, and the report on all of them."""
-    if workflow.is_main_process:
-        start.forget_unpublished(SAMPLES, CONFIG.results)
-        shown = console.active()
-        if shown is not None:
-            shown.conclude()
-        else:
-            lines = start.summary_lines(SAMPLES, CONFIG.results)
-            sys.stderr.writelines(f"{line}\n" for line in lines)
-        program = Path(workflow.basedir) / "scripts" / "report.py"
-        options = job.options_of(REPORT)
-        subprocess.run([sys.executable, str(program), "--quiet", *options], check=False)
-        sys.stderr.write(f"Report: {CONFIG.results}/report.html\n")
-        if "plans" in workflow.dag_settings.targets:
-            program = Path(workflow.basedir) / "scripts" / "plans.py"
-            places = ["--results", REPORT["results"], "--samples", REPORT["samples"]]
-            subprocess.run([sys.executable, str(program), "--quiet", *places], check=False)
+    if not workflow.is_main_process or workflow.touch:
+        return
+    shown = console.active()
+    if shown is not None:
+        shown.conclude()
+    else:
+        lines = start.summary_lines(SAMPLES, RESULTS)
+        sys.stderr.writelines(f"{line}\n" for line in lines)
+    options = job.options_of(REPORT)
+    program = str(HOME / "scripts" / "report.py")
+    subprocess.run([sys.executable, program, "--quiet", *options], check=False)
+    sys.stderr.write(f"Report: {RESULTS}/report.html\n")
+    if workflow.modifier.modify_rulename("plans") in workflow.dag_settings.targets:
+        places = job.options_of({"results": RESULTS, "samples": REPORT["samples"]})
+        program = str(HOME / "scripts" / "plans.py")
+        subprocess.run([sys.executable, program, "--quiet", *places], check=False)
+
+
+def chained(first, hook):
+    """A hook of the outer workflow, after that of this module."""
+
+    def both(log):
+        first()
+        return hook(log)
+
+    return both
+
+
+if IS_MODULE:
+    # Snakemake takes no hooks from modules
+    workflow._onstart = chained(before_the_first_job, workflow._onstart)
+    workflow._onsuccess = chained(after_the_last_job, workflow._onsuccess)
+    workflow._onerror = chained(after_the_last_job, workflow._onerror)

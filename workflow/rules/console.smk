@@ -2,7 +2,8 @@
 
 import sys
 
-sys.path.append(str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"))
+if str(HOME / "scripts") not in sys.path:
+    sys.path.append(str(HOME / "scripts"))
 
 from uplift.workflow import console
 

@@ -9,8 +9,6 @@ rule convert:
         slice=f"{WORK}/convert/{{k}}-of-{{K}}.json",
     log:
         f"{WORK}/logs/convert/{{k}}-of-{{K}}.log",
-    benchmark:
-        f"{WORK}/benchmarks/convert/{{k}}-of-{{K}}.tsv"
     conda:
         ENVIRONMENT
     threads: cores_of_size
@@ -22,7 +20,7 @@ rule convert:
         output=from_sheet("output"),
         batch_mib=CONFIG.batch_mib,
         unsupported=CONFIG.unsupported,
-        work=WORK,
+        work=in_work_folder(),
         on_bad_chunk=CONFIG.on_bad_chunk,
         verify=uncompared(CONFIG.verify),
         manifest=uncompared(CONFIG.manifest),

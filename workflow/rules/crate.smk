@@ -11,7 +11,7 @@ rule crate:
         ENVIRONMENT
     params:
         storage_places,
-        run=f"{WORK}/run.json",
+        run=in_work_folder("run.json"),
         output=from_sheet("output"),
         dataset=from_sheet("dataset"),
         about=from_sample(sheet.about),

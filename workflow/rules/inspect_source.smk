@@ -5,8 +5,6 @@ rule inspect_source:
         run=update(f"{WORK}/run.json"),
     log:
         f"{WORK}/logs/inspect_source.log",
-    benchmark:
-        f"{WORK}/benchmarks/inspect_source.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -9,8 +9,6 @@ rule migrate:
         root=f"{WORK}/root.zarr.json",
     log:
         f"{WORK}/logs/migrate.log",
-    benchmark:
-        f"{WORK}/benchmarks/migrate.tsv"
     conda:
         ENVIRONMENT
     resources:

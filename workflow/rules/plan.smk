@@ -1,5 +1,6 @@
 rule plan:
     input:
+        look_for_damage,
         inventory=f"{WORK}/inventory.json",
         supplied=supplied_plan,
     output:

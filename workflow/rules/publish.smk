@@ -13,10 +13,10 @@ rule publish:
         ENVIRONMENT
     params:
         storage_places,
-        run=f"{WORK}/run.json",
-        records=f"{WORK}/records",
+        run=in_work_folder("run.json"),
+        records=in_work_folder("records"),
         output=from_sheet("output"),
-        validate_command=validate_command,
+        validate_command=uncompared(validate_command),
         storage=uncompared(STORAGE),
     message:
         "Publishing {wildcards.dataset}"

@@ -12,8 +12,6 @@ rule validate:
         validation=f"{WORK}/validation.json",
     log:
         f"{WORK}/logs/validate.log",
-    benchmark:
-        f"{WORK}/benchmarks/validate.tsv"
     conda:
         ENVIRONMENT
     threads: cores_of_size
@@ -25,7 +23,7 @@ rule validate:
         output=from_sheet("output"),
         batch_mib=CONFIG.batch_mib,
         unsupported=CONFIG.unsupported,
-        work=WORK,
+        work=in_work_folder(),
         verify=CONFIG.verify,
         digest_limit_mib=CONFIG.digest_limit_mib,
         storage=uncompared(STORAGE),

@@ -13,13 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from uplift.errors import InputError, UpliftError
+from uplift.errors import UpliftError
 from uplift.models import json_text
-from uplift.models.base import Model
-from uplift.models.migration import Migration
-from uplift.models.publication import Claim
 from uplift.models.slices import Slice
-from uplift.models.validation import Validation
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.settings.columns import Sample, SampleTable
@@ -31,12 +27,6 @@ from uplift.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
-_MADE = ("[!p]*.json", "published.json", "convert/*.json", "records/*.json")
-# a bad claim would be met when published.json is deleted already
-_READ_WHOLE: dict[str, type[Model]] = {
-    "claim.json": Claim,
-    "validation.json": Validation,
-}
 _WHERE = ("endpoint_url", "anon", "region", "profile")
 _PLACES_AT_ONCE = 16
 _PATIENCE_S = 10.0
@@ -114,81 +104,6 @@ def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
     except UpliftError as error:  # whoever needs the place will say so
         log.info("%s", error)
         return True
-
-
-def drop_damaged(samples: Iterable[str], results: str) -> Iterator[str]:
-    """Delete work files that were cut short or emptied, so that their steps make them again.
-
-    Only the ends of a file are looked at, since there may be a hundred thousand; other damage is
-    met by the step that reads it. A plan is its user's and stays. One line for each file.
-    """
-    for dataset in samples:
-        work = WorkFolder(Path(results, dataset))
-        for path in sorted(path for name in _MADE for path in work.path.glob(name)):
-            if path.exists() and not _is_whole(path):
-                path.unlink()
-                yield f"{path}: was damaged; it is made again"
-        for path in list(_not_of_this_root(work.path)):
-            path.unlink()
-            yield f"{path}: is about another root document; it is made again"
-        if missing := _missing_record(work):
-            for _, _, path in work.slices():
-                path.unlink()
-            yield f"{missing}: is gone; it is made again"
-
-
-def _missing_record(work: WorkFolder) -> Path | None:
-    """A record that a slice lists and is no longer there; Snakemake does not know of records."""
-    folder = work.record("").parent
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    for _, _, path in work.slices():
-        try:
-            wanted = json_files.read_model(path, Slice).batches
-        except InputError:  # whoever needs it names it
-            continue
-        for batch in wanted:
-            if work.record(batch).name not in there:
-                return work.record(batch)
-    return None
-
-
-def _is_whole(path: Path) -> bool:
-    if model := _READ_WHOLE.get(path.name):
-        try:
-            json_files.read_model(path, model)
-        except InputError:
-            return False
-        return True
-    with path.open("rb") as stream:
-        first = stream.read(1)
-        stream.seek(max(0, path.stat().st_size - 2))
-        return first == b"{" and stream.read().rstrip() == b"}"
-
-
-def _not_of_this_root(folder: Path) -> Iterator[Path]:
-    """Staged root document that migrate did not make; verdict on another one."""
-    root, migration, verdict = (
-        folder / name for name in ("root.zarr.json", "migration.json", "validation.json")
-    )
-    if not (root.exists() and migration.exists()):
-        return
-    try:
-        nodes = json_files.read_model(migration, Migration).nodes
-    except InputError:  # whoever needs it names it
-        return
-    digest = hashlib.sha256(root.read_bytes()).hexdigest()
-    if nodes and nodes[0].sha256 != digest:
-        yield root
-    elif verdict.exists() and json_files.read_model(verdict, Validation).root_sha256 != digest:
-        yield verdict
-
-
-def forget_unpublished(samples: Mapping[str, Sample], results: str) -> None:
-    """Remove ``published.json`` of datasets that an interrupted run has hidden again."""
-    for dataset, sample in samples.items():
-        place = _local_path(sample.output)
-        if place is not None and (place / LOCK_KEY).exists() and not (place / ROOT_KEY).exists():
-            Path(results, dataset, "published.json").unlink(missing_ok=True)
 
 
 def forget_forced(
@@ -271,6 +186,11 @@ def note_samples(samples: Mapping[str, Sample], results: str) -> None:
         )
     )
     json_files.write_json(Path(results, "samples.json"), table)
+
+
+def local_output(sample: Sample) -> Path | None:
+    """Folder of the output, when it is one of this machine."""
+    return _local_path(sample.output)
 
 
 def _local_path(url: str) -> Path | None:

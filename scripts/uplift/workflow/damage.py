@@ -1,0 +1,128 @@
+"""Work files that are there and cannot be used: which step makes them again.
+
+Looked for while the jobs are being listed, where nothing is written: the steps are made to run
+again, and what is damaged is deleted when the first job is about to start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from uplift.errors import InputError
+from uplift.models.base import Model
+from uplift.models.migration import Migration
+from uplift.models.publication import Claim
+from uplift.models.slices import Slice
+from uplift.models.validation import Validation
+from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
+from uplift.work import json_files
+from uplift.work.folder import WorkFolder
+
+_MADE = ("[!p]*.json", "published.json", "convert/*.json", "records/*.json")
+# a bad claim would be met when the dataset is hidden already
+_READ_WHOLE: dict[str, type[Model]] = {"claim.json": Claim, "validation.json": Validation}
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One work file that is made again.
+
+    Attributes
+    ----------
+    path
+        The file, which may be gone.
+    again
+        What Snakemake has to make again: the file itself, or what stands for it.
+    line
+        What to say about it; empty when nothing is wrong.
+    """
+
+    path: Path
+    again: tuple[Path, ...]
+    line: str
+
+
+def damage_of(work: WorkFolder, output: Path | None) -> Iterator[Damage]:
+    """Look at the work files of a dataset.
+
+    Only the ends of a file are looked at, since there may be a hundred thousand; other damage is
+    met by the step that reads it. A plan is its user's and stays.
+
+    Parameters
+    ----------
+    output
+        Where the output is, when that is a folder of this machine.
+    """
+    for path in sorted(path for name in _MADE for path in work.path.glob(name)):
+        if not _is_whole(path):
+            yield Damage(path, _made_for(work, path), f"{path}: was damaged; it is made again")
+    for path in _not_of_this_root(work):
+        yield Damage(path, (path,), f"{path}: is about another root document; it is made again")
+    if missing := _missing_record(work):
+        line = f"{missing}: is gone; it is made again"
+        yield Damage(missing, _made_for(work, missing), line)
+    if work.published.exists() and output is not None and _is_hidden(output):
+        yield Damage(work.published, (work.published,), "")
+
+
+def _is_hidden(output: Path) -> bool:
+    """Whether an interrupted run has hidden a dataset again."""
+    return (output / LOCK_KEY).exists() and not (output / ROOT_KEY).exists()
+
+
+def _made_for(work: WorkFolder, path: Path) -> tuple[Path, ...]:
+    """Files of the rules, where a job leaves more than those."""
+    if path.parent == work.record("").parent:
+        return tuple(file for _, _, file in work.slices())
+    return (path,)
+
+
+def _missing_record(work: WorkFolder) -> Path | None:
+    """A record that a slice lists and is no longer there; Snakemake does not know of records."""
+    folder = work.record("").parent
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    for _, _, path in work.slices():
+        try:
+            wanted = json_files.read_model(path, Slice).batches
+        except InputError:  # the step that needs it names it
+            continue
+        for batch in wanted:
+            if work.record(batch).name not in there:
+                return work.record(batch)
+    return None
+
+
+def _is_whole(path: Path) -> bool:
+    if model := _READ_WHOLE.get(path.name):
+        try:
+            json_files.read_model(path, model)
+        except InputError:
+            return False
+        return True
+    with path.open("rb") as stream:
+        first = stream.read(1)
+        stream.seek(max(0, path.stat().st_size - 2))
+        return first == b"{" and stream.read().rstrip() == b"}"
+
+
+def _not_of_this_root(work: WorkFolder) -> Iterator[Path]:
+    """Staged root document that migrate did not make; verdict on another one."""
+    if not (work.root.exists() and work.migration.exists()):
+        return
+    try:
+        nodes = json_files.read_model(work.migration, Migration).nodes
+        verdict = (
+            json_files.read_model(work.validation, Validation)
+            if (work.validation.exists())
+            else None
+        )
+    except InputError:  # the step that needs it names it
+        return
+    digest = hashlib.sha256(work.root.read_bytes()).hexdigest()
+    if nodes and nodes[0].sha256 != digest:
+        yield work.root
+    elif verdict is not None and verdict.root_sha256 != digest:
+        yield work.validation
