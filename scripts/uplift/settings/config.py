@@ -40,7 +40,7 @@ class Config(Columns):
     codec: Codec = "keep"
     planning: Planning = Planning()
     batch_mib: Whole = Field(4096, ge=1, description="a size in MiB, 1 or more")
-    threads: Whole = Field(4, ge=1, description="a number of threads, 1 or more")
+    threads: Whole = Field(16, ge=1, description="a number of threads, 1 or more")
     unsupported: Literal["fail", "skip"] = "fail"
     on_bad_chunk: Literal["fail", "fill"] = "fail"
     on_bad_metadata: Literal["keep", "fail"] = "keep"
