@@ -161,6 +161,11 @@ def results(tmp_path):
 def test_states_are_kept_apart(results):
     results.published("fine")
     results.published("old", finding("warning", "yaozarrs.label.inherited", "as the source says"))
+    defective = results.published("kept")
+    verdict = json.loads((defective / "validation.json").read_text())
+    defect = {"code": "axes.order", "message": "y before z", "breaks": "viewers", "groups": 1}
+    verdict |= {"conforms": "OME-Zarr with defects", "defects": [defect], "verify": "once"}
+    (defective / "validation.json").write_text(json.dumps(verdict))
     results.validated("bad", finding("error", "pixels.differ", "differ"), verdict="invalid")
     refused = results.listed("refused")
     results.log(refused, "inspect_source", "error: in/refused.zarr: no such folder")
@@ -181,6 +186,7 @@ def test_states_are_kept_apart(results):
     assert {dataset: row["state"] for dataset, row in rows.items()} == {
         "fine": "valid",
         "old": "valid with inherited defects",
+        "kept": "valid with inherited defects",
         "bad": "invalid",
         "refused": "refused",
         "failed": "failed",
@@ -191,6 +197,10 @@ def test_states_are_kept_apart(results):
     }
     assert set(STATES.values()) == {row["state"] for row in rows.values()}
     assert "no such folder" in rows["refused"]["message"]
+    kept = page_.details("kept")
+    assert ["conforms to", "OME-Zarr with defects"] in kept["facts"]
+    assert "source read once" in dict(kept["facts"])["verified"]
+    assert kept["tables"][0]["rows"] == [["axes.order", "y before z", "viewers", "1"]]
     assert "free some space" in page_.words
     findings = next(t for t in page_.details("bad")["tables"] if t["title"] == "Findings")
     assert findings["rows"] == [["error", "pixels.differ", "/", "differ"]]

@@ -28,6 +28,10 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 PICTURES = ("image", "labels")
 """Keys whose values are addresses of pictures, relative to the report."""
 _CREATIVE_COMMONS = re.compile(r"https://creativecommons.org/licenses/([a-z-]+)/([0-9.]+)/")
+_VERIFIED = {
+    "once": "each chunk by its digest, source read once, regions from end to end by other readers",
+    "reread": "each chunk, the whole source read a second time",
+}
 
 
 class Limits(NamedTuple):
@@ -147,6 +151,11 @@ def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
         yield "bytes", f"{size_text(before[1])} → {size_text(after[1])}"
     yield "predicted", _prediction(facts)
     yield "plan", _plan(facts)
+    verdict = facts.files["validation"]
+    if verdict:
+        conforms = verdict.get("conforms")
+        yield "conforms to", f"{conforms} 0.5" if conforms == "OME-Zarr" else conforms
+        yield "verified", _VERIFIED.get(str(verdict.get("verify", "reread")))
     if facts.is_published:
         yield "published", str(published["published_at"])[:16].replace("T", " ") + " UTC"
 
@@ -245,6 +254,7 @@ def _links(facts: Facts, folder: Path, link: str) -> Iterator[tuple[str, str]]:
 
 
 def _tables(facts: Facts, limits: Limits) -> Iterator[Table]:
+    yield _defects(facts, limits.findings)
     yield _findings(facts, limits.findings)
     yield _levels(facts, limits.arrays)
     yield _digests(facts, limits.arrays)
@@ -255,6 +265,17 @@ def _table(
     title: str, head: Sequence[str], rows: list[list[Any]], left_out: int = 0, **more: Any
 ) -> Table:
     return {"title": title, "head": list(head), "rows": rows, "leftOut": max(0, left_out), **more}
+
+
+def _defects(facts: Facts, most: int) -> Table:
+    """What the source got wrong and the output keeps."""
+    defects = facts.files["validation"].get("defects", [])
+    rows = [
+        [str(one["code"]), str(one["message"]), str(one["breaks"]), f"{one['groups']:,}"]
+        for one in defects[:most]
+    ]
+    head = ("code", "defect", "what it breaks", "groups and arrays")
+    return _table("Inherited defects", head, rows, len(defects) - most, file="validation.json")
 
 
 def _findings(facts: Facts, most: int) -> Table:

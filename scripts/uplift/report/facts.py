@@ -35,7 +35,7 @@ STATES: dict[State, str] = {
 }
 """Each state as people read it.
 
-``inherited``: published, and another validator still finds fault with what the source says.
+``inherited``: published as the source is, which is not OME-Zarr without defects.
 ``refused``: nothing was written, the source or the plan has to change. ``interrupted``: neither
 finished nor failed, and no job is running.
 """
@@ -205,10 +205,8 @@ def _outcome(facts: Facts) -> Outcome:
             (e for path in logs if path.stat().st_mtime > stamp if (e := _error(path))), ""
         )
         stopped = f"; a later run stopped before it changed anything: {error}" if error else ""
-        return Outcome(
-            "inherited" if any(map(is_inherited, facts.findings)) else "valid",
-            f"{_published(facts)}{stopped}",
-        )
+        state: State = "inherited" if has_inherited_defects(facts) else "valid"
+        return Outcome(state, f"{_published(facts)}{stopped}")
     first = next((one for one in facts.findings if one.get("severity") == "error"), None)
     if verdict.get("verdict") == "invalid" and first is not None:
         where = f"{first.get('code')} at {first.get('path') or '/'}: {first.get('message')}"
@@ -224,12 +222,16 @@ def _outcome(facts: Facts) -> Outcome:
     return Outcome("planned", f"planned, not converted: see {folder / 'plan.json'}")
 
 
-def is_inherited(finding: Mapping[str, Any]) -> bool:
-    """Whether a finding is about a defect that the output has from its source."""
-    if finding.get("severity") == "info":
-        return False
-    code = str(finding.get("code"))
-    return bool(finding.get("inherited")) or code.endswith(".inherited")
+def has_inherited_defects(facts: Facts) -> bool:
+    """Whether the output is what the source is, and that is no flawless OME-Zarr."""
+    conforms = facts.files["validation"].get("conforms")
+    if conforms is not None:
+        return bool(conforms != "OME-Zarr")
+    # earlier versions told it by the codes of other people's validators
+    return any(
+        str(finding.get("code")).endswith(".inherited") and finding.get("severity") != "info"
+        for finding in facts.findings
+    )
 
 
 def _published(facts: Facts) -> str:

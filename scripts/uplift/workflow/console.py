@@ -43,7 +43,7 @@ _HIDDEN = (
     "Removing output files of failed job",
     "Cannot restore",
 )
-"""Its messages that say no more than that a job failed, which is said at the end in better words."""
+"""Its messages that say only that a job failed, which is said at the end in better words."""
 
 _UNFINISHED = "not finished: interrupted"
 
