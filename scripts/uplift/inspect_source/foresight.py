@@ -12,10 +12,13 @@ from uplift.grid import Shape
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import InventoryGroup
+from uplift.ngff.axes import level_names
 from uplift.ngff.conformity import is_defect
+from uplift.ngff.detect import multiscales_of
 from uplift.ngff.hierarchy_rules import GroupNode, Tree, array_node, check_tree
 from uplift.ngff.migrate import migrate_attributes
 from uplift.ngff.reading import facts_of
+from uplift.zarr_metadata.data_types import data_type_v3
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class Foresight:
     attributes: Mapping[str, Mapping[str, Any]]
     in_nodes: tuple[Finding, ...]
     between_nodes: tuple[Finding, ...]
+    arrays: Mapping[str, SourceArray]
 
     def refuse_defects(
         self, target: str, *, any_defect: bool, repairs: Sequence[Finding] = ()
@@ -54,6 +58,7 @@ class Foresight:
         errors = [one for one in found if one.severity == "error"]
         if any_defect:
             errors += [one for one in found if is_defect(one) and one not in errors]
+            errors = errors or self._complaints()
             errors += repairs
         if not errors:
             return
@@ -71,6 +76,31 @@ class Foresight:
             f"{first.path or 'root'}: {first.message}{others}: {why} ({first.code}); correct the "
             "source's metadata"
         )
+
+    def _complaints(self) -> list[Finding]:
+        """What the validator that is the gate has to say, of which no rule here knows."""
+        from uplift.validators.ome_zarr import GATE, Validators
+
+        documents: dict[str, dict[str, Any]] = {
+            path: {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
+            for path, attributes in self.attributes.items()
+        }
+        names: dict[str, tuple[str, ...]] = {}
+        for path, attributes in self.attributes.items():
+            for multiscale in multiscales_of(attributes):
+                for level in multiscale.levels:
+                    names.setdefault(f"{path}/{level}" if path else level, multiscale.axes)
+        for path, array in self.arrays.items():
+            listed = level_names(array.shape, names.get(path, ()))
+            documents[path] = {
+                "zarr_format": 3,
+                "node_type": "array",
+                "shape": list(array.shape),
+                "data_type": data_type_v3(array),
+                "dimension_names": list(listed) if listed is not None else None,
+            }
+        found = Validators().complaints(documents)
+        return [one for one in found if one.code.startswith(GATE)]
 
 
 def foresee(
@@ -114,7 +144,7 @@ def foresee(
         nodes[group.path] = GroupNode(group.roles, migrated.attributes)
     tree = Tree(nodes, {path: array_node(array) for path, array in arrays.items()}, occupied)
     migrated_attributes = {path: node.attributes for path, node in nodes.items()}
-    return Foresight(migrated_attributes, tuple(findings), tuple(check_tree(tree)))
+    return Foresight(migrated_attributes, tuple(findings), tuple(check_tree(tree)), arrays)
 
 
 def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:

@@ -13,17 +13,16 @@ from typing import Any, Literal
 from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source import foresight
+from uplift.inspect_source.files import SourceFiles
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
-from uplift.inspect_source.litter import is_litter
 from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import NamedSource
 from uplift.models.arrays import SourceArray
-from uplift.models.findings import Finding
+from uplift.models.findings import Finding, Findings
 from uplift.models.inventory import (
     GroupRole,
     Inventory,
     InventoryArray,
-    InventoryFile,
     InventoryGroup,
 )
 from uplift.models.json_text import sha256_of_json
@@ -39,18 +38,15 @@ from uplift.ngff.json_kinds import items_of
 from uplift.ngff.reading import as_read
 from uplift.ngff.spatialdata import is_spatialdata
 from uplift.parallel import in_order
-from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.storage.protocol import Store, join
 
 log = logging.getLogger(__name__)
 
-DROPPED = (".zmetadata",)
-"""Objects that the output does not need: consolidated metadata of Zarr v2."""
 ARCHIVES = (".zip", ".ozx")
 """How names of archives end."""
 MAX_DEPTH = 100
 """Folders inside each other beyond which a source is refused."""
 _PROGRESS_SECONDS = 10.0
-_NESTED = (".zarray", ".zgroup", "zarr.json")
 
 
 def inspect_source(
@@ -102,8 +98,6 @@ class _Walk:
 
     def __init__(self, store: Store, *, copy_litter: bool) -> None:
         self._store = store
-        self._copy_litter = copy_litter
-        self._litter: list[InventoryFile] = []
         self._reader: ListedSource | NamedSource = (
             ListedSource(store) if store.can_list else NamedSource(store)
         )
@@ -111,9 +105,8 @@ class _Walk:
         self._groups: list[InventoryGroup] = []
         self._attributes: dict[str, dict[str, Any]] = {}
         self._arrays: dict[str, InventoryArray] = {}
-        self._files: list[InventoryFile] = []
-        self._dropped: list[InventoryFile] = []
-        self._findings: list[Finding] = []
+        self._findings = Findings()
+        self._files = SourceFiles(self._findings, copy_litter=copy_litter)
         self._formats: set[int] = set()
 
     def run(self, target: str, *, refuse_defects: bool) -> None:
@@ -128,17 +121,14 @@ class _Walk:
         self._collect_groups()
         self._refuse_other_than_one_zarr()
         foreseen = self._foresee(target)
-        repairs = [one for one in self._findings if one.code == "source.repaired"]
+        repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
         foreseen.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
-        self._findings += foreseen.between_nodes
+        self._findings.extend(foreseen.between_nodes)
         self._link_levels(foreseen.attributes)
         self._check_unlisted()
         self._check_versions()
-        self._findings += foresight.note_datasets_below(self._groups)
-        if self._litter:
-            text = f"{len(self._litter)} files of operating systems, such as "
-            text += f"{self._litter[0].path}: left out (litter: copy copies them)"
-            self._find("source.litter", "info", "", text)
+        self._findings.extend(foresight.note_datasets_below(self._groups))
+        self._files.note_litter()
         if not self._store.can_list:
             self._find(
                 "source.not_listable",
@@ -182,9 +172,8 @@ class _Walk:
             if node.array is not None:
                 self._take_array(folder, node, node.array)
                 return []
-        for info in self._without_litter(folder.files):
-            (self._dropped if _name(info) in DROPPED else self._files).append(_entry(info))
-        self._take_older(folder)
+        self._files.take(folder.files)
+        self._files.take_older(path, folder.older)
         attributes = as_read(node.attributes, path) if node is not None else {}
         roles = roles_of(path, attributes, place.context)
         self._folders[path] = (node, roles)
@@ -198,8 +187,8 @@ class _Walk:
         path, chunks = folder.path, folder.chunks
         self._refuse_image_in_array(path, node.attributes)
         assert chunks is not None  # noqa: S101
-        self._take_files_in_array(path, self._without_litter(folder.files))
-        self._take_older(folder)
+        self._files.take_in_array(path, folder.files)
+        self._files.take_older(path, folder.older)
         if source.zarr_format == 2 and source.fill_value is None:
             self._find(
                 "fill_value.null", "info", path, "fill value is null; the output has zero instead"
@@ -243,48 +232,6 @@ class _Walk:
             text = f'chunk keys with either separator; read those with "{separator}", as declared'
             self._find("array.separator", "warning", path, text)
 
-    def _without_litter(self, files: list[ObjectInfo]) -> list[ObjectInfo]:
-        """List what operating systems left as dropped, unless it is to be copied."""
-        if self._copy_litter:
-            return files
-        litter = [_entry(info) for info in files if is_litter(info.key)]
-        self._litter += litter
-        self._dropped += litter
-        return [info for info in files if not is_litter(info.key)] if litter else files
-
-    def _take_older(self, folder: Folder) -> None:
-        """List the Zarr v2 form of a node that is one of v3."""
-        if folder.older:
-            self._dropped += [_entry(info) for info in folder.older]
-            text = f"{len(folder.older)} documents and chunks of Zarr v2, such as "
-            text += f"{folder.older[0].key}, where zarr.json counts; left out"
-            self._find("zarr.both", "info", folder.path, text)
-
-    def _take_files_in_array(self, path: str, files: list[ObjectInfo]) -> None:
-        """Sort objects that are no chunks: copied, unless the output needs their place."""
-        skip = len(path) + 1 if path else 0
-        copied, hidden = [], []
-        for info in files:
-            key = info.key[skip:]
-            if key in DROPPED or key == ".zgroup":
-                self._dropped.append(_entry(info))
-            elif key == "c" or key.startswith("c/"):
-                hidden.append(info.key)
-                self._dropped.append(_entry(info))
-            else:
-                copied.append(info.key)
-                self._files.append(_entry(info))
-        nested = [key for key in copied if key.rpartition("/")[2] in _NESTED]
-        if nested:
-            text = f"{nested[0]}: Zarr metadata inside an array is no node; copied, not converted"
-            self._find("array.nested", "warning", path, text)
-        elif copied:
-            text = f"{len(copied)} objects are no chunks of the array, such as {copied[0]}; copied"
-            self._find("array.strays", "info", path, text)
-        if hidden:
-            text = f"{len(hidden)} objects outside the chunk grid, such as {hidden[0]}; left out"
-            self._find("array.outside_grid", "warning", path, text)
-
     def _collect_groups(self) -> None:
         """Keep the folders that are groups, or that lead to a node."""
         found = [path for path, (node, _) in self._folders.items() if node is not None]
@@ -313,7 +260,7 @@ class _Walk:
     def _refuse_other_than_one_zarr(self) -> None:
         url = self._store.url
         if not self._groups and not self._arrays:
-            if not (self._files or self._dropped or len(self._folders) > 1):
+            if not (self._files.copied or self._files.dropped or len(self._folders) > 1):
                 if (
                     self._store.is_local
                     and Path(url).is_file()
@@ -348,7 +295,7 @@ class _Walk:
         arrays = {path: array.source for path, array in self._arrays.items()}
         named = {path: array.axes for path, array in self._arrays.items() if array.axes}
         occupied = {path for path, (node, _) in self._folders.items() if node is None}
-        occupied |= {file.path for file in self._files}
+        occupied |= {file.path for file in self._files.copied}
         return foresight.foresee(
             self._groups, self._attributes, arrays, named, frozenset(occupied), target
         )
@@ -363,9 +310,9 @@ class _Walk:
             name=_dataset_name(self._attributes.get("")),
             groups=tuple(self._groups),
             arrays=tuple(self._arrays[path] for path in sorted(self._arrays)),
-            files=tuple(sorted(self._files, key=lambda file: file.path)),
-            dropped=tuple(sorted(self._dropped, key=lambda file: file.path)),
-            findings=tuple(self._findings),
+            files=tuple(sorted(self._files.copied, key=lambda file: file.path)),
+            dropped=tuple(sorted(self._files.dropped, key=lambda file: file.path)),
+            findings=self._findings.listed(),
         )
 
     def _link_levels(self, migrated: Mapping[str, Mapping[str, Any]]) -> None:
@@ -423,7 +370,7 @@ class _Walk:
     def _find(
         self, code: str, severity: Literal["warning", "info"], path: str, message: str
     ) -> None:
-        self._findings.append(Finding(code=code, severity=severity, path=path, message=message))
+        self._findings.add(Finding(code=code, severity=severity, path=path, message=message))
 
 
 def _dataset_name(root: dict[str, Any] | None) -> str | None:
@@ -441,11 +388,3 @@ def _unreadable(path: str) -> str | None:
     if "\\" in path:
         return "its path has a backslash, which readers take for a slash; rename it"
     return None
-
-
-def _entry(info: ObjectInfo) -> InventoryFile:
-    return InventoryFile(path=info.key, bytes=info.size)
-
-
-def _name(info: ObjectInfo) -> str:
-    return info.key.rpartition("/")[2]

@@ -17,7 +17,7 @@ from uplift.ngff.paths import is_plain
 from uplift.ngff.registry import Outcome
 
 _NO_IMAGE = "readers of OME-Zarr do not open the image"
-_NO_FIELD = "ome-zarr-py and others show nothing there; ngio does not open the well"
+_NO_FIELD = "ome-zarr-py shows nothing there; ngio does not open the well"
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _absent(tree: Tree, key: str, inner: str, role: str) -> Iterator[tuple[str, 
 @_rule(
     "well.absent",
     asks="a well that is listed is there",
-    keep="ome-zarr-py shows it empty where it knows how to; ngio does not open the well",
+    keep="ome-zarr-py shows it empty; ngio does not open the well, validators reject the plate",
 )
 def well_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section plate metadata."""
@@ -201,7 +201,7 @@ def _labels(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "labels.absent",
     asks="a label image that is listed is there, as a group",
-    keep="readers that open all labels at once (ome-zarr-py, ngio) stop at it",
+    keep="ome-zarr-py passes it over, other readers of all labels stop at it",
 )
 def label_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -215,7 +215,7 @@ def label_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "label.image-label",
     asks="a label image says so (image-label)",
-    keep="readers that look for image-label (validators, some viewers) take it for an image",
+    keep="readers that look for image-label take it for an image; ome-zarr-py opens it",
 )
 def label_says_so(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -227,7 +227,7 @@ def label_says_so(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "label.integer",
     asks="pixels of label images are whole numbers",
-    keep="readers that take labels for whole numbers (napari, ngio) refuse them or round",
+    keep="readers that take labels for whole numbers refuse them or round; ome-zarr-py opens them",
 )
 def label_is_integer(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -241,7 +241,7 @@ def label_is_integer(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "label.levels",
     asks="a label image has as many levels as its image",
-    keep="viewers show the labels of the nearest level or none; validators reject them",
+    keep="validators reject the labels; ome-zarr-py opens them",
 )
 def label_levels(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -257,7 +257,7 @@ def label_levels(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "series.absent",
     asks="a series that is listed is there",
-    keep="readers that open all series (ome-zarr-py) stop at it; the others open one by one",
+    keep="readers that open all series stop at it; the images that are there open one by one",
 )
 def series_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section bioformats2raw.layout."""
@@ -297,7 +297,8 @@ _KEYS: dict[GroupRole, str] = {
 @_rule(
     "ome.missing",
     asks="a group that is listed as a well, field or label image has the metadata of one",
-    keep="ome-zarr-py and ngio do not open the plate at this well or field, or the labels",
+    keep="ome-zarr-py does not open a plate whose first well it is, ngio not the well or field; "
+    "its images open one by one",
 )
 def role_is_met(tree: Tree) -> Iterator[tuple[str, str]]:
     """Sections of plate, well and labels."""

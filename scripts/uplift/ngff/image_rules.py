@@ -25,7 +25,10 @@ _TRANSFORMS = (
 
 NOT_AN_IMAGE = "readers of OME-Zarr do not open the image; its arrays open as plain Zarr"
 VALIDATORS = "validators reject it; the readers that were tried open it"
-WRONG_PLACE = "readers draw the image with scales or axes of their own making, or not at all"
+WRONG_PLACE = (
+    "validators reject it; readers take the numbers as they stand (ome-zarr-py) or draw the image "
+    "without scale"
+)
 
 
 def kinds_are_sound(kinds: Sequence[Any]) -> bool:
@@ -83,7 +86,7 @@ def multiscales_texts(spot: Spot) -> Iterator[str]:
     "dialect.axes.list",
     f"{_ENTRY}/axes?",
     asks="axes is a list of 2 to 5 objects with names",
-    keep=NOT_AN_IMAGE,
+    keep="readers that need such axes do not open the image; its arrays open as plain Zarr",
 )
 def axes_list(spot: Spot) -> Iterator[str]:
     """Section axes metadata."""
@@ -113,7 +116,8 @@ def axes_names(spot: Spot) -> Iterator[str]:
     "dialect.axes.types",
     f"{_ENTRY}/axes",
     asks="two or three axes of type space, at most one time, at most one channel or other",
-    keep="ome-zarr-py and validators refuse the image; its arrays open as plain Zarr",
+    keep="validators reject the image, and readers that need axes of these types refuse it "
+    "(ome-zarr-py in 0.4, not in 0.5)",
 )
 def axes_types(spot: Spot) -> Iterator[str]:
     """Section axes metadata."""
@@ -131,8 +135,8 @@ def axes_types(spot: Spot) -> Iterator[str]:
     "dialect.axes.order",
     f"{_ENTRY}/axes",
     asks="the order is time, channel or other, space",
-    keep="readers that go by the order of axes (ome-zarr-py, napari) refuse the image or mix up "
-    "its axes",
+    keep="validators reject the image, and readers that go by the order of axes mix them up; "
+    "ome-zarr-py opens it in 0.5, not in 0.4",
 )
 def axes_order(spot: Spot) -> Iterator[str]:
     """Section axes metadata."""
@@ -184,7 +188,7 @@ def dataset_path(spot: Spot) -> Iterator[str]:
     "dialect.datasets.order",
     f"{_ENTRY}/datasets",
     asks="levels go from high to low resolution",
-    keep="viewers show the wrong level first; ome-zarr-py opens the image",
+    keep="viewers take the first level, which is not the finest, for the image; it opens",
 )
 def datasets_order(spot: Spot) -> Iterator[str]:
     """No scale is finer than the one before it; a negative scale is as fine as a positive one."""

@@ -13,7 +13,10 @@ from uplift.ngff.registry import Rule, Spot, rule
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
 _NOT_A_PLATE = "readers do not open the plate; its images open one by one"
-_NOT_A_WELL = "ome-zarr-py and ngio do not open the plate at this well; its images open one by one"
+_NOT_A_WELL = (
+    "ome-zarr-py does not open the plate where this is its first well, ngio not the well; its "
+    "images open one by one"
+)
 _COUNTS = (("field_count", 1),)
 _TIMES = (("id", 0), ("maximumfieldcount", 1), ("starttime", 0), ("endtime", 0))
 
@@ -64,8 +67,7 @@ _SIDES = tuple(
     "dialect.plate.well",
     "plate/wells/*/path?",
     asks="a well's path is row/column, both of which the plate lists",
-    keep="readers that place wells by their names (ome-zarr-py) leave the well out; its images "
-    "open one by one",
+    keep="validators reject the plate; ome-zarr-py opens it and goes by the path",
 )
 def well_path(spot: Spot) -> Iterator[str]:
     """Section plate metadata."""
@@ -96,7 +98,7 @@ _INDICES = tuple(
         "dialect.plate.index",
         f"plate/wells/*/{key}?",
         asks="rowIndex and columnIndex are the places of the path's row and column in their lists",
-        keep="readers that go by the index place the well elsewhere",
+        keep="readers that go by the index place the well elsewhere; ome-zarr-py goes by the path",
     )(_index)
     for key in ("rowIndex", "columnIndex")
 )

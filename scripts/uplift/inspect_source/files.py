@@ -1,0 +1,95 @@
+"""Objects of a source that are no metadata and no chunks: copied, or listed as dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from uplift.models.findings import Findings
+from uplift.models.inventory import InventoryFile
+from uplift.storage.protocol import ObjectInfo
+
+DROPPED = (".zmetadata",)
+"""Objects that the output does not need: consolidated metadata of Zarr v2."""
+_NESTED = (".zarray", ".zgroup", "zarr.json")
+_LITTER = re.compile(r"\.DS_Store|\._.+|Thumbs\.db|desktop\.ini|\.nfs[0-9A-Fa-f]+", re.DOTALL)
+_LITTER_FOLDERS = frozenset(("__MACOSX", "@eaDir", ".Spotlight-V100", ".Trashes", ".fseventsd"))
+
+
+def is_litter(key: str) -> bool:
+    """Whether an object is one that macOS, Windows, NFS or a NAS leaves, by its key."""
+    *folders, name = key.split("/")
+    return bool(_LITTER.fullmatch(name)) or not _LITTER_FOLDERS.isdisjoint(folders)
+
+
+class SourceFiles:
+    """Sorts files as a walk comes upon them.
+
+    Attributes
+    ----------
+    copied, dropped
+        What becomes of them.
+    """
+
+    def __init__(self, findings: Findings, *, copy_litter: bool) -> None:
+        self._findings = findings
+        self._copy_litter = copy_litter
+        self._litter: list[ObjectInfo] = []
+        self.copied: list[InventoryFile] = []
+        self.dropped: list[InventoryFile] = []
+
+    def take(self, files: Iterable[ObjectInfo]) -> None:
+        """Sort the files of a folder that is not an array."""
+        for info in self._without_litter(files):
+            name = info.key.rpartition("/")[2]
+            (self.dropped if name in DROPPED else self.copied).append(_entry(info))
+
+    def take_in_array(self, path: str, files: Iterable[ObjectInfo]) -> None:
+        """Sort objects of an array that are not chunks; the output needs the place of some."""
+        skip = len(path) + 1 if path else 0
+        copied, hidden = [], []
+        for info in self._without_litter(files):
+            key = info.key[skip:]
+            if key in DROPPED or key == ".zgroup":
+                self.dropped.append(_entry(info))
+            elif key == "c" or key.startswith("c/"):
+                hidden.append(info.key)
+                self.dropped.append(_entry(info))
+            else:
+                copied.append(info.key)
+                self.copied.append(_entry(info))
+        nested = [key for key in copied if key.rpartition("/")[2] in _NESTED]
+        if nested:
+            text = f"{nested[0]}: Zarr metadata inside an array is no node; copied, not converted"
+            self._findings.warning("array.nested", path, text)
+        elif copied:
+            text = f"{len(copied)} objects are no chunks of the array, such as {copied[0]}; copied"
+            self._findings.info("array.strays", path, text)
+        if hidden:
+            text = f"{len(hidden)} objects outside the chunk grid, such as {hidden[0]}; left out"
+            self._findings.warning("array.outside_grid", path, text)
+
+    def take_older(self, path: str, older: list[ObjectInfo]) -> None:
+        """List the Zarr v2 form of a node that is one of v3."""
+        if older:
+            self.dropped += map(_entry, older)
+            text = f"{len(older)} documents and chunks of Zarr v2, such as {older[0].key}, where "
+            self._findings.info("zarr.both", path, f"{text}zarr.json counts; left out")
+
+    def note_litter(self) -> None:
+        """Say what was left out, once the walk is over."""
+        if self._litter:
+            text = f"{len(self._litter)} files of operating systems, such as {self._litter[0].key}"
+            self._findings.info("source.litter", "", f"{text}: left out (litter: copy copies them)")
+
+    def _without_litter(self, files: Iterable[ObjectInfo]) -> Iterable[ObjectInfo]:
+        for info in files:
+            if self._copy_litter or not is_litter(info.key):
+                yield info
+            else:
+                self._litter.append(info)
+                self.dropped.append(_entry(info))
+
+
+def _entry(info: ObjectInfo) -> InventoryFile:
+    return InventoryFile(path=info.key, bytes=info.size)
