@@ -70,4 +70,4 @@ def test_the_library_opens_every_element(converted):
         "names = lambda s: sorted(name for _, name, _ in s.gen_elements())\n"
         "assert names(one) == names(other), (names(one), names(other))\n"
     )
-    subprocess.run([PYTHON, "-c", code, output, REFERENCE], check=True, timeout=300)  # noqa: S603
+    subprocess.run([PYTHON, "-c", code, output, REFERENCE], check=True, timeout=300)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,13 +13,16 @@ from uplift.planning import estimates
 from uplift.planning.estimates import MIB, Targets
 
 PROGRAM_BYTES = 96 * MIB
-"""Interpreter, libraries and what is read ahead in a job, whatever it converts."""
+"""Interpreter and libraries of a process."""
+
+AHEAD_BYTES = 48 * MIB
+"""Encoded chunks that a process may have under way or in the buffer that it reads into."""
 
 COMPARE_BYTES = 64 * MIB
 """Most bytes of a box in which decoded values of both sides are compared, a few chunks at least."""
 
-SOURCE_READS = 2
-"""Times that a chunk of the source is fetched: to convert it, and to compare it with the output."""
+COPIES = 3
+"""Of a chunk that is at work in a recode: encoded, decoded, and in between."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,21 @@ class Rates:
 
     Attributes
     ----------
+    dataset
+        Of each dataset: the programs that start, the validators.
     array
         Of each array, documents included.
     chunk, mib
         Of each stored chunk of the source, and of each MiB that it decodes to, by method.
     """
 
-    array: float = 0.010
+    dataset: float = 3.0
+    array: float = 0.003
     chunk: tuple[tuple[Method, float], ...] = (
-        ("repack", 160e-6), ("rewrap", 160e-6), ("recode", 400e-6),
+        ("repack", 125e-6), ("rewrap", 125e-6), ("recode", 700e-6),
     )  # fmt: skip
     mib: tuple[tuple[Method, float], ...] = (
-        ("repack", 0.0055), ("rewrap", 0.020), ("recode", 0.012),
+        ("repack", 0.0013), ("rewrap", 0.0175), ("recode", 0.0085),
     )  # fmt: skip
 
 
@@ -63,13 +68,14 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     rates = rates or Rates()
     entries = [entry for entry in inventory.arrays if entry.path in targets]
     others = len(inventory.groups) + len(inventory.files)
-    memory, requests, read, written, cpu = PROGRAM_BYTES, 2 * others, 0, 0, 0.0
+    memory, requests, read, written = PROGRAM_BYTES, 2 * others, 0, 0
+    cpu = rates.dataset
     for entry in entries:
         target, method = targets[entry.path]
         after = estimates.predicted(entry, target, method)
         memory = max(memory, job_memory_bytes(entry, target, method))
-        requests += SOURCE_READS * entry.stored_chunks + 2 * after.objects + 4
-        read += SOURCE_READS * entry.stored_bytes + after.bytes
+        requests += entry.stored_chunks + 2 * after.objects + 4
+        read += entry.stored_bytes + after.bytes
         written += after.bytes
         decoded = estimates.stored_decoded_bytes(entry) / MIB
         cpu += rates.array + entry.stored_chunks * dict(rates.chunk)[method]
@@ -84,15 +90,21 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
 
 
 def job_memory_bytes(entry: InventoryArray, target: TargetArray, method: Method) -> int:
-    """Upper bound of what one core of a job takes for an array: converting, then comparing it."""
+    """Upper bound of what a process takes for an array: one object at a time, then comparing it.
+
+    Each core of a job has a process of its own.
+    """
     source = entry.source
-    at_once = min(estimates.RECODE_WINDOW, math.prod(grid.grid_shape(source.shape, source.chunks)))
     whole = estimates.decoded_bytes(source, source.shape)
-    compared = min(2 * whole, COMPARE_BYTES) + 2 * estimates.decoded_bytes(source, source.chunks)
-    if method == "recode":
-        return PROGRAM_BYTES + max(compared, estimates.recode_memory_bytes(source, target))
-    chunk_bytes = grid.ceil_div(entry.stored_bytes, max(1, entry.stored_chunks))
-    return PROGRAM_BYTES + max(compared, at_once * chunk_bytes)
+    source_bytes = estimates.decoded_bytes(source, source.chunks)
+    compared = min(2 * whole, COMPARE_BYTES) + 2 * source_bytes
+    if method != "recode":
+        return PROGRAM_BYTES + max(compared, AHEAD_BYTES)
+    chunk_bytes = estimates.decoded_bytes(source, target.chunks)
+    object_bytes = estimates.decoded_bytes(source, target.object_shape)
+    block = max(chunk_bytes, min(estimates.RECODE_BLOCK_BYTES, object_bytes))
+    working = block + COPIES * (source_bytes + chunk_bytes)
+    return PROGRAM_BYTES + max(compared, AHEAD_BYTES, working)
 
 
 def wall_seconds(

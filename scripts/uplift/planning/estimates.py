@@ -23,8 +23,8 @@ RECODE_BLOCK_BYTES = 128 * MIB
 number from here. Large enough that most source chunks are decoded once."""
 
 RECODE_WINDOW = 8
-"""Chunks under way at once in a recode, each decoded and encoded; the engine takes it from here.
-Enough to keep a job's cores busy while the oldest chunk is waited for."""
+"""Chunks of either side that a recode is allowed for in memory, decoded and encoded. The engine has
+one at work (see `costs`); the bound stays, since proposals of plans that stand rest on it."""
 
 RECODE_MEMORY_MIB = 2048
 """Default of the setting ``recode_memory_mib``."""
