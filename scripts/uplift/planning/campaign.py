@@ -10,7 +10,7 @@ import numpy as np
 
 from uplift.models.arrays import Method
 from uplift.models.plan import Costs, Plan
-from uplift.planning.costs import SOURCE_READS, Rates
+from uplift.planning.costs import Rates
 from uplift.planning.estimates import MIB
 
 STEPS = 8
@@ -200,12 +200,12 @@ def load_of_kind(
     """
     rates = rates or Rates()
     method: Method = "recode" if recode else "repack"
-    cpu = arrays * rates.array + chunks * dict(rates.chunk)[method]
+    cpu = rates.dataset + arrays * rates.array + chunks * dict(rates.chunk)[method]
     cpu += decoded_bytes / MIB * dict(rates.mib)[method]
     costs = Costs(
         memory_mib=0,
-        requests=SOURCE_READS * chunks + 2 * objects + 4 * arrays,
-        read_bytes=(SOURCE_READS + 1) * stored_bytes,
+        requests=chunks + 2 * objects + 4 * arrays,
+        read_bytes=2 * stored_bytes,
         written_bytes=stored_bytes,
         cpu_seconds=cpu,
     )
@@ -294,7 +294,7 @@ def campaign_of(loads: Iterable[Load], measured: Measured, site: Site) -> Campai
 
 
 def _features(load: Load) -> tuple[float, float, float]:
-    work = max(0.0, load.costs.cpu_seconds - Rates.array * load.arrays)
+    work = max(0.0, load.costs.cpu_seconds - Rates.dataset - Rates.array * load.arrays)
     return (float(load.jobs), float(load.arrays), work)
 
 
