@@ -132,7 +132,7 @@ def mistakes(
 
 def _message(item: Any, place: Place, owner: Any, field: Any, data: object) -> str:
     kind, key = item["type"], str(place[-1]) if place else ""
-    description = _description(field)
+    description = description_of(field)
     if field is None and kind == "extra_forbidden":
         known = [one.alias or name for name, one in owner.model_fields.items()]
         return f'unknown {getattr(owner, "noun", "key")} "{key}"{nearest(key, known)}'
@@ -188,7 +188,7 @@ def _only_member(annotation: Any) -> Any:
     return annotation
 
 
-def _description(field: Any) -> str | None:
+def description_of(field: Any) -> str | None:
     """A field's own description, else that of its type."""
     found = getattr(field, "description", None)
     if found is not None or field is None:

@@ -34,11 +34,17 @@ class Attribution(Model):
     `agent` is who converted them; else the contact, the publisher or the author.
     """
 
-    author: Annotated[Parties, InCrate("author", "Person")] = None
-    publisher: Annotated[Parties, InCrate("publisher", "Organization")] = None
-    funder: Annotated[Parties, InCrate("funder", "Organization")] = None
-    contact: Annotated[Parties, InCrate("maintainer", "Person")] = None
-    agent: Parties = None
+    author: Annotated[Parties, InCrate("author", "Person")] = Field(None, title="who made the data")
+    publisher: Annotated[Parties, InCrate("publisher", "Organization")] = Field(
+        None, title="who publishes them"
+    )
+    funder: Annotated[Parties, InCrate("funder", "Organization")] = Field(
+        None, title="who paid for them"
+    )
+    contact: Annotated[Parties, InCrate("maintainer", "Person")] = Field(
+        None, title="whom to ask about them"
+    )
+    agent: Parties = Field(None, title="who converts them")
 
 
 class CrateSettings(Model):
@@ -63,12 +69,12 @@ class About(Attribution):
     """What the RO-Crate says about a dataset."""
 
     license: License = None
-    organism: Organism = None
-    modality: Modality = None
-    name: Text = None
-    description: Text = None
+    organism: Organism = Field(None, title="what was imaged")
+    modality: Modality = Field(None, title="how it was imaged")
+    name: Text = Field(None, title="of the dataset")
+    description: Text = Field(None, title="of the dataset")
     date_published: Day = None
-    notes: Annotated[Text, InCrate("notes")] = None
+    notes: Annotated[Text, InCrate("notes")] = Field(None, title="anything else")
 
 
 class Columns(About):

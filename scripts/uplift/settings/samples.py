@@ -149,12 +149,16 @@ def _row_of_config(config: Config) -> Row:
         for key in COLUMNS
         if (value := getattr(config, key)) is not None and key not in FOR_ALL_ROWS
     }
-    if "dataset" not in cells:
-        name = _without_query(str(config.input)).rstrip("/").rpartition("/")[2]
-        for suffix in (".zip", ".ozx", ".zarr", ".ome"):
-            name = name.removesuffix(suffix) or name
-        cells["dataset"] = name
+    cells.setdefault("dataset", dataset_of_input(str(config.input)))
     return Row("config", cells)
+
+
+def dataset_of_input(url: str) -> str:
+    """What a dataset is called that has no name of its own: its input's, without endings."""
+    name = _without_query(url).rstrip("/").rpartition("/")[2]
+    for suffix in (".zip", ".ozx", ".zarr", ".ome"):
+        name = name.removesuffix(suffix) or name
+    return name
 
 
 def _without_query(url: str) -> str:
