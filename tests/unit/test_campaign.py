@@ -114,7 +114,7 @@ def test_the_slowest_of_cores_bytes_and_requests_decides():
     assert found.days == max(found.days_of_cores, found.days_of_bytes, found.days_of_requests)
     assert found.days_of_bytes == pytest.approx(3 * 10**13 / 1e9 / 86_400)
     assert found.days_of_requests == pytest.approx(found.requests * 0.04 / 256 / 86_400)
-    egress = 0.09 * 2 * 10**13 / 1e9
+    egress = 0.09 * 10**13 / 1e9
     requests = 0.0004 * (found.requests - 50_000) / 1000 + 0.005 * 50
     assert found.money == pytest.approx(egress + requests + 0.05 * 16 * found.node_hours)
 
