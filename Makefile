@@ -1,4 +1,4 @@
-# make run: the demo; make test: the tests. Needs python3 (3.11 to 3.13) and a package index.
+# make run: the demo; make test: the tests. Needs python3 (3.11 to 3.14) and a package index.
 
 PYTHON ?= python3
 CORES ?= all
@@ -7,7 +7,8 @@ LOCK := envs/requirements-$(VERSION).txt
 BIN := .venv/bin
 READY := .venv/ready-$(VERSION)
 PICTURE := demo/ihc.zarr/.zattrs
-LOCKED := 3.11 3.12 3.13
+LOCKED := 3.11 3.12 3.13 3.14
+COMPILE := .venv-lock/bin/uv pip compile --quiet --no-header --no-emit-index-url
 
 .PHONY: setup run test lint schemas lock bench crash clean
 
@@ -45,15 +46,23 @@ schemas: $(READY)
 	$(BIN)/python scripts/export_schemas.py
 
 # One lock for each Python, each resolved for that Python alone: a resolve for all takes old releases.
-lock: $(READY)
+# The container's and conda's have what the workflow needs and no more, in the versions of the locks.
+lock:
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	for version in $(LOCKED); do \
-	  { echo "# Locked requirements for Python $$version, made by \`make lock\` from requirements.in."; \
-	    .venv-lock/bin/uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url \
+	  { echo "# Locked requirements for Python $$version, made by \`make lock\` from development.in."; \
+	    $(COMPILE) --generate-hashes \
 	      --python-version $$([ $$version = 3.11 ] && echo 3.11.1 || echo $$version) \
-	      envs/requirements.in; } > envs/requirements-$$version.txt || exit 1; \
+	      envs/development.in; } > envs/requirements-$$version.txt || exit 1; \
 	done
+	{ echo "# Made by \`make lock\` from requirements.in, for Python 3.13."; \
+	  $(COMPILE) --generate-hashes --python-version 3.13 --constraint envs/requirements-3.13.txt \
+	    envs/requirements.in; } > envs/container/requirements.txt
+	{ sed '/^  - pip:/q' envs/environment.yaml; \
+	  $(COMPILE) --no-annotate --python-version 3.12 --constraint envs/requirements-3.12.txt \
+	    envs/requirements.in | sed 's/.*/      - "&"/'; } > .venv-lock/environment.yaml
+	mv .venv-lock/environment.yaml envs/environment.yaml
 	rm -rf .venv-lock
 
 bench: $(READY)

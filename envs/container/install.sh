@@ -7,10 +7,9 @@ build="gcc libc6-dev python3-dev"
 apt-get update
 # shellcheck disable=SC2086 # several words
 apt-get install --yes --no-install-recommends ca-certificates git python3 python3-venv $build
-version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 python3 -m venv /opt/venv
 /opt/venv/bin/pip install --no-cache-dir --require-hashes \
-  -r "/opt/ngff-uplift/envs/requirements-$version.txt"
+  -r /opt/ngff-uplift/envs/container/requirements.txt
 # shellcheck disable=SC2086
 apt-get purge --yes --auto-remove $build
 apt-get clean

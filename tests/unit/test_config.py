@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -202,18 +203,56 @@ def test_codecs():
     assert codec_from_text("blosc")[0]["configuration"]["cname"] == "zstd"
 
 
-def test_the_conda_environment_is_part_of_the_requirements():
-    direct = (ROOT / "envs" / "requirements.in").read_text().splitlines()
-    environment = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())
-    assert set(environment["dependencies"][-1]["pip"]) <= set(direct)
+ENVS = ROOT / "envs"
 
 
-@pytest.mark.parametrize(
-    "lock", sorted((ROOT / "envs").glob("requirements-*.txt")), ids=lambda path: path.name
-)
-def test_locks_name_every_requirement_and_no_place(lock):
-    text = lock.read_text()
+def names_in(file: str) -> set[str]:
+    lines = (line.partition(">=")[0] for line in (ENVS / file).read_text().splitlines())
+    return {name.partition("[")[0] for name in lines if name and name[0].isalpha()}
+
+
+def pins_in(lock: str) -> set[str]:
+    """``name==version`` of each package."""
+    return set(re.findall(r"^[a-z0-9-]+==[^ ;]+", (ENVS / lock).read_text(), re.MULTILINE))
+
+
+def test_the_conda_environment_has_the_versions_of_the_lock():
+    environment = yaml.safe_load((ENVS / "environment.yaml").read_text())
+    pins = set(environment["dependencies"][-1]["pip"])
+    assert pins <= pins_in("requirements-3.12.txt")
+    assert names_in("requirements.in") <= {pin.partition("==")[0] for pin in pins}
+
+
+def test_the_container_has_the_versions_of_the_lock():
+    pins = pins_in("container/requirements.txt")
+    assert pins <= pins_in("requirements-3.13.txt")
+    assert names_in("requirements.in") <= {pin.partition("==")[0] for pin in pins}
+
+
+def test_docker_and_apptainer_are_made_in_the_same_way():
+    docker, apptainer = (
+        (ENVS / "container" / n).read_text() for n in ("Dockerfile", "apptainer.def")
+    )
+    assert "FROM debian:trixie-slim\n" in docker
+    assert "From: debian:trixie-slim\n" in apptainer
+    for text in (docker, apptainer):
+        assert "sh /opt/ngff-uplift/envs/container/install.sh\n" in text
+        assert "PATH=/opt/venv/bin:" in text
+    copied = {
+        line.split()[0]
+        for line in apptainer.partition("%files")[2].partition("%")[0].splitlines()
+        if line
+    }
+    kept = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
+    }
+    assert copied == kept
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_locks_name_every_requirement_and_no_place(version):
+    text = (ENVS / f"requirements-{version}.txt").read_text()
     assert "://" not in text
-    for line in (ROOT / "envs" / "requirements.in").read_text().splitlines():
-        name = line.partition(">=")[0].partition("[")[0]
-        assert not name or name.startswith("#") or f"\n{name}" in text, f"{lock.name}: make lock"
+    assert "--index-url" not in text
+    for name in names_in("requirements.in") | names_in("development.in"):
+        assert f"\n{name}" in text, f"{version}: {name}: make lock"
