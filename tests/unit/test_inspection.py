@@ -355,9 +355,9 @@ def test_words_of_other_writers_are_repaired_and_listed(tmp_path):
         (f.path, f.severity, f.message) for f in found.findings if f.code == "source.repaired"
     ] == [
         ("", "warning", "zarr_format '2' is read as 2"),
+        ("a", "warning", "codec {'type': 'raw'} is read as none"),
         ("a", "warning", "fill_value '0' is read as 0"),
         ("a", "warning", "zarr_format '2' is read as 2"),
-        ("a", "warning", "codec {'type': 'raw'} is read as none"),
     ]
 
 
