@@ -246,10 +246,20 @@ def _published(facts: Facts) -> str:
         asked = facts.asked.output
         place = asked if str(Path(asked).absolute()) == place else place
     return (
-        f"{published['verdict']}, {arrays} with every pixel compared "
+        f"{published['verdict']}{_conforming(verdict)}, {arrays} with every pixel compared "
         f"({size_text(compared)} decoded), {published['objects']} objects "
         f"({size_text(published['bytes'])}) in {display_url(place)}{noted}"
     )
+
+
+def _conforming(verdict: Mapping[str, Any]) -> str:
+    """What a valid output is, where that is not simply an OME-Zarr."""
+    defects = len(verdict.get("defects", ()))
+    if verdict.get("conforms") == "plain Zarr":
+        return " as plain Zarr, not an OME-Zarr"
+    if verdict.get("conforms") == "OME-Zarr with defects":
+        return f" with {defects} defect{'' if defects == 1 else 's'} of its source"
+    return ""
 
 
 def _newest_logs(folder: Path) -> list[Path]:
