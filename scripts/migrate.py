@@ -61,7 +61,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
     json_files.write_text(arguments.root, root.decode())
     json_files.write_json(arguments.migration, migration)
     command.log.info(
-        "migrated %d groups and arrays, copied %d files", len(migration.nodes), len(migration.files)
+        "migrated %d groups and arrays, copied %d files", migration.documents, len(migration.files)
     )
 
 

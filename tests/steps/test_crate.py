@@ -34,6 +34,8 @@ def arguments(tmp_path, monkeypatch):
         "source": str(source),
         "output": str(tmp_path / "out.zarr"),
         "target_version": "0.5",
+        "root_sha256": "",
+        "documents": 1,
         "nodes": [],
         "files": [],
     }

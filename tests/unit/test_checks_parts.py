@@ -213,8 +213,3 @@ def test_findings_come_in_order_and_once():
 
 def image(**more):
     return {"version": "0.5", "multiscales": [{}], **more}
-
-
-def test_linear_index_is_what_rows_hold():
-    row = row_of(grid.linear_index((1, 2), (3, 4)), np.zeros(1))
-    assert int.from_bytes(row[:8], "little") == 6

@@ -146,16 +146,17 @@ def test_every_node_gets_a_document_and_the_root_is_held_back(source, output):
     assert "dimension_names" not in document(output, "plain")
     empty = {"zarr_format": 3, "node_type": "group", "attributes": {}}
     assert document(output, "deep") == document(output, "labels/sub") == empty
-    paths = [node.path for node in migration.nodes]
-    assert paths[:7] == ["", "0", "deep", "deep/1", "labels", "labels/sub", "labels/sub/cells"]
-    assert paths[7:] == ["labels/sub/cells/0", "other", "plain"]
-    for node in migration.nodes:
-        data = root if not node.path else output.get(f"{node.path}/zarr.json")
-        assert node.sha256 == hashlib.sha256(data).hexdigest()
+    paths = ["", "0", "deep", "deep/1", "labels", "labels/sub", "labels/sub/cells"]
+    paths += ["labels/sub/cells/0", "other", "plain"]
+    assert migration.documents == len(paths)
+    assert migration.root_sha256 == hashlib.sha256(root).hexdigest()
+    with_attributes = ["", "0", "labels", "labels/sub/cells", "other"]
+    assert [node.path for node in migration.nodes] == with_attributes
     output.put("zarr.json", root)
     group = zarr.open_group(output.root, mode="r", zarr_format=3)
     assert group["labels/sub/cells/0"].metadata.dimension_names == ("y", "x")
-    assert set(migration.keys()) == {info.key for info in output.list_tree("")}
+    keys = {f"{path}/zarr.json".lstrip("/") for path in paths}
+    assert keys == {info.key for info in output.list_tree("")}
     assert Migration.parse(migration.to_json(), "migration.json") == migration
 
 
@@ -173,7 +174,7 @@ def test_a_root_that_is_an_array(source, output):
     source.array("", {"k": 1})
     migration, root = migrate(source, output)
     assert json.loads(root)["shape"] == [4, 6]
-    assert [node.path for node in migration.nodes] == [""]
+    assert [(node.path, migration.documents) for node in migration.nodes] == [("", 1)]
 
 
 def test_files_are_copied_byte_for_byte(source, output, monkeypatch):

@@ -39,7 +39,8 @@ REWRITTEN_LATER = frozenset({"ro-crate-metadata.json"})
 _TOGETHER = 256
 _THREADS = 16
 
-Document = tuple[MigratedNode, bytes]
+Document = tuple[str, bytes]
+"""Path of a node, and its ``zarr.json``."""
 
 
 def migrate_dataset(
@@ -81,17 +82,16 @@ def migrate_dataset(
     _refuse_conflicts(inventory)
     _refuse_missing(inventory, {*targets, *skipped})
     run = _Run(inventory, source, target_version, spatialdata)
-    nodes: list[MigratedNode] = []
-    root, held = b"", dict[str, Any]()
+    root, count, held = b"", 0, dict[str, Any]()
     documents = itertools.chain(run.groups(), run.arrays(targets, skipped))
     for some in _in_portions(documents):
-        root = next((data for node, data in some if not node.path), root)
-        _write(output, [(f"{node.path}/zarr.json", data) for node, data in some if node.path])
-        nodes += [node for node, _ in some]
+        root = next((data for path, data in some if not path), root)
+        _write(output, [(f"{path}/zarr.json", data) for path, data in some if path])
+        count += len(some)
         if consolidated:
-            held |= {node.path: json.loads(data) for node, data in some}
+            held |= {path: json.loads(data) for path, data in some}
     if len(held) > 1:
-        root, nodes = _consolidate(held, nodes)
+        root = _encoded(consolidate(held.pop(""), held))
     for path in skipped:
         if output.stat(join(path, "zarr.json")) is not None:
             output.delete_tree(path)
@@ -101,7 +101,9 @@ def migrate_dataset(
         output=output.url,
         target_version=target_version,
         spatialdata=spatialdata,
-        nodes=tuple(sorted(nodes, key=lambda node: node.path)),
+        root_sha256=hashlib.sha256(root).hexdigest(),
+        documents=count,
+        nodes=tuple(sorted(run.nodes, key=lambda node: node.path)),
         files=tuple(files),
         dropped=inventory.dropped,
         skipped=dict(skipped),
@@ -120,6 +122,7 @@ class _Run:
     target_version: str
     spatialdata: bool
     findings: list[Finding] = field(default_factory=list)
+    nodes: list[MigratedNode] = field(default_factory=list)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Array path to the axis names of the first multiscale that lists it."""
 
@@ -175,17 +178,16 @@ class _Run:
         document: dict[str, Any],
     ) -> Document:
         self.findings += migrated.findings
-        # of arrays, a plate has thousands that are alike
-        data, sha256 = _bytes_of(json.dumps(document))
-        made = MigratedNode(
-            path=node.path,
-            node=kind,
-            roles=node.roles if isinstance(node, InventoryGroup) else (),
-            ome_version=node.ome_version if isinstance(node, InventoryGroup) else None,
-            changes=migrated.changes,
-            sha256=sha256,
-        )
-        return made, data
+        if migrated.changes:
+            made = MigratedNode(
+                path=node.path,
+                node=kind,
+                ome_version=node.ome_version if isinstance(node, InventoryGroup) else None,
+                changes=migrated.changes,
+            )
+            self.nodes.append(made)
+        # a plate has thousands of arrays that are alike
+        return node.path, _readable(json.dumps(document))
 
     def _note_axes(
         self, path: str, attributes: dict[str, Any], levels: Mapping[str, Shape]
@@ -305,20 +307,13 @@ def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _bytes_of(document: str) -> tuple[bytes, str]:
-    """Bytes of a ``zarr.json`` for people, and their SHA-256, from its compact JSON."""
-    data = (readable_json(json.loads(document)) + "\n").encode()
-    return data, hashlib.sha256(data).hexdigest()
+def _readable(document: str) -> bytes:
+    """Bytes of a ``zarr.json`` for people, from its compact JSON."""
+    return _encoded(json.loads(document))
 
 
-def _consolidate(
-    held: dict[str, Any], nodes: list[MigratedNode]
-) -> tuple[bytes, list[MigratedNode]]:
-    """Make the root's document hold all others; its digest changes with it."""
-    document = consolidate(held.pop(""), held)
-    data = (readable_json(document) + "\n").encode()
-    update = {"sha256": hashlib.sha256(data).hexdigest()}
-    return data, [node if node.path else node.model_copy(update=update) for node in nodes]
+def _encoded(document: dict[str, Any]) -> bytes:
+    return (readable_json(document) + "\n").encode()
 
 
 def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:

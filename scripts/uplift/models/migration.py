@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -10,7 +9,7 @@ from pydantic import Field
 from uplift.models.arrays import JsonValue
 from uplift.models.base import Model
 from uplift.models.findings import Finding
-from uplift.models.inventory import GroupRole, InventoryFile
+from uplift.models.inventory import InventoryFile
 
 
 class Change(Model):
@@ -42,15 +41,15 @@ class Change(Model):
 
 
 class MigratedNode(Model):
-    """One group or array with its ``zarr.json``; `sha256` is that of the document's bytes."""
+    """One group or array whose attributes have another place or other words, or stay.
+
+    `ome_version` is that of the source's metadata.
+    """
 
     path: str
     node: Literal["group", "array"]
-    roles: tuple[GroupRole, ...] = ()
     ome_version: str | None = None
-    """Version of the source's metadata."""
-    changes: tuple[Change, ...] = ()
-    sha256: str
+    changes: tuple[Change, ...]
 
 
 class CopiedFile(Model):
@@ -62,12 +61,18 @@ class CopiedFile(Model):
 
 
 class Migration(Model):
-    """``migration.json``. `nodes` are in path order, the root first; the root's document is staged.
+    """``migration.json``.
 
     Attributes
     ----------
     spatialdata
         Whether the version texts of the spatialdata library were written.
+    root_sha256
+        Of the root's document, which is staged.
+    documents
+        How many ``zarr.json`` there are.
+    nodes
+        Those that have attributes, in path order: a plate's arrays mostly have none.
     dropped
         Objects of the source that the output does not need.
     skipped
@@ -78,16 +83,11 @@ class Migration(Model):
     source: str
     output: str
     target_version: str
+    root_sha256: str
+    documents: int
     spatialdata: bool = False
     nodes: tuple[MigratedNode, ...]
     files: tuple[CopiedFile, ...]
     dropped: tuple[InventoryFile, ...] = ()
     skipped: dict[str, str] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-
-    def keys(self) -> Iterator[str]:
-        """Keys of every object that the step wrote at the output, and of the staged root."""
-        for node in self.nodes:
-            yield f"{node.path}/zarr.json" if node.path else "zarr.json"
-        for file in self.files:
-            yield file.path

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from uplift.errors import InputError
 from uplift.models.base import Model
-from uplift.models.migration import Migration
 from uplift.models.publication import Claim
 from uplift.models.slices import Slice
 from uplift.models.validation import Validation
@@ -113,16 +112,13 @@ def _not_of_this_root(work: WorkFolder) -> Iterator[Path]:
     if not (work.root.exists() and work.migration.exists()):
         return
     try:
-        nodes = json_files.read_model(work.migration, Migration).nodes
-        verdict = (
-            json_files.read_model(work.validation, Validation)
-            if (work.validation.exists())
-            else None
-        )
+        # as plain JSON: every start looks at every dataset
+        made = json_files.read_json(work.migration).get("root_sha256")
+        verdict = json_files.read_json(work.validation) if work.validation.exists() else {}
     except InputError:  # the step that needs it names it
         return
     digest = hashlib.sha256(work.root.read_bytes()).hexdigest()
-    if nodes and nodes[0].sha256 != digest:
+    if made not in (None, digest):  # None: of an earlier version
         yield work.root
-    elif verdict is not None and verdict.root_sha256 != digest:
+    elif verdict.get("root_sha256", digest) != digest:
         yield work.validation
