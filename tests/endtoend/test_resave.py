@@ -72,6 +72,13 @@ def test_options_of_the_challenges_tool():
     assert (config.console, config.ozx) == ("snakemake", True)
 
 
+def test_the_page_for_those_who_come_from_there_has_every_option():
+    page = (ROOT / "docs" / "FROM_CHALLENGE_TOOL.md").read_text(encoding="utf-8")
+    for action in resave.resave_parser("")._actions:
+        for option in action.option_strings:
+            assert option in page or option in ("-h", "--help", "-n"), option
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "messages"),
     [

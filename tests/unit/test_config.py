@@ -46,6 +46,15 @@ def test_the_default_file_has_every_key():
     assert set(DEFAULTS["planning"]) == set(Config.model_fields["planning"].annotation.model_fields)
 
 
+def test_the_readme_names_every_key_and_column():
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    columns, _, parameters = text.partition("### Parameters")
+    assert [name for name in COLUMNS if f"`{name}`" not in columns] == []
+    keys = set(Config.model_fields) - (set(COLUMNS) - set(FOR_ALL_ROWS))
+    assert [name for name in keys if f"`{name}`" not in parameters] == []
+    assert [name for name in Crate.model_fields if f"`{name}`" not in parameters] == []
+
+
 def test_schemas_are_those_of_the_models():
     spec = importlib.util.spec_from_file_location("exporter", ROOT / "scripts/export_schemas.py")
     exporter = importlib.util.module_from_spec(spec)

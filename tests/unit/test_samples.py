@@ -215,6 +215,16 @@ def test_without_a_crate_no_license_is_needed(sheet):
     assert sheet("dataset,input\na,b\n", crate={"enabled": False})["a"].license is None
 
 
+def test_a_switch_is_a_cell_a_default_or_a_key_of_the_config(sheet):
+    table = "dataset,input,license,spatialdata\na,x,MIT,true\nb,y,MIT,\nc,z,MIT,False\n"
+    asked = {name: one.spatialdata for name, one in sheet(table).items()}
+    assert asked == {"a": True, "b": None, "c": False}
+    asked = {name: one.spatialdata for name, one in sheet(table, spatialdata=True).items()}
+    assert asked == {"a": True, "b": True, "c": False}
+    (line,) = lines(sheet, "a,x,MIT,maybe", header="dataset,input,license,spatialdata")
+    assert line.endswith('spatialdata: "maybe" is not true or false')
+
+
 def test_terms_that_are_not_known_are_warned_of_once(sheet):
     samples = sheet(
         "dataset,input,license,organism,modality\na,x,MIT,txid99999999,confocal\n"

@@ -16,6 +16,7 @@ from uplift.settings.values import (
     Codec,
     DatasetName,
     Day,
+    Flag,
     License,
     Modality,
     Organism,
@@ -89,7 +90,7 @@ class Columns(About):
     shards: Shards = None
     codec: Codec = None
     plan: PlanPath = None
-    spatialdata: Switch | None = None
+    spatialdata: Flag = None
 
 
 class Sample(Columns):

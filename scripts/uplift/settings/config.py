@@ -15,7 +15,7 @@ from uplift.settings.storage import StorageOptions
 from uplift.settings.typed import retyped, typed_arguments
 from uplift.settings.values import Codec, Endpoint, Region, Switch, Whole, typed_leaves
 
-FOR_ALL_ROWS = ("chunks", "shards", "codec", "date_published")
+FOR_ALL_ROWS = ("chunks", "shards", "codec", "date_published", "spatialdata")
 """Columns that, as keys of the config, hold for every row of a sheet; the others need `input`."""
 
 TEXT_COLUMNS = (

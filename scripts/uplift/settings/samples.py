@@ -42,11 +42,12 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
     defaults = {
         key: value for key in COLUMNS if (value := getattr(config.defaults, key)) is not None
     }
+    for_all = {} if config.spatialdata is None else {"spatialdata": config.spatialdata}
     samples: dict[str, Sample] = {}
     ends: list[Ends] = []
     places: dict[str, str] = {}
     for row in rows:
-        cells = {**defaults, **row.cells}
+        cells = {**for_all, **defaults, **row.cells}
         dataset = cells.get("dataset")
         if "output" not in cells:
             cells["output"] = f"{config.output_root.rstrip('/')}/{dataset or 'dataset'}.zarr"

@@ -196,6 +196,12 @@ Modality = Annotated[
 ]
 Text = Annotated[str | None, Field(description="text (put it in quotes)")]
 Switch = Annotated[bool, Field(strict=True, description="true or false")]
+Flag = Annotated[
+    Annotated[bool, Field(strict=True)] | None,
+    BeforeValidator(typed_leaves),
+    Field(description="true or false"),
+]
+"""A switch that may be a cell of the sheet, where it is text."""
 Whole = Annotated[int, Field(strict=True)]
 Endpoint = Annotated[
     str | None,
