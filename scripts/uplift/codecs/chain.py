@@ -50,6 +50,11 @@ class Chain:
     vlen: Vlen | None
     codecs: tuple[tuple[Codec, Config], ...]
 
+    @property
+    def beyond_texts(self) -> tuple[tuple[Codec, Config], ...]:
+        """Codecs without the one that lays out texts or bytes, which the output has as well."""
+        return tuple(pair for pair in self.codecs if pair[0].id not in VLEN_CODECS.values())
+
     def stage_bytes(self, chunks: Shape) -> list[int | None]:
         """Bytes of a full chunk before each codec, and at the end; None where data decide."""
         size = None if self.vlen else math.prod(chunks) * self.dtype.itemsize

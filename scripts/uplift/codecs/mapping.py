@@ -59,7 +59,7 @@ def kept_codecs(source: SourceArray) -> Kept | None:
         An array that cannot be converted, see :func:`unsupported_reason`.
     """
     chain = chain_of_source(source)
-    codecs = [(row, config) for row, config in chain.codecs if row.id not in VLEN_CODECS.values()]
+    codecs = chain.beyond_texts
     if source.zarr_format == 3:
         if any(row.kind == "serializer" for row, _ in codecs):
             return None
@@ -103,9 +103,9 @@ def not_kept(source: SourceArray) -> str | None:
     if kept_codecs(source) is not None:
         return None
     chain = chain_of_source(source)
-    rows = [row for row, _ in chain.codecs if row.id not in VLEN_CODECS.values()]
     if chain.dtype.fields is not None and not data_types.is_little(chain.dtype):
         return "big-endian records"
+    rows = [row for row, _ in chain.beyond_texts]
     return " and ".join(row.id for row in [row for row in rows if row.v3 is None] or rows)
 
 
@@ -198,7 +198,7 @@ def _recoded(source: SourceArray, chain: Chain) -> tuple[Codec, ...]:
         ]
         return tuple(_completed(codec, chain) for codec in little if codec["name"] != "transpose")
     head = _serializer(chain, little=True)
-    codecs = [(row, config) for row, config in chain.codecs if row.id not in VLEN_CODECS.values()]
+    codecs = chain.beyond_texts
     if not codecs:
         return (head,)
     codec = _core_codec(*codecs[0], chain) if len(codecs) == 1 else None
