@@ -42,8 +42,10 @@ _HIDDEN = (
     "SpawnedJobError",
     "Removing output files of failed job",
     "Cannot restore",
+    "localrules directive specifies rules",
 )
-"""Its messages that say only that a job failed, which is said at the end in better words."""
+"""Its messages that say only that a job failed, which is said at the end in better words, or nothing
+that concerns the data."""
 
 _UNFINISHED = "not finished: interrupted"
 

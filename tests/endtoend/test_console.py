@@ -1,0 +1,84 @@
+"""A run as people see it: a few lines, failures last, then where the report is."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from support.images import write_image, write_json
+from support.workflow import ROOT, environment
+
+SHEET = (
+    "dataset,input,license\ngood,good.zarr,CC-BY-4.0\nbad,bad.zarr,CC-BY-4.0\nmore,more.zarr,MIT\n"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("console")
+    for name in ("good", "bad", "more"):
+        write_image(folder / f"{name}.zarr", size=32, chunk=32, labels=False)
+    write_json(folder / "bad.zarr" / "0" / ".zarray", {"zarr_format": 2})
+    (folder / "sheet.csv").write_text(SHEET)
+    return folder
+
+
+def printed(folder, *arguments, snakefile=ROOT / "Snakefile"):
+    """Lines that a run prints, without those on progress (each 30 s) and on the profile."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--cores", "2", *arguments],
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    other = re.compile(
+        r"Using workflow|\w+: (inspecting|planning|claiming|convert|migrat|writ|valida)"
+    )
+    return done.returncode, [line for line in lines if not other.match(line)]
+
+
+def test_what_a_run_prints(folder):
+    code, dry = printed(folder, "-n", "--config", "samples=sheet.csv")
+    assert code == 0
+    assert len(dry) == 4
+    assert dry[-1] == "Nothing was done: that was a dry run"
+    code, lines = printed(folder, "--keep-going", "--config", "samples=sheet.csv")
+    assert code == 1
+    assert "Converting 3 datasets: " in lines[0]
+    assert sum(": valid, 2 arrays with every pixel compared" in line for line in lines) == 2
+    assert "bad: failed; more at the end" in lines
+    assert lines[-2].startswith("error: bad: ")
+    assert lines[-2].endswith("(results/bad/logs/inspect_source.log)")
+    assert lines[-1] == "Report: results/report.html"
+    assert len(lines) == 6
+    text = "\n".join(lines)
+    assert "Traceback" not in text
+    assert "CalledProcessError" not in text
+    logs = list((folder / ".snakemake" / "log").glob("*.log"))
+    assert any("CalledProcessError" in log.read_text() for log in logs)
+
+
+def test_the_same_as_a_module(folder):
+    outer = folder / "outer.smk"
+    outer.write_text(
+        f"module uplift:\n    snakefile: {str(ROOT / 'Snakefile')!r}\n"
+        "    config: {'input': 'good.zarr', 'license': 'MIT', 'results': 'mine',"
+        " 'output': 'module.zarr'}\n"
+        "use rule * from uplift as uplift_*\n"
+        "rule here:\n    default_target: True\n    input: rules.uplift_all.input\n"
+    )
+    code, lines = printed(folder, snakefile=outer)
+    assert code == 0, lines
+    assert lines[0] == "Converting 1 dataset: good"
+    assert lines[1].startswith("good: valid, 2 arrays")
+    assert len(lines) == 3
+
+
+def test_snakemakes_own_messages(folder):
+    options = ("--config", "input=good.zarr", "output=own.zarr", "license=MIT", "results=own")
+    code, lines = printed(folder, *options, "console=snakemake")
+    assert code == 0
+    assert any("steps (100%) done" in line for line in lines)
+    code, lines = printed(folder, "--quiet", "host", *options)
+    assert any(line.startswith("Nothing to be done (") for line in lines)
