@@ -70,6 +70,8 @@ def read_sums(files: Iterable[Path]) -> Sums:
     """Read what the batches wrote, but for names that are escaped: those are hashed again."""
     sums: Sums = {}
     for file in files:
+        if not file.is_file():  # of a batch without stored objects, or one that made no sums
+            continue
         for line in file.read_text().split("\n"):
             if line and not line.startswith("\\"):
                 digest, _, key = line.partition("  ")
