@@ -119,8 +119,15 @@ def validate_dataset(
     accounts.check_files(source, output, check.copies(files.crate), findings)
     if files.crate is not None:
         findings.extend(checked_crate(files.crate, output.get(CRATE_KEY)))
+    misdeclared = {
+        one.path
+        for one in inventory.findings
+        if (one.code, one.severity) == ("array.separator", "info")
+    }
     chosen = (
-        coverage.chosen_of(path, work[path], entries[path].stored_chunks)
+        coverage.chosen_of(
+            path, work[path], entries[path].stored_chunks, misdeclared=path in misdeclared
+        )
         for path in sorted(work)
         if path in entries
     )

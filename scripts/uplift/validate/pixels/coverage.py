@@ -86,7 +86,9 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
     return arrays
 
 
-def chosen_of(path: str, work: ArrayWork, stored_chunks: int) -> Chosen:
+def chosen_of(
+    path: str, work: ArrayWork, stored_chunks: int, *, misdeclared: bool = False
+) -> Chosen:
     """Say which chunks of an array other readers are to look at."""
     chunks = grid.grid_shape(work.source.shape, work.source.chunks)
     sizes = [(-one.largest[0], one.largest[1:]) for one in work.items if one.largest is not None]
@@ -102,6 +104,7 @@ def chosen_of(path: str, work: ArrayWork, stored_chunks: int) -> Chosen:
         absent=absent,
         named=tuple(sorted(set(work.bad) - work.filled)),
         filled=work.filled,
+        misdeclared=misdeclared,
         borders=tuple(sorted(one.start for one in work.items if one.start)),
     )
 

@@ -58,6 +58,8 @@ class Chosen:
         Chunks that were recoded alone.
     filled
         Chunks that cannot be decoded: the output has the fill value there.
+    misdeclared
+        Chunk keys have another separator than the document says: other readers find no chunks.
     borders
         First objects of batches, as C-order linear indices, but for 0.
     """
@@ -69,6 +71,7 @@ class Chosen:
     absent: Index | None = None
     named: tuple[Index, ...] = ()
     filled: frozenset[Index] = frozenset()
+    misdeclared: bool = False
     borders: tuple[int, ...] = field(default=())
 
 
@@ -154,6 +157,8 @@ def _compare(array: Chosen, box: Box, before: Reader, after: Reader, findings: F
 
 def _source_reader(array: Chosen, source: Store, first: Box, findings: Findings) -> Reader:
     """Read the source by its own document; some writers' arrays are read by nobody else."""
+    if array.misdeclared:
+        return _OwnReader(array, source)
     try:
         reader = open_reader(source, array.path, version=array.source.zarr_format)
         reader.read(tuple(slice(a, b) for a, b in first))
