@@ -1,10 +1,12 @@
 """Local storage: whole objects or none, absence is not failure, sources are read-only."""
 
 import os
+import threading
 
 import pytest
 
 from uplift.errors import StorageError
+from uplift.storage import files
 from uplift.storage.local import LocalStore
 from uplift.work.ledger import TRAFFIC
 
@@ -167,3 +169,30 @@ def test_what_goes_over_storage_is_counted(tmp_path):
     moved = TRAFFIC.since(before)
     assert (moved.objects_written, moved.bytes_written) == (2, 8)
     assert (moved.objects_read, moved.bytes_read, moved.requests) == (2, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "far"), [("nfs4", True), ("lustre", True), ("fuse.sshfs", True), ("ext4", False)]
+)
+def test_small_files_of_network_file_systems_are_read_ahead(tmp_path, monkeypatch, kind, far):
+    mounts = tmp_path / "mountinfo"
+    share = str(tmp_path / "a share").replace(" ", "\\040")
+    mounts.write_text(
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        f"36 22 0:32 / {share} rw,relatime shared:2 - {kind} server:/data rw\n"
+    )
+    monkeypatch.setattr(files, "_MOUNTS", mounts)
+    assert not files.is_network(str(tmp_path))
+    store = LocalStore(str(tmp_path / "a share" / "in.zarr"), writable=True)
+    threads = set()
+
+    def noting(wanted):
+        threads.add(threading.current_thread())
+        return LocalStore.get(store, wanted)
+
+    for number in range(9):
+        store.put(str(number), b"%d" % number)
+    monkeypatch.setattr(store, "get", noting)
+    keys = [str(number) for number in range(10)]
+    assert list(store.read_many(keys)) == [*(key.encode() for key in keys[:9]), None]
+    assert (threading.current_thread() not in threads) is far

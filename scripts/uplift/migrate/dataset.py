@@ -29,6 +29,7 @@ from uplift.ngff.pyramid import check_scales
 from uplift.ngff.reading import facts_of
 from uplift.outputs import HeldOutput
 from uplift.storage.copying import copy_files
+from uplift.storage.files import is_network
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.consolidated import consolidate
 from uplift.zarr_metadata.v3 import array_document
@@ -325,7 +326,7 @@ def _write(output: HeldOutput, documents: list[tuple[str, bytes]]) -> None:
     """Put documents whose bytes are not there yet."""
     there = output.read_many([key for key, _ in documents])
     new = [(key, data) for (key, data), old in zip(documents, there, strict=True) if data != old]
-    if output.is_local:
+    if output.is_local and not is_network(output.url):
         for key, data in new:
             output.put(key, data)
         return

@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from uplift.storage import tuning
@@ -27,6 +28,31 @@ def is_temporary(key: str, of: str | None = None) -> bool:
         return found is not None
     name = of.rpartition("/")[2]
     return name == found[1] or (len(last) == _LONGEST_TEMPORARY and name.startswith(found[1]))
+
+
+_NETWORK = re.compile(r"nfs4?|lustre|cifs|smb3?|ceph|gpfs|beegfs|afs|9p|glusterfs|panfs|fuse\..+")
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+def is_network(path: str) -> bool:
+    """Whether a path lies on a network file system, where each file costs a round trip (Linux)."""
+    place = f"{os.path.realpath(path)}/"
+    found = [one for one in _mounted(_MOUNTS) if place.startswith(one[0])]
+    # the last of equal ones lies over the others
+    return (
+        bool(found) and _NETWORK.fullmatch(max(found, key=lambda one: len(one[0]))[1]) is not None
+    )
+
+
+@cache
+def _mounted(table: Path) -> list[tuple[str, str]]:
+    """Folder, ending in a slash, and kind of each file system."""
+    mounts = []
+    for line in table.read_text().splitlines() if table.exists() else ():
+        head, _, tail = line.partition(" - ")
+        folder = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), head.split(" ")[4])
+        mounts.append((f"{folder.rstrip('/')}/", tail.split(" ")[0]))
+    return mounts[::-1]
 
 
 class LocalWriter:

@@ -21,6 +21,7 @@ from uplift.storage.files import (
     LocalWriter,
     existing_parent,
     is_file,
+    is_network,
     is_temporary,
     syncfs,
     temporary_name,
@@ -34,7 +35,7 @@ from uplift.storage.protocol import (
     key_of,
     refuse_changed,
 )
-from uplift.storage.reading import ReadableStore, room_in
+from uplift.storage.reading import ReadableStore, ReadAhead, room_in
 from uplift.work.ledger import TRAFFIC
 
 L = TypeVar("L", bytes, int)
@@ -69,6 +70,8 @@ class LocalStore(ReadableStore):
         self._can_clone = True
         self._token = os.urandom(6).hex()  # process ids repeat: other containers, other nodes
         self._counter = itertools.count()
+        if is_network(self.root):  # else the page cache reads ahead
+            self._ahead = ReadAhead(tuning.NETWORK_FILES)
 
     def read_into(
         self,

@@ -50,3 +50,6 @@ WRITE_PIECES = 512
 SYNC_ALONE_BYTES = 16 * 2**20
 """Local files from here on are synced as they are written, smaller ones together, with their file
 system (syncfs): one fsync a small file would cost more than writing it."""
+
+NETWORK_FILES = 16
+"""Small files of a network file system that are read or written at once: each is a round trip."""
