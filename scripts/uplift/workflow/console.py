@@ -44,8 +44,8 @@ _HIDDEN = (
     "Cannot restore",
     "localrules directive specifies rules",
 )
-"""Its messages that say only that a job failed, which is said at the end in better words, or nothing
-that concerns the data."""
+"""Its messages that say nothing about the data, or only that a job failed, which is said at the end
+in better words."""
 
 _UNFINISHED = "not finished: interrupted"
 
