@@ -3,6 +3,7 @@
 import http.server
 import re
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,16 @@ class _Handler(Owned, http.server.SimpleHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, *, body):
+        owner = self.owner
+        with owner.lock:
+            owner.at_once += 1
+            owner.most_at_once = max(owner.most_at_once, owner.at_once)
+        time.sleep(owner.delay_s)
+        with owner.lock:
+            owner.at_once -= 1
+        self._answer_now(body=body)
+
+    def _answer_now(self, *, body):
         with self.owner.lock:
             self.owner.requests.append((self.command, self.path))
             status = self.owner.failures.pop(self.path, None)
@@ -71,10 +82,15 @@ class WebServer(LoopbackServer):
         Whether it can send a part of a file.
     page
         Answer everything with the same HTML page.
+    delay_s
+        Before each answer.
     """
 
-    def __init__(self, folder: Path, *, ranges: bool = True, page: bool = False) -> None:
-        self.ranges, self.page = ranges, page
+    def __init__(
+        self, folder: Path, *, ranges: bool = True, page: bool = False, delay_s: float = 0.0
+    ) -> None:
+        self.ranges, self.page, self.delay_s = ranges, page, delay_s
+        self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
         self.requests: list[tuple[str, str]] = []
         self.failures: dict[str, int] = {}

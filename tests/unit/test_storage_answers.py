@@ -3,9 +3,10 @@
 import pytest
 
 from servers.canned import CannedServer, xml_answer
-from uplift.errors import StorageError, TransientError
+from uplift.errors import ChangedError, StorageError, TransientError
 from uplift.storage import open_store
 from uplift.storage import s3 as storage_s3
+from uplift.storage.protocol import ObjectInfo
 from uplift.storage.writable import open_writable
 
 SECRETS = ("hush-secret", "hush-token")
@@ -147,3 +148,37 @@ def test_answers_of_untold_length(answer):
         store = open_store(url, {url: {"engine": "fsspec"}})
         assert store.get("k") == b'{"zarr_format":2}'
         assert store.stat("k").size == 17
+
+
+LISTED = ObjectInfo("k", 3, "e1")
+READ_LISTED = {
+    "get": lambda store: store.get(LISTED),
+    "range": lambda store: store.get_range(LISTED, 1, 2),
+    "into": lambda store: store.read_into(LISTED, bytearray()),
+}
+
+
+def object_of(etag, body):
+    head = f'HTTP/1.1 200 OK\r\nETag: "{etag}"\r\nContent-Length: {len(body)}\r\n'
+    modified = "Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n\r\n"
+    return head.encode() + modified.encode() + body
+
+
+@pytest.mark.parametrize("name", READ_LISTED)
+def test_an_object_that_was_listed_is_asked_for_by_its_tag(engine, name):
+    refusal = xml_answer(
+        "412 Precondition Failed", f"<Error><Code>PreconditionFailed</Code>{IDS}</Error>"
+    )
+    with CannedServer(refusal) as server:
+        store = open_store("s3://b/x", {"s3://": {"engine": engine, "endpoint_url": server.url}})
+        with pytest.raises(ChangedError, match="s3://b/x/k: changed since it was listed"):
+            READ_LISTED[name](store)
+    assert [headers["if-match"] for headers in server.seen] == ['"e1"']
+
+
+@pytest.mark.parametrize(("etag", "body"), [("e2", b"abc"), ("e1", b"abcd"), ("e1", b"")])
+def test_a_server_that_overlooks_the_tag_is_found_out(engine, etag, body):
+    with CannedServer(object_of(etag, body)) as server:
+        store = open_store("s3://b/x", {"s3://": {"engine": engine, "endpoint_url": server.url}})
+        with pytest.raises(ChangedError, match="changed since it was listed"):
+            store.get(LISTED)
