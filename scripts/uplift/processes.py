@@ -26,6 +26,8 @@ B = TypeVar("B")
 Count = Callable[[int], None]
 
 _TICK_S = 1.0
+_PATIENCE_S = 2.0
+"""After an error: long enough for most calls that are under way, short for those who wait."""
 
 
 class Workers(Generic[C]):
@@ -64,12 +66,13 @@ class Workers(Generic[C]):
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        for connection, process in self._workers.items():
-            connection.close()  # an idle worker ends when it reads this
-            if kind is not None:
-                process.kill()
+        for connection in self._workers:
+            connection.close()  # an idle worker ends when it reads this, another one when it answers
         for process in self._workers.values():
-            process.join()
+            process.join(None if kind is None else _PATIENCE_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
         self._workers.clear()
 
     def as_done(
