@@ -67,7 +67,7 @@ class Workers(Generic[C]):
 
     def __exit__(self, kind: object, *_: object) -> None:
         for connection in self._workers:
-            connection.close()  # an idle worker ends when it reads this, another one when it answers
+            connection.close()  # an idle worker ends when it reads this, others when they answer
         for process in self._workers.values():
             process.join(None if kind is None else _PATIENCE_S)
             if process.is_alive():
