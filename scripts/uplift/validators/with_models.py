@@ -82,7 +82,8 @@ def _labels(documents: Documents, path: str) -> dict[str, Json]:
 
 def _group(documents: Documents, path: str, nodes: dict[str, Json]) -> Json:
     """The group as the models take one, with nodes at paths below it."""
-    root = _bare((documents.get(path) or {}).get("attributes") or {})
+    ome = documents.ome_of(path)
+    root = _bare({} if ome is None else {"ome": ome})
     for name, node in nodes.items():
         here = root["members"]
         *above, last = name.split("/")
