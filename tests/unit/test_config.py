@@ -3,12 +3,17 @@
 import importlib.util
 import json
 import re
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import create_model
 from snakemake.cli import parse_config as snakemake_config
 
+from uplift.models.base import Model
 from uplift.settings.columns import COLUMNS
 from uplift.settings.config import FOR_ALL_ROWS, Config, Crate, parse_config
 from uplift.settings.mistakes import MistakesError
@@ -265,3 +270,23 @@ def test_locks_name_every_requirement_and_no_place(version):
     assert "--index-url" not in text
     for name in names_in("requirements.in") | names_in("development.in"):
         assert f"\n{name}" in text, f"{version}: {name}: make lock"
+
+
+def test_models_are_built_once_whatever_threads_ask_first():
+    """Models are built at first use; pydantic alone fails now and then when threads race to it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(40):
+            part = create_model("Part", __base__=Model, size=(int, ...))
+            whole = create_model("Whole", __base__=Model, part=(part, ...), parts=(list[part], []))
+            start = threading.Barrier(8)
+
+            def build(model, start=start):
+                start.wait()
+                return model.model_validate({"part": {"size": 2}}).part.size
+
+            with ThreadPoolExecutor(8) as pool:
+                assert list(pool.map(build, [whole] * 8)) == [2] * 8
+    finally:
+        sys.setswitchinterval(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import threading
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
@@ -14,6 +15,9 @@ from uplift.errors import InputError
 from uplift.models.json_text import shown
 
 Place = tuple[int | str, ...]
+MappingNamespace = Mapping[str, Any]
+_BUILDING = threading.RLock()
+"""Held while a model's validator is built: that of a model builds those of its parts."""
 
 
 class Model(BaseModel):
@@ -53,6 +57,24 @@ class Model(BaseModel):
             ]
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             raise InputError(f"{where}: {lines[0]}{more}") from error
+
+    @classmethod
+    def model_rebuild(
+        cls,
+        *,
+        force: bool = False,
+        raise_errors: bool = True,
+        _parent_namespace_depth: int = 2,
+        _types_namespace: MappingNamespace | None = None,
+    ) -> bool | None:
+        """Build the validator, one thread at a time: pydantic's own is not safe at first use."""
+        with _BUILDING:
+            return super().model_rebuild(
+                force=force,
+                raise_errors=raise_errors,
+                _parent_namespace_depth=_parent_namespace_depth + 1,  # this frame
+                _types_namespace=_types_namespace,
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data in field order; optional fields that are ``None`` are left out."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from uplift.models.base import Model
 from uplift.models.crate import InCrate, Parties
+from uplift.settings.storage import Switch
 from uplift.settings.values import (
     Chunks,
     Codec,
@@ -24,7 +25,6 @@ from uplift.settings.values import (
     PlanPath,
     Shards,
     Source,
-    Switch,
     Text,
 )
 

@@ -11,9 +11,9 @@ from uplift.models.base import place_of
 from uplift.models.plan import Planning
 from uplift.settings.columns import COLUMNS, Attribution, Columns, CrateSettings
 from uplift.settings.mistakes import MistakesError, parse_all
-from uplift.settings.storage import StorageOptions
+from uplift.settings.storage import Endpoint, Region, StorageOptions, Switch
 from uplift.settings.typed import retyped, typed_arguments
-from uplift.settings.values import Codec, Endpoint, Region, Switch, Whole, typed_leaves
+from uplift.settings.values import Codec, Whole, typed_leaves
 
 FOR_ALL_ROWS = ("chunks", "shards", "codec", "date_published", "spatialdata")
 """Columns that, as keys of the config, hold for every row of a sheet; the others need `input`."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from uplift.models.base import Model
-from uplift.settings.values import Endpoint, Region, Switch
+
+Switch = Annotated[bool, Field(strict=True, description="true or false")]
+Endpoint = Annotated[
+    str | None,
+    Field(pattern=r"^https?://[^@]+$", description="a URL such as https://s3.example.org"),
+]
+Region = Annotated[str | None, Field(description="the name of a region such as eu-west-1")]
 
 
 class StorageOptions(Model):

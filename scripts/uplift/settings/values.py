@@ -195,7 +195,6 @@ Modality = Annotated[
     Field(description="an imaging method of FBbi: an identifier or a name"),
 ]
 Text = Annotated[str | None, Field(description="text (put it in quotes)")]
-Switch = Annotated[bool, Field(strict=True, description="true or false")]
 Flag = Annotated[
     Annotated[bool, Field(strict=True)] | None,
     BeforeValidator(typed_leaves),
@@ -203,8 +202,3 @@ Flag = Annotated[
 ]
 """A switch that may be a cell of the sheet, where it is text."""
 Whole = Annotated[int, Field(strict=True)]
-Endpoint = Annotated[
-    str | None,
-    Field(pattern=r"^https?://[^@]+$", description="a URL such as https://s3.example.org"),
-]
-Region = Annotated[str | None, Field(description="the name of a region such as eu-west-1")]
