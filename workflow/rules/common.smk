@@ -18,6 +18,11 @@ from uplift.work.folder import WorkFolder
 from uplift.workflow import caps, damage, earlier, faults, job, slices as slicing, start
 
 IS_MODULE = not workflow.modifier.is_main_snakefile()
+# another workflow may give the rules other names
+NAMES = {
+    name: workflow.modifier.modify_rulename(name)
+    for name in ("claim", "convert", "validate", "plans")
+}
 
 
 def config_sources():
@@ -194,7 +199,7 @@ def validate_command(wildcards):
         words += ["-s", str(workflow.main_snakefile), "--directory", str(Path.cwd())]
     if TYPED:
         words += ["--config", *TYPED]
-    return shlex.join([*words, "-R", workflow.modifier.modify_rulename("validate")])
+    return shlex.join([*words, "-R", NAMES["validate"]])
 
 
 def before_the_first_job():
@@ -207,11 +212,12 @@ def before_the_first_job():
         for path in (one.path, *one.again):
             path.unlink(missing_ok=True)
     asked = workflow.dag_settings
+    own = {name: step for step, name in NAMES.items()}
     start.forget_forced(
         ACTIVE,
         RESULTS,
         forceall=asked.forceall,
-        forcerun=asked.forcerun,
+        forcerun={own.get(name, name) for name in asked.forcerun},
         targets=asked.targets,
     )
     start.note_samples(SAMPLES, RESULTS)
@@ -232,7 +238,7 @@ def after_the_last_job():
     program = str(HOME / "scripts" / "report.py")
     subprocess.run([sys.executable, program, "--quiet", *options], check=False)
     sys.stderr.write(f"Report: {RESULTS}/report.html\n")
-    if workflow.modifier.modify_rulename("plans") in workflow.dag_settings.targets:
+    if NAMES["plans"] in workflow.dag_settings.targets:
         places = job.options_of({"results": RESULTS, "samples": REPORT["samples"]})
         program = str(HOME / "scripts" / "plans.py")
         subprocess.run([sys.executable, program, "--quiet", *places], check=False)

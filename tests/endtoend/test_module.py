@@ -1,0 +1,84 @@
+"""Used as a Snakemake module, and in the ways in which the workflow catalog uses it."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from support.images import write_image
+from support.workflow import ROOT, environment, snakemake
+
+OUTER = """
+configfile: "outer.yaml"
+
+module uplift:
+    snakefile: "{root}/workflow/Snakefile"
+    config: config["uplift"]
+    prefix: "converted"
+
+use rule * from uplift as uplift_*
+
+rule everything:
+    default_target: True
+    input:
+        rules.uplift_all.input,
+    output:
+        "done.txt",
+    shell:
+        "touch {{output}}"
+"""
+
+
+def run_outer(folder, *arguments):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), check=False, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_image(tmp_path / "in.zarr", size=32, labels=False)
+    (tmp_path / "Snakefile").write_text(OUTER.format(root=ROOT))
+    settings = {"input": "in.zarr", "output": "out.zarr", "license": "CC0-1.0", "previews": False}
+    (tmp_path / "outer.yaml").write_text(json.dumps({"uplift": settings, "other": 1}))
+    return tmp_path
+
+
+def test_a_module_with_a_prefix_and_its_own_config(folder):
+    code, said = run_outer(folder)
+    assert code == 0, said
+    assert (folder / "done.txt").exists()
+    assert not (folder / "results").exists()
+    work = folder / "converted" / "results" / "in"
+    assert json.loads((work / "validation.json").read_text())["verdict"] == "valid"
+    assert (folder / "out.zarr" / "zarr.json").exists(), "places of the sheet have no prefix"
+    assert (folder / "converted" / "results" / "report.html").exists()
+    code, said = run_outer(folder, "--quiet=host")
+    assert code == 0, said
+    assert "Nothing to be done" in said
+
+    record = next((work / "records").glob("*.json"))
+    record.unlink()
+    shutil.rmtree(folder / "out.zarr" / "0")
+    code, said = run_outer(folder, "-R", "uplift_claim")
+    assert code == 0, said
+    assert (folder / "out.zarr" / "0" / "zarr.json").exists()
+
+
+def test_mistakes_name_the_config_of_the_module(folder):
+    (folder / "outer.yaml").write_text(json.dumps({"uplift": {"inptu": "in.zarr"}}))
+    code, said = run_outer(folder)
+    assert code == 1
+    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: config of the module: inptu: unknown key")
+
+
+def test_the_small_dataset_of_the_catalog(tmp_path):
+    shutil.copytree(ROOT / ".test", tmp_path / "t", ignore=shutil.ignore_patterns(".snakemake"))
+    run = snakemake(tmp_path / "t")
+    assert run.code == 0, run.text
+    assert (tmp_path / "t" / "output" / "cells.zarr" / "zarr.json").exists()
