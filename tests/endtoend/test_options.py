@@ -20,6 +20,10 @@ def conversion(tmp_path):
     return Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
 
 
+def errors(validation):
+    return [(f["code"], f["path"]) for f in validation["findings"] if f["severity"] == "error"]
+
+
 def sha256sum(folder):
     return subprocess.run(
         ["sha256sum", "--strict", "-c", "manifest.sha256"],
@@ -75,7 +79,7 @@ def test_consolidated_metadata_that_say_something_else(conversion):
     document["consolidated_metadata"]["metadata"]["0"]["shape"] = [1, 1, 1, 1]
     root.write_text(json.dumps(document))
     validation = conversion.validate()
-    assert [(f["code"], f["path"]) for f in validation["findings"]] == [("root.consolidated", "0")]
+    assert errors(validation) == [("root.consolidated", "0")]
     assert validation["verdict"] == "invalid"
 
 
@@ -140,5 +144,4 @@ def test_manifest_left_by_an_earlier_run(conversion, tmp_path):
     conversion.manifest = True
     conversion.all()
     conversion.manifest = False
-    findings = conversion.validate()["findings"]
-    assert [(f["code"], f["path"]) for f in findings] == [("output.stray", "manifest.sha256")]
+    assert errors(conversion.validate()) == [("output.stray", "manifest.sha256")]
