@@ -44,7 +44,7 @@ def check_scales(
         name in ("y", "x") and size > LARGE_LEVEL
         for name, size in zip(names, levels[0][1], strict=False)
     ):
-        text = f"level {levels[0][0]!r} is {list(levels[0][1])} and has no smaller one beside it"
+        text = f"level {levels[0][0]!r} is {list(levels[0][1])} and has no smaller one after it"
         found.append(_warning("pyramid.single-level", path, f"{text}; viewers will be slow"))
     return tuple(found)
 

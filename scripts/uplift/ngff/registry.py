@@ -22,7 +22,7 @@ Outcome = Literal["refuse", "keep"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about a group beside its attributes.
+    """What is known about a group, its attributes aside.
 
     Attributes
     ----------

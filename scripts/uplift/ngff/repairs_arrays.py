@@ -20,7 +20,7 @@ _TRANSFORMS = "coordinateTransformations"
 @repair(
     "level.absent",
     "multiscales/*/datasets",
-    wrong="levels that are listed and not there, beside others that are",
+    wrong="levels that are listed and not there, where others are",
     right="the levels that are there",
 )
 def absent_levels(spot: Spot) -> Iterator[Edit]:

@@ -2,4 +2,4 @@
 
 from uplift.ngff.version import Version
 
-VERSION = Version("0.1", says_axes=False, says_scales=False)
+VERSION = Version("0.1", says_scales=False)

@@ -77,7 +77,6 @@ def version_is_plain(spot: Spot) -> Iterator[str]:
 
 VERSION = Version(
     _NAME,
-    inside_ome=True,
     target=Target(
         (version_is_said, version_is_plain, *PATH_RULES, *IMAGE_RULES, *PLATE_RULES), finish
     ),

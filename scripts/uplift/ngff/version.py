@@ -31,16 +31,12 @@ class Version:
 
     Attributes
     ----------
-    says_axes, says_scales
-        Whether its multiscales name their axes, and give scales.
-    inside_ome
-        Whether its metadata stand below the attribute ``ome``, not among the others.
+    says_scales
+        Whether its multiscales give scales, and describe their axes as objects.
     target
         Where it can be the version of an output.
     """
 
     name: str
-    says_axes: bool = True
     says_scales: bool = True
-    inside_ome: bool = False
     target: Target | None = None

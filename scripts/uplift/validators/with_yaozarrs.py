@@ -1,7 +1,7 @@
 """yaozarrs on documents in memory, one group at a time.
 
 Its own entry point opens a store, follows plates to wells, fields and labels, and builds its models
-anew for each node. Here a group is checked against its own metadata and the documents just below
+again for each node. Here a group is checked against its own metadata and the documents just below
 it; what is further down is checked as a group of its own.
 """
 
