@@ -24,7 +24,6 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from uplift.models.arrays import TargetArray
-from uplift.storage.local import LocalStore
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v3 import array_document
 
@@ -81,9 +80,10 @@ def open_reader(
     """
     if not path and root_document is not None:
         return ZarrReader(store, path, root_document)
-    if isinstance(store, LocalStore):
+    root = _root_of(store)
+    if root is not None:
         try:
-            return TensorstoreReader(store, path, driver="zarr" if version == 2 else "zarr3")
+            return TensorstoreReader(root, path, driver="zarr" if version == 2 else "zarr3")
         except ReaderError as error:
             log.debug("%s: %s", path, error)
     return ZarrReader(store, path, zarr_format=version)
@@ -98,12 +98,19 @@ def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
         No reader supports it.
     """
     document = array_document(target, {}, None)
-    if isinstance(store, LocalStore):
+    root = _root_of(store)
+    if root is not None:
         try:
-            return TensorstoreReader(store, path, document)
+            return TensorstoreReader(root, path, document)
         except ReaderError as error:
             log.debug("%s: %s", path, error)
     return ZarrReader(store, path, json.dumps(document).encode())
+
+
+def _root_of(store: Store) -> str | None:
+    """Folder of a store of files; a held output has the one of its store."""
+    root = getattr(store, "root", None) if store.is_local else None
+    return root if isinstance(root, str) else None
 
 
 class TensorstoreReader:
@@ -111,8 +118,8 @@ class TensorstoreReader:
 
     Parameters
     ----------
-    store
-        A local store.
+    root
+        Folder of a local store.
     path
         Path of the array.
     document
@@ -125,13 +132,13 @@ class TensorstoreReader:
 
     def __init__(
         self,
-        store: LocalStore,
+        root: str,
         path: str,
         document: dict[str, Any] | None = None,
         *,
         driver: str = "zarr3",
     ) -> None:
-        place = join(store.root, path)
+        place = join(root, path)
         spec: dict[str, Any] = {
             "driver": driver,
             "kvstore": {"driver": "file", "path": f"{place}/"},
@@ -140,7 +147,9 @@ class TensorstoreReader:
         if document is not None:
             spec |= {"metadata": document, "assume_metadata": True}
         try:
-            opened = tensorstore.open(spec, read=True, open=True, context=_context())
+            # a document that is given is not looked for
+            must_exist = None if document is not None else True
+            opened = tensorstore.open(spec, read=True, open=must_exist, context=_context())
             self._array = opened.result()
         except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
             raise ReaderError(self.name, error) from error

@@ -71,6 +71,7 @@ class HeldOutput:
         self.stat, self.stat_many = store.stat, store.stat_many
         self.list_folder, self.list_tree = store.list_folder, store.list_tree
         self.flush = store.flush
+        self.root: str | None = getattr(store, "root", None)  # of files: for readers in C++
         self._store = store
         self._folder = folder
         self._is_hidden = False
