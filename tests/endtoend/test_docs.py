@@ -74,6 +74,8 @@ def checked(folder, command):
         command = command.replace("PATH/", "").replace(" WORK ", " . ")
         first, _, rest = command.partition(" ")
         command = f"{first} -n --executor local --cores 1 {rest}".replace("--cores all", "")
+    if words[0] == "scripts/resave.py" and "--dry-run" not in words and "--plan" not in words:
+        command += " --dry-run"
     return run(folder, command)
 
 
