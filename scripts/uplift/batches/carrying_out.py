@@ -114,8 +114,8 @@ class _CarryOut:
             if not left:
                 return
             context = context or self._place.open(self._settings)
-            open_context = functools.partial(self._place.open, self._settings)
             cores = processes_for(left, self._cores)
+            open_context = functools.partial(self._place.open, self._settings, processes=cores)
             workers = stack.enter_context(
                 Workers(cores, open_context, PRELOADED, (ledger.take_spent, ledger.add_spent))
             )

@@ -68,8 +68,8 @@ class Validation:
     ) -> None:
         self._batches, self._work, self._settings = batches, work, settings
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
-        open_context = functools.partial(place.open, settings)
         self._cores = processes_for(batches, cores)
+        open_context = functools.partial(place.open, settings, processes=self._cores)
         spent = (ledger.take_spent, ledger.add_spent)
         self._workers = Workers(self._cores, open_context, [__name__], spent)
 

@@ -34,6 +34,7 @@ from uplift.models.findings import Finding, Findings
 from uplift.models.record import BadChunk, Verify
 from uplift.outputs import hold
 from uplift.storage import open_store
+from uplift.storage.caps import share_with
 from uplift.storage.protocol import Store
 from uplift.validate.objects.accounts import sha256_of
 from uplift.validate.pixels import check_portion
@@ -104,8 +105,14 @@ class Place:
     storage: Mapping[str, Any] = field(default_factory=dict)
     durability: str = "fsync"
 
-    def open(self, settings: Settings, read: Read = lambda _: None) -> Context:
-        """Open both sides; `read` is told the bytes that are read of the source."""
+    def open(
+        self, settings: Settings, read: Read = lambda _: None, *, processes: int = 1
+    ) -> Context:
+        """Open both sides in one of the job's processes, which share what it may ask of a site.
+
+        `read` is told the bytes that are read of the source.
+        """
+        share_with(processes)
         source = open_store(self.source, self.storage)
         if self.claim is None:
             return Context(source, open_store(self.output, self.storage), settings, read)
