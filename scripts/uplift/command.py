@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from uplift.errors import UpliftError, UsageError, remedy_for
+from uplift.errors import UpliftError, UsageError, is_little_memory, remedy_for
 
 log = logging.getLogger("uplift")
 
@@ -48,10 +48,8 @@ def run_program(
         where = error.filename or "a work file"
         sys.stderr.write(f"error: {where}: {error.strerror or error}; {remedy_for(error)}\n")
         return 1
-    except MemoryError:
-        return _too_little_memory()
-    except RuntimeError as error:  # what Python says where a thread's stack finds no room
-        if "can't start new thread" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_little_memory(error):
             raise
         return _too_little_memory()
     return 0

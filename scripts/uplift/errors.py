@@ -95,3 +95,11 @@ _REMEDIES = {
 def remedy_for(error: OSError) -> str:
     """Say what somebody can do about an error of the operating system."""
     return _REMEDIES.get(error.errno or 0, "check the disk and the permissions, then run again")
+
+
+def is_little_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: nothing is at fault with anybody's data then.
+
+    Python says RuntimeError where a thread's stack finds no room.
+    """
+    return isinstance(error, MemoryError) or "can't start new thread" in str(error)

@@ -146,8 +146,9 @@ class Workers(Generic[C]):
             process = self._workers[connection]
             process.join(_TICK_S)
             raise WorkerError(
-                f"a worker process ended by itself (exit code {process.exitcode}; -9: killed, most "
-                "often for want of memory); lower threads or plan smaller chunks, then run again"
+                f"a worker process ended by itself (exit code {process.exitcode}; -9, killed, and "
+                "-6, aborted: most often there is not enough memory); lower threads or plan "
+                "smaller chunks, then run again"
             ) from None
         if self._spent is not None:
             self._spent[1](spent)

@@ -48,7 +48,7 @@ def test_all_bad_chunks_are_named_and_nothing_is_published(damaged, method):
     write_image(damaged / "good.zarr", size=64, chunk=32)
     for key in BAD:
         (damaged / "in.zarr" / key).write_bytes((damaged / "good.zarr" / key).read_bytes())
-    mended = snakemake(damaged, *settings(method), "-R", "inspect")
+    mended = snakemake(damaged, *settings(method), "-R", "inspect_source")
     assert mended.code == 0, mended.text
 
 
@@ -75,7 +75,7 @@ def test_more_than_a_thousand_are_all_in_the_log_and_one_line_on_the_console(tmp
     run = snakemake(tmp_path, *settings("repack"))
     assert run.code == 1
     assert len(set(run.errors)) == 1
-    assert f"({MANY} bad chunks in this batch, all listed in the log)" in run.errors[0]
+    assert f"({MANY} bad chunks in this job, all listed in the log)" in run.errors[0]
     assert run.text.count("cannot be decoded") == 2, "of the job, and in the summary"
     (log,) = (tmp_path / "results/in/logs/convert").glob("*.log")
     listed = [line for line in log.read_text().splitlines() if ": cannot be decoded: " in line]

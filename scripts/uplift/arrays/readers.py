@@ -23,6 +23,7 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.abc.store import Store as ZarrStore
 from zarr.core.buffer import Buffer, BufferPrototype
 
+from uplift.errors import is_little_memory
 from uplift.models.arrays import TargetArray
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v3 import array_document
@@ -39,6 +40,11 @@ class ReaderError(Exception):
     def __init__(self, reader: str, error: Exception) -> None:
         text = " ".join(str(error).split()) or type(error).__name__
         super().__init__(f"{reader} refuses it: {text[:300]}")
+
+
+def _reader_error(reader: str, error: Exception) -> Exception:
+    """Word an error of a reader; want of memory says nothing about the array."""
+    return MemoryError() if is_little_memory(error) else ReaderError(reader, error)
 
 
 class Reader(Protocol):
@@ -152,7 +158,7 @@ class TensorstoreReader:
             opened = tensorstore.open(spec, read=True, open=must_exist, context=_context())
             self._array = opened.result()
         except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
-            raise ReaderError(self.name, error) from error
+            raise _reader_error(self.name, error) from error
         if self._array.dtype.name == "byte":  # an element becomes one more dimension
             raise ReaderError(self.name, ValueError("it has no data type for raw bytes"))
         self.shape = tuple(self._array.shape)
@@ -162,7 +168,7 @@ class TensorstoreReader:
         try:
             return np.asarray(self._array[region].read().result())
         except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
-            raise ReaderError(self.name, error) from error
+            raise _reader_error(self.name, error) from error
 
 
 class ZarrReader:
@@ -185,7 +191,7 @@ class ZarrReader:
                     zarr_format=2 if zarr_format == 2 else 3,
                 )
         except Exception as error:
-            raise ReaderError(self.name, error) from error
+            raise _reader_error(self.name, error) from error
         self.shape = tuple(self._array.shape)
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
@@ -195,10 +201,8 @@ class ZarrReader:
             if isinstance(found, np.ndarray):
                 return found
             return np.array(found, dtype=self._array.dtype)  # a text alone would lose its length
-        except MemoryError:
-            raise
         except Exception as error:
-            raise ReaderError(self.name, error) from error
+            raise _reader_error(self.name, error) from error
 
 
 @functools.cache
