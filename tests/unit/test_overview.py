@@ -10,6 +10,7 @@ from support.images import write_image
 from support.steps import Conversion
 from uplift.errors import InputError
 from uplift.models.plan import Estimate, Totals
+from uplift.models.publication import Claim
 from uplift.models.slices import Slice
 from uplift.settings.columns import Sample
 from uplift.work import json_files
@@ -147,3 +148,18 @@ def test_forcing_a_validation_forgets_what_was_compared(tmp_path, monkeypatch, a
     start.forget_forced({"a": None, "b": None}, "results", **{**nothing, **asked})
     left = {f"{p.parts[1]}/{p.stem}" for p in Path("results").glob("*/records/*.digests")}
     assert left == everything - gone
+
+
+def test_a_claim_of_another_output_is_seen(tmp_path, monkeypatch):
+    """Else jobs of a new output would go on from records of the old one."""
+    monkeypatch.chdir(tmp_path)
+    work = WorkFolder(tmp_path / "results" / "d")
+    assert not start.is_claimed_elsewhere(work, "out.zarr"), "nothing is claimed"
+    work.claim.parent.mkdir(parents=True)
+    for claimed, output, other in (
+        (str(tmp_path / "out.zarr"), "x/../out.zarr", "x/out.zarr"),
+        ("s3://b/a b.zarr", "s3://b/a b.zarr/", "s3://c/a b.zarr"),
+    ):
+        json_files.write_json(work.claim, Claim(run_id="r", output=claimed, begun="g"))
+        assert not start.is_claimed_elsewhere(work, output)
+        assert start.is_claimed_elsewhere(work, other)

@@ -1,7 +1,6 @@
 rule claim:
     input:
-        # ancient: a new plan is no reason to claim, and so to convert everything, again
-        ancient(f"{WORK}/plan.json"),
+        plan_before_claim,
     output:
         claim=f"{WORK}/claim.json",
     log:

@@ -175,6 +175,17 @@ def storage_places(wildcards):
     return start.storage_places(SAMPLES[wildcards.dataset], STORAGE)
 
 
+def plan_before_claim(wildcards):
+    """Input of claim: a new plan is not a reason to claim, and so to convert everything, again.
+
+    But where the output is another one: Snakemake compares no params behind a job that runs again,
+    and an ancient input alone starts nothing.
+    """
+    plan = f"{WORK}/plan.json".format(dataset=wildcards.dataset)
+    output = SAMPLES[wildcards.dataset].output
+    return plan if start.is_claimed_elsewhere(work_of(wildcards), output) else ancient(plan)
+
+
 def uncompared(value):
     """Param that changes no byte: Snakemake does not compare params that ask for the output.
 

@@ -74,8 +74,9 @@ def claim_output(
         _refuse_unless_replaceable(output, names, overwrite=overwrite, unfinished=abandoned)
     if abandoned:
         log.warning("%s: the work files of the run that held it are gone; taking over", output.url)
-    # without its root document some of the rest may be gone, too: every batch is looked at again
-    whole = known is not None and ours and root is not None
+    # without its root document some of the rest may be gone, too, and the same root document at
+    # another place says nothing about the rest there: every batch is looked at again
+    whole = known is not None and ours and root is not None and known.output == output.url
     generation = known.generation if known is not None and whole else uuid.uuid4().hex
     held = place.take(run_id, generation, folder, replacing=lock)
     held.hide()

@@ -74,7 +74,7 @@ def decide(
     def in_force(data: Any, where: str) -> tuple[Plan, list[str]]:
         parsed, warnings = parse_plan(data, inventory, where)
         plan, more = completed(parsed, inventory, propose, fresh.dataset, where)
-        plan = plan.model_copy(update={"settings": fresh.settings})
+        plan = plan.model_copy(update={"settings": _settings_of(parsed, plan, fresh.settings)})
         return with_predictions(plan, inventory, where, memory_mib), [*warnings, *more]
 
     edited = existing if existing is not None and is_edited(existing[0]) else None
@@ -93,6 +93,16 @@ def decide(
     differs = plan.generated_sha256 != content_digest(fresh)
     proposed = stamped(fresh) if differs else None
     return Decision(plan, True, not _is_complete(edited[0], plan), proposed, tuple(warnings))
+
+
+def _settings_of(given: Plan, plan: Plan, now: PlanSettings | None) -> PlanSettings | None:
+    """Settings to note in a plan that was given: those all its arrays were planned with.
+
+    How much memory is allowed is always the config's.
+    """
+    if given.settings is None or now is None or len(given.arrays) < len(plan.arrays):
+        return now
+    return given.settings.model_copy(update={"recode_memory_mib": now.recode_memory_mib})
 
 
 def settings_in_force(settings: PlanSettings, existing: Any) -> PlanSettings:

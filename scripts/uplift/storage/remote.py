@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from uplift.errors import StorageError, TransientError
+from uplift.errors import ChangedError, StorageError, TransientError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
 from uplift.storage.caps import cap_of
@@ -90,7 +90,13 @@ class RemoteStore(ReadableStore):
                 refuse_changed(wanted, info.size, info.stamp, self.url)
             return None if info is None else b""
         etag = wanted.stamp or None if isinstance(wanted, ObjectInfo) and self.can_list else None
-        found = self._asked("read", key, lambda: self._fetch(key, start, length, etag))
+        try:
+            found = self._asked("read", key, lambda: self._fetch(key, start, length, etag))
+        except ChangedError:
+            # Azure refuses If-Match where there is no object; others say that there is none
+            if self.stat(key) is not None:
+                raise
+            return None
         if found is None:
             return None
         data, size, stamp = found

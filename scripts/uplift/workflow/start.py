@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import logging
 import operator
+import os
 import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -13,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from uplift.errors import UpliftError
+from uplift.errors import InputError, UpliftError
 from uplift.models import json_text
+from uplift.models.publication import Claim
 from uplift.models.slices import Slice
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.report.facts import outcome_of
@@ -104,6 +106,18 @@ def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
     except UpliftError as error:  # whoever needs the place will say so
         log.info("%s", error)
         return True
+
+
+def is_claimed_elsewhere(work: WorkFolder, output: str) -> bool:
+    """Whether the claim of a dataset is of another output than the sheet names now."""
+    try:
+        claimed = json_files.read_model(work.claim, Claim).output
+    except (FileNotFoundError, InputError):  # the jobs will say so
+        return False
+    place = _local_path(output)
+    # as stores say it; links are not followed
+    wanted = os.path.abspath(place) if place else display_url(output).rstrip("/")  # noqa: PTH100
+    return claimed != wanted
 
 
 def forget_forced(
