@@ -48,4 +48,4 @@ def _plans(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     from uplift.workflow import job
 
-    sys.exit(job.run(main, globals().get("snakemake")))
+    sys.exit(job.run(main))

@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,29 @@ settings.load_profile("random" if os.environ.get("UPLIFT_RANDOM") else "same")
 
 
 ROOT = Path(__file__).resolve().parents[1]
+LONGEST_TEST_S = 900
+"""No test may hold up all others: one that waits for what never comes fails in the end."""
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Tests of ``unproven.txt`` run and are reported, but do not yet fail the run."""
+    lines = (ROOT / "tests" / "unproven.txt").read_text().splitlines()
+    unproven = tuple(f"tests/{line}" for line in lines if line and not line.startswith("#"))
+    for item in items:
+        if unproven and item.nodeid.startswith(unproven):
+            item.add_marker(pytest.mark.xfail(reason="see tests/unproven.txt", strict=False))
+
+
+@pytest.fixture(autouse=True)
+def _end_of_patience() -> Iterator[None]:
+    def give_up(*_arguments) -> None:
+        raise TimeoutError(f"a test took longer than {LONGEST_TEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST_TEST_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

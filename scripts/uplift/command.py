@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from uplift.errors import UpliftError, UsageError, is_little_memory, remedy_for
+from uplift.errors import TransientError, UpliftError, UsageError, is_little_memory, remedy_for
 
 log = logging.getLogger("uplift")
 
@@ -56,8 +56,9 @@ def run_program(
 
 
 def _too_little_memory() -> int:
+    """Repeated by the workflow: on a cluster the next attempt gets more."""
     sys.stderr.write("error: not enough memory; lower threads, or plan smaller chunks\n")
-    return 1
+    return TransientError.exit_code
 
 
 def json_argument(text: str) -> Any:

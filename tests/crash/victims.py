@@ -105,7 +105,7 @@ def _workers(pid: int, program: str = ".py") -> list[psutil.Process]:
         for child in psutil.Process(pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 words = child.cmdline()
-                if any(".snakemake/scripts" in w and w.endswith(program) for w in words):
+                if any(f"{os.sep}scripts{os.sep}" in w and w.endswith(program) for w in words):
                     found.append(child)
     return found
 

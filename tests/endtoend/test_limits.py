@@ -94,14 +94,14 @@ def test_little_memory(conversion, tmp_path):
         step()
     for policy in ("fill", "fail"):
         code, text = convert(conversion, "memory", 64 * 2**20, policy)
-        assert code == 1, text
+        assert code == 75, text
         assert "not enough memory" in one_line(text)
         assert not list(conversion.path("records").glob("*.json"))
     conversion.convert()
     conversion.migrate()
     conversion.write_crate()
     code, text = validate(conversion, "memory", 64 * 2**20)
-    assert code == 1, text
+    assert code == 75, text
     assert "not enough memory" in one_line(text)
     assert conversion.validate()["verdict"] == "valid"
     conversion.publish()

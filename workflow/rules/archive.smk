@@ -9,13 +9,16 @@ rule archive:
     conda:
         ENVIRONMENT
     resources:
-        **REQUESTS,
+        **room(1000),
     params:
-        storage_places,
-        output=from_sheet("output"),
-        overwrite=uncompared(CONFIG.overwrite),
-        storage=uncompared(STORAGE),
+        **program(
+            "archive",
+            storage_places,
+            output=from_sheet("output"),
+            overwrite=uncompared(CONFIG.overwrite),
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Packing {wildcards.dataset} into one file"
-    script:
-        "../../scripts/archive.py"
+    shell:
+        COMMAND

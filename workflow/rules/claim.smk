@@ -8,15 +8,18 @@ rule claim:
     conda:
         ENVIRONMENT
     params:
-        storage_places,
-        source=uncompared(from_sheet("input")),
-        output=from_sheet("output"),
-        overwrite=uncompared(CONFIG.overwrite),
-        # no inputs: they are there when they matter, and are no reason to run either
-        run=in_work_folder("run.json"),
-        published=in_work_folder("published.json"),
-        storage=uncompared(STORAGE),
+        **program(
+            "claim",
+            storage_places,
+            source=uncompared(from_sheet("input")),
+            output=from_sheet("output"),
+            overwrite=uncompared(CONFIG.overwrite),
+            # no inputs: they are there when they matter, and are no reason to run either
+            run=in_work_folder("run.json"),
+            published=in_work_folder("published.json"),
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Claiming the output of {wildcards.dataset}"
-    script:
-        "../../scripts/claim.py"
+    shell:
+        COMMAND

@@ -4,6 +4,7 @@ Nothing here writes a file: Snakefiles are read for dry runs, too. What is to be
 when the first job is about to start.
 """
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from snakemake.common.configfile import load_configfile
 
 from uplift.errors import InputError
+from uplift.models import json_text
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
 from uplift.work.folder import WorkFolder
@@ -76,10 +78,8 @@ LIMITS, REQUESTS = caps.resources_of(
 )
 for name, limit in LIMITS.items():
     workflow.global_resources.setdefault(name, limit)  # --resources goes before
-WORK_FILES = ["run.json", "inventory.json", "plan.json", "claim.json"]
-WORK_FILES += ["migration.json", "root.zarr.json", "crate.json", "validation.json"]
-WORK_FILES += ["published.json"]
-WORK_FILES += ["archive.json"] if CONFIG.ozx else []
+IS_CLUSTER = workflow.resource_settings.nodes is not None
+LAST = "archive.json" if CONFIG.ozx else "published.json"
 REPORT = {
     "results": RESULTS,
     "samples": f"{RESULTS}/samples.json",
@@ -92,6 +92,12 @@ wildcard_constraints:
     dataset="|".join(re.escape(dataset) for dataset in ACTIVE) or "(?!)",
     k=r"[1-9][0-9]*",
     K=r"[1-9][0-9]*",
+
+
+def quick(function):
+    """A function of a job, whose signature Snakemake need not find out for each job again."""
+    function.__signature__ = inspect.signature(function)
+    return function
 
 
 def work_of(wildcards):
@@ -117,13 +123,17 @@ def from_sheet(column):
     return value
 
 
+@quick
 def slices(wildcards):
     """Files of all slices of a dataset; how many depends on what earlier runs left, on no job."""
     count = slicing.slice_count(work_of(wildcards))
     folder = WORK.format(dataset=wildcards.dataset)
-    return [f"{folder}/convert/{number}-of-{count}.json" for number in range(1, count + 1)]
+    return [
+        f"{folder}/convert/{number}-of-{count}.json" for number in range(1, count + 1)
+    ]
 
 
+@quick
 def cores_of_size(wildcards):
     """Threads pay for large datasets; small ones rather run side by side.
 
@@ -131,6 +141,33 @@ def cores_of_size(wildcards):
     """
     size = slicing.planned_bytes(work_of(wildcards))
     return min(CONFIG.threads, 1 + (size or 0) // 2**26)
+
+
+def room(base_mb, per_core_mb=0):
+    """Resources of a job on a cluster, from its plan: more of both for each further attempt.
+
+    Parameters
+    ----------
+    base_mb
+        Memory in MB besides that of the plan, which holds each array of the dataset.
+    per_core_mb
+        Memory in MB of each core that the job uses.
+    """
+
+    def mem_mb(wildcards, threads, attempt):
+        plan_mb = 40 * slicing.plan_size(work_of(wildcards)) // 2**20
+        return (base_mb + plan_mb + per_core_mb * threads) * 2 ** (attempt - 1)
+
+    # minutes; 5 MB/s of stored bytes is what a slow disk or a busy store allows
+    def runtime(wildcards, attempt):
+        size = slicing.planned_bytes(work_of(wildcards)) or 0
+        of_one_job = size // slicing.slice_count(work_of(wildcards))
+        return (60 + of_one_job // (300 * 10**6)) * attempt
+
+    # Snakemake looks at each resource of each job many times, and nothing else asks for these
+    if not IS_CLUSTER:
+        return REQUESTS
+    return {"mem_mb": quick(mem_mb), "runtime": quick(runtime), **REQUESTS}
 
 
 def from_sample(function):
@@ -142,6 +179,7 @@ def from_sample(function):
     return value
 
 
+@quick
 def supplied_plan(wildcards):
     """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
     return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
@@ -150,6 +188,7 @@ def supplied_plan(wildcards):
 DAMAGE = {}
 
 
+@quick
 def look_for_damage(wildcards):
     """Input function without inputs, of a rule that every dataset's jobs depend on.
 
@@ -183,19 +222,76 @@ def plan_before_claim(wildcards):
     """
     plan = f"{WORK}/plan.json".format(dataset=wildcards.dataset)
     output = SAMPLES[wildcards.dataset].output
-    return plan if start.is_claimed_elsewhere(work_of(wildcards), output) else ancient(plan)
+    return (
+        plan
+        if start.is_claimed_elsewhere(work_of(wildcards), output)
+        else ancient(plan)
+    )
+
+
+COMMAND = "{params.command}"
+"""The same for all rules and versions: a new version's programs convert nothing again."""
+
+
+class Uncompared:
+    """Value of an option that changes no byte: nothing runs again when it changes."""
+
+    def __init__(self, value):
+        self.value = value
 
 
 def uncompared(value):
-    """Param that changes no byte: Snakemake does not compare params that ask for the output.
+    return Uncompared(value)
 
-    So nothing runs again when it changes.
+
+def program(step, *states, part=None, **options):
+    """Params of a rule: its program's command line, and what Snakemake compares of it.
+
+    Inputs, outputs and options become ``--name value``. Two functions for each job, however many
+    options there are: Snakemake looks at each param of each job several times.
+
+    Parameters
+    ----------
+    states
+        Functions of the wildcards whose values are compared, and no options.
+    part
+        What tells logs of several jobs of a dataset apart.
+    options
+        Values, or functions of the wildcards; None leaves an option out.
     """
+    file = str(HOME / "scripts" / f"{step}.py")
+    log = f"logs/{step}/{part}.log" if part else f"logs/{step}.log"
+    given = {name: getattr(one, "value", one) for name, one in options.items()}
+    is_compared = {
+        name for name, one in options.items() if not isinstance(one, Uncompared)
+    }
 
-    def param(wildcards, output):
-        return value(wildcards) if callable(value) else value
+    def values(wildcards, names):
+        found = {name: given[name] for name in names}
+        return {
+            name: one(wildcards) if callable(one) else one
+            for name, one in found.items()
+        }
 
-    return param
+    def compared(wildcards):
+        said = values(wildcards, sorted(is_compared))
+        return json_text.canonical_json([*(state(wildcards) for state in states), said])
+
+    # Snakemake does not compare params that ask for the output
+    def command(wildcards, input, output, threads):
+        folder = Path(RESULTS, wildcards.get("dataset", ""))
+        words = [*job.options_of(input), *job.options_of(output)]
+        words += job.options_of(values(wildcards, given))
+        if threads > 1:
+            words += ["--threads", str(threads)]
+        place = (
+            folder / log.format(**wildcards) if wildcards else folder / f"{step}.log"
+        )
+        elsewhere = workflow.deployment_settings.deployment_method
+        python = "python" if elsewhere else sys.executable
+        return shlex.join([python, file, job.OPTION, str(place), *words])
+
+    return {"compared": quick(compared), "command": quick(command)}
 
 
 def with_manifest(file):

@@ -13,20 +13,24 @@ rule convert:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **REQUESTS,
+        **room(1000, per_core_mb=700),
     params:
-        storage_places,
-        dataset="{dataset}",
-        output=from_sheet("output"),
-        batch_mib=CONFIG.batch_mib,
-        unsupported=CONFIG.unsupported,
-        work=in_work_folder(),
-        on_bad_chunk=CONFIG.on_bad_chunk,
-        verify=uncompared(CONFIG.verify),
-        manifest=uncompared(CONFIG.manifest),
-        durability=uncompared(CONFIG.durability),
-        storage=uncompared(STORAGE),
+        **program(
+            "convert",
+            storage_places,
+            part="{k}-of-{K}",
+            dataset=from_sheet("dataset"),
+            output=from_sheet("output"),
+            batch_mib=CONFIG.batch_mib,
+            unsupported=CONFIG.unsupported,
+            work=in_work_folder(),
+            on_bad_chunk=CONFIG.on_bad_chunk,
+            verify=uncompared(CONFIG.verify),
+            manifest=uncompared(CONFIG.manifest),
+            durability=uncompared(CONFIG.durability),
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Converting {wildcards.dataset}, slice {wildcards.k} of {wildcards.K}"
-    script:
-        "../../scripts/convert.py"
+    shell:
+        COMMAND

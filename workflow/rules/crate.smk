@@ -9,15 +9,20 @@ rule crate:
         f"{WORK}/logs/crate.log",
     conda:
         ENVIRONMENT
+    resources:
+        **room(1000),
     params:
-        storage_places,
-        run=in_work_folder("run.json"),
-        output=from_sheet("output"),
-        dataset=from_sheet("dataset"),
-        about=from_sample(sheet.about),
-        settings=from_sample(sheet.crate_settings),
-        storage=uncompared(STORAGE),
+        **program(
+            "crate",
+            storage_places,
+            run=in_work_folder("run.json"),
+            output=from_sheet("output"),
+            dataset=from_sheet("dataset"),
+            about=from_sample(sheet.about),
+            settings=from_sample(sheet.crate_settings),
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Writing the RO-Crate of {wildcards.dataset}"
-    script:
-        "../../scripts/crate.py"
+    shell:
+        COMMAND

@@ -8,18 +8,21 @@ rule inspect_source:
     conda:
         ENVIRONMENT
     resources:
-        **REQUESTS,
+        **room(1000),
     params:
-        storage_places,
-        source_state,
-        source=from_sheet("input"),
-        output=from_sheet("output"),
-        dataset="{dataset}",
-        target_version=CONFIG.target_version,
-        on_bad_metadata=CONFIG.on_bad_metadata,
-        litter=CONFIG.litter,
-        storage=uncompared(STORAGE),
+        **program(
+            "inspect_source",
+            storage_places,
+            source_state,
+            source=from_sheet("input"),
+            output=from_sheet("output"),
+            dataset=from_sheet("dataset"),
+            target_version=CONFIG.target_version,
+            on_bad_metadata=CONFIG.on_bad_metadata,
+            litter=CONFIG.litter,
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Inspecting the source of {wildcards.dataset}"
-    script:
-        "../../scripts/inspect_source.py"
+    shell:
+        COMMAND

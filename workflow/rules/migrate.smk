@@ -12,18 +12,21 @@ rule migrate:
     conda:
         ENVIRONMENT
     resources:
-        **REQUESTS,
+        **room(1000),
     params:
-        storage_places,
-        dataset="{dataset}",
-        output=from_sheet("output"),
-        batch_mib=CONFIG.batch_mib,
-        unsupported=CONFIG.unsupported,
-        target_version=CONFIG.target_version,
-        spatialdata=from_sheet("spatialdata"),
-        consolidated_metadata=CONFIG.consolidated_metadata,
-        storage=uncompared(STORAGE),
+        **program(
+            "migrate",
+            storage_places,
+            dataset=from_sheet("dataset"),
+            output=from_sheet("output"),
+            batch_mib=CONFIG.batch_mib,
+            unsupported=CONFIG.unsupported,
+            target_version=CONFIG.target_version,
+            spatialdata=from_sheet("spatialdata"),
+            consolidated_metadata=CONFIG.consolidated_metadata,
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Migrating the metadata of {wildcards.dataset}"
-    script:
-        "../../scripts/migrate.py"
+    shell:
+        COMMAND

@@ -11,10 +11,13 @@ rule plan:
     conda:
         ENVIRONMENT
     params:
-        dataset="{dataset}",
-        settings=from_sample(sheet.plan_settings),
-        unsupported=CONFIG.unsupported,
+        **program(
+            "plan",
+            dataset=from_sheet("dataset"),
+            settings=from_sample(sheet.plan_settings),
+            unsupported=CONFIG.unsupported,
+        ),
     message:
         "Planning {wildcards.dataset}"
-    script:
-        "../../scripts/plan.py"
+    shell:
+        COMMAND

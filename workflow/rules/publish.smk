@@ -12,13 +12,16 @@ rule publish:
     conda:
         ENVIRONMENT
     params:
-        storage_places,
-        run=in_work_folder("run.json"),
-        records=in_work_folder("records"),
-        output=from_sheet("output"),
-        validate_command=uncompared(validate_command),
-        storage=uncompared(STORAGE),
+        **program(
+            "publish",
+            storage_places,
+            run=in_work_folder("run.json"),
+            records=in_work_folder("records"),
+            output=from_sheet("output"),
+            validate_command=uncompared(validate_command),
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Publishing {wildcards.dataset}"
-    script:
-        "../../scripts/publish.py"
+    shell:
+        COMMAND

@@ -5,11 +5,14 @@ rule report:
     conda:
         ENVIRONMENT
     params:
-        results=REPORT["results"],
-        samples=REPORT["samples"],
-        previews=REPORT["previews"],
-        storage=REPORT["storage"],
+        **program(
+            "report",
+            results=REPORT["results"],
+            samples=REPORT["samples"],
+            previews=REPORT["previews"],
+            storage=REPORT["storage"],
+        ),
     message:
         "Reporting on {} datasets".format(len(SAMPLES))
-    script:
-        "../../scripts/report.py"
+    shell:
+        COMMAND

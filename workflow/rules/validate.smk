@@ -16,18 +16,21 @@ rule validate:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **REQUESTS,
+        **room(1000, per_core_mb=500),
     params:
-        storage_places,
-        dataset="{dataset}",
-        output=from_sheet("output"),
-        batch_mib=CONFIG.batch_mib,
-        unsupported=CONFIG.unsupported,
-        work=in_work_folder(),
-        verify=CONFIG.verify,
-        digest_limit_mib=CONFIG.digest_limit_mib,
-        storage=uncompared(STORAGE),
+        **program(
+            "validate",
+            storage_places,
+            dataset=from_sheet("dataset"),
+            output=from_sheet("output"),
+            batch_mib=CONFIG.batch_mib,
+            unsupported=CONFIG.unsupported,
+            work=in_work_folder(),
+            verify=CONFIG.verify,
+            digest_limit_mib=CONFIG.digest_limit_mib,
+            storage=uncompared(STORAGE),
+        ),
     message:
         "Validating {wildcards.dataset}"
-    script:
-        "../../scripts/validate.py"
+    shell:
+        COMMAND

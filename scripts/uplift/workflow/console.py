@@ -166,6 +166,8 @@ class Console(logging.Handler):
         if not dataset:
             return
         self._ended(rule, dataset)
+        if self._failed.get(dataset, ("",))[0] == rule:  # a later attempt did it
+            del self._failed[dataset]
         self._left[dataset] -= 1
         if self._left[dataset] <= 0 and dataset not in self._failed:
             text = self._message(dataset)

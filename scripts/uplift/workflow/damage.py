@@ -63,8 +63,18 @@ def damage_of(work: WorkFolder, output: Path | None) -> Iterator[Damage]:
     if missing := _missing_record(work):
         line = f"{missing}: is gone; it is made again"
         yield Damage(missing, _made_for(work, missing), line)
+    for path in _gone(work):
+        yield Damage(path, (path,), f"{path}: is gone; it is made again")
     if work.published.exists() and output is not None and _is_hidden(output):
         yield Damage(work.published, (work.published,), "")
+
+
+def _gone(work: WorkFolder) -> list[Path]:
+    """Files that a failed or forced job took with it, of a dataset whose last file is there."""
+    if not work.published.exists():
+        return []
+    made = (work.run, work.inventory, work.plan, work.claim, work.migration, work.root)
+    return [path for path in (*made, work.crate, work.validation) if not path.exists()]
 
 
 def _is_hidden(output: Path) -> bool:

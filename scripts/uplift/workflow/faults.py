@@ -9,13 +9,20 @@ further job is started.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from uplift.workflow import job
+
 ENOUGH = 3
 """Datasets that may fail for one such reason; each costs little, and proves more than one would."""
+
+RETRIES = 2
+"""Of jobs that the system killed (memory, time, preemption), or whose storage was out of reach."""
 
 _REASONS = {
     "the disk is full": r"no space left|quota|EDQUOT|disk full",
@@ -53,7 +60,15 @@ class FaultWatch(logging.Handler):
 
 
 def watch(workflow: Any) -> None:
-    """Go on after failed jobs, but not after a fault that meets all datasets."""
+    """Go on after failed jobs, but not after a fault that meets all datasets.
+
+    A job that failed for a reason that may pass is repeated, :data:`RETRIES` times unless
+    ``--retries`` says otherwise.
+    """
+    settings = workflow.execution_settings
+    settings.retries = settings.retries or RETRIES
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    os.environ[job.RUN_VARIABLE] = f"{now} {settings.retries}"
     workflow.scheduler.keepgoing = True
     logging.getLogger("snakemake.logging").addHandler(FaultWatch(workflow))
 

@@ -1,7 +1,8 @@
-"""Run a command-line program as a Snakemake job: the only module that knows Snakemake.
+"""Run a command-line program as a Snakemake job.
 
-Named inputs, outputs and params of the rule become ``--name value``; unnamed ones only order jobs.
-What the program logs goes to the rule's log, whose first line is the command that repeats the job.
+What the program logs goes to the job's log, whose first line is the command that repeats the job.
+Its cost goes to the dataset's ledger. What Snakemake knows of a job ends here: it can only repeat
+every job that failed, so a job that failed for good says so again, at once.
 """
 
 from __future__ import annotations
@@ -9,64 +10,102 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import logging
+import os
 import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from uplift.errors import TransientError
 from uplift.work import ledger
 from uplift.workflow import console
+
+OPTION = "--job-log"
+"""First word of a job's command line; the path of its log is the next."""
+
+RUN_VARIABLE = "NGFF_UPLIFT_RUN"
+"""When this run of the workflow began, and how often it repeats a failed job: ``<time> <number>``.
+
+Jobs inherit it, those of a cluster too. Without it nothing is known of earlier attempts.
+"""
 
 WARNINGS_SHOWN = 20
 """On the console; the log of the job has all."""
 
 Main = Callable[[Sequence[str] | None], int]
-log = logging.getLogger(__name__)
 
 
-def run(main: Main, job: Any) -> int:
-    """Call `main` with the shell's arguments, or with those of the Snakemake job."""
-    if job is None:
+def run(main: Main) -> int:
+    """Call `main` with the shell's arguments, or as a job."""
+    if sys.argv[1:2] != [OPTION]:
         return main(None)
-    argv = arguments_of(job)
-    program = Path(getattr(main, "__globals__", {}).get("__file__", "program")).resolve()
+    path, argv = Path(sys.argv[2]), sys.argv[3:]
+    earlier = _attempts(path)
+    said = path.with_suffix(".failed")
+    if earlier and earlier[-1] not in (0, TransientError.exit_code):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(said, path)  # Snakemake deletes logs before each attempt
+        return earlier[-1]
+    program = Path(sys.argv[0]).resolve()
     if program.is_relative_to(Path.cwd()):
         program = program.relative_to(Path.cwd())
-    command = shlex.join([sys.executable, str(program), *argv])
-    if not job.log:
-        return main(argv)
-    path = Path(str(job.log[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(command + "\n")
+        stream.write(shlex.join([sys.executable, str(program), *argv]) + "\n")
         # The report tells by this lock, which no kill leaves behind, that the job is running.
         with contextlib.suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with _stderr_to(stream), _in_ledger(path, job.threads) as spent:
+        with _stderr_to(stream), _in_ledger(path, _threads(argv)) as spent:
             code = spent.exit_code = main(argv)
+    if code:
+        shutil.copyfile(path, said)
+    else:
+        said.unlink(missing_ok=True)
     if not console.is_quiet():
-        sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, failed=code != 0))
+        again = code == TransientError.exit_code and len(earlier) < _retries()
+        sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, code, again=again))
     return code
 
 
-def arguments_of(job: Any) -> list[str]:
-    """Arguments of the program, from the job's named inputs, outputs, params and its threads.
+def _attempts(log: Path) -> list[int]:
+    """Exit codes of this job's earlier attempts in this run; a killed one has left none."""
+    found = os.environ.get(RUN_VARIABLE, "").split()
+    folder = _logs_folder(log)
+    if len(found) != 2 or folder is None:
+        return []
+    step, part = _name_of(log, folder)
+    return [
+        spent.exit_code
+        for spent in ledger.read(folder.parent / ledger.NAME)
+        if (spent.step, spent.job) == (step, part) and spent.started >= found[0]
+    ]
 
-    None and an empty list leave an option out; mappings and lists of values become JSON.
-    """
-    argv: list[str] = []
-    for part in (job.input, job.output, job.params):
-        argv += options_of(part)
-    if job.threads > 1:  # the default of the rules and of the programs is 1
-        argv += ["--threads", str(job.threads)]
-    return argv
+
+def _retries() -> int:
+    found = os.environ.get(RUN_VARIABLE, "").split()
+    return int(found[1]) if len(found) == 2 else 0
+
+
+def _threads(argv: Sequence[str]) -> int:
+    """Threads of a job; 1 is the default of the rules and of the programs."""
+    return int(argv[argv.index("--threads") + 1]) if "--threads" in argv else 1
+
+
+def _logs_folder(log: Path) -> Path | None:
+    return next((parent for parent in log.parents if parent.name == "logs"), None)
+
+
+def _name_of(log: Path, folder: Path) -> tuple[str, str]:
+    """Step and part of a job whose log is ``<dataset>/logs/<step>[/<part>].log``."""
+    step, *part = log.relative_to(folder).with_suffix("").parts
+    return step, "/".join(part)
 
 
 def options_of(values: Mapping[str, Any]) -> list[str]:
-    """Spell named values as options of a program."""
+    """Options of a program: None and an empty list leave one out, mappings and lists are JSON."""
     argv: list[str] = []
     for name, value in values.items():
         text = _text(value)
@@ -89,13 +128,13 @@ def _text(value: Any) -> str | None:
 
 @contextlib.contextmanager
 def _in_ledger(log: Path, threads: int) -> Iterator[ledger.Spent]:
-    """Note the cost of a job whose log is ``<dataset>/logs/<step>[/<part>].log``."""
-    folder = next((parent for parent in log.parents if parent.name == "logs"), None)
+    """Note the cost of a job of a dataset."""
+    folder = _logs_folder(log)
     if folder is None:
         yield ledger.Spent("")
         return
-    step, *part = log.relative_to(folder).with_suffix("").parts
-    with ledger.measured(folder.parent / ledger.NAME, step, "/".join(part), threads) as spent:
+    step, part = _name_of(log, folder)
+    with ledger.measured(folder.parent / ledger.NAME, step, part, threads) as spent:
         yield spent
 
 
@@ -119,7 +158,7 @@ def _stderr_to(stream: TextIO) -> Iterator[None]:
         sys.stderr = shown
 
 
-def _for_the_console(path: Path, *, failed: bool) -> Iterator[str]:
+def _for_the_console(path: Path, code: int, *, again: bool) -> Iterator[str]:
     """Warnings of a log, and the one-line error that it ends with or where to look for one."""
     lines = path.read_text(encoding="utf-8").splitlines()
     warnings = [text for _, warned, text in (s.partition("Z WARNING ") for s in lines) if warned]
@@ -127,6 +166,7 @@ def _for_the_console(path: Path, *, failed: bool) -> Iterator[str]:
         yield f"warning: {text}"
     if len(warnings) > WARNINGS_SHOWN:
         yield f"warning: {len(warnings) - WARNINGS_SHOWN} more are in {path}"
-    if failed:
+    if code:
         errors = (line for line in reversed(lines) if "error: " in line)
-        yield next(errors, f"error: the job failed; see {path}")
+        error = next(errors, f"error: the job failed; see {path}")
+        yield f"warning: tried again: {error.partition('error: ')[2]}" if again else error

@@ -43,6 +43,14 @@ def planned_bytes(work: WorkFolder) -> int | None:
     return _planned_bytes(work.plan, status.st_mtime_ns, status.st_size)
 
 
+def plan_size(work: WorkFolder) -> int:
+    """Bytes of the plan, which grows with the number of arrays; 0 without one."""
+    try:
+        return work.plan.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 @lru_cache(maxsize=4096)
 def _planned_bytes(plan: Path, _changed: int, _size: int) -> int | None:
     try:
