@@ -34,7 +34,15 @@ def defects(role, attributes):
     entry = InventoryGroup(path="", roles=(role,), zarr_format=3)
     document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
     findings = Findings()
-    migration = Migration(source="", output="", target_version="0.5", nodes=(), files=())
+    migration = Migration(
+        source="",
+        output="",
+        target_version="0.5",
+        root_sha256="",
+        documents=1,
+        nodes=(),
+        files=(),
+    )
     structure = Structure([entry], {}, migration, findings)
     structure.check_group(Node(entry, "group", document, document, attributes))
     structure.check_tree()
