@@ -1,0 +1,29 @@
+"""Other people's readers: what a failure of theirs says about an array, and what it does not."""
+
+import pytest
+import zarr
+
+from uplift.arrays.readers import ReaderError, ZarrReader
+from uplift.storage.local import LocalStore
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (MemoryError(), MemoryError),
+        (RuntimeError("can't start new thread"), MemoryError),
+        (RuntimeError("no such codec"), ReaderError),
+    ],
+)
+def test_little_memory_is_not_a_refusal(raised, expected, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise raised
+
+    zarr.create_array(tmp_path / "a", shape=(4,), chunks=(2,), dtype="uint8", zarr_format=3)
+    reader = ZarrReader(LocalStore(tmp_path), "a")
+    monkeypatch.setattr(type(reader._array), "__getitem__", fails)
+    with pytest.raises(expected):
+        reader.read((slice(0, 2),))
+    monkeypatch.setattr(zarr, "open_array", fails)
+    with pytest.raises(expected):
+        ZarrReader(LocalStore(tmp_path), "a")
