@@ -92,9 +92,13 @@ class RemoteStore(ReadableStore):
         etag = wanted.stamp or None if isinstance(wanted, ObjectInfo) and self.can_list else None
         try:
             found = self._asked("read", key, lambda: self._fetch(key, start, length, etag))
-        except ChangedError:
+        except ChangedError as changed:
             # Azure refuses If-Match where there is no object; others say that there is none
-            if self.stat(key) is not None:
+            try:
+                there = self.stat(key) is not None
+            except StorageError as error:
+                raise changed from error
+            if there:
                 raise
             return None
         if found is None:
