@@ -120,7 +120,7 @@ def test_settings_of_the_plan_stand_in_for_what_an_edit_leaves_out(work):
     plan = json.loads(work.path("plan.json").read_text())
     some = {"arrays": plan["arrays"][:1], "settings": {**plan["settings"], "shards": "none"}}
     work.path("plan.json").write_text(json.dumps({**plan, **some}))
-    shards = {path: target.shards for path, (target, _) in work.in_force().effective.items()}
+    shards = {path: target.shards for path, (target, _) in work.in_force().targets.items()}
     assert shards["0"] is not None
     assert shards["labels/nuclei/0"] is None
 
