@@ -43,7 +43,8 @@ def _claim(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite == "true",
         known=known,
     )
-    json_files.write_json(arguments.claim, claimed)
+    asked = claimed.model_copy(update={"asked": arguments.output})
+    json_files.write_json(arguments.claim, asked)
 
 
 if __name__ == "__main__":

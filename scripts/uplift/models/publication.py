@@ -38,13 +38,15 @@ class Claim(Model):
     """``claim.json``: this run may write to the output.
 
     `generation` is new whenever the output starts from nothing. It travels through the lock and
-    ``published.json``, so that every later step runs again after the output was emptied.
+    ``published.json``, so that every later step runs again after the output was emptied. `asked`
+    is the output as the sheet names it: it stays the same when the whole folder is moved.
     """
 
     schema_: Literal["ngff-uplift/claim/1"] = Field("ngff-uplift/claim/1", alias="schema")
     run_id: str
     output: str
     generation: str = Field(alias="begun")
+    asked: str | None = None
 
 
 class Cost(Model):

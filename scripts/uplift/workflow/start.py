@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import logging
 import operator
-import os
 import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -111,13 +110,10 @@ def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
 def is_claimed_elsewhere(work: WorkFolder, output: str) -> bool:
     """Whether the claim of a dataset is of another output than the sheet names now."""
     try:
-        claimed = json_files.read_model(work.claim, Claim).output
+        asked = json_files.read_model(work.claim, Claim).asked
     except (FileNotFoundError, InputError):  # the jobs will say so
         return False
-    place = _local_path(output)
-    # as stores say it; links are not followed
-    wanted = os.path.abspath(place) if place else display_url(output).rstrip("/")  # noqa: PTH100
-    return claimed != wanted
+    return asked is not None and asked != output
 
 
 def forget_forced(
