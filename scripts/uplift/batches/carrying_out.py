@@ -99,21 +99,11 @@ class _CarryOut:
     def run(self, batches: Sequence[Batch]) -> None:
         """Carry out what is not done."""
         with contextlib.ExitStack() as stack:
-            context = None
-            generation = None
-            left = []
-            for batch in batches:
-                record = read_record(self._work, batch)
-                if record is not None and context is None:
-                    context = self._place.open(self._settings)
-                    generation = context.output.claim.generation
-                if record is None or not is_done(record, generation or "", self._settings):
-                    left.append(batch)
-                else:
-                    log.info("%s: done already", batch.batch)
+            context = self._place.open(self._settings)
+            generation = context.output.claim.generation
+            left = [batch for batch in batches if not self._is_done(batch, generation)]
             if not left:
                 return
-            context = context or self._place.open(self._settings)
             cores = processes_for(left, self._cores)
             open_context = functools.partial(self._place.open, self._settings, processes=cores)
             workers = stack.enter_context(
@@ -128,6 +118,13 @@ class _CarryOut:
         if self._bad:
             raise undecodable_error(self._bad, context.source.url)
 
+    def _is_done(self, batch: Batch, generation: str) -> bool:
+        record = read_record(self._work, batch)
+        done = record is not None and is_done(record, generation, self._settings)
+        if done:
+            log.info("%s: done already", batch.batch)
+        return done
+
     def _jobs(self, batches: Sequence[Batch], context: Context) -> Iterator[Job]:
         """Begin batches one by one; each yields all its work before the next begins."""
         for batch in batches:
@@ -135,6 +132,9 @@ class _CarryOut:
             # a job that outlived its run may be at this batch: it ends first
             lock.enter_context(only_job(self._work.journal(batch.batch)))
             self._refuse_outdated()
+            if self._is_done(batch, context.output.claim.generation):  # by that job
+                self._locks.pop(batch.batch).close()
+                continue
             journal = Journal(self._work.journal(batch.batch))
             journal.done = kept_lines(batch, journal)
             journal.start(journal.done)
