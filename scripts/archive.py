@@ -1,4 +1,4 @@
-"""Pack a published dataset into one ``.ozx`` file beside it (RFC-9 of OME-Zarr)."""
+"""Pack a published dataset into one ``.ozx`` file next to it (RFC-9 of OME-Zarr)."""
 
 import argparse
 import sys

@@ -1,6 +1,6 @@
 """Take the output place for this run: write the lock there, hide what an earlier run published.
 
-Refuses a place that another run holds, or that holds a dataset this run did not begin (unless
+Refuses a place that another run holds, or that holds a dataset this run did not start (unless
 ``--overwrite true``, which empties it).
 """
 

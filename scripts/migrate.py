@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _migrate(arguments: argparse.Namespace) -> None:
     # what a job of an older plan writes late would stand in the place of what this one writes
-    with only_job(arguments.migration, beside=False):
+    with only_job(arguments.migration, overlap=False):
         _migrate_alone(arguments)
 
 

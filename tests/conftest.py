@@ -58,10 +58,10 @@ def no_network(monkeypatch) -> None:
 
 @pytest.fixture
 def corpus() -> Path:
-    """Real datasets of other projects, in a folder beside this checkout."""
+    """Real datasets of other projects, in a folder next to this checkout."""
     folder = ROOT.parent / "shared" / "data" / "corpus"
     if not folder.is_dir():
-        pytest.skip("no corpus: lay the folder `shared` beside this checkout")
+        pytest.skip("no corpus: lay the folder `shared` next to this checkout")
     return folder
 
 

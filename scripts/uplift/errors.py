@@ -93,7 +93,7 @@ _REMEDIES = {
 
 
 def remedy_for(error: OSError) -> str:
-    """Say what somebody can do about an error of the operating system."""
+    """Say what a user can do about an error of the operating system."""
     return _REMEDIES.get(error.errno or 0, "check the disk and the permissions, then run again")
 
 

@@ -16,7 +16,7 @@ def in_order(
 ) -> Iterator[B]:
     """Yield results in the order of `inputs`, at most `window` under way; no pool: in turn.
 
-    `inputs` is read as far ahead. Whoever stops reading cancels what has not begun.
+    `inputs` is read as far ahead. A caller that stops reading cancels what has not started.
     """
     if pool is None:
         yield from map(function, inputs)

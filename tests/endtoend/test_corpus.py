@@ -13,7 +13,7 @@ from support.steps import Conversion, StepError
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "data" / "corpus"
 pytestmark = pytest.mark.skipif(
-    not CORPUS.is_dir(), reason="no corpus: lay the folder `shared` beside this checkout"
+    not CORPUS.is_dir(), reason="no corpus: lay the folder `shared` next to this checkout"
 )
 
 

@@ -37,7 +37,7 @@ random.Random(5).shuffle(CASES)
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A folder with a finished conversion, and beside it another dataset's work files."""
+    """A folder with a finished conversion, and next to it another dataset's work files."""
     root = tmp_path_factory.mktemp("damage")
     for name, size in (("here", 48), ("other", 32)):
         write_image(root / name / "in.zarr", size=size)

@@ -15,7 +15,7 @@ from support.docs_tables import check_table
 from support.steps import Conversion, StepError
 
 pytestmark = pytest.mark.skipif(
-    not odd.ODD.is_dir(), reason="no odd inputs: lay the folder `shared` beside this checkout"
+    not odd.ODD.is_dir(), reason="no odd inputs: lay the folder `shared` next to this checkout"
 )
 BEFORE_CONVERTING = ("inspect_source", "plan")
 

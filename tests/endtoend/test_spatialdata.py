@@ -17,7 +17,7 @@ PYTHON = os.environ.get("SPATIALDATA_PYTHON")
 """A Python that has spatialdata, which needs other versions of what this project has."""
 
 pytestmark = pytest.mark.skipif(
-    not SOURCE.is_dir(), reason="no corpus: lay the folder `shared` beside this checkout"
+    not SOURCE.is_dir(), reason="no corpus: lay the folder `shared` next to this checkout"
 )
 
 

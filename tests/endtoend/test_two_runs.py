@@ -43,13 +43,13 @@ def test_two_runs_at_once_and_one_after_the_other(folders):
     winner, loser = sorted(codes, key=codes.__getitem__)
     errors = [line for line in said[loser].splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, said[loser]
-    assert "another run of" in errors[0] or "not begun by this run" in errors[0]
+    assert "another run of" in errors[0] or "not started by this run" in errors[0]
     assert "Traceback" not in said[loser]
     assert contents(folders / "out.zarr") == expected
 
     refused = snakemake(folders / loser, *settings(folders))
     assert refused.code == 1
-    assert "exists and was not begun by this run" in refused.errors[0]
+    assert "exists and was not started by this run" in refused.errors[0]
     assert contents(folders / "out.zarr") == expected
     replaced = snakemake(folders / loser, *settings(folders, "overwrite=true"))
     assert replaced.code == 0, replaced.text

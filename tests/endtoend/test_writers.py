@@ -55,7 +55,7 @@ def written(request, tmp_path):
         return given
     program, module = WRITERS[request.param]
     if not (TOOLS / program).is_file():
-        pytest.skip("no writers: lay the folder `shared` beside this checkout")
+        pytest.skip("no writers: lay the folder `shared` next to this checkout")
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"no {module}: make the dataset with {program}, set UPLIFT_WRITTEN")
     place = tmp_path / "in.zarr"

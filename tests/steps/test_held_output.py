@@ -142,5 +142,5 @@ def test_what_is_hidden_while_it_is_packed_gets_no_archive(
     monkeypatch.setattr(ozx, "in_order", hide)
     with pytest.raises(StepError):
         published.archive()
-    assert re.search("another run has begun to write there", capsys.readouterr().err)
+    assert re.search("another run has started to write there", capsys.readouterr().err)
     assert not (tmp_path / "out.ozx").exists()

@@ -75,7 +75,7 @@ def test_output_that_is_taken(conversion, capsys, tmp_path):
     }
     code, line = failure(capsys, "claim", *itertools.chain.from_iterable(arguments.items()))
     assert code == 1
-    assert "was not begun by this run" in line
+    assert "was not started by this run" in line
     assert not conversion.path("claim.json").exists()
     assert (
         program("claim")(

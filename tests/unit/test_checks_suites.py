@@ -15,7 +15,7 @@ from uplift.validate.metadata.structure import Structure
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "data" / "spec"
 pytestmark = pytest.mark.skipif(
-    not SPEC.is_dir(), reason="no official suites: lay the folder `shared` beside this checkout"
+    not SPEC.is_dir(), reason="no official suites: lay the folder `shared` next to this checkout"
 )
 ROLES = {"image": "image", "label": "label image", "plate": "plate", "well": "well"}
 

@@ -1,4 +1,4 @@
-"""Crates beside those of the source, and what becomes of the files."""
+"""Crates next to those of the source, and what becomes of the files."""
 
 import json
 from copy import deepcopy

@@ -40,7 +40,7 @@ def test_a_job_that_does_nothing_is_not_waited_for(path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     with only_job(path), only_job(path):
         pass
-    assert "going on beside it" in caplog.text
+    assert "going on at the same time" in caplog.text
 
 
 def test_without_locks_jobs_go_on(path, monkeypatch):
@@ -56,7 +56,7 @@ def test_where_two_plans_could_mix_nobody_goes_on_beside(path, monkeypatch):
     monkeypatch.setattr(job_lock, "PATIENCE_S", 0.1)
     with only_job(path):
         late = pytest.raises(OutputError, match=r"b\.lock: a job of an earlier run still works")
-        with late, only_job(path, beside=False):
+        with late, only_job(path, overlap=False):
             pass
         with only_job(path):
             pass

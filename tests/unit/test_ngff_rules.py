@@ -17,7 +17,7 @@ from uplift.ngff.versions import TARGETS, check_metadata
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "data" / "spec"
 needs_suites = pytest.mark.skipif(
-    not SPEC.is_dir(), reason="no official suites: lay the folder `shared` beside this checkout"
+    not SPEC.is_dir(), reason="no official suites: lay the folder `shared` next to this checkout"
 )
 MORE_THAN_THE_SUITES = {"dialect.unit", "dialect.transforms.negative"}
 """Rules of the text that the suites do not ask about."""
@@ -68,7 +68,7 @@ def test_official_0_4_suites_migrate_or_are_reported(suite, data, valid):
     codes = {finding.code for finding in migrated.findings} - MORE_THAN_THE_SUITES
     if valid:
         assert schema_accepts(suite, migrated.attributes)
-        # By their text, 0.4 and 0.5 forbid what these few cases do beside what they are about:
+        # By their text, 0.4 and 0.5 forbid what these few cases do next to what they are about:
         # a scale of two values for three axes, and wells named column before row.
         assert codes <= {"dialect.transforms.values", "dialect.plate.well", "dialect.plate.index"}
     elif not suite.startswith("strict_"):

@@ -106,7 +106,7 @@ def test_an_output_that_this_run_did_not_begin(output):
     output.put("zarr.json", b"{}")
     output.put("0/c/0", b"data")
     with pytest.raises(
-        OutputError, match=r"exists and was not begun by this run; .*overwrite: true"
+        OutputError, match=r"exists and was not started by this run; .*overwrite: true"
     ):
         claim(output, "run-1")
     assert output.get("zarr.json") == b"{}"
@@ -167,7 +167,7 @@ def test_a_run_killed_while_it_took_the_lock_is_in_nobodys_way(output):
 
 def test_a_file_with_a_similar_name_is_somebodys(output):
     output.put(NOT_OURS[0], b"data")
-    with pytest.raises(OutputError, match="exists and was not begun by this run"):
+    with pytest.raises(OutputError, match="exists and was not started by this run"):
         claim(output, "run-1")
     assert output.get(NOT_OURS[0]) == b"data"
 
@@ -197,7 +197,7 @@ def test_a_new_beginning_has_another_mark(output):
     published = publish_now(output, claimed)
     release(output, "run-1")
     output.put("zarr.json", b"somebody else's")
-    with pytest.raises(OutputError, match="not begun by this run"):
+    with pytest.raises(OutputError, match="not started by this run"):
         claim(output, "run-1", known=published)
     assert claim(output, "run-1", known=published, overwrite=True).generation != claimed.generation
 
@@ -303,7 +303,7 @@ def test_a_published_dataset_without_its_root_document_is_taken_up_again(output)
     known = publish_now(output, claimed)
     release(output, "run-1")
     output.delete("zarr.json")
-    with pytest.raises(OutputError, match="was not begun by this run"):
+    with pytest.raises(OutputError, match="was not started by this run"):
         claim(output, "run-1", known=known.model_copy(update={"output": "elsewhere"}))
     again = claim(output, "run-1", known=known)
     assert again.generation != claimed.generation, "whether the rest is there is looked at again"
@@ -377,7 +377,7 @@ def test_what_an_abandoned_run_left_is_emptied_only_when_asked(output, tmp_path)
     claim(output, "run-1", folder=work_folder(tmp_path, "run-1"))
     output.put("0/c/0", b"unfinished")
     folder = work_folder(tmp_path, "run-2")
-    with pytest.raises(OutputError, match="not begun by this run"):
+    with pytest.raises(OutputError, match="not started by this run"):
         claim(output, "run-2", folder=folder)
     assert output.get("0/c/0") == b"unfinished"
     assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-1"

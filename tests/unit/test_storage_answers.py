@@ -106,7 +106,7 @@ def test_refusals_of_aws(engine, name, answer, words):
 
 def test_a_web_page_in_place_of_an_object_store():
     with CannedServer(PAGE) as server:
-        refused("obstore", "s3://b/o", "put", "no object store", endpoint_url=server.url)
+        refused("obstore", "s3://b/o", "put", "not an object store", endpoint_url=server.url)
 
 
 @pytest.mark.parametrize("name", READS)

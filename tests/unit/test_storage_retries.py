@@ -50,7 +50,7 @@ def test_requests_are_counted(engine, name, answer):
         options = {"engine": engine, "endpoint_url": server.url, "retries": RETRIES}
         store = open_writable("s3://b/o", {"s3://": options})
         with pytest.raises(TransientError) as caught:
-            # as convert does: a read that was given up is not begun again with its shard
+            # as convert does: a read that was given up is not started again with its shard
             written_again(lambda: CALLS[name](store))
         asked = len(server.seen)
     if name == "writer":

@@ -31,7 +31,7 @@ EXTENSION = ".ozx"
 
 
 def archive_url(output_url: str) -> str:
-    """Where the archive of an output goes: beside it, ``cells.zarr`` to ``cells.ozx``."""
+    """Where the archive of an output goes: next to it, ``cells.zarr`` to ``cells.ozx``."""
     return output_url.rstrip("/").removesuffix(".zarr") + EXTENSION
 
 
@@ -54,7 +54,7 @@ def archive_dataset(
     Raises
     ------
     OutputError
-        The output is not published, changes meanwhile, or a file that is there is somebody else's.
+        The output is not published, changes meanwhile, or another file has the name.
     """
     output = open_store(output_url, settings)
     root = output.get(ROOT_KEY)
@@ -76,7 +76,7 @@ def archive_dataset(
         writer.finish(comment_of(root))
         if output.get(ROOT_KEY) != root:
             raise OutputError(
-                f"{output.url}: another run has begun to write there; run again when it is done"
+                f"{output.url}: another run has started to write there; run again when it is done"
             )
     if removed := file.finish():
         log.info("removed %d unfinished archives of killed jobs", removed)

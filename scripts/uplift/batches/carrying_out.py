@@ -160,7 +160,7 @@ class _CarryOut:
                 yield portion
 
     def _listings(self, run: BatchRun, context: Context) -> Iterator[Job]:
-        """Look, beside the work, whether a large array is still what inspect saw."""
+        """Look, while others work, whether a large array is still what inspect saw."""
         cut = {portion.number for portion in run.portions() if not portion.whole}
         for number in sorted(cut):
             item = run.batch.items[number]

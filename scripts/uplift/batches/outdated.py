@@ -53,7 +53,7 @@ class PlanInForce:
         OutputError
             A job of an older plan still works and does not end.
         """
-        with only_job(self._work.in_force, beside=False):
+        with only_job(self._work.in_force, overlap=False):
             if self._read() == {"plan": self._sha256, "ready": True}:
                 return
             json_files.write_json(self._work.in_force, {"plan": self._sha256, "ready": False})
@@ -67,7 +67,7 @@ class PlanInForce:
         Raises
         ------
         OutputError
-            It is not: another job has begun with an edited one.
+            It is not: another job has started with an edited one.
         """
         found = self._read()
         if found is None or found.get("plan") != self._sha256:
@@ -97,7 +97,7 @@ def forget_outdated(work: WorkFolder, batches: Sequence[Batch]) -> None:
     """Delete, in a dataset's work folder, whatever does not belong to these batches.
 
     Of journals only the lines that count no longer. Jobs that outlived an earlier run and still
-    write for a plan that is no more find their journal gone or taken over, and are waited for.
+    write for a plan that is gone find their journal gone or taken over, and are waited for.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def forget_outdated(work: WorkFolder, batches: Sequence[Batch]) -> None:
     for name in (*gone, *changed):
         _take_over(work, name, planned.get(name))
     for name in (*gone, *changed):
-        with only_job(work.journal(name), beside=False):
+        with only_job(work.journal(name), overlap=False):
             for folder in ("records", "validation"):
                 for ending in _RESULTS[folder]:
                     (work.path / folder / f"{name}{ending}").unlink(missing_ok=True)

@@ -85,7 +85,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Place:
-    """Where to convert from and to: opened anew by each process.
+    """Where to convert from and to: opened by each process.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Place:
     ) -> Context:
         """Open both sides in one of the job's processes, which share what it may ask of a site.
 
-        `read` is told the bytes that are read of the source.
+        `read` is called with the bytes that are read of the source.
         """
         share_with(processes)
         source = open_store(self.source, self.storage)
@@ -287,14 +287,14 @@ def _validate(
     presence: bool = False,
 ) -> None:
     findings = Findings()
-    tally = check_portion(item, chunks, context.output, expected, findings, presence=presence)
-    result.chunks, result.compared_bytes = tally.chunks, tally.compared_bytes
-    result.rows = sorted_pixel_rows(b"".join(tally.rows))
-    result.objects, result.object_bytes = tally.objects, tally.object_bytes
-    result.listing = tally.listing.total
+    counts = check_portion(item, chunks, context.output, expected, findings, presence=presence)
+    result.chunks, result.compared_bytes = counts.chunks, counts.compared_bytes
+    result.rows = sorted_pixel_rows(b"".join(counts.rows))
+    result.objects, result.object_bytes = counts.objects, counts.object_bytes
+    result.listing = counts.listing.total
     result.findings = findings.listed()
     if context.settings.with_sums:
-        for key in tally.keys:
+        for key in counts.keys:
             digest = sha256_of(context.output, key)
             if digest is not None:
                 result.sums[key] = digest

@@ -52,7 +52,7 @@ def claim_output(
     Raises
     ------
     OutputError
-        The place is locked by another run, or holds something that this run did not begin.
+        The place is locked by another run, or holds something that this run did not start.
     """
     place = UnclaimedOutput(url, settings)
     output = place.store
@@ -68,7 +68,7 @@ def claim_output(
     root = output.get(ROOT_KEY)
     ours = known is not None and _is_known(output, root, known)
     folders, files = output.list_folder("")
-    # a run that was killed while it took the lock leaves a leftover, which is no dataset
+    # a run that was killed while it took the lock leaves a leftover, which is not a dataset
     names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
     if names and not ours:
         _refuse_unless_replaceable(output, names, overwrite=overwrite, unfinished=abandoned)
@@ -89,7 +89,7 @@ def claim_output(
 def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
     """Whether what stands at the output is what this work folder published, or what is left of it.
 
-    Without a root document it is no dataset; nothing of it is emptied.
+    Without a root document it is not a dataset; nothing of it is emptied.
     """
     if root is None:
         return known.output == output.url
@@ -101,7 +101,7 @@ def _refuse_unless_replaceable(
 ) -> None:
     if not overwrite:
         raise OutputError(
-            f"{output.url}: exists and was not begun by this run; choose another output, remove "
+            f"{output.url}: exists and was not started by this run; choose another output, remove "
             "it, or set overwrite: true"
         )
     if not unfinished and not names & _ZARR_MARKS:

@@ -22,7 +22,7 @@ from uplift.storage.protocol import Readable, WritableStore
 from uplift.zarr_metadata.v3 import target_key
 
 Read = Callable[[int], None]
-"""Told how many bytes of the source were read, from any thread."""
+"""Called with how many bytes of the source were read, from any thread."""
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Engine(ABC):
     fill
         Whether chunks that cannot be decoded are replaced by the fill value.
     read
-        Told the bytes of each chunk that is read.
+        Called with the bytes of each chunk that is read.
     """
 
     def __init__(

@@ -140,7 +140,7 @@ def convert_portion(
     fill
         Whether chunks that cannot be decoded are replaced by the fill value.
     read
-        Told how many bytes were read.
+        Called with how many bytes were read.
 
     Raises
     ------

@@ -103,7 +103,7 @@ def stated_in(about: About) -> tuple[tuple[InCrate, Parties], ...]:
 
 
 def _source_address(url: str) -> tuple[str, str]:
-    """Id and name of the source: no secret, and no folder of somebody's machine."""
+    """Id and name of the source: no secret, and no folder of a user's machine."""
     parts = urlsplit(url)
     name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2] or url
     if parts.scheme in ("", "file") or "://" not in url:

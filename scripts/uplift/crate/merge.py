@@ -64,7 +64,7 @@ class Merged:
 
 
 def parse_source_crate(data: bytes) -> SourceCrate | None:
-    """Take apart the content of ``ro-crate-metadata.json``; None when it is no RO-Crate."""
+    """Take apart the content of ``ro-crate-metadata.json``; None when it is not an RO-Crate."""
     try:
         document = json.loads(data)
         graph = document["@graph"]

@@ -166,7 +166,7 @@ def _old_term(old: SourceCrate | None, kind: str, key: str) -> str | None:
 
 
 def _unreadable(copy_key: str) -> Finding:
-    text = f"the source's own {CRATE_KEY} is no RO-Crate; its bytes are kept as {copy_key}"
+    text = f"the source's own {CRATE_KEY} is not an RO-Crate; its bytes are kept as {copy_key}"
     return finding("crate.source_unreadable", "warning", text)
 
 

@@ -60,7 +60,9 @@ class SourceFiles:
                 self.copied.append(_entry(info))
         nested = [key for key in copied if key.rpartition("/")[2] in _NESTED]
         if nested:
-            text = f"{nested[0]}: Zarr metadata inside an array is no node; copied, not converted"
+            text = (
+                f"{nested[0]}: Zarr metadata inside an array is not a node; copied, not converted"
+            )
             self._findings.warning("array.nested", path, text)
         elif copied:
             text = f"{len(copied)} objects are no chunks of the array, such as {copied[0]}; copied"

@@ -152,7 +152,7 @@ class ListedSource:
         other = other_separator(source)
         if not keys.foreign or other is None:
             return self._array_folder(path, node, keys)
-        if keys.tally.count:
+        if keys.counted.count:
             keys = self._sort_keys(path, source, keep_foreign=True)
             return self._array_folder(path, node, keys, "strays")
         return self._array_folder(
@@ -181,7 +181,7 @@ class ListedSource:
             chunk = any(index_of(key) is not None for index_of in chunks)
             stored += chunk
             (left if chunk or key in own else files).append(info)
-        if stored and not keys.tally.count:
+        if stored and not keys.counted.count:
             raise SourceError(
                 f"{where}: zarr.json has no chunks, and .zarray has {stored}; remove the document "
                 "that is wrong"
@@ -193,7 +193,7 @@ class ListedSource:
         self, path: str, node: Node, keys: _Keys, other: Literal["read", "strays"] | None = None
     ) -> Folder:
         self._refuse_special(keys.files)
-        chunks = keys.tally.total(self._pool)
+        chunks = keys.counted.total(self._pool)
         return Folder(path, node, files=keys.files, chunks=chunks, other_separator=other)
 
     def _sort_keys(self, path: str, source: SourceArray, *, keep_foreign: bool = False) -> _Keys:
@@ -202,7 +202,7 @@ class ListedSource:
         forbidden = ".zarray" if source.zarr_format == 3 else METADATA_V3
         other = None if keep_foreign else other_separator(source)
         skip = len(path) + 1 if path else 0
-        keys = _Keys(Tally(self._store, path, source))
+        keys = _Keys(ChunkCount(self._store, path, source))
         index_of = ChunkKeys(source).index_of
         foreign = None if other is None else ChunkKeys(other).index_of
         listed = Progress(f"{path or 'array'}: %d objects listed")
@@ -211,7 +211,7 @@ class ListedSource:
             key = info.key[skip:]
             index = index_of(key)
             if index is not None:
-                keys.tally.add(key, index, info)
+                keys.counted.add(key, index, info)
             elif key == forbidden:
                 keys.both = True
                 keys.files.append(info)
@@ -236,7 +236,7 @@ class ListedSource:
                 )
 
 
-class Tally:
+class ChunkCount:
     """Adds up the stored objects of an array, one at a time; none is kept."""
 
     def __init__(self, store: Store, path: str, source: SourceArray) -> None:
@@ -275,7 +275,7 @@ class Tally:
 class _Keys:
     """Objects of one array, sorted; `foreign` counts chunk keys with the other separator."""
 
-    tally: Tally
+    counted: ChunkCount
     files: list[ObjectInfo] = field(default_factory=list)
     foreign: int = 0
     both: bool = False

@@ -88,7 +88,7 @@ def read_document(store: Store, key: str) -> Document | None:
     Raises
     ------
     SourceError
-        It is no JSON object, or has a key twice.
+        It is not a JSON object, or has a key twice.
     StorageError
         It could not be read.
     """
@@ -129,7 +129,7 @@ def _node_v3(document: Document, where: str) -> Node:
     if attributes is None:
         attributes = {}
     if not isinstance(attributes, dict):
-        raise SourceError(f"{where}: attributes is no JSON object; repair it")
+        raise SourceError(f"{where}: attributes is not a JSON object; repair it")
     kind = document.get("node_type")
     if kind == "group":
         return Node(3, attributes, repairs=_format_repair(document["zarr_format"]))
@@ -151,7 +151,7 @@ def _dimension_names(
     if names is None:
         return None
     if not isinstance(names, list) or not all(n is None or isinstance(n, str) for n in names):
-        raise SourceError(f"{where}: dimension_names is no list of names; repair it")
+        raise SourceError(f"{where}: dimension_names is not a list of names; repair it")
     if len(names) != len(array.shape):
         raise SourceError(
             f"{where}: {len(names)} dimension_names for {len(array.shape)} dimensions; repair it"

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from uplift import grid
-from uplift.inspect_source.listing import REQUESTS_AT_ONCE, Folder, Tally, other_separator
+from uplift.inspect_source.listing import REQUESTS_AT_ONCE, ChunkCount, Folder, other_separator
 from uplift.inspect_source.nodes import (
     METADATA_V2,
     METADATA_V3,
@@ -77,26 +77,26 @@ class NamedSource:
         return Folder(path, node, files=[info for info in found if info is not None])
 
     def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
-        tally = self._ask_for_chunks(path, source)
-        other = None if tally.count else other_separator(source)
+        counted = self._ask_for_chunks(path, source)
+        other = None if counted.count else other_separator(source)
         if other is not None:
             tried = self._ask_for_chunks(path, other)
             if tried.count:
                 node = replace(node, array=other)
                 chunks = tried.total(self._pool)
                 return Folder(path, node, chunks=chunks, other_separator="read")
-        return Folder(path, node, chunks=tally.total(self._pool))
+        return Folder(path, node, chunks=counted.total(self._pool))
 
-    def _ask_for_chunks(self, path: str, source: SourceArray) -> Tally:
-        tally = Tally(self._store, path, source)
+    def _ask_for_chunks(self, path: str, source: SourceArray) -> ChunkCount:
+        counted = ChunkCount(self._store, path, source)
         asked = Progress(f"{path or 'array'}: asked for %d objects")
         indices, again = itertools.tee(grid.all_indices(object_grid(source)))
         keys = (join(path, chunk_key(source, index)) for index in again)
         for index, info in zip(indices, self._store.stat_many(keys), strict=True):
             asked.add()
             if info is not None:
-                tally.add(chunk_key(source, index), index, info)
-        return tally
+                counted.add(chunk_key(source, index), index, info)
+        return counted
 
     def _name(self, path: str, names: Iterable[str]) -> None:
         """Note paths relative to `path` at which there may be a node."""

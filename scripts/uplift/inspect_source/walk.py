@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
-from uplift.inspect_source import foresight
+from uplift.inspect_source import prediction
 from uplift.inspect_source.files import SourceFiles
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
@@ -120,14 +120,14 @@ class _Walk:
                 pool.shutdown(cancel_futures=True)
         self._collect_groups()
         self._refuse_other_than_one_zarr()
-        foreseen = self._foresee(target)
+        foreseen = self._predict(target)
         repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
         foreseen.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
         self._findings.extend(foreseen.between_nodes)
         self._link_levels(foreseen.attributes)
         self._check_unlisted()
         self._check_versions()
-        self._findings.extend(foresight.note_datasets_below(self._groups))
+        self._findings.extend(prediction.note_datasets_below(self._groups))
         self._files.note_litter()
         if not self._store.can_list:
             self._find(
@@ -138,7 +138,7 @@ class _Walk:
             )
 
     def _walk(self, pool: ThreadPoolExecutor | None) -> None:
-        told = time.monotonic()
+        said = time.monotonic()
         places = [_Place("", Context(), None)]
         for _ in range(MAX_DEPTH):
             below: list[_Place] = []
@@ -150,8 +150,8 @@ class _Walk:
             )
             for place, folder in folders:
                 below += self._take(place, folder)
-                if time.monotonic() - told > _PROGRESS_SECONDS:
-                    told = time.monotonic()
+                if time.monotonic() - said > _PROGRESS_SECONDS:
+                    said = time.monotonic()
                     log.info("%d groups and arrays so far", len(self._folders) + len(self._arrays))
             if not below:
                 return
@@ -290,13 +290,13 @@ class _Walk:
                     "rename it"
                 ) from None
 
-    def _foresee(self, target: str) -> foresight.Foresight:
+    def _predict(self, target: str) -> prediction.Prediction:
         """Migrate the metadata for a try: what would be found invalid later is found now."""
         arrays = {path: array.source for path, array in self._arrays.items()}
         named = {path: array.axes for path, array in self._arrays.items() if array.axes}
         occupied = {path for path, (node, _) in self._folders.items() if node is None}
         occupied |= {file.path for file in self._files.copied}
-        return foresight.foresee(
+        return prediction.predict(
             self._groups, self._attributes, arrays, named, frozenset(occupied), target
         )
 

@@ -71,7 +71,7 @@ class InventoryArray(Model):
 
 
 class InventoryFile(Model):
-    """Any object that is no Zarr metadata and no chunk; copied byte for byte."""
+    """Any object that is neither Zarr metadata nor a chunk; copied byte for byte."""
 
     path: str
     bytes: int

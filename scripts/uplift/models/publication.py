@@ -82,7 +82,7 @@ class Published(Model):
 
 
 class Archived(Model):
-    """``archive.json``: the single-file copy beside the output; read back before this was written.
+    """``archive.json``: the single-file copy next to the output; read back before this was written.
 
     `root_sha256` is that of the root document inside.
     """

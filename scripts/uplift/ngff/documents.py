@@ -26,7 +26,7 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
     Raises
     ------
     SourceError
-        It is no JSON object, nested too deeply, or holds text that is not Unicode; one line.
+        It is not a JSON object, nested too deeply, or holds text that is not Unicode; one line.
     """
     if data is None:
         return {}

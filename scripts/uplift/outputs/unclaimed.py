@@ -1,4 +1,4 @@
-"""An output before it is claimed, and the file beside an output that holds its archive."""
+"""An output before it is claimed, and the file next to an output that holds its archive."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class UnclaimedOutput:
 
 
 class ArchiveFile:
-    """One file beside an output: all that may be written of the folder that it lies in.
+    """One file next to an output: all that may be written of the folder that it lies in.
 
     Attributes
     ----------

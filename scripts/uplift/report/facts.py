@@ -223,11 +223,11 @@ def _outcome(facts: Facts) -> Outcome:
 
 
 def has_inherited_defects(facts: Facts) -> bool:
-    """Whether the output is what the source is, and that is no flawless OME-Zarr."""
+    """Whether the output is what the source is, and that is not a flawless OME-Zarr."""
     conforms = facts.files["validation"].get("conforms")
     if conforms is not None:
         return bool(conforms != "OME-Zarr")
-    # earlier versions told it by the codes of other people's validators
+    # earlier versions said it by the codes of other people's validators
     return any(
         str(finding.get("code")).endswith(".inherited") and finding.get("severity") != "info"
         for finding in facts.findings

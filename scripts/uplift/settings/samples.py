@@ -1,4 +1,4 @@
-"""Which datasets there are, and what each step is told about them."""
+"""Which datasets there are, and what each step needs of them."""
 
 from __future__ import annotations
 

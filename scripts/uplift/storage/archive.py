@@ -30,7 +30,7 @@ from uplift.storage.reading import ReadableStore, ReadAhead
 
 METADATA_NAMES = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 OF_MACOS = "__MACOSX"
-"""Folder that the packer of macOS adds beside what was packed."""
+"""Folder that the packer of macOS adds next to what was packed."""
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
@@ -270,7 +270,7 @@ def _refuse_unsafe(entry: zipfile.ZipInfo, url: str) -> None:
     name = entry.filename.removesuffix("/")
     shown = repr(name[:100])
     if re.search(r"[\\\x00]", entry.orig_filename) or re.match(r"[A-Za-z]:", name):
-        raise InputError(f"{url}: the name {shown} is no path of a zip archive; pack it again")
+        raise InputError(f"{url}: the name {shown} is not a path of a zip archive; pack it again")
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise InputError(f"{url}: the name {shown} leads out of the archive; pack it again")
     if entry.flag_bits & _ENCRYPTED:

@@ -68,7 +68,7 @@ _BY_WORDS = (
     ),
     (
         ("etag header missing",),
-        "what answers there is no object store; check endpoint_url",
+        "what answers there is not an object store; check endpoint_url",
     ),
     (
         ("contained empty path segment", "object with invalid path"),
@@ -221,6 +221,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_absent_bucket(error: BaseException) -> bool:
-    """Whether it is the bucket that is absent, which is no absence of an object."""
+    """Whether it is the bucket that is absent, which is not the absence of an object."""
     text = f"{error} {error.__cause__}"
     return any(word in text for word in _ABSENT_BUCKET)

@@ -370,7 +370,7 @@ class LocalStore(ReadableStore):
             try:
                 os.rmdir(folder)
             except OSError:
-                return  # not empty, or somebody else's business
+                return  # not empty, or not ours
             folder = os.path.dirname(folder)
 
     @staticmethod

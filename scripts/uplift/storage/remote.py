@@ -250,7 +250,7 @@ class RemoteStore(ReadableStore):
             raise self._failed(error, key, action) from error
 
     def _told(self, action: str, key: str, request: Callable[[], R]) -> R:
-        """Answer of a request for which there is no absence."""
+        """Answer of a request for which there is not the absence."""
         try:
             return self._sent(request)
         except self._failures as error:
@@ -282,6 +282,6 @@ class RemoteStore(ReadableStore):
         if refusal.is_vague and self.url.startswith("s3"):
             refusal = reason_of(self.url, self.options) or refusal
         if refusal.is_busy:
-            told = seconds_of(refusal.retry_after)
-            self._pause.begin(told, lambda: seconds_of(self._retry_after(key)))
+            asked = seconds_of(refusal.retry_after)
+            self._pause.begin(asked, lambda: seconds_of(self._retry_after(key)))
         return failure(error, f"{self.url}/{key}" if key else self.url, action, refusal)

@@ -6,7 +6,7 @@
   multiply.
 * **A part of an upload** that is under way: the engine, as often, since it alone has the part.
 * **An upload that fails as a whole**, such as one whose last answer was lost: :func:`written_again`
-  has the object made and sent again, twice. What :func:`retried` gave up is not begun again.
+  has the object made and sent again, twice. What :func:`retried` gave up is not started again.
 * **A job** that ends with exit code 75: Snakemake (``retries``), after everything above.
 """
 
@@ -116,22 +116,22 @@ class Pause:
         if left > 0:
             time.sleep(left)
 
-    def begin(self, told: float | None, ask: Callable[[], float | None]) -> None:
+    def begin(self, asked: float | None, ask: Callable[[], float | None]) -> None:
         """Begin the pause that a busy server asks for.
 
         Parameters
         ----------
-        told
+        asked
             Seconds, where the answer had them.
         ask
             Asks the server for them otherwise; one thread does for all.
         """
         with self._lock:
-            if told is None:
+            if asked is None:
                 if time.monotonic() < self._look_again:
                     return
-                told = ask()
-            seconds = min(told or 0.0, tuning.LONGEST_PAUSE_S)
+                asked = ask()
+            seconds = min(asked or 0.0, tuning.LONGEST_PAUSE_S)
             until = time.monotonic() + seconds
             self._look_again = until if seconds else until + tuning.LOOK_AGAIN_S
             longer, self._until = until - self._until, max(until, self._until)

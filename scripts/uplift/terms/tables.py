@@ -158,7 +158,7 @@ def named(identifier: str) -> str:
 
 
 def link_of(text: str) -> tuple[str, str | None]:
-    """How people are shown a term, and its address; a text that is no term as it is, and None."""
+    """Name and address of a term to show; of another text, the text and None."""
     for vocabulary in VOCABULARIES:
         whole = vocabulary.in_full(text) if text.startswith(vocabulary.prefix[:4]) else None
         if whole is not None:

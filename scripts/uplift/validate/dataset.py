@@ -210,7 +210,7 @@ class ItemListings:
 
 
 class _DatasetCheck:
-    """The checks that need the inventory beside the output."""
+    """The checks that need the inventory next to the output."""
 
     def __init__(
         self,
@@ -309,7 +309,7 @@ class _DatasetCheck:
         return [(f.path, f.path) for f in self._inventory.files if f.path not in written]
 
     def _kept_crate(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
-        """The source's own crate lies beside the new one under another name, or in its place."""
+        """The source's own crate lies next to the new one under another name, or in its place."""
         original = any(file.path == CRATE_KEY for file in self._inventory.files)
         if crate is None or not original:
             return []

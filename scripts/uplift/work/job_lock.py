@@ -19,7 +19,7 @@ _LOOK_EVERY_S = 0.2
 
 
 @contextlib.contextmanager
-def only_job(path: Path, *, beside: bool = True) -> Iterator[None]:
+def only_job(path: Path, *, overlap: bool = True) -> Iterator[None]:
     """Keep what `path` is the journal of to one job: one that outlived its run ends first.
 
     Nothing is waited for on a file system without locks.
@@ -28,25 +28,25 @@ def only_job(path: Path, *, beside: bool = True) -> Iterator[None]:
     ----------
     path
         File that grows while the job gets on; it need not exist.
-    beside
-        Whether to go on beside a job that has finished nothing for :data:`PATIENCE_S`: two of one
-        batch write the same bytes, only every shard twice.
+    overlap
+        Whether to go on while another job works that has finished nothing for
+        :data:`PATIENCE_S`: two of one batch write the same bytes, only every shard twice.
 
     Raises
     ------
     OutputError
-        The other job does not end, and going on beside it could mix two plans.
+        The other job does not end, and going on at the same time could mix two plans.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = path.with_suffix(".lock")
     with place.open("a") as stream:
         if not _locked(stream, path):
-            if not beside:
+            if not overlap:
                 raise OutputError(
                     f"{place}: a job of an earlier run still works on this; end it (kill, scancel) "
                     "or wait for its end, then run again"
                 )
-            log.info("it has finished nothing for %.0f s; going on beside it", PATIENCE_S)
+            log.info("it has finished nothing for %.0f s; going on at the same time", PATIENCE_S)
         yield
         place.unlink(missing_ok=True)
 

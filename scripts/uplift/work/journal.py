@@ -85,7 +85,7 @@ class Journal:
         Raises
         ------
         OutputError
-            The batch was planned anew, is no more, or another job has taken it over.
+            The batch was planned again, is gone, or another job has taken it over.
         """
         try:
             with self.path.open(encoding="utf-8") as stream:

@@ -14,7 +14,7 @@ from uplift.models.json_text import readable_json
 
 M = TypeVar("M", bound=Model)
 
-_REMEDY = "mend it, or delete it and run again"
+_REMEDY = "repair it, or delete it and run again"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """One bad dataset never stops the others; a fault that meets all of them stops the run.
 
-Snakemake stops at the first failed job unless it is told to go on. It is told so here, in every
+Snakemake stops at the first failed job unless it is set to go on. That is set here, in every
 way in: with any profile, from elsewhere, and as a module. After :data:`ENOUGH` datasets failed for
 a reason that has nothing to do with them (a full disk, no permission, a server that is down), no
 further job is started.

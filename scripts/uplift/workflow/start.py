@@ -66,7 +66,7 @@ def storage_places(sample: Sample, storage: Mapping[str, Any]) -> str:
 def refuse_gone_outputs(
     samples: Mapping[str, Sample], results: str, storage: Mapping[str, Any] | None = None
 ) -> None:
-    """Stop when an output that was begun here is no longer there.
+    """Stop when an output that was started here is no longer there.
 
     Snakemake does not know the outputs, so it would take their conversion for done.
 
@@ -76,11 +76,11 @@ def refuse_gone_outputs(
         One line for each dataset, with the command that converts it again.
     """
     claims = {dataset: Path(results, dataset, "claim.json") for dataset in samples}
-    begun = [dataset for dataset, claim in claims.items() if claim.is_file()]
+    started = [dataset for dataset, claim in claims.items() if claim.is_file()]
     with ThreadPoolExecutor(_PLACES_AT_ONCE) as pool:
-        there = list(pool.map(lambda one: _stands(samples[one].output, storage), begun))
+        there = list(pool.map(lambda one: _stands(samples[one].output, storage), started))
     lines = []
-    for dataset in itertools.compress(begun, map(operator.not_, there)):
+    for dataset in itertools.compress(started, map(operator.not_, there)):
         claim, output = claims[dataset], samples[dataset].output
         if _output_asked_for(WorkFolder(claim.parent)) == output:  # else the sheet names a new one
             lines.append(
@@ -102,7 +102,7 @@ def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
     try:
         store = open_store(output, settings)
         return any(store.stat(key) is not None for key in (LOCK_KEY, ROOT_KEY))
-    except UpliftError as error:  # whoever needs the place will say so
+    except UpliftError as error:  # the job that needs the place says so
         log.info("%s", error)
         return True
 

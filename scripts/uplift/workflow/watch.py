@@ -67,8 +67,8 @@ class Watch:
         self._seen.append((now, size))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW_S:
             self._seen.popleft()
-        begun, first = self._seen[0]
-        rate = (size - first) / (now - begun) if now - begun > 1 else 0.0
+        started, first = self._seen[0]
+        rate = (size - first) / (now - started) if now - started > 1 else 0.0
         left = max(0, self._planned[1] - size) / rate if rate > 0 and self._planned[1] else None
         return Status(objects, self._planned[0], size, self._planned[1], rate, left)
 
@@ -77,7 +77,7 @@ def _followed(journal: Path, known: tuple[int, int, int]) -> tuple[int, int, int
     """Read on in a journal: where to read next, objects and bytes so far."""
     at, objects, size = known
     try:
-        if journal.stat().st_size < at:  # another job has begun it from the start
+        if journal.stat().st_size < at:  # another job has started it from the start
             at, objects, size = 0, 0, 0
         with journal.open("rb") as stream:
             stream.seek(at)

@@ -347,7 +347,7 @@ def _open_s3(url: str, options: StorageOptions, *, writable: bool) -> FsspecStor
 
 
 def _filesystem_of_s3(settings: dict[str, Any], options: StorageOptions, attempts: int) -> Any:
-    """Botocore repeats requests as often as it is told to; s3fs would do so again around it."""
+    """Botocore repeats requests as often as it is set to; s3fs would do so again around it."""
     config = settings["config_kwargs"]
     config = {**config, "retries": {"total_max_attempts": attempts, "mode": "standard"}}
     filesystem = fsspec.filesystem("s3", **{**settings, "config_kwargs": config})

@@ -127,7 +127,7 @@ class Documents:
         if document is None:
             return None
         if document.get("zarr_format") != 3 or document.get("node_type") != kind:
-            text = f"{join(path, 'zarr.json')}: is no Zarr v3 {kind}"
+            text = f"{join(path, 'zarr.json')}: is not a Zarr v3 {kind}"
             self._findings.error("document.kind", path, text)
             return None
         return document
@@ -143,7 +143,7 @@ class Documents:
             document = error
         if isinstance(document, dict):
             return self._parsed_documents.setdefault(data, document)
-        text = f"{store.url}/{key}: is no JSON object"
+        text = f"{store.url}/{key}: is not a JSON object"
         self._findings.error("document.unreadable", key, text)
         return None
 

@@ -35,7 +35,7 @@ class OutputAccount:
     findings
         Receives what is found.
     stored
-        Told each object of an array: its path, position in the object grid, and how it is.
+        Called with each object of an array: its path, position in the object grid, and how it is.
 
     Attributes
     ----------

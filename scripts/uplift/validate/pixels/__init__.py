@@ -4,7 +4,7 @@ from uplift.arrays.source_chunks import ChunkSource
 from uplift.models.batch import BatchItem
 from uplift.models.findings import Findings
 from uplift.storage.protocol import Store
-from uplift.validate.pixels.check import Expected, Tally
+from uplift.validate.pixels.check import Compared, Expected
 from uplift.validate.pixels.recoded import RecodeCheck
 from uplift.validate.pixels.repacked import RepackCheck
 
@@ -17,7 +17,7 @@ def check_portion(
     findings: Findings,
     *,
     presence: bool = False,
-) -> Tally:
+) -> Compared:
     """Compare what the output holds of an array, or of a part of it, with what was read.
 
     Parameters

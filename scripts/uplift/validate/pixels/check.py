@@ -27,7 +27,7 @@ from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_valu
 
 
 @dataclass(slots=True)
-class Tally:
+class Compared:
     """What was compared, and the objects as they were then; `rows` are pixel rows."""
 
     chunks: int = 0
@@ -77,7 +77,7 @@ class PixelCheck(ABC):
     findings
         Where to note what is wrong.
     compared
-        Told how many chunks were compared.
+        Called with how many chunks were compared.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class PixelCheck(ABC):
         self.objects = StoredObjects(output, item.path, item.target, findings)
         self.expected = expected
         self.decoder = decoder_of(item.source)
-        self.tally = Tally()
+        self.counts = Compared()
         source = item.source
         self._has_edges = any(n % c for n, c in zip(source.shape, source.chunks, strict=True))
         self._compared = compared
 
-    def run(self) -> Tally:
+    def run(self) -> Compared:
         """Check every object of the item."""
         for bad in self.expected.bad.values():
             if bad.action == "recoded":
@@ -113,10 +113,10 @@ class PixelCheck(ABC):
                 text += "the output has the fill value there"
                 self.findings.warning("chunk.filled", self.path, text)
         for position in self.positions():
-            before = self.tally.chunks
+            before = self.counts.chunks
             self._check_object(position)
-            self._compared(self.tally.chunks - before)
-        return self.tally
+            self._compared(self.counts.chunks - before)
+        return self.counts
 
     def check_presence(self) -> None:
         """No object may exist that has no chunk in the source."""
@@ -149,10 +149,10 @@ class PixelCheck(ABC):
         """Open an object; how it is now is noted: whatever changes later is noticed."""
         opened = self.objects.open(position)
         if opened is not None:
-            self.tally.listing.add(opened.info.key, opened.info)
-            self.tally.keys.append(opened.info.key)
-            self.tally.objects += 1
-            self.tally.object_bytes += opened.info.size
+            self.counts.listing.add(opened.info.key, opened.info)
+            self.counts.keys.append(opened.info.key)
+            self.counts.objects += 1
+            self.counts.object_bytes += opened.info.size
         return opened
 
     def _is_filled(self, chunk: Index) -> bool:
@@ -221,9 +221,9 @@ class PixelCheck(ABC):
 
     def _count(self, chunk: Index, digest: bytes, nbytes: int) -> None:
         """Count a chunk whose values were found again."""
-        self.tally.rows.append(pixel_row(self._number(chunk), digest))
-        self.tally.chunks += 1
-        self.tally.compared_bytes += nbytes
+        self.counts.rows.append(pixel_row(self._number(chunk), digest))
+        self.counts.chunks += 1
+        self.counts.compared_bytes += nbytes
 
     def _values_digest(self, chunk: Index, values: NDArray[Any]) -> bytes:
         if not self._has_edges:

@@ -112,7 +112,7 @@ class RecodeCheck(PixelCheck):
             self._find_difference(chunk, piece, got)
             return
         covers = self._box_of(chunk)
-        self.tally.compared_bytes += got.nbytes
+        self.counts.compared_bytes += got.nbytes
         if piece == covers:
             self._count(chunk, digest, 0)
         elif all(a == b for (a, _), (b, _) in zip(piece, covers, strict=True)):

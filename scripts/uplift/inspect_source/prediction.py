@@ -26,7 +26,7 @@ _TOPS = frozenset(("image", "plate", "bioformats2raw"))
 
 
 @dataclass(frozen=True)
-class Foresight:
+class Prediction:
     """Attributes of each group as they will be written, and everything to be said about them.
 
     `in_nodes` is said again by migrate, with the changes; `between_nodes` is about several nodes.
@@ -106,14 +106,14 @@ class Foresight:
         ]
 
 
-def foresee(
+def predict(
     groups: Sequence[InventoryGroup],
     attributes: Mapping[str, Mapping[str, Any]],
     arrays: Mapping[str, SourceArray],
     dimensions: Mapping[str, Sequence[str]],
     occupied: frozenset[str],
     target: str,
-) -> Foresight:
+) -> Prediction:
     """Migrate all groups for a try, and check them and the tree.
 
     Parameters
@@ -147,7 +147,7 @@ def foresee(
         nodes[group.path] = GroupNode(group.roles, migrated.attributes)
     tree = Tree(nodes, {path: array_node(array) for path, array in arrays.items()}, occupied)
     migrated_attributes = {path: node.attributes for path, node in nodes.items()}
-    return Foresight(migrated_attributes, tuple(findings), tuple(check_tree(tree)), arrays)
+    return Prediction(migrated_attributes, tuple(findings), tuple(check_tree(tree)), arrays)
 
 
 def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:
