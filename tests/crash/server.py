@@ -36,7 +36,12 @@ class Server:
         folders = [str(TESTS.parent / "scripts"), str(TESTS)]
         self._process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "crash.server"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+            # crates say when a conversion began and ended: the same for all of them
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(folders),
+                "SOURCE_DATE_EPOCH": "1700000000",
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
