@@ -23,15 +23,6 @@ LONGEST_TEST_S = 600
 """No test may hold up all others: one that waits for what never comes fails in the end."""
 
 
-def pytest_collection_modifyitems(items) -> None:
-    """Tests of ``unproven.txt`` run and are reported, but do not yet fail the run."""
-    lines = (ROOT / "tests" / "unproven.txt").read_text().splitlines()
-    unproven = tuple(f"tests/{line}" for line in lines if line and not line.startswith("#"))
-    for item in items:
-        if unproven and item.nodeid.startswith(unproven):
-            item.add_marker(pytest.mark.xfail(reason="see tests/unproven.txt", strict=False))
-
-
 @pytest.fixture(autouse=True)
 def _end_of_patience() -> Iterator[None]:
     def give_up(*_arguments) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
+from support.crates import without_times
 from support.images import write_image
 from support.steps import SCRIPTS, Conversion, words_of
 from support.workflow import contents
@@ -65,14 +66,6 @@ def one_line(text):
     assert "Traceback" not in text
     (line,) = [line for line in text.splitlines() if line.startswith("error: ")]
     return line
-
-
-def without_times(crate):
-    entities = json.loads(crate)["@graph"]
-    for entity in entities:
-        entity.pop("startTime", None)
-        entity.pop("endTime", None)
-    return entities
 
 
 def test_little_memory(conversion, tmp_path):
