@@ -29,8 +29,9 @@ $(PICTURE): $(READY)
 	$(BIN)/python benchmarks/write_demo.py demo/ihc.zarr
 	touch $@
 
+# A file of tests stays in one process, since its tests share servers; each process starts its own.
 test: $(READY)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

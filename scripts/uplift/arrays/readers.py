@@ -26,6 +26,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from uplift.errors import is_little_memory
 from uplift.models.arrays import TargetArray
 from uplift.storage.protocol import Store, join
+from uplift.zarr_metadata.data_types import is_raw_bytes
 from uplift.zarr_metadata.v3 import array_document
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,8 @@ def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
     """
     document = array_document(target, {}, None)
     root = _root_of(store)
-    if root is not None:
+    # tensorstore ends the whole process over a document with raw bytes that it takes as given
+    if root is not None and not is_raw_bytes(target.data_type):
         try:
             return TensorstoreReader(root, path, document)
         except ReaderError as error:

@@ -191,6 +191,12 @@ def fill_scalar(data_type: JsonValue, fill_value: JsonValue) -> Any:
         ) from None
 
 
+def is_raw_bytes(data_type: JsonValue) -> bool:
+    """Whether the elements are bytes without a meaning, by either of their names in Zarr v3."""
+    name = _named(data_type)[0]
+    return name == "raw_bytes" or re.fullmatch(r"r\d+", name) is not None
+
+
 def is_little(dtype: np.dtype[Any]) -> bool:
     """Whether no part of the type is stored big endian."""
     return dtype == dtype.newbyteorder("<")
