@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,11 +57,6 @@ def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> tuple[tuple[int
 def indices_in(region: tuple[tuple[int, int], ...]) -> Iterator[Index]:
     """Grid indices of a region in C order."""
     return itertools.product(*(range(a, b) for a, b in region))
-
-
-def region_size(region: tuple[tuple[int, int], ...]) -> int:
-    """Number of grid indices in a region."""
-    return math.prod(b - a for a, b in region)
 
 
 def element_slices(index: Index, chunks: Shape, shape: Shape) -> tuple[slice, ...]:

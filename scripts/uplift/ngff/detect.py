@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uplift.models.inventory import GroupRole
-from uplift.ngff.json_kinds import items_of
+from uplift.ngff.json_kinds import items_of, objects_in
 from uplift.ngff.paths import is_plain
 from uplift.ngff.versions import known_version
 
@@ -164,7 +164,7 @@ def ome_version(attributes: Attributes, path: str = "") -> str | None:
     if isinstance(multiscales, (list, Mapping)) and multiscales:
         return _version_by_content(multiscales if isinstance(multiscales, list) else [multiscales])
     if isinstance(ome.get("plate"), Mapping):
-        wells = [well for well in items_of(ome["plate"].get("wells")) if isinstance(well, Mapping)]
+        wells = objects_in(ome["plate"].get("wells"))
         return "0.4" if any("rowIndex" in well for well in wells) else "0.3"
     return None
 
@@ -177,16 +177,10 @@ def declared_version(attributes: Attributes) -> str | None:
 def multiscales_of(attributes: Attributes) -> list[Multiscale]:
     """Entries of ``multiscales``."""
     found = []
-    for entry in items_of(ome_of(attributes).get("multiscales")):
-        if isinstance(entry, Mapping):
-            name = entry.get("name")
-            found.append(
-                Multiscale(
-                    name=name if isinstance(name, str) else None,
-                    axes=axis_names(entry.get("axes")),
-                    levels=tuple(_paths(entry.get("datasets"))),
-                )
-            )
+    for entry in objects_in(ome_of(attributes).get("multiscales")):
+        name = entry.get("name") if isinstance(entry.get("name"), str) else None
+        levels = tuple(_paths(entry.get("datasets")))
+        found.append(Multiscale(name, axis_names(entry.get("axes")), levels))
     return found
 
 
@@ -217,8 +211,8 @@ def _listed_by(attributes: Attributes, path: str) -> dict[str, GroupRole]:
 
 
 def _paths(items: Any) -> Iterator[str]:
-    for item in items_of(items):
-        value = item.get("path") if isinstance(item, Mapping) else None
+    for item in objects_in(items):
+        value = item.get("path")
         if isinstance(value, str) and is_plain(value):
             yield value
 
@@ -235,12 +229,7 @@ def _declared(attributes: Attributes) -> Iterator[str]:
 
 
 def _version_by_content(multiscales: list[Any]) -> str:
-    axes = [
-        axis
-        for entry in multiscales
-        if isinstance(entry, Mapping)
-        for axis in items_of(entry.get("axes"))
-    ]
+    axes = [axis for one in objects_in(multiscales) for axis in items_of(one.get("axes"))]
     if any(isinstance(axis, Mapping) for axis in axes):
         return "0.4"
     return "0.3" if axes else "0.1"

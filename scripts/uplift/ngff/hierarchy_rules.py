@@ -12,7 +12,7 @@ from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import GroupRole
 from uplift.ngff.detect import multiscales_of
-from uplift.ngff.json_kinds import items_of
+from uplift.ngff.json_kinds import fields_of, items_of, objects_in
 from uplift.ngff.paths import is_plain
 from uplift.ngff.registry import Outcome
 
@@ -69,8 +69,7 @@ class Tree:
     def words(self, path: str) -> Mapping[str, Any]:
         """OME-Zarr metadata of a group; empty where there are none."""
         group = self.groups.get(path)
-        ome = group.attributes.get("ome") if group is not None else None
-        return ome if isinstance(ome, Mapping) else {}
+        return fields_of(group.attributes.get("ome")) if group is not None else {}
 
 
 @dataclass(frozen=True)
@@ -167,9 +166,8 @@ def axes_agree(tree: Tree) -> Iterator[tuple[str, str]]:
 
 def _absent(tree: Tree, key: str, inner: str, role: str) -> Iterator[tuple[str, str]]:
     for path in tree.groups:
-        holder = tree.words(path).get(key)
-        for item in items_of(holder.get(inner)) if isinstance(holder, Mapping) else ():
-            name = item.get("path") if isinstance(item, Mapping) else None
+        for item in objects_in(fields_of(tree.words(path).get(key)).get(inner)):
+            name = item.get("path")
             if isinstance(name, str) and is_plain(name) and _join(path, name) not in tree.groups:
                 yield _join(path, name), f"{role} is listed by {path or 'the root'} but absent"
 

@@ -1,22 +1,19 @@
-"""Rules of OME-Zarr 0.5 for images: multiscales, axes, transformations, omero, image-label."""
+"""Rules of OME-Zarr 0.5 for images: multiscales, axes, levels, transformations."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from uplift.ngff.axes import is_known_unit
-from uplift.ngff.json_kinds import is_integer, is_number, items_of, numbers_of, shown
+from uplift.ngff.json_kinds import fields_of, items_of, numbers_of, objects_in, shown
 from uplift.ngff.places import ABSENT
 from uplift.ngff.registry import Rule, Spot, rule
 
-_COLOR = re.compile(r"[0-9A-Fa-f]{6}")
 _RANK = {"time": 0, "space": 2}
 _TEXTS: tuple[tuple[str, type], ...] = (("name", str), ("type", str), ("metadata", dict))
-_WINDOW = ("start", "end", "min", "max")
 _ENTRY = "multiscales/*"
 _TRANSFORMS = (
     f"{_ENTRY}/coordinateTransformations",
@@ -46,8 +43,7 @@ def not_objects(spot: Spot) -> Iterator[str]:
     """Say what is wrong with a list that has to hold objects, at least one and each once."""
     value = spot.value
     if not isinstance(value, list) or not value:
-        found = "missing" if value is ABSENT else shown(value)
-        yield f"{spot.name} is {found}, expected a list with at least one object"
+        yield f"{spot.name} is {shown(value)}, expected a list with at least one object"
         return
     wrong = [index for index, item in enumerate(value) if not isinstance(item, Mapping)]
     if wrong:
@@ -75,7 +71,7 @@ def multiscales_list(spot: Spot) -> Iterator[str]:
 )
 def multiscales_texts(spot: Spot) -> Iterator[str]:
     """Section multiscales metadata."""
-    entry = spot.value if isinstance(spot.value, Mapping) else {}
+    entry = fields_of(spot.value)
     odd = [key for key, kind in _TEXTS if key in entry and not isinstance(entry[key], kind)]
     if odd:
         found = ", ".join(f"{key} {shown(entry[key])}" for key in odd)
@@ -92,8 +88,7 @@ def axes_list(spot: Spot) -> Iterator[str]:
     """Section axes metadata."""
     axes = spot.value
     if axes is ABSENT or not isinstance(axes, list) or not 2 <= len(axes) <= 5:
-        found = "missing" if axes is ABSENT else shown(axes)
-        yield f"{spot.name} is {found}, expected a list of 2 to 5 axes"
+        yield f"{spot.name} is {shown(axes)}, expected a list of 2 to 5 axes"
     elif not _named(axes):
         yield f"{spot.name}: every axis is an object with a name: {shown(axes)}"
 
@@ -155,8 +150,9 @@ def axes_order(spot: Spot) -> Iterator[str]:
 )
 def axis_unit(spot: Spot) -> Iterator[str]:
     """Section axes metadata."""
-    if isinstance(spot.value, Mapping) and "unit" in spot.value and not is_known_unit(spot.value):
-        found, name = shown(spot.value["unit"]), shown(spot.value.get("name"))
+    axis = fields_of(spot.value)
+    if "unit" in axis and not is_known_unit(axis):
+        found, name = shown(axis["unit"]), shown(axis.get("name"))
         yield f"{spot.name}: {name} has the unit {found}, unknown to 0.5"
 
 
@@ -180,8 +176,7 @@ def datasets_list(spot: Spot) -> Iterator[str]:
 def dataset_path(spot: Spot) -> Iterator[str]:
     """Section multiscales metadata."""
     if not isinstance(spot.value, str):
-        found = "missing" if spot.value is ABSENT else shown(spot.value)
-        yield f"{spot.name} is {found}, expected a text"
+        yield f"{spot.name} is {shown(spot.value)}, expected a text"
 
 
 @rule(
@@ -192,12 +187,7 @@ def dataset_path(spot: Spot) -> Iterator[str]:
 )
 def datasets_order(spot: Spot) -> Iterator[str]:
     """No scale is finer than the one before it; a negative scale is as fine as a positive one."""
-    found = [
-        _scale_of(level.get("coordinateTransformations"))
-        for level in items_of(spot.value)
-        if isinstance(level, Mapping)
-    ]
-    known = [[abs(value) for value in scale] for scale in found if scale]
+    known = [[abs(value) for value in scale] for scale in _scales_of(spot.value) if scale]
     for number, (finer, coarser) in enumerate(itertools.pairwise(known), start=1):
         if finer != coarser and all(b <= a for a, b in zip(finer, coarser, strict=False)):
             yield (
@@ -213,20 +203,16 @@ def _transform_rule(code: str, asks: str, keep: str, check: Any) -> tuple[Rule, 
 def _kinds(spot: Spot) -> Iterator[str]:
     if isinstance(spot.value, list) and any(map(is_foreign, spot.value)):
         return
-    items = items_of(spot.value)
-    kinds = [item.get("type") if isinstance(item, Mapping) else item for item in items]
+    kinds = _types_of(spot.value)
     if kinds not in (["scale"], ["scale", "translation"]):
-        if spot.value is ABSENT:
-            yield f"{spot.name} is missing, expected a scale"
-        else:
-            found = shown(kinds) if kinds else shown(spot.value)
-            yield f"{spot.name} are {found}; expected one scale, then at most one translation"
+        found = shown(kinds or spot.value)
+        yield f"{spot.name}: {found}, expected one scale, then at most one translation"
 
 
 def _values(spot: Spot) -> Iterator[str]:
     axes = spot.words["multiscales"][spot.keys[1]].get("axes")
-    for number, item in enumerate(items_of(spot.value)):
-        kind = item.get("type") if isinstance(item, Mapping) else None
+    for number, item in enumerate(map(fields_of, items_of(spot.value))):
+        kind = item.get("type")
         if kind not in ("scale", "translation"):
             continue
         where, values = f"{spot.name}[{number}].{kind}", numbers_of(item.get(kind))
@@ -238,7 +224,7 @@ def _values(spot: Spot) -> Iterator[str]:
 
 def _foreign(spot: Spot) -> Iterator[str]:
     if isinstance(spot.value, list) and any(map(is_foreign, spot.value)):
-        kinds = [item.get("type") for item in spot.value if isinstance(item, Mapping)]
+        kinds = [item.get("type") for item in objects_in(spot.value)]
         yield f"{spot.name} are {kinds} between named systems; 0.5 knows scale, translation"
 
 
@@ -273,118 +259,9 @@ TRANSFORMS = (
 )
 def negative_scale(spot: Spot) -> Iterator[str]:
     """A negative scale turns its axis round."""
-    datasets = items_of(spot.value.get("datasets")) if isinstance(spot.value, Mapping) else []
-    levels = [level for level in datasets if isinstance(level, Mapping)]
-    scales = [_scale_of(level.get("coordinateTransformations")) for level in levels]
-    if any(value < 0 for scale in scales for value in scale or ()):
+    scales = _scales_of(fields_of(spot.value).get("datasets"))
+    if any(value < 0 for scale in scales for value in scale):
         yield f"{spot.name}: a negative scale, which turns its axis round"
-
-
-@rule(
-    "dialect.omero.channels",
-    "omero",
-    asks="omero has a list of channels",
-    keep="viewers choose colors and windows themselves; validators reject the image",
-)
-def omero_channels(spot: Spot) -> Iterator[str]:
-    """Section omero metadata."""
-    channels = spot.value.get("channels", ABSENT) if isinstance(spot.value, Mapping) else ABSENT
-    if not spot.value:
-        yield "omero is empty, without a list of channels"
-    elif not isinstance(channels, list):
-        found = "missing" if channels is ABSENT else shown(channels)
-        yield f"omero.channels is {found}, expected a list of channels"
-
-
-@rule(
-    "dialect.omero.channel",
-    "omero/channels/*",
-    asks="a channel is an object with a color of six hexadecimal digits and a window of four "
-    "numbers; label and family are texts, active is true or false",
-    keep="viewers choose the channel's color or window themselves; validators reject the image",
-)
-def omero_channel(spot: Spot) -> Iterator[str]:
-    """Section omero metadata."""
-    channel = spot.value
-    if not isinstance(channel, Mapping):
-        yield f"{spot.name} is {shown(channel)}, expected an object"
-        return
-    color, window = channel.get("color", ABSENT), channel.get("window", ABSENT)
-    odd = []
-    if not isinstance(color, str) or not _COLOR.fullmatch(color):
-        odd.append(f"color {'missing' if color is ABSENT else shown(color)}")
-    if not isinstance(window, Mapping):
-        odd.append(f"window {'missing' if window is ABSENT else shown(window)}")
-    else:
-        limits = {key: window.get(key, ABSENT) for key in _WINDOW}
-        odd += [f"window.{key} {shown(limit)}" for key, limit in limits.items()
-                if limit is not ABSENT and not is_number(limit)]  # fmt: skip
-        missing = [key for key, limit in limits.items() if limit is ABSENT]
-        odd += [f"window without {', '.join(missing)}"] if missing else []
-    odd += [
-        f"{key} {shown(channel[key])}"
-        for key, kind in (("label", str), ("family", str), ("active", bool))
-        if key in channel and not isinstance(channel[key], kind)
-    ]
-    if odd:
-        yield f"{spot.name}: {'; '.join(odd)}"
-
-
-@rule(
-    "dialect.image-label.object",
-    "image-label",
-    asks="image-label is an object; its source is an object whose image is a path",
-    keep="readers show the labels without their colors and source; validators reject them",
-)
-def image_label(spot: Spot) -> Iterator[str]:
-    """Section labels metadata."""
-    if not isinstance(spot.value, Mapping):
-        yield f"image-label is {shown(spot.value)}, expected an object"
-        return
-    source = spot.value.get("source", {})
-    if not isinstance(source, Mapping) or not isinstance(source.get("image", ""), str):
-        yield f"image-label.source is {shown(source)}, expected an image's path"
-
-
-def _label_rule(code: str, asks: str, check: Any) -> tuple[Rule, ...]:
-    keep = "viewers show these labels in colors of their own; validators reject the label image"
-    places = ("image-label/colors", "image-label/properties")
-    return tuple(rule(code, at, asks=asks, keep=keep)(check) for at in places)
-
-
-def _label_values(spot: Spot) -> Iterator[str]:
-    for index, entry in enumerate(items_of(spot.value)):
-        label = entry.get("label-value", ABSENT) if isinstance(entry, Mapping) else 0
-        if not is_number(label) or (spot.keys[-1] == "properties" and not is_integer(label)):
-            found = "missing" if label is ABSENT else shown(label)
-            yield f"{spot.name}[{index}].label-value is {found}, expected an integer"
-
-
-def _labels_once(spot: Spot) -> Iterator[str]:
-    entries = [entry for entry in items_of(spot.value) if isinstance(entry, Mapping)]
-    labels = [entry["label-value"] for entry in entries if is_number(entry.get("label-value"))]
-    twice = sorted({label for label in labels if labels.count(label) > 1}) if len(
-        set(labels)) < len(labels) else []  # fmt: skip
-    for label in twice:
-        yield f"{spot.name}: the label {label} is described twice"
-
-
-def _label_colors(spot: Spot) -> Iterator[str]:
-    for index, entry in enumerate(items_of(spot.value)):
-        rgba = entry.get("rgba", ABSENT) if isinstance(entry, Mapping) else ABSENT
-        if rgba is not ABSENT and not _is_rgba(rgba):
-            yield f"{spot.name}[{index}].rgba is {shown(rgba)}, expected four integers 0 to 255"
-
-
-LABELS = (
-    *_label_rule("dialect.image-label.list", "colors and properties are lists of objects, at least "
-                 "one", not_objects),
-    *_label_rule("dialect.image-label.value", "a label-value is a number, of properties an integer",
-                 _label_values),
-    *_label_rule("dialect.image-label.twice", "a label is described once", _labels_once),
-    _label_rule("dialect.image-label.color", "rgba is four integers from 0 to 255",
-                _label_colors)[0],
-)  # fmt: skip
 
 
 def _named(axes: Any) -> bool:
@@ -393,20 +270,19 @@ def _named(axes: Any) -> bool:
     )
 
 
-def _scale_of(transforms: Any) -> list[float] | None:
-    """Scale of a level whose transformations are of the right kinds."""
-    items = items_of(transforms)
-    kinds = [item.get("type") if isinstance(item, Mapping) else None for item in items]
-    sound = kinds in (["scale"], ["scale", "translation"])
-    return numbers_of(items[0].get("scale")) if sound else None
+def _scales_of(datasets: Any) -> list[list[float]]:
+    """Scales of the levels; empty for one whose transformations are not of the right kinds."""
+    scales = []
+    for level in objects_in(datasets):
+        items = items_of(level.get("coordinateTransformations"))
+        sound = _types_of(items) in (["scale"], ["scale", "translation"])
+        scales.append((numbers_of(items[0].get("scale")) if sound else None) or [])
+    return scales
 
 
-def _is_rgba(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(is_integer(item) and 0 <= item <= 255 for item in value)
-    )
+def _types_of(transforms: Any) -> list[Any]:
+    """Type of each transformation; what is not an object stands for itself."""
+    return [one.get("type") if isinstance(one, Mapping) else one for one in items_of(transforms)]
 
 
 IMAGE_RULES: tuple[Rule, ...] = (
@@ -422,8 +298,4 @@ IMAGE_RULES: tuple[Rule, ...] = (
     datasets_order,
     *TRANSFORMS,
     negative_scale,
-    omero_channels,
-    omero_channel,
-    image_label,
-    *LABELS,
 )

@@ -5,10 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from uplift.ngff.places import ABSENT
+
 
 def items_of(value: Any) -> list[Any]:
     """Return a list as it is, anything else as an empty one."""
     return value if isinstance(value, list) else []
+
+
+def fields_of(value: Any) -> Mapping[str, Any]:
+    """Return an object as it is, anything else as an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def objects_in(value: Any) -> list[Mapping[str, Any]]:
+    """Objects of a list; what is not one is left out."""
+    return [item for item in items_of(value) if isinstance(item, Mapping)]
+
+
+def names_in(value: Any) -> list[Any]:
+    """Name of each item of a list; None where it has none."""
+    return [fields_of(item).get("name") for item in items_of(value)]
 
 
 def is_number(value: Any) -> bool:
@@ -34,8 +51,8 @@ def numbers_of(value: Any) -> list[float] | None:
 
 
 def shown(value: Any) -> str:
-    """Spell a value for a message."""
-    if value is None:
-        return "null"
+    """Write a value for a message."""
+    if value is None or value is ABSENT:
+        return "null" if value is None else "missing"
     text = repr(dict(value) if isinstance(value, Mapping) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

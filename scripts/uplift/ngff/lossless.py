@@ -64,22 +64,6 @@ def lost_attributes(
     return lost + list(_differences(source, value, ""))
 
 
-def undone(output: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
-    """Attributes of the source, from those of the output and the changes of the node.
-
-    Raises
-    ------
-    ValueError
-        The output does not hold what the changes say that it does.
-    """
-    value: Any = copy.deepcopy(dict(output))
-    for change in reversed(changes):
-        problem = _undo(change, value)
-        if problem is not None:
-            raise ValueError(problem)
-    return dict(value)
-
-
 def _undo(change: Change, value: Any) -> str | None:
     """Take one change back in place; returns what stands against it."""
     if change.action == "kept":

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uplift.ngff.image_rules import VALIDATORS, not_objects
-from uplift.ngff.json_kinds import is_integer, items_of, shown
+from uplift.ngff.json_kinds import is_integer, items_of, names_in, shown
 from uplift.ngff.places import ABSENT
 from uplift.ngff.registry import Rule, Spot, rule
 
@@ -30,16 +30,11 @@ def plate_object(spot: Spot) -> Iterator[str]:
         yield f"plate.name is {shown(spot.value['name'])}, expected a text"
 
 
-def _lists(spot: Spot) -> Iterator[str]:
-    yield from not_objects(spot)
-
-
 def _names(spot: Spot) -> Iterator[str]:
     for index, entry in enumerate(items_of(spot.value)):
         name = entry.get("name", ABSENT) if isinstance(entry, Mapping) else "x"
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            found = "missing" if name is ABSENT else shown(name)
-            yield f"{spot.name}[{index}].name is {found}, expected letters and digits"
+            yield f"{spot.name}[{index}].name is {shown(name)}, expected letters and digits"
 
 
 _SIDES = tuple(
@@ -50,7 +45,7 @@ _SIDES = tuple(
             "dialect.plate.list",
             "rows, columns and wells are lists of objects, at least one",
             _NOT_A_PLATE,
-            _lists,
+            not_objects,
         ),
         (
             "dialect.plate.name",
@@ -73,8 +68,7 @@ def well_path(spot: Spot) -> Iterator[str]:
     """Section plate metadata."""
     parts = spot.value.split("/") if isinstance(spot.value, str) else []
     if len(parts) != 2 or not all(_NAME.fullmatch(part) for part in parts):
-        found = "missing" if spot.value is ABSENT else shown(spot.value)
-        yield f"{spot.name} is {found}, expected row/column"
+        yield f"{spot.name} is {shown(spot.value)}, expected row/column"
         return
     for side, part in zip(("row", "column"), parts, strict=True):
         if part not in _side_names(spot, f"{side}s"):
@@ -87,8 +81,7 @@ def _index(spot: Spot) -> Iterator[str]:
     parts = path.split("/") if isinstance(path, str) else []
     part = parts[("row", "column").index(side)] if len(parts) == 2 else None
     if not is_integer(index) or not 0 <= index < len(names):
-        found = "missing" if index is ABSENT else shown(index)
-        yield f"{spot.name} is {found}, expected an index below {len(names)}"
+        yield f"{spot.name} is {shown(index)}, expected an index below {len(names)}"
     elif part in names and names[int(index)] != part:
         yield f"{spot.name} is {index}, its path {path!r} says otherwise"
 
@@ -171,8 +164,7 @@ def well_object(spot: Spot) -> Iterator[str]:
 def field_path(spot: Spot) -> Iterator[str]:
     """Section well metadata."""
     if not isinstance(spot.value, str):
-        found = "missing" if spot.value is ABSENT else shown(spot.value)
-        yield f"{spot.name} is {found}, expected a text"
+        yield f"{spot.name} is {shown(spot.value)}, expected a text"
     elif not _NAME.fullmatch(spot.value):
         yield f"{spot.name} {spot.value!r} is not made of letters and digits"
 
@@ -246,8 +238,7 @@ def _count(value: Any, where: str, least: int) -> Iterator[str]:
 
 
 def _side_names(spot: Spot, side: str) -> list[Any]:
-    entries = items_of(spot.words["plate"].get(side))
-    return [entry.get("name") if isinstance(entry, Mapping) else None for entry in entries]
+    return names_in(spot.words["plate"].get(side))
 
 
 PLATE_RULES: tuple[Rule, ...] = (

@@ -10,7 +10,7 @@ from typing import Any
 from uplift.grid import Shape
 from uplift.models.findings import Finding
 from uplift.ngff.detect import axis_names
-from uplift.ngff.json_kinds import items_of, numbers_of
+from uplift.ngff.json_kinds import fields_of, items_of, numbers_of, objects_in
 
 LARGE_LEVEL = 4096
 """Elements along y or x above which an image of one level is slow to look at."""
@@ -29,10 +29,9 @@ def check_scales(
         Shape of each level, by its path relative to the group.
     """
     levels = []
-    for level in items_of(multiscale.get("datasets")):
-        known = isinstance(level, Mapping)
-        shape = shapes.get(str(level.get("path")).removesuffix("/")) if known else None
-        scale = _scale_of(level) if known else None
+    for level in map(fields_of, items_of(multiscale.get("datasets"))):
+        shape = shapes.get(str(level.get("path")).removesuffix("/"))
+        scale = _scale_of(level)
         if shape is None or scale is None or len(scale) != len(shape):
             return ()  # the rules of the metadata and the inventory have it
         levels.append((str(level["path"]), shape, scale))
@@ -82,8 +81,8 @@ def _agrees(finer: float, coarser: float, size: int, smaller: int) -> bool:
 
 
 def _scale_of(level: Mapping[str, Any]) -> list[float] | None:
-    for transform in items_of(level.get("coordinateTransformations")):
-        if isinstance(transform, Mapping) and transform.get("type") == "scale":
+    for transform in objects_in(level.get("coordinateTransformations")):
+        if transform.get("type") == "scale":
             return numbers_of(transform.get("scale"))
     return None
 

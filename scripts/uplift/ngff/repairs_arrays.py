@@ -9,7 +9,7 @@ from typing import Any
 from uplift.grid import Shape
 from uplift.ngff.axes import FIVE_AXES, axis_from_name, relative_scales, repeated
 from uplift.ngff.draft import Edit
-from uplift.ngff.json_kinds import is_number, items_of
+from uplift.ngff.json_kinds import fields_of, is_number, items_of
 from uplift.ngff.places import ABSENT, Keys
 from uplift.ngff.registry import Repair, Spot, repair
 
@@ -74,7 +74,7 @@ def named_axes(spot: Spot) -> Iterator[Edit]:
     right="the scale 1 of each axis",
 )
 def identity(spot: Spot) -> Iterator[Edit]:
-    """Spell an identity as the scale that it is."""
+    """Write an identity as the scale that it is."""
     ndim = len(items_of(spot.words["multiscales"][spot.keys[1]].get("axes")))
     if spot.value == [{"type": "identity"}] and ndim:
         yield spot.becomes([{"type": "scale", "scale": [1.0] * ndim}], "the scale that it is")
@@ -94,7 +94,7 @@ def scales(spot: Spot) -> Iterator[Edit]:
     OME-Zarr 0.5, section multiscales metadata: "If scaling information is not available […] the
     scale value MUST express the scaling factor between the current resolution and the first".
     """
-    levels = items_of(spot.value.get("datasets")) if isinstance(spot.value, Mapping) else []
+    levels = items_of(fields_of(spot.value).get("datasets"))
     shapes = _shapes(spot)
     ndim = len(items_of(spot.value.get("axes"))) if levels else 0
     if not shapes or {len(shape) for shape in shapes} != {ndim}:
@@ -131,8 +131,8 @@ def _completed(
 )
 def own_transform(spot: Spot) -> Iterator[Edit]:
     """Say a level's own transform as the format does."""
-    own = spot.value.get("transform") if isinstance(spot.value, Mapping) else None
-    if not isinstance(own, Mapping) or _TRANSFORMS in spot.value:
+    own = fields_of(fields_of(spot.value).get("transform"))
+    if not own or _TRANSFORMS in spot.value:
         return
     ndim = len(items_of(spot.words["multiscales"][spot.keys[1]].get("axes")))
     given = [("scale", own.get("scale")), ("translation", own.get("translate"))]
@@ -204,7 +204,7 @@ def _own_axes(spot: Spot) -> list[dict[str, str]] | None:
     found: list[list[dict[str, str]]] = []
     shapes = _shapes(spot)
     for level, shape in zip(_levels(spot) if shapes else [], shapes, strict=True):
-        own = level.get("transform") if isinstance(level.get("transform"), Mapping) else {}
+        own = fields_of(level.get("transform"))
         names = spot.facts.dimensions.get(str(_path_of(level)))
         listed = names or level.get("axes") or own.get("axes")
         if not isinstance(listed, (list, tuple)) or len(listed) != len(shape):
@@ -229,12 +229,11 @@ def _shapes(spot: Spot) -> list[Shape]:
 
 
 def _levels(spot: Spot) -> list[Any]:
-    entry = spot.words["multiscales"][spot.keys[1]]
-    return items_of(entry.get("datasets")) if isinstance(entry, Mapping) else []
+    return items_of(fields_of(spot.words["multiscales"][spot.keys[1]]).get("datasets"))
 
 
 def _path_of(level: Any) -> str | None:
-    path = level.get("path") if isinstance(level, Mapping) else None
+    path = fields_of(level).get("path")
     return path if isinstance(path, str) else None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from uplift.ngff.axes import AXIS_TYPES, axis_from_name
 from uplift.ngff.draft import Edit
 from uplift.ngff.image_rules import kinds_are_sound
-from uplift.ngff.json_kinds import is_integer_type, items_of
+from uplift.ngff.json_kinds import fields_of, is_integer_type, items_of, names_in, objects_in
 from uplift.ngff.paths import plain_path
 from uplift.ngff.places import ABSENT
 from uplift.ngff.registry import Repair, Spot, repair
@@ -64,7 +64,7 @@ def single(spot: Spot) -> Iterator[Edit]:
     right="that object",
 )
 def item_of_text(spot: Spot) -> Iterator[Edit]:
-    """Spell ``"A"`` as ``{"name": "A"}`` and ``"0"`` as ``{"path": "0"}``."""
+    """Write ``"A"`` as ``{"name": "A"}`` and ``"0"`` as ``{"path": "0"}``."""
     if isinstance(spot.value, str) or is_integer_type(spot.value):
         key = "name" if spot.keys[-2] in ("rows", "columns") else "path"
         yield spot.becomes({key: str(spot.value)}, f"an object with its {key}")
@@ -78,8 +78,8 @@ def item_of_text(spot: Spot) -> Iterator[Edit]:
     right="the path",
 )
 def text_of_item(spot: Spot) -> Iterator[Edit]:
-    """Spell ``{"path": "a"}`` as ``"a"``."""
-    path = spot.value.get("path") if isinstance(spot.value, Mapping) else None
+    """Write ``{"path": "a"}`` as ``"a"``."""
+    path = fields_of(spot.value).get("path")
     if isinstance(path, str):
         yield spot.becomes(path, "its path")
 
@@ -92,7 +92,7 @@ def text_of_item(spot: Spot) -> Iterator[Edit]:
     right_in=_BEFORE_04,
 )
 def axis_of_text(spot: Spot) -> Iterator[Edit]:
-    """Spell ``"x"`` as ``{"name": "x", "type": "space"}``."""
+    """Write ``"x"`` as ``{"name": "x", "type": "space"}``."""
     if isinstance(spot.value, str):
         yield spot.becomes(axis_from_name(spot.value), "an object with its type")
 
@@ -129,7 +129,7 @@ def empty(spot: Spot) -> Iterator[Edit]:
 
 @repair("labels.null", "labels", wrong="`null` for the list of labels", right="an empty list")
 def labels_null(spot: Spot) -> Iterator[Edit]:
-    """Spell no labels as a list without any."""
+    """Write no labels as a list without any."""
     if spot.value is None:
         yield spot.becomes([], "a list without any")
 
@@ -150,7 +150,7 @@ def labels_null(spot: Spot) -> Iterator[Edit]:
     right="the text of its digits",
 )
 def text_of_number(spot: Spot) -> Iterator[Edit]:
-    """Spell the path 0 as ``"0"``."""
+    """Write the path 0 as ``"0"``."""
     if is_integer_type(spot.value):
         yield spot.becomes(str(spot.value), "a text")
 
@@ -203,7 +203,7 @@ def number_of_text(spot: Spot) -> Iterator[Edit]:
     right="the path from the group",
 )
 def path_spelling(spot: Spot) -> Iterator[Edit]:
-    """Spell ``./0/`` as ``0``."""
+    """Write ``./0/`` as ``0``."""
     if isinstance(spot.value, str):
         holder = spot.facts.path.rpartition("/")[0] if spot.keys[0] == "series" else spot.facts.path
         new = plain_path(spot.value, holder)
@@ -244,7 +244,7 @@ def repeated(spot: Spot) -> Iterator[Edit]:
     side = {"rows": "rowIndex", "columns": "columnIndex"}.get(str(spot.keys[-1]))
     wells = items_of(spot.holder().get("wells")) if side else []
     for number, well in enumerate(wells):
-        old: Any = well.get(side) if isinstance(well, Mapping) else None
+        old: Any = fields_of(well).get(str(side))
         if is_integer_type(old) and 0 <= old < len(places) and places[old] != old:
             yield Edit(("plate", "wells", number, str(side)), places[old], "as the list is shorter")
 
@@ -257,11 +257,10 @@ def repeated(spot: Spot) -> Iterator[Edit]:
 )
 def axis_types(spot: Spot) -> Iterator[Edit]:
     """Give axes the types of their names, where the types as they are do not make an image."""
-    axes = [axis for axis in items_of(spot.value) if isinstance(axis, Mapping)]
-    if kinds_are_sound([axis.get("type") for axis in axes]):
+    if kinds_are_sound([axis.get("type") for axis in objects_in(spot.value)]):
         return
-    for index, axis in enumerate(items_of(spot.value)):
-        name = axis.get("name") if isinstance(axis, Mapping) else None
+    for index, axis in enumerate(map(fields_of, items_of(spot.value))):
+        name = axis.get("name")
         kind = AXIS_TYPES.get(name.lower()) if isinstance(name, str) else None
         if kind is not None and axis.get("type") is None:
             yield Edit((*spot.keys, index, "type"), kind, f"as the axis is named {name!r}")
@@ -279,7 +278,7 @@ def sides(spot: Spot) -> Iterator[Edit]:
     if spot.value not in (ABSENT, None, []):
         return
     position, key = (0, "rowIndex") if spot.keys[-1] == "rows" else (1, "columnIndex")
-    wells = [well for well in items_of(spot.holder().get("wells")) if isinstance(well, Mapping)]
+    wells = objects_in(spot.holder().get("wells"))
     parts = [str(well.get("path")).split("/") for well in wells]
     if not parts or not all(len(part) == 2 and all(part) for part in parts):
         return
@@ -308,8 +307,7 @@ def well_index(spot: Spot) -> Iterator[Edit]:
         return
     row, _, column = path.partition("/")
     side, name = ("rows", row) if spot.keys[-1] == "rowIndex" else ("columns", column)
-    entries = items_of(spot.words["plate"].get(side))
-    named = [entry.get("name") if isinstance(entry, Mapping) else None for entry in entries]
+    named = names_in(spot.words["plate"].get(side))
     if name in named:
         yield spot.becomes(named.index(name), f"as the path {path!r} says")
 

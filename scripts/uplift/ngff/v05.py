@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from uplift.ngff.display_rules import DISPLAY_RULES
 from uplift.ngff.draft import Draft, Edit
 from uplift.ngff.image_rules import IMAGE_RULES
+from uplift.ngff.json_kinds import shown
 from uplift.ngff.paths import PATH_RULES
 from uplift.ngff.places import ABSENT, matches, value_at
 from uplift.ngff.plate_rules import PLATE_RULES
@@ -59,8 +61,7 @@ def _set(draft: Draft, keys: tuple[str, ...]) -> None:
 def version_is_said(spot: Spot) -> Iterator[str]:
     """Section OME-Zarr metadata; migrate writes it, so a source cannot break it."""
     if str(spot.value).partition("-")[0] != _NAME:
-        found = "missing" if spot.value is ABSENT else repr(spot.value)
-        yield f"ome.version is {found}, expected {_NAME!r}"
+        yield f"ome.version is {shown(spot.value)}, expected {_NAME!r}"
 
 
 @rule(
@@ -78,6 +79,14 @@ def version_is_plain(spot: Spot) -> Iterator[str]:
 VERSION = Version(
     _NAME,
     target=Target(
-        (version_is_said, version_is_plain, *PATH_RULES, *IMAGE_RULES, *PLATE_RULES), finish
+        (
+            version_is_said,
+            version_is_plain,
+            *PATH_RULES,
+            *IMAGE_RULES,
+            *DISPLAY_RULES,
+            *PLATE_RULES,
+        ),
+        finish,
     ),
 )

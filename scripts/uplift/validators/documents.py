@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from uplift.ngff.json_kinds import items_of
+from uplift.ngff.json_kinds import fields_of, items_of, objects_in
 from uplift.storage.protocol import join
 
 Json = dict[str, Any]
@@ -72,8 +72,7 @@ class Documents:
         return seen
 
     def _children(self, path: str, holder: Any, key: str) -> list[str]:
-        items = items_of(holder.get(key)) if isinstance(holder, Mapping) else []
-        names = [item.get("path") if isinstance(item, Mapping) else None for item in items]
+        names = [item.get("path") for item in objects_in(fields_of(holder).get(key))]
         return [self._text(join(path, name)) for name in names if isinstance(name, str)]
 
     def _text(self, path: str) -> str:
@@ -91,7 +90,5 @@ class Documents:
 
 def source_image(ome: Mapping[str, Any]) -> str | None:
     """Path from a label image to its image, as its metadata give it."""
-    label = ome.get("image-label")
-    source = label.get("source") if isinstance(label, Mapping) else None
-    image = source.get("image") if isinstance(source, Mapping) else None
+    image = fields_of(fields_of(ome.get("image-label")).get("source")).get("image")
     return image if isinstance(image, str) else None
