@@ -269,3 +269,10 @@ def test_one_text_without_axes(tmp_path, dtype):
     node = Array((), (), dtype=dtype, fill=None, absent=1.0)
     expected, output, _ = convert(tmp_path, Group({"a": node}))
     check(output, expected)
+
+
+def test_records_that_are_not_stored(tmp_path):
+    """Of a fill value of null zarr-python makes a text "0" in records of Zarr v2."""
+    node = Array((1, 1), (1, 1), dtype=[["a", "<i4"], ["b", "|S3"]], fill=None, absent=1.0)
+    expected, output, _ = convert(tmp_path, Group({"a": node}))
+    check(output, expected)

@@ -215,9 +215,12 @@ class _SourceReaders:
             yield reader.name, values
         if not read and refused is not None:
             self.refusals.append(refused)
-        if not read or _is_bits(self._array.source.fill_value):
+        fill_value = self._array.source.fill_value
+        if not read or fill_value is None or _is_bits(fill_value):
             self._own = self._own or _OwnReader(self._array, self._source)
-            yield self._own.name, self._own.read(region)
+            # With null the format leaves open what is not stored: here zero, elsewhere other things
+            if not read or fill_value is not None or not self._own.is_stored(region):
+                yield self._own.name, self._own.read(region)
 
     def _reader(self, number: int) -> Reader | ReaderError:
         if number not in self._opened:
@@ -248,10 +251,18 @@ class _OwnReader:
         self._source = array.source
         self._chunks = ChunkSource(source, array.path, array.source)
 
+    def _chunk(self, box: Box) -> Index:
+        return tuple(a // c for (a, _), c in zip(box, self._source.chunks, strict=True))
+
+    def is_stored(self, region: tuple[slice, ...]) -> bool:
+        """Whether the chunk that holds the region is stored."""
+        (data,) = self._chunks.read([self._chunk(_box(region))])
+        return data is not None
+
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read elements of one chunk."""
-        box = tuple((part.start, part.stop) for part in region)
-        chunk = tuple(a // c for (a, _), c in zip(box, self._source.chunks, strict=True))
+        box = _box(region)
+        chunk = self._chunk(box)
         (data,) = self._chunks.read([chunk])
         if data is None:
             fill = fill_scalar(data_type_v3(self._source), fill_value_v3(self._source))
@@ -263,6 +274,10 @@ class _OwnReader:
         covers = grid.element_box(chunk, self._source.chunks, self._source.shape)
         found: NDArray[Any] = values[grid.relative(box, covers)]
         return found
+
+
+def _box(region: tuple[slice, ...]) -> Box:
+    return tuple((part.start, part.stop) for part in region)
 
 
 def _output_reader(array: Chosen, output: Store, root: bytes | None) -> Reader:
