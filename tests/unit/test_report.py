@@ -13,10 +13,10 @@ from support.results import Results, finding
 from support.steps import Conversion, run
 from uplift.report import page
 from uplift.report.catalog import COST_COLUMNS
-from uplift.report.details import TIMES
 from uplift.report.explanations import explain
 from uplift.report.facts import STATES, facts_of
 from uplift.report.opening import viewers_of, web_url
+from uplift.report.tables import TIMES
 
 HOSTILE = "<script>alert(1)"
 

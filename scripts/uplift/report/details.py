@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from uplift.crate.licenses import license_term
@@ -17,14 +17,13 @@ from uplift.errors import InputError
 from uplift.planning.files import is_edited
 from uplift.report.facts import STATES, Facts, size_text
 from uplift.report.opening import viewers_of
+from uplift.report.tables import TIMES, Limits, tables_of
 from uplift.storage import is_local
 from uplift.terms import link_of
 from uplift.work import ledger
 
 Cell = str | dict[str, str]
-Table = dict[str, Any]
 Details = dict[str, Any]
-TIMES = "\N{MULTIPLICATION SIGN}"
 PICTURES = ("image", "labels")
 """Keys whose values are addresses of pictures, relative to the report."""
 _CREATIVE_COMMONS = re.compile(r"https://creativecommons.org/licenses/([a-z-]+)/([0-9.]+)/")
@@ -32,13 +31,6 @@ _VERIFIED = {
     "once": "each chunk by its digest, source read once, regions from end to end by other readers",
     "reread": "each chunk, the whole source read a second time",
 }
-
-
-class Limits(NamedTuple):
-    """Rows of each table of one dataset; all are in its work files."""
-
-    arrays: int = 24
-    findings: int = 40
 
 
 def details_of(
@@ -69,7 +61,7 @@ def details_of(
         "pictures": _pictures(facts, link),
         "facts": [[label, value] for label, value in _facts(facts) if value],
         "links": [list(pair) for pair in _links(facts, folder, link)],
-        "tables": [table for table in _tables(facts, limits) if table["rows"]],
+        "tables": [table for table in tables_of(facts, limits) if table["rows"]],
     }
     if facts.is_published:
         viewers = viewers_of(facts.output, settings)
@@ -251,162 +243,3 @@ def _links(facts: Facts, folder: Path, link: str) -> Iterator[tuple[str, str]]:
     ):
         if (facts.folder / name).exists():
             yield text, f"{link}/{name}{'/' if name == 'logs' else ''}"
-
-
-def _tables(facts: Facts, limits: Limits) -> Iterator[Table]:
-    yield _defects(facts, limits.findings)
-    yield _findings(facts, limits.findings)
-    yield _levels(facts, limits.arrays)
-    yield _digests(facts, limits.arrays)
-    yield _costs(facts)
-
-
-def _table(
-    title: str, head: Sequence[str], rows: list[list[Any]], left_out: int = 0, **more: Any
-) -> Table:
-    return {"title": title, "head": list(head), "rows": rows, "leftOut": max(0, left_out), **more}
-
-
-def _defects(facts: Facts, most: int) -> Table:
-    """What the source got wrong and the output keeps."""
-    defects = facts.files["validation"].get("defects", [])
-    rows = [
-        [str(one["code"]), str(one["message"]), str(one["breaks"]), f"{one['groups']:,}"]
-        for one in defects[:most]
-    ]
-    head = ("code", "defect", "what it breaks", "groups and arrays")
-    return _table("Inherited defects", head, rows, len(defects) - most, file="validation.json")
-
-
-def _findings(facts: Facts, most: int) -> Table:
-    rows = [
-        [
-            str(finding.get("severity")),
-            str(finding.get("code")),
-            str(finding.get("path") or "/"),
-            str(finding.get("message")),
-        ]
-        for finding in facts.findings[:most]
-    ]
-    head = ("severity", "code", "path", "message")
-    left_out = len(facts.findings) - most
-    return _table("Findings", head, rows, left_out, file="validation.json")
-
-
-def _levels(facts: Facts, most: int) -> Table:
-    """Chunks, shards and codecs of every array, before and after."""
-    planned = {array.get("path"): array for array in facts.files["plan"].get("arrays", [])}
-    arrays = facts.files["inventory"].get("arrays", [])
-    rows: list[list[Any]] = []
-    for array in arrays[:most]:
-        source, plan = array["source"], planned.get(array["path"], {})
-        before = _codec(source.get("compressor"), source.get("filters"), source.get("codecs"))
-        codecs = plan.get("codecs")
-        after = before if codecs == "keep" else _codec(None, None, codecs)
-        rows.append(
-            [
-                array["path"] or "/",
-                _shape(source["shape"]),
-                _text(source["data_type"]),
-                _change(_shape(source["chunks"]), _shape(plan.get("chunks"))),
-                _change(_shape(source.get("shards")), _shape(plan.get("shards"))),
-                _change(before, after),
-                str(plan.get("method") or array.get("problem") or ""),
-                f"{array['stored_chunks']:,} → {plan['objects']:,}" if "objects" in plan else "",
-            ]
-        )
-    head = ("array", "shape", "data type", "chunks", "shards", "codec", "method", "objects")
-    return _table("Arrays", head, rows, len(arrays) - most, file="plan.json")
-
-
-def _digests(facts: Facts, most: int) -> Table:
-    verdict, crate = facts.files["validation"], facts.files["crate"]
-    arrays = verdict.get("arrays", [])
-    rows = [
-        [array["path"] or "/", *_digest(array), size_text(array["bytes_compared"])]
-        for array in arrays[:most]
-    ]
-    for name, holder, key in (
-        ("zarr.json", verdict, "root_sha256"),
-        ("manifest.sha256", verdict, "manifest_sha256"),
-        ("ro-crate-metadata.json", crate, "sha256"),
-        (str(facts.files["archive"].get("archive", "")), facts.files["archive"], "sha256"),
-    ):
-        if holder.get(key):
-            rows.append([name, "SHA-256 of the file", str(holder[key]), ""])
-    head = ("path", "digest of", "value", "compared")
-    return _table("Digests", head, rows, len(arrays) - most, file="validation.json")
-
-
-def _digest(array: Mapping[str, Any]) -> tuple[str, str]:
-    """Which digest there is, and its value: of the whole array, else over those of its chunks."""
-    if array.get("sha256"):
-        return "SHA-256 of the pixels", str(array["sha256"])
-    of_chunks = (
-        (key, value) for key, value in array.items() if key.startswith("chunks_") and value
-    )
-    for key, value in of_chunks:
-        if isinstance(value, str):
-            return f"{key.removeprefix('chunks_').upper()} over those of the chunks", value
-    return "", ""
-
-
-def _costs(facts: Facts) -> Table:
-    """What each step has cost over all runs, and what they are together."""
-    steps = ledger.by_step(facts.costs)
-    sums = [*steps.items()]
-    if len(steps) > 1:
-        sums.append(("all steps", ledger.added_up(facts.costs)))
-    rows = [
-        [
-            step,
-            f"{spent.jobs}" + (f" ({spent.failed} failed)" if spent.failed else ""),
-            span_text(spent.wall_seconds),
-            span_text(spent.cpu_seconds),
-            size_text(spent.peak_memory_bytes),
-            f"{spent.requests:,}",
-            size_text(spent.bytes_read),
-            size_text(spent.bytes_written),
-        ]
-        for step, spent in sums
-    ]
-    head = ("step", "jobs", "wall", "CPU", "peak memory", "requests", "read", "written")
-    hosts = sorted({spent.host for spent in facts.costs if spent.host})
-    versions = facts.costs[-1].versions if facts.costs else {}
-    note = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return _table("Costs", head, rows, note=f"on {', '.join(hosts)}; {note}" if hosts else note)
-
-
-def _codec(compressor: Any, filters: Any, codecs: Any) -> str:
-    if codecs == "keep":
-        return "kept"
-    entries = [*(codecs or []), *(filters or []), *([compressor] if compressor else [])]
-    names = [_codec_name(entry) for entry in entries if isinstance(entry, Mapping)]
-    return " + ".join(name for name in names if name) or "none"
-
-
-def _codec_name(entry: Mapping[str, Any]) -> str:
-    name = str(entry.get("id") or entry.get("name") or "")
-    settings = entry.get("configuration") or entry
-    inner = settings.get("cname") if isinstance(settings, Mapping) else None
-    return "" if name == "bytes" else f"{name} ({inner})" if inner else name
-
-
-def _shape(values: Sequence[int] | None) -> str:
-    return f" {TIMES} ".join(map(str, values)) if values else "none"
-
-
-def _change(before: str, after: str) -> str:
-    return before if before == after or after == "none" == before else f"{before} → {after}"
-
-
-def _text(value: Any) -> str:
-    return str(value.get("name", value) if isinstance(value, Mapping) else value)
-
-
-def span_text(seconds: float) -> str:
-    """Write a span of time for people."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s"
