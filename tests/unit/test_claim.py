@@ -1,0 +1,192 @@
+"""Who may write to an output."""
+
+import json
+import shutil
+
+import pytest
+
+from support.publications import NOT_OURS, OURS, changed_lock, claim, hold
+from uplift.errors import OutputError
+from uplift.models.publication import Claim, Lock
+from uplift.outputs import LOCK_KEY, held
+from uplift.outputs.lock import renew_lock
+from uplift.storage.local import LocalStore
+
+
+@pytest.fixture
+def output(tmp_path):
+    return LocalStore(str(tmp_path / "out.zarr"), writable=True, durability="none")
+
+
+def test_an_empty_place_is_taken_and_stays_ours(output):
+    first = claim(output, "run-1")
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-1"
+    output.put("0/c/0", b"data")
+    assert claim(output, "run-1") == first
+    assert output.get("0/c/0") == b"data"
+
+
+def test_another_runs_place_is_refused_whatever_the_config_says(output):
+    claim(output, "run-1")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"another run of .+@.+ has held it since .+ delete"):
+            claim(output, "run-2", overwrite=overwrite)
+    foreign = Claim(run_id="run-2", output=output.url, generation="g")
+    with pytest.raises(OutputError, match="another run"):
+        hold(output, foreign).put("0/c/0", b"data")
+    assert [info.key for info in output.list_tree("")] == [LOCK_KEY]
+
+
+def test_an_output_that_this_run_did_not_begin(output):
+    output.put("zarr.json", b"{}")
+    output.put("0/c/0", b"data")
+    with pytest.raises(
+        OutputError, match=r"exists and was not started by this run; .*overwrite: true"
+    ):
+        claim(output, "run-1")
+    assert output.get("zarr.json") == b"{}"
+    assert output.get(LOCK_KEY) is None
+    claim(output, "run-1", overwrite=True)
+    assert [info.key for info in output.list_tree("")] == [LOCK_KEY]
+
+
+def test_overwrite_empties_nothing_that_is_no_zarr(output):
+    output.put("thesis.tex", b"years of work")
+    with pytest.raises(OutputError, match=r"holds thesis\.tex but no Zarr"):
+        claim(output, "run-1", overwrite=True)
+    assert output.get("thesis.tex") == b"years of work"
+
+
+@pytest.mark.parametrize("place", ["in.zarr", "in.zarr/0", "."])
+def test_an_output_that_overlaps_the_source(tmp_path, place):
+    (tmp_path / "in.zarr" / "0").mkdir(parents=True)
+    output = LocalStore(str(tmp_path / place), writable=True, durability="none")
+    with pytest.raises(OutputError, match="overlaps the source"):
+        claim(output, "run-1", source_url=f"file://{tmp_path}/in.zarr", overwrite=True)
+    assert list(output.list_tree("")) == []
+
+
+def test_a_link_to_the_source_is_an_overlap(tmp_path):
+    (tmp_path / "in.zarr").mkdir()
+    (tmp_path / "out.zarr").symlink_to(tmp_path / "in.zarr")
+    output = LocalStore(str(tmp_path / "out.zarr"), writable=True, durability="none")
+    with pytest.raises(OutputError, match="overlaps the source"):
+        claim(output, "run-1", source_url=str(tmp_path / "in.zarr"))
+
+
+def test_a_run_killed_while_it_took_the_lock_is_in_nobodys_way(output):
+    output.put(OURS[0], b"data")
+    claim(output, "run-1")
+
+
+def test_a_file_with_a_similar_name_is_somebodys(output):
+    output.put(NOT_OURS[0], b"data")
+    with pytest.raises(OutputError, match="exists and was not started by this run"):
+        claim(output, "run-1")
+    assert output.get(NOT_OURS[0]) == b"data"
+
+
+def test_root_document_and_lock_are_not_written_as_other_objects_are(output):
+    one = hold(output, claim(output, "run-1"))
+    for key in ("zarr.json", LOCK_KEY, ""):
+        with pytest.raises(ValueError, match="not for steps to write"):
+            one.put(key, b"{}")
+        with pytest.raises(ValueError, match="not for steps to write"):
+            one.delete_tree(key)
+
+
+def work_folder(tmp_path, run_id):
+    folder = tmp_path / "results" / "d"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps({"run_id": run_id}))
+    return folder
+
+
+def test_a_refusal_names_owner_age_last_sign_of_life_and_work_files(output, tmp_path):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    changed_lock(output, owner="ann@node7", seen="2026-01-01T00:00:00+00:00")
+    with pytest.raises(OutputError) as caught:
+        claim(output, "run-2", overwrite=True)
+    message = str(caught.value)
+    assert "another run of ann@node7 has held it since 2" in message
+    assert "last seen" in message
+    assert "days ago" in message
+    assert str(folder) in message
+    assert message.endswith(f"delete {output.url}/{LOCK_KEY}")
+
+
+def test_a_lock_whose_work_files_are_gone_is_taken_over(output, tmp_path, caplog):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    with pytest.raises(OutputError, match="another run"):
+        claim(output, "run-2")
+    shutil.rmtree(folder)
+    claim(output, "run-2", folder=work_folder(tmp_path, "run-2"))
+    assert "the work files of the run that held it are gone; taking over" in caplog.text
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-2"
+
+
+def test_what_an_abandoned_run_left_is_emptied_only_when_asked(output, tmp_path):
+    claim(output, "run-1", folder=work_folder(tmp_path, "run-1"))
+    output.put("0/c/0", b"unfinished")
+    folder = work_folder(tmp_path, "run-2")
+    with pytest.raises(OutputError, match="not started by this run"):
+        claim(output, "run-2", folder=folder)
+    assert output.get("0/c/0") == b"unfinished"
+    assert json.loads(output.get(LOCK_KEY))["run_id"] == "run-1"
+    claim(output, "run-2", folder=folder, overwrite=True)
+    assert [info.key for info in output.list_tree("")] == [LOCK_KEY]
+
+
+@pytest.mark.parametrize("changes", [{"owner": "ann@elsewhere"}, {"view": "x"}, {"folder": ""}])
+def test_work_files_that_cannot_be_seen_from_here_are_not_gone(output, tmp_path, changes):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    changed_lock(output, **changes)
+    shutil.rmtree(folder)
+    with pytest.raises(OutputError, match="another run"):
+        claim(output, "run-2", overwrite=True)
+
+
+def test_a_damaged_run_file_is_no_proof(output, tmp_path):
+    folder = work_folder(tmp_path, "run-1")
+    claim(output, "run-1", folder=folder)
+    (folder / "run.json").write_text("{")
+    with pytest.raises(OutputError, match="another run"):
+        claim(output, "run-2")
+
+
+def test_jobs_give_signs_of_life(output, monkeypatch):
+    claimed = claim(output, "run-1")
+    long_ago = "2026-01-01T00:00:00+00:00"
+    changed_lock(output, seen=long_ago)
+    one = hold(output, claimed)
+    one.put("0/c/0", b"data")
+    first = json.loads(output.get(LOCK_KEY))
+    assert first["seen"] > long_ago
+    renew_lock(output, Lock.parse(first, "lock"))
+    assert json.loads(output.get(LOCK_KEY)) == first, "not more often than once a minute"
+    changed_lock(output, seen=long_ago)
+    one.put("0/c/0", b"data")
+    assert json.loads(output.get(LOCK_KEY))["seen"] == long_ago
+    monkeypatch.setattr(held, "SEEN_EVERY_S", -1.0)
+    one.put("0/c/0", b"data")
+    assert json.loads(output.get(LOCK_KEY))["seen"] > long_ago
+
+
+def test_a_job_ends_when_its_lock_was_given_to_another_run(output, monkeypatch):
+    one = hold(output, claim(output, "run-1"))
+    one.put("0/c/0", b"data")
+    changed_lock(output, run_id="run-2")
+    monkeypatch.setattr(held, "SEEN_EVERY_S", -1.0)
+    with pytest.raises(OutputError, match="another run"):
+        one.put("0/c/1", b"data")
+    assert output.get("0/c/1") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": 3}'])
+def test_a_lock_that_is_none(output, content):
+    output.put(LOCK_KEY, content)
+    with pytest.raises(OutputError, match=r"cannot be read as a lock; .* or delete it"):
+        claim(output, "run-1")

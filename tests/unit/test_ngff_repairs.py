@@ -1,0 +1,220 @@
+"""Faults of OME-Zarr metadata that have one reading."""
+
+import math
+
+import pytest
+
+from support.migrations import AXES, ENTRY, LEVEL, SCALE, codes, dropped, migrate, plate
+
+
+def test_repairs_of_json_types_are_reported():
+    window = {"min": "0", "max": "1e3", "start": 0, "end": "x"}
+    attributes = {
+        "multiscales": [{**ENTRY, "datasets": [{**LEVEL, "path": 0}]}],
+        "omero": {"channels": [{"color": "FF0000", "window": window}]},
+    }
+    result = migrate(attributes)
+    ome = result.attributes["ome"]
+    assert ome["multiscales"][0]["datasets"][0]["path"] == "0"
+    found = ome["omero"]["channels"][0]["window"]
+    assert found == {"min": 0, "max": 1000.0, "start": 0, "end": "x"}
+    assert codes(result).count(("warning", "source.repaired")) == 3
+    assert ("warning", "dialect.omero.channel") in codes(result)  # "x" is not a number
+
+
+def test_numbers_and_texts_of_plates_scales_and_layouts_are_repaired():
+    sides = {"rows": [{"name": "A"}], "columns": [{"name": 1}, {"name": "2"}]}
+    result = migrate({"plate": {**sides, "wells": [{"path": "A/1"}]}})
+    plate = result.attributes["ome"]["plate"]
+    assert plate["columns"] == [{"name": "1"}, {"name": "2"}]
+    assert plate["wells"] == [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
+    result = migrate({"bioformats2raw.layout": "3"})
+    assert result.attributes["ome"]["bioformats2raw.layout"] == 3
+    assert codes(result) == [("warning", "source.repaired")]
+    scale = [{"type": "scale", "scale": ["1.5", 1]}]
+    level = {**LEVEL, "coordinateTransformations": scale}
+    result = migrate({"multiscales": [{**ENTRY, "datasets": [level]}]})
+    (found,) = result.attributes["ome"]["multiscales"][0]["datasets"]
+    assert found["coordinateTransformations"][0]["scale"] == [1.5, 1]
+    assert ("warning", "source.repaired") in codes(result)
+
+
+def test_levels_of_0_4_without_transformations_get_their_scale():
+    """What 0.5 asks to write where scaling information is not available."""
+    levels = [{"path": "0"}, {"path": "1"}]
+    shapes = {"0": (8, 8), "1": (8, 4)}
+    entry = {**ENTRY, "version": "0.4", "datasets": levels}
+    result = migrate({"multiscales": [entry]}, arrays=shapes)
+    found = result.attributes["ome"]["multiscales"][0]["datasets"]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in found]
+    assert scales == [[1, 1], [1, 2]]
+    assert codes(result) == [("warning", "source.repaired")] * 2
+    levels[0]["coordinateTransformations"] = [{"type": "affine"}]  # wrong, not missing
+    result = migrate({"multiscales": [entry]}, arrays=shapes)
+    assert result.attributes["ome"]["multiscales"][0]["datasets"] == levels
+
+
+def test_identity_is_spelled_as_a_scale():
+    """As iohub wrote it, for the levels and for all of them."""
+    identity = [{"type": "identity"}]
+    levels = [{"path": "0", "coordinateTransformations": identity}]
+    entry = {**ENTRY, "datasets": levels, "coordinateTransformations": identity}
+    result = migrate({"multiscales": [entry]})
+    assert codes(result) == [("warning", "source.repaired")] * 2
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert found["coordinateTransformations"] == SCALE
+    assert found["datasets"][0]["coordinateTransformations"] == SCALE
+    both = [*identity, *SCALE]  # not alone: stays
+    result = migrate({"multiscales": [{**entry, "coordinateTransformations": both}]})
+    assert ("warning", "dialect.transforms.kinds") in codes(result)
+
+
+def test_nulls_and_empty_lists_go_where_the_key_may_be_absent():
+    """As libraries leave them that spell out every optional field."""
+    levels = [
+        {"path": str(i), "coordinateTransformations": empty} for i, empty in ((0, None), (1, []))
+    ]
+    entry = {**ENTRY, "datasets": levels, "coordinateTransformations": None}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (8, 8), "1": (4, 4)})
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert [one["coordinateTransformations"][0]["scale"] for one in found["datasets"]] == [
+        [1, 1],
+        [2, 2],
+    ]
+    assert "coordinateTransformations" not in found
+    label = {"colors": [], "properties": None, "source": {"image": None, "mine": None}}
+    result = migrate({"image-label": label})
+    kept = {"source": {"mine": None}, "version": "0.5"}
+    assert result.attributes["ome"]["image-label"] == kept
+    assert dropped(result) == [
+        "image-label.colors",
+        "image-label.properties",
+        "image-label.source.image",
+    ]
+    well = {"images": [{"path": "0", "acquisition": None}]}
+    assert dropped(migrate({"well": well})) == ["well.images[0].acquisition"]
+    plate = {"name": None, "acquisitions": [{"id": 0, "endtime": None}], "rows": None}
+    result = migrate({"plate": plate})
+    assert dropped(result) == ["plate.name", "plate.acquisitions[0].endtime"]
+
+
+def of_plate(attributes):
+    result = migrate(attributes)
+    assert {code for _, code in codes(result)} == {"source.repaired"}
+    return result.attributes["ome"]["plate"]
+
+
+def test_rows_and_columns_come_from_the_wells():
+    wells = [{"path": path} for path in ("B/10", "A/2", "B/2")]
+    found = of_plate({"plate": {"version": "0.4", "wells": wells}})
+    assert found["rows"] == [{"name": "A"}, {"name": "B"}]
+    assert found["columns"] == [{"name": "2"}, {"name": "10"}]
+    assert [(w["rowIndex"], w["columnIndex"]) for w in found["wells"]] == [(1, 1), (0, 0), (1, 0)]
+
+
+def test_exact_repetitions_go_and_indices_follow():
+    rows = [{"name": "A"}, {"name": "A"}, {"name": "B"}]
+    well = {"path": "B/1", "rowIndex": 2, "columnIndex": 0}
+    found = of_plate(plate(rows=rows, wells=[well, dict(well)]))
+    assert found["rows"] == [{"name": "A"}, {"name": "B"}]
+    assert found["wells"] == [{**well, "rowIndex": 1}]
+
+
+def test_texts_of_numbers_in_acquisitions():
+    """As bioformats2raw 0.3 and 0.4 wrote ids."""
+    found = of_plate(plate(acquisitions=[{"id": "0", "maximumfieldcount": "2"}]))
+    assert found["acquisitions"] == [{"id": 0, "maximumfieldcount": 2}]
+    well = migrate({"well": {"images": [{"path": "./0/", "acquisition": "1"}]}}, "A/1")
+    assert well.attributes["ome"]["well"]["images"] == [{"path": "0", "acquisition": 1}]
+
+
+@pytest.mark.parametrize("labels", ["a", [{"path": "a"}], ["./a", "a/"], ["/x/labels/a"]])
+def test_one_label_in_other_words(labels):
+    result = migrate({"labels": labels}, "x/labels")
+    assert result.attributes["ome"]["labels"] == ["a"]
+
+
+def test_axes_get_the_types_of_their_names_where_the_types_are_wanted():
+    axes = [{"name": "C"}, {"name": "Y"}, {"name": "x", "type": None}]
+    entry = {**ENTRY, "axes": axes}
+    (found,) = migrate({"multiscales": [entry]}).attributes["ome"]["multiscales"]
+    assert [axis["type"] for axis in found["axes"]] == ["channel", "space", "space"]
+    odd = [{"name": "c"}, *AXES]  # fine as they are
+    (found,) = migrate({"multiscales": [{**ENTRY, "axes": odd}]}).attributes["ome"]["multiscales"]
+    assert found["axes"] == odd
+
+
+def levels_of(result):
+    (entry,) = result.attributes["ome"]["multiscales"]
+    return [level["coordinateTransformations"] for level in entry["datasets"]]
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_a_missing_scale_comes_from_level_0_and_the_shapes(missing):
+    scales = [[0.5, 0.25], [missing, 0.5]]
+    datasets = [
+        {"path": str(i), "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+        for i, scale in enumerate(scales)
+    ]
+    axes = [{**axis, "unit": "micrometer"} for axis in AXES]
+    entry = {"version": "0.4", "axes": axes, "datasets": datasets}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8), "1": (4, 4)})
+    assert [level[0]["scale"] for level in levels_of(result)] == [[0.5, 0.25], [1.0, 0.5]]
+    assert result.attributes["ome"]["multiscales"][0]["axes"] == axes
+    scales[0][0] = missing  # nobody measured it: no unit
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8), "1": (4, 4)})
+    assert [level[0]["scale"] for level in levels_of(result)] == [[1.0, 0.25], [2.0, 0.5]]
+    assert result.attributes["ome"]["multiscales"][0]["axes"] == [AXES[0], axes[1]]
+
+
+def test_a_unit_stays_where_the_multiscale_has_the_scale():
+    axes = [{**axis, "unit": "micrometer"} for axis in AXES]
+    entry = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
+    entry["coordinateTransformations"] = [{"type": "scale", "scale": [0.5, 0.5]}]
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8)})
+    assert result.attributes["ome"]["multiscales"][0]["axes"] == axes
+
+
+def test_a_translation_alone_gets_its_scale():
+    move = {"type": "translation", "translation": [1, 1]}
+    entry = {**ENTRY, "datasets": [{"path": "0", "coordinateTransformations": [move]}]}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8)})
+    assert levels_of(result) == [[{"type": "scale", "scale": [1.0, 1.0]}, move]]
+
+
+def test_levels_that_are_not_there_go_where_others_are():
+    entry = {**ENTRY, "datasets": [LEVEL, {**LEVEL, "path": "1"}]}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8)})
+    assert result.attributes["ome"]["multiscales"] == [ENTRY]
+    for more in ({"arrays": {}}, {"arrays": {"0": (9, 8)}, "occupied": frozenset("1")}):
+        result = migrate({"multiscales": [entry]}, **more)
+        assert result.attributes["ome"]["multiscales"] == [entry]
+
+
+def test_axes_that_the_arrays_name_themselves():
+    entry = {"version": "0.4", "datasets": [LEVEL]}
+    names = {"0": ("y", "x")}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8)}, dimensions=names)
+    assert result.attributes["ome"]["multiscales"][0]["axes"] == AXES
+
+
+def test_the_transform_of_a_level_in_other_words():
+    """As COSEM has it."""
+    own = {"axes": ["y", "x"], "scale": [4.0, 4.0], "translate": [2.0, 2.0], "units": ["nm", "nm"]}
+    entry = {"datasets": [{"path": "0", "transform": own}]}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8)})
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert found["axes"] == [{**axis, "unit": "nm"} for axis in AXES]
+    move = {"type": "translation", "translation": [2.0, 2.0]}
+    assert levels_of(result) == [[{"type": "scale", "scale": [4.0, 4.0]}, move]]
+
+
+def test_names_and_indices_of_the_wrong_type():
+    result = migrate({"labels": [0, "a"]}, "labels")
+    assert result.attributes["ome"]["labels"] == ["0", "a"]
+    sides = {"rows": [{"name": "A"}], "columns": [{"name": "1"}], "field_count": "2"}
+    wells = [{"path": "A/1", "rowIndex": "0", "columnIndex": 0}]
+    result = migrate({"plate": {**sides, "wells": wells}})
+    plate = result.attributes["ome"]["plate"]
+    assert (plate["field_count"], plate["wells"][0]["rowIndex"]) == (2, 0)
+    assert codes(result) == [("warning", "source.repaired")] * 2
