@@ -10,12 +10,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 from uplift import command
 from uplift.errors import InputError
-from uplift.planning.campaign import Prices, Site, calibrated, campaign_of
+from uplift.models.site import Prices
+from uplift.planning.campaign import Site, calibrated, campaign_of
 from uplift.workflow.campaign import (
     COLUMNS,
     finished_runs,
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--megabytes-per-second", type=float, default=125.0, help="of all nodes")
     parser.add_argument("--request-ms", type=float, default=0.0, help="to the first byte")
     parser.add_argument("--requests-at-once", type=int, default=256, help="over all jobs")
-    names = ", ".join(entry.name for entry in fields(Prices))
+    names = ", ".join(Prices.model_fields)
     parser.add_argument(
         "--prices", type=command.json_argument, default={}, metavar="JSON", help=f"of {names}"
     )
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _estimate(arguments: argparse.Namespace) -> None:
     command.require(bool(arguments.plans or arguments.kinds), "give --plans or --kinds")
-    unknown = set(arguments.prices) - {entry.name for entry in fields(Prices)}
+    unknown = set(arguments.prices) - set(Prices.model_fields)
     command.require(not unknown, f"--prices: unknown: {', '.join(sorted(unknown))}")
     loads = list(planned_loads(arguments.plans)) if arguments.plans else []
     loads += loads_of_kinds(arguments.kinds) if arguments.kinds else []
@@ -59,7 +60,7 @@ def _estimate(arguments: argparse.Namespace) -> None:
         bytes_per_second=arguments.megabytes_per_second * 1e6,
         request_seconds=arguments.request_ms / 1000,
         at_once=arguments.requests_at_once,
-        prices=Prices(**arguments.prices),
+        prices=Prices.parse(arguments.prices, "--prices"),
     )
     rates = calibrated(runs)
     found = campaign_of(loads, rates, site)

@@ -1,22 +1,29 @@
 """Print the table of all plans in force, with what carrying them out takes; also to plans.txt.
 
-`snakemake plans` ends with it. Nothing is planned here, and nothing converted.
+`snakemake plans` ends with it. Nothing is planned here, and nothing converted. Rates are fitted to
+the datasets of the results folder that were converted already.
 """
 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from uplift import command
 from uplift.errors import UpliftError
 from uplift.models.inventory import Inventory
+from uplift.models.site import SiteCosts
+from uplift.outputs.space import file_system_of
 from uplift.plan import plan_as_it_stands
-from uplift.planning.table import as_text, rows_of
-from uplift.settings.columns import SampleTable
+from uplift.planning.campaign import calibrated, load_of_plan
+from uplift.planning.table import Planned, as_text, rows_of
+from uplift.settings.columns import Sample, SampleTable
+from uplift.storage import is_local
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
+from uplift.workflow import slices, space
+from uplift.workflow.campaign import finished_runs
 
 log = logging.getLogger("uplift")
 
@@ -26,23 +33,65 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command.parser_for(__doc__ or "")
     parser.add_argument("--results", type=Path, required=True, help="folder of the work files")
     parser.add_argument("--samples", type=Path, required=True, help="samples.json of the run")
+    parser.add_argument("--cores", type=int, default=1, help="that all jobs together use")
+    parser.add_argument("--threads", type=int, default=16, help="of one job at most")
+    parser.add_argument("--ozx", default="false", choices=("true", "false"), type=str.lower)
+    parser.add_argument("--costs", type=command.json_argument, default={}, metavar="JSON")
     return command.run_program(parser, _plans, argv)
 
 
 def _plans(arguments: argparse.Namespace) -> None:
-    plans = []
-    for sample in json_files.read_model(arguments.samples, SampleTable).samples:
+    costs = SiteCosts.parse(arguments.costs, "--costs")
+    archive = arguments.ozx == "true"
+    samples = json_files.read_model(arguments.samples, SampleTable).samples
+    planned = []
+    for sample in samples:
         work = WorkFolder(arguments.results / sample.dataset)
         if not work.plan.is_file() or not work.inventory.is_file():
             continue
         try:
-            inventory = json_files.read_model(work.inventory, Inventory)
-            plans.append(plan_as_it_stands(inventory, work.plan, sample.dataset))
+            planned.append(_planned(work, sample, arguments, archive=archive))
         except UpliftError as error:
             log.warning("%s: %s", sample.dataset, error)
-    text = as_text(rows_of(plans)) + "\n"
-    json_files.write_text(arguments.results / "plans.txt", text)
+    runs = list(finished_runs(arguments.results))
+    rows = rows_of(planned, calibrated(runs), costs, arguments.cores)
+    lines = [as_text(rows, costs.currency if costs.known() else None)]
+    lines += _notes(samples, arguments, len(runs), archive=archive)
+    table = arguments.results / "plans.txt"
+    lines.append(f"Plans: {arguments.results}/<dataset>/plan.json; this table: {table}")
+    text = "\n".join(lines) + "\n"
+    json_files.write_text(table, text)
     sys.stdout.write(text)
+
+
+def _planned(
+    work: WorkFolder, sample: Sample, arguments: argparse.Namespace, *, archive: bool
+) -> Planned:
+    inventory = json_files.read_model(work.inventory, Inventory)
+    plan = plan_as_it_stands(inventory, work.plan, sample.dataset)
+    count = slices.slice_count(work)
+    load = load_of_plan(plan, count, archive=archive)
+    stored = plan.estimate.before.bytes if plan.estimate is not None else 0
+    place = file_system_of(sample.output)
+    return Planned(
+        plan,
+        load,
+        min(arguments.cores, count * min(arguments.threads, slices.cores_for(stored))),
+        is_local(sample.input) and place is not None,
+        space.needed_by(work, sample, archive=archive) if place is not None else None,
+        place.free if place is not None else None,
+    )
+
+
+def _notes(
+    samples: Sequence[Sample], arguments: argparse.Namespace, runs: int, *, archive: bool
+) -> Iterator[str]:
+    """Too little space, and where the rates come from."""
+    for shared in space.shared_by(samples, str(arguments.results), archive=archive):
+        if line := shared.little():
+            yield f"warning: {line}"
+    of = f"of {runs} datasets that were converted here" if runs else "of a core of 2.5 GHz"
+    yield f"Time, CPU and requests by rates {of}, with {arguments.cores} cores"
 
 
 if __name__ == "__main__":

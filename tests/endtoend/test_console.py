@@ -59,6 +59,22 @@ def test_what_a_run_prints(folder):
     assert any("CalledProcessError" in log.read_text() for log in logs)
 
 
+def test_plans_end_with_the_table_and_where_it_is(folder):
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
+    settings = ["--config", "input=good.zarr", "license=MIT", "results=planned"]
+    for more in ([], ["costs={core_hour: 0.05, currency: EUR}"]):  # nothing to plan, then
+        said = subprocess.run(
+            [*command, "plans", *settings, *more], cwd=folder, env=environment(), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=True,
+        ).stdout  # fmt: skip
+        table = (folder / "planned" / "plans.txt").read_text()
+        assert said.endswith(table)
+        assert ("money EUR" in table) == bool(more)
+    last = "Plans: planned/<dataset>/plan.json; this table: planned/plans.txt"
+    assert table.splitlines()[-1] == last
+    assert not (folder / "output" / "good.zarr").exists()
+
+
 def test_the_same_as_a_module(folder):
     outer = folder / "outer.smk"
     outer.write_text(

@@ -6,10 +6,10 @@ import pytest
 
 import estimate_campaign
 from uplift.models.plan import Costs
+from uplift.models.site import Prices
 from uplift.planning.campaign import (
     Load,
     Measured,
-    Prices,
     Run,
     Site,
     calibrated,

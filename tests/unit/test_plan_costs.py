@@ -3,12 +3,16 @@
 import pytest
 
 from support.inventories import entry_of, image, inventory_of
+from uplift.errors import PlanError
 from uplift.models.plan import Plan, PlanSettings
+from uplift.models.site import SiteCosts
 from uplift.planning import estimates
-from uplift.planning.costs import COPIES, PROGRAM_BYTES, Rates, costs_of, wall_seconds
+from uplift.planning.campaign import Measured, load_of_plan
+from uplift.planning.costs import COPIES, PROGRAM_BYTES, Rates, costs_of
 from uplift.planning.files import targets_of_plan
 from uplift.planning.planning import propose_plan
-from uplift.planning.table import as_text, bytes_text, rows_of, seconds_text
+from uplift.planning.space import Space, space_of
+from uplift.planning.table import Planned, as_text, bytes_text, rows_of, seconds_text
 
 
 def planned(*entries, dataset="d", **settings) -> Plan:
@@ -63,40 +67,79 @@ def test_rates_of_another_machine():
     )
 
 
-def test_the_slowest_of_cpu_transfer_and_requests_decides():
-    found = costs(LEVEL).model_copy(
-        update={"cpu_seconds": 100.0, "read_bytes": 10**9, "written_bytes": 0, "requests": 6400}
-    )
-    assert wall_seconds(found, 4, bytes_per_second=1e9, request_seconds=0) == 25
-    assert wall_seconds(found, 100, bytes_per_second=1e8, request_seconds=0) == 10
-    assert wall_seconds(found, 100, bytes_per_second=1e9, request_seconds=0.04) == 4
+def rows(*plans, costs=None, cores=1, **about):
+    planned = [Planned(plan, load_of_plan(plan, 1), cores, **about) for plan in plans]
+    return rows_of(planned, Measured(), costs or SiteCosts(), cores)
 
 
 def test_the_table():
     plate = planned(*image("A/1/0", size=1024), *image("A/1/1", size=1024), dataset="plate")
     table = entry_of("0", (64, 1024, 1024), (1, 512, 512), axes="zyx", level=0, order="F")
-    rows = rows_of([plate, planned(table, dataset="fortran")])
-    assert [row.dataset for row in rows] == ["plate", "fortran", "total"]
-    assert rows[2].before.objects == rows[0].before.objects + rows[1].before.objects
-    assert rows[2].costs.cpu_seconds == pytest.approx(
-        rows[0].costs.cpu_seconds + rows[1].costs.cpu_seconds, abs=0.1
-    )
-    lines = as_text(rows).splitlines()
+    about = {"needed": Space(10**9, 100), "free": Space(4 * 10**9, 1000)}
+    found = rows(plate, planned(table, dataset="fortran"), **about)
+    assert [row.dataset for row in found] == ["plate", "fortran", "total"]
+    assert found[2].before.objects == found[0].before.objects + found[1].before.objects
+    assert found[2].cpu_seconds == pytest.approx(found[0].cpu_seconds + found[1].cpu_seconds)
+    lines = as_text(found).splitlines()
     assert lines[0].split() == [
-        "dataset", "arrays", "objects", "bytes", "CPU", "memory/core", "requests",
+        "dataset", "arrays", "objects", "bytes", "time", "CPU", "memory/core", "requests", "space",
     ]  # fmt: skip
     assert lines[1].startswith("plate ")
+    assert lines[1].endswith("  1 GB of 4 GB")
     assert lines[2] == "  repack 6: chunks keep their bytes"
     assert lines[4] == (
         "  recode 1: F order becomes C order: several viewers show images in F order black"
     )
     assert lines[5].startswith("total ")
-    assert f"{rows[2].before.objects:,} → {rows[2].after.objects:,}" in lines[5]
+    assert lines[5].endswith("  2 GB")
+    assert f"{found[2].before.objects:,} → {found[2].after.objects:,}" in lines[5]
+
+
+def test_money_is_shown_where_a_site_has_prices():
+    plan = planned(LEVEL)
+    (free,) = rows(plan)
+    assert free.money == 0
+    prices = SiteCosts(currency="EUR", core_hour=1.0, put_1000=2.0)
+    (row,) = rows(plan, costs=prices)
+    puts = plan.estimate.after.objects
+    core_hours = row.cpu_seconds / Measured.busy / 3600
+    assert row.money == pytest.approx(core_hours + 2.0 * puts / 1000)
+    head, line, *_ = as_text([row], prices.currency).splitlines()
+    assert head.endswith("money EUR")
+    assert line.endswith(f"{row.money:,.2f}")
+    assert "  -  " in line, "no file system whose space is known"
+
+
+def test_time_is_that_of_the_slowest_of_cores_bytes_and_requests():
+    big = entry_of("0", (64, 16384, 16384), (1, 512, 512), axes="zyx", level=0)
+    plan = planned(big, codec="zstd")
+    (one,), (many,) = rows(plan), rows(plan, cores=16)
+    alone = Measured.job * 8 + Measured.array
+    shared = one.cpu_seconds - alone
+    assert one.seconds == pytest.approx((alone + shared) / Measured.busy)
+    assert many.seconds == pytest.approx((alone + shared / 16) / Measured.busy)
+    cost = plan.estimate.costs
+    (slow,) = rows(plan, cores=16, costs=SiteCosts(megabytes_per_second=0.01))
+    assert slow.seconds == pytest.approx((cost.read_bytes + cost.written_bytes) / 1e4)
+    (far,) = rows(plan, cores=16, costs=SiteCosts(request_ms=10_000))
+    assert far.seconds == pytest.approx(far.requests * 10 / 256)
+    (remote,) = rows(plan, cores=1000, is_local=False)
+    assert remote.seconds == pytest.approx(remote.requests * 0.04 / 256)
+
+
+def test_space_counts_folders_and_archives():
+    # c/0, c/1, then c/0/0 .. c/1/2 below the array's own folder and its c
+    assert space_of(20, 500, [(2, 3, 4)]) == Space(500, 20 + 2 + 2 + 6)
+    assert space_of(20, 500, [()], archive=True) == Space(1000, 20 + 2 + 1)
+    assert Space(10, 5).fits(Space(10, None))
+    assert not Space(10, 5).fits(Space(10, 4))
+    assert Space(10, 5).less(Space(4, 9)) == Space(6, 0)
 
 
 def test_one_dataset_has_no_total():
-    assert len(rows_of([planned(LEVEL)])) == 1
-    assert rows_of([Plan(dataset="old", arrays=())]) == []
+    assert len(rows(planned(LEVEL))) == 1
+    with pytest.raises(PlanError, match="no estimate; run snakemake plans"):
+        load_of_plan(Plan(dataset="old", arrays=()), 1)
 
 
 @pytest.mark.parametrize(

@@ -135,12 +135,9 @@ def slices(wildcards):
 
 @quick
 def cores_of_size(wildcards):
-    """Threads pay for large datasets; small ones rather run side by side.
-
-    Asked again when the job is about to start: by then there is a plan.
-    """
+    """Threads of a job. Asked again when it is about to start: by then there is a plan."""
     size = slicing.planned_bytes(work_of(wildcards))
-    return min(CONFIG.threads, 1 + (size or 0) // 2**26)
+    return min(CONFIG.threads, slicing.cores_for(size or 0))
 
 
 def room(base_mb, per_core_mb=0):
@@ -346,9 +343,18 @@ def after_the_last_job():
     subprocess.run([sys.executable, program, "--quiet", *options], check=False)
     sys.stderr.write(f"Report: {RESULTS}/report.html\n")
     if NAMES["plans"] in workflow.dag_settings.targets:
-        places = job.options_of({"results": RESULTS, "samples": REPORT["samples"]})
+        given = workflow.resource_settings
+        options = {
+            "results": RESULTS,
+            "samples": REPORT["samples"],
+            "cores": (given.nodes * CONFIG.threads if IS_CLUSTER else given.cores) or 1,
+            "threads": CONFIG.threads,
+            "ozx": CONFIG.ozx,
+            "costs": CONFIG.costs.to_json(),
+        }
         program = str(HOME / "scripts" / "plans.py")
-        subprocess.run([sys.executable, program, "--quiet", *places], check=False)
+        words = [sys.executable, program, "--quiet", *job.options_of(options)]
+        subprocess.run(words, check=False)
 
 
 def chained(first, hook):

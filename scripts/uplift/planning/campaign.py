@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from uplift.errors import PlanError
 from uplift.models.arrays import Method
 from uplift.models.plan import Costs, Plan
+from uplift.models.site import Prices, SiteCosts
 from uplift.planning.costs import Rates
 from uplift.planning.estimates import MIB
 
 STEPS = 8
 """Jobs of a dataset besides its slices: inspect_source, plan, claim, migrate, crate, validate,
 publish, and the first slice."""
-_DAY_S = 86_400
+DAY_S = 86_400
 _PRIOR_WEIGHT = 0.05
 """How much a rate that few runs tell of stays at the default: a twentieth of one run."""
 
@@ -90,32 +92,15 @@ class Measured:
         rates = (self.job, self.array, self.work)
         return float(np.dot(_features(load), rates))
 
+    def wall_seconds(self, load: Load, cores: int) -> float:
+        """Seconds of one dataset that has so many cores: most steps use one, whatever there is."""
+        alone = self.job * STEPS + self.array * load.arrays
+        shared = max(0.0, self.cpu_seconds(load) - alone)
+        return (alone + shared / cores) / self.busy
+
     def requests_of(self, load: Load) -> float:
         """Objects, or parts of them, that are read and written for one dataset."""
         return self.requests * load.costs.requests + self.array_requests * load.arrays
-
-
-@dataclass(frozen=True)
-class Prices:
-    """In any one currency.
-
-    Attributes
-    ----------
-    core_hour
-        Of a core.
-    get_1000, put_1000
-        Of a thousand requests that read or list, and that write.
-    egress_gb
-        Of 1e9 bytes read from the source.
-    stored_gb_month
-        Of 1e9 bytes of output, for a month.
-    """
-
-    core_hour: float = 0.0
-    get_1000: float = 0.0
-    put_1000: float = 0.0
-    egress_gb: float = 0.0
-    stored_gb_month: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +125,18 @@ class Site:
     prices: Prices = field(default_factory=Prices)
 
 
+def site_of(costs: SiteCosts, cores: int, *, is_local: bool) -> Site:
+    """One machine with so many cores, as the config's ``costs`` section describes the site."""
+    speed, wait = (500.0, 0.0) if is_local else (125.0, 40.0)
+    given = costs.megabytes_per_second, costs.request_ms
+    return Site(
+        cores=cores,
+        bytes_per_second=(speed if given[0] is None else given[0]) * 1e6,
+        request_seconds=(wait if given[1] is None else given[1]) / 1000,
+        prices=costs,
+    )
+
+
 @dataclass(frozen=True)
 class Campaign:
     """The prediction: sums over all datasets; days where the slowest of three decides."""
@@ -162,11 +159,17 @@ class Campaign:
         return max(self.days_of_cores, self.days_of_bytes, self.days_of_requests)
 
 
-def load_of_plan(plan: Plan, slices: int, *, archive: bool = False) -> Load | None:
-    """Load of a dataset that has a plan; None where the plan has no estimate."""
+def load_of_plan(plan: Plan, slices: int, *, archive: bool = False) -> Load:
+    """Load of a dataset that has a plan.
+
+    Raises
+    ------
+    PlanError
+        The plan has no estimate.
+    """
     estimate = plan.estimate
     if estimate is None or estimate.costs is None:
-        return None
+        raise PlanError(f"the plan of {plan.dataset} has no estimate; run snakemake plans")
     jobs = STEPS - 1 + slices + archive
     return Load(jobs, len(plan.arrays), estimate.after.objects, estimate.costs)
 
@@ -286,9 +289,9 @@ def campaign_of(loads: Iterable[Load], measured: Measured, site: Site) -> Campai
         objects=objects,
         bytes_read=round(read),
         bytes_written=round(written),
-        days_of_cores=core_seconds / (site.nodes * site.cores) / _DAY_S,
-        days_of_bytes=(read + written) / site.bytes_per_second / _DAY_S,
-        days_of_requests=requests * site.request_seconds / site.at_once / _DAY_S,
+        days_of_cores=core_seconds / (site.nodes * site.cores) / DAY_S,
+        days_of_bytes=(read + written) / site.bytes_per_second / DAY_S,
+        days_of_requests=requests * site.request_seconds / site.at_once / DAY_S,
         money=money,
     )
 

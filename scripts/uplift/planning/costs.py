@@ -1,8 +1,7 @@
-"""What carrying out a plan takes: memory, requests, CPU time, and wall time from these."""
+"""What carrying out a plan takes: memory, requests and CPU time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from uplift import grid
@@ -105,36 +104,3 @@ def job_memory_bytes(entry: InventoryArray, target: TargetArray, method: Method)
     block = max(chunk_bytes, min(estimates.RECODE_BLOCK_BYTES, object_bytes))
     working = block + COPIES * (source_bytes + chunk_bytes)
     return PROGRAM_BYTES + max(compared, AHEAD_BYTES, working)
-
-
-def wall_seconds(
-    costs: Costs, cores: int, *, bytes_per_second: float, request_seconds: float, at_once: int = 64
-) -> float:
-    """Predict the wall time where CPU, transfer and requests overlap: the slowest decides.
-
-    Parameters
-    ----------
-    cores
-        That all jobs together use.
-    bytes_per_second
-        That the storage gives and takes.
-    request_seconds
-        Time to the first byte of a request; 0 for local files.
-    at_once
-        Requests under way together.
-    """
-    transfer = (costs.read_bytes + costs.written_bytes) / bytes_per_second
-    waiting = costs.requests * request_seconds / at_once
-    return max(costs.cpu_seconds / cores, transfer, waiting)
-
-
-def added_up(costs: Iterable[Costs]) -> Costs:
-    """Costs of several datasets: sums, and the most memory that any job's core takes."""
-    listed = list(costs)
-    return Costs(
-        memory_mib=max((one.memory_mib for one in listed), default=0),
-        requests=sum(one.requests for one in listed),
-        read_bytes=sum(one.read_bytes for one in listed),
-        written_bytes=sum(one.written_bytes for one in listed),
-        cpu_seconds=round(sum(one.cpu_seconds for one in listed), 1),
-    )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from uplift.models.plan import Costs, Plan, Totals
-from uplift.planning.costs import added_up
+from uplift.models.plan import Plan, Totals
+from uplift.models.site import SiteCosts
+from uplift.planning.campaign import DAY_S, Load, Measured, campaign_of, site_of
+from uplift.planning.space import Space
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-_HEAD = ("dataset", "arrays", "objects", "bytes", "CPU", "memory/core", "requests")
+_HEAD = (
+    "dataset", "arrays", "objects", "bytes", "time", "CPU", "memory/core", "requests", "space",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,46 +28,123 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """A plan, and where and with what it is to be carried out.
+
+    Attributes
+    ----------
+    load
+        What the plan brings with it.
+    cores
+        That its jobs can use at once.
+    is_local
+        Whether source and output are on file systems of this machine.
+    needed, free
+        Space of the output that is still to be written, and that is free there; None elsewhere.
+    """
+
+    plan: Plan
+    load: Load
+    cores: int = 1
+    is_local: bool = True
+    needed: Space | None = None
+    free: Space | None = None
+
+
+@dataclass(frozen=True)
 class PlanRow:
-    """One dataset, or all of them: before and after, costs, and the parts it comes from."""
+    """One dataset, or all of them: before and after, costs, and the parts it comes from.
+
+    `seconds` are of wall clock; `cpu_seconds`, `requests` and `money` by the rates of the site.
+    """
 
     dataset: str
     arrays: int
     before: Totals
     after: Totals
-    costs: Costs | None
+    memory_mib: int
+    seconds: float
+    cpu_seconds: float
+    requests: int
+    needed: Space | None
+    free: Space | None
+    money: float
     parts: tuple[Part, ...] = ()
 
 
-def rows_of(plans: Sequence[Plan]) -> list[PlanRow]:
-    """One row a plan that has an estimate, and the total of several in the end."""
-    rows = [
-        PlanRow(
-            plan.dataset,
-            len(plan.arrays),
-            plan.estimate.before,
-            plan.estimate.after,
-            plan.estimate.costs,
-            tuple(_parts(plan)),
-        )
-        for plan in plans
-        if plan.estimate is not None
-    ]
+def rows_of(
+    planned: Sequence[Planned], measured: Measured, costs: SiteCosts, cores: int = 1
+) -> list[PlanRow]:
+    """One row a plan that has an estimate, and the total of several in the end.
+
+    Parameters
+    ----------
+    planned
+        The plans.
+    measured
+        Rates of this machine.
+    costs
+        What the site charges, and how fast its storage is.
+    cores
+        That all jobs together use.
+    """
+    rows = [_row(one, measured, costs) for one in planned if one.plan.estimate is not None]
     if len(rows) < 2:
         return rows
+    is_local = all(one.is_local for one in planned)
+    site = site_of(costs, cores, is_local=is_local)
+    together = campaign_of([one.load for one in planned], measured, site).days * DAY_S
+    needed = [row.needed for row in rows if row.needed is not None]
     total = PlanRow(
         "total",
         sum(row.arrays for row in rows),
         _sum(row.before for row in rows),
         _sum(row.after for row in rows),
-        added_up(row.costs for row in rows if row.costs is not None),
+        max(row.memory_mib for row in rows),
+        max(together, *(row.seconds for row in rows)),
+        sum(row.cpu_seconds for row in rows),
+        sum(row.requests for row in rows),
+        sum(needed, Space(0)) if needed else None,
+        None,
+        sum(row.money for row in rows),
     )
     return [*rows, total]
 
 
-def as_text(rows: Sequence[PlanRow]) -> str:
-    """Lay the rows out in columns, each with a line for each method and reason below it."""
-    cells = [_HEAD, *map(_cells, rows)]
+def _row(one: Planned, measured: Measured, costs: SiteCosts) -> PlanRow:
+    plan, estimate = one.plan, one.plan.estimate
+    assert estimate is not None  # noqa: S101
+    site = site_of(costs, one.cores, is_local=one.is_local)
+    found = campaign_of([one.load], measured, site)
+    seconds = max(measured.wall_seconds(one.load, one.cores), found.days * DAY_S)
+    return PlanRow(
+        plan.dataset,
+        len(plan.arrays),
+        estimate.before,
+        estimate.after,
+        one.load.costs.memory_mib,
+        seconds,
+        measured.cpu_seconds(one.load),
+        found.requests,
+        one.needed,
+        one.free,
+        found.money,
+        tuple(_parts(plan)),
+    )
+
+
+def as_text(rows: Sequence[PlanRow], currency: str | None = None) -> str:
+    """Lay the rows out in columns, each with a line for each method and reason below it.
+
+    Parameters
+    ----------
+    rows
+        As :func:`rows_of` gives them.
+    currency
+        Of a column with money; None leaves the column out.
+    """
+    last = () if currency is None else (f"money {currency}".strip(),)
+    cells = [(*_HEAD, *last), *(_cells(row, with_money=bool(last)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [_line(cells[0], widths)]
     for row, texts in zip(rows, cells[1:], strict=True):
@@ -108,17 +189,25 @@ def _sum(totals: Iterable[Totals]) -> Totals:
     )
 
 
-def _cells(row: PlanRow) -> tuple[str, ...]:
-    costs = row.costs
+def _cells(row: PlanRow, *, with_money: bool) -> tuple[str, ...]:
     return (
         row.dataset,
         f"{row.arrays:,}",
         f"{row.before.objects:,} → {row.after.objects:,}",
         f"{bytes_text(row.before.bytes)} → {bytes_text(row.after.bytes)}",
-        seconds_text(costs.cpu_seconds) if costs else "",
-        f"{costs.memory_mib:,} MiB" if costs else "",
-        f"{costs.requests:,}" if costs else "",
+        seconds_text(row.seconds),
+        seconds_text(row.cpu_seconds),
+        f"{row.memory_mib:,} MiB",
+        f"{row.requests:,}",
+        _space(row.needed, row.free),
+        *((f"{row.money:,.2f}",) if with_money else ()),
     )
+
+
+def _space(needed: Space | None, free: Space | None) -> str:
+    if needed is None:
+        return "-"
+    return bytes_text(needed.bytes) + (f" of {bytes_text(free.bytes)}" if free else "")
 
 
 def _line(texts: Sequence[str], widths: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from uplift.models.base import place_of
 from uplift.models.plan import Planning
+from uplift.models.site import SiteCosts
 from uplift.settings.columns import COLUMNS, Attribution, Columns, CrateSettings
 from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.storage import Endpoint, Region, StorageOptions, Switch
@@ -56,6 +57,7 @@ class Config(Columns):
     verify: Literal["once", "reread"] = "once"
     digest_limit_mib: Whole = Field(0, ge=0, description="a size in MiB, 0 or more")
     crate: Crate = Crate()
+    costs: SiteCosts = SiteCosts()
     storage: dict[str, StorageOptions] = Field(
         default_factory=dict, description="a mapping from URL prefixes to settings"
     )

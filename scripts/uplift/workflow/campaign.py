@@ -23,6 +23,8 @@ def _folders(results: Path) -> list[WorkFolder]:
 
 def _load(work: WorkFolder) -> Load | None:
     plan = json_files.read_model(work.plan, Plan)
+    if plan.estimate is None or plan.estimate.costs is None:  # as earlier versions planned
+        return None
     archived = (work.path / "archive.json").exists()
     return load_of_plan(plan, slice_count(work), archive=archived)
 

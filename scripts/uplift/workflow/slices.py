@@ -43,6 +43,11 @@ def planned_bytes(work: WorkFolder) -> int | None:
     return _planned_bytes(work.plan, status.st_mtime_ns, status.st_size)
 
 
+def cores_for(size: int) -> int:
+    """Cores that pay for so many stored bytes; small datasets rather run side by side."""
+    return 1 + size // 2**26
+
+
 def plan_size(work: WorkFolder) -> int:
     """Bytes of the plan, which grows with the number of arrays; 0 without one."""
     try:

@@ -1,0 +1,97 @@
+"""Whether the outputs of all datasets together fit on their file systems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uplift import grid
+from uplift.grid import Shape
+from uplift.outputs.space import FileSystem, file_system_of, lacking, space_taken
+from uplift.planning.space import Space, space_of
+from uplift.settings.columns import Sample
+from uplift.work.folder import WorkFolder
+from uplift.workflow.start import is_claimed_elsewhere
+
+
+@dataclass
+class Shared:
+    """A file system, and the datasets whose outputs are still to be written there."""
+
+    place: FileSystem
+    needed: Space = field(default_factory=lambda: Space(0))
+    samples: list[Sample] = field(default_factory=list)
+
+    def little(self) -> str | None:
+        """Say that there is too little space; None where there is enough.
+
+        Objects that stand at the outputs are looked at only where it would not do without them:
+        they are replaced one by one.
+        """
+        needed = self.needed
+        if not needed.fits(self.place.free):
+            for sample in self.samples:
+                needed = needed.less(space_taken(sample.output))
+        if needed.fits(self.place.free):
+            return None
+        names = ", ".join(sample.dataset for sample in self.samples[:3])
+        more = f" and {len(self.samples) - 3} more" if len(self.samples) > 3 else ""
+        return (
+            f"{self.place.folder}: too little space for {names}{more}: "
+            f"{lacking(needed, self.place.free)}"
+        )
+
+
+def needed_by(work: WorkFolder, sample: Sample, *, archive: bool = False) -> Space | None:
+    """Predict what a dataset's output will take that does not stand there yet.
+
+    Parameters
+    ----------
+    work, sample
+        The dataset.
+    archive
+        Whether it is packed into one file as well.
+
+    Returns
+    -------
+    Space or None
+        None: there is no plan to know it from.
+    """
+    try:
+        data = json.loads(work.plan.read_bytes())
+        after = data["estimate"]["after"]
+        found = space_of(
+            int(after["objects"]), int(after["bytes"]), _grids(data["arrays"]), archive=archive
+        )
+    except (OSError, ValueError, TypeError, KeyError):  # as people edit; plan says what is wrong
+        return None
+    return Space(0) if _is_published(work, sample) else found
+
+
+def shared_by(samples: Iterable[Sample], results: str, *, archive: bool = False) -> list[Shared]:
+    """File systems of this machine that datasets with a plan are still to be written to."""
+    found: dict[int, Shared] = {}
+    for sample in samples:
+        needed = needed_by(WorkFolder(Path(results, sample.dataset)), sample, archive=archive)
+        place = file_system_of(sample.output) if needed is not None and needed.bytes else None
+        if place is None or needed is None:
+            continue
+        shared = found.setdefault(place.device, Shared(place))
+        shared.needed += needed
+        shared.samples.append(sample)
+    return list(found.values())
+
+
+def _grids(arrays: Iterable[Mapping[str, list[int]]]) -> Iterator[Shape]:
+    for array in arrays:
+        cell = array["shards"] if isinstance(array.get("shards"), list) else array["chunks"]
+        yield grid.grid_shape(tuple(array["shape"]), tuple(cell))
+
+
+def _is_published(work: WorkFolder, sample: Sample) -> bool:
+    """Whether what the plan says stands at the output."""
+    if not work.published.is_file() or is_claimed_elsewhere(work, sample.output):
+        return False
+    return work.published.stat().st_mtime_ns >= work.plan.stat().st_mtime_ns
