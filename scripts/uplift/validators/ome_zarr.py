@@ -1,6 +1,8 @@
 """Other people's validators of OME-Zarr 0.5, on documents in memory.
 
-yaozarrs is the gate, its warnings included; ome-zarr-models gives a second opinion. A complaint
+Each is a module ``with_*`` of this package that has a ``NAME`` and ``complaints_about(documents,
+path)``, which gives code and message of whatever it has against one group. To add one, add its
+module; nothing else names them. yaozarrs is the gate, its warnings included. A complaint
 about a group of the output is an error, unless the same validator has the same complaint about the
 same group when it is shown the migrated words over the source's tree: then the source has the
 fault, whatever was repaired elsewhere, and it is a warning. Groups with equal documents are checked
@@ -9,17 +11,22 @@ once.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
+from uplift import validators
 from uplift.models.findings import Finding, Findings
 from uplift.validators.documents import Documents
 
-GATE, SECOND = "yaozarrs", "ome-zarr-models"
+GATE = "yaozarrs"
+"""What it refuses, inspect refuses to convert."""
 
 
 class Validators:
-    """Both validators; each distinct check is made once in the life of this object."""
+    """All of them; each distinct check is made once in the life of this object."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -69,11 +76,11 @@ def run_validators(
     findings
         Receives what is found.
     """
-    validators = Validators()
-    complaints = validators.complaints(documents)
+    asked = Validators()
+    complaints = asked.complaints(documents)
     if not complaints:
         return
-    known = set(validators.complaints(reference()))
+    known = set(asked.complaints(reference()))
     findings.extend(complaint for complaint in complaints if complaint not in known)
     for finding in inherited(complaint for complaint in complaints if complaint in known):
         findings.add(finding)
@@ -99,14 +106,20 @@ def _is_seen_from_its_image(documents: Documents, path: str, ome: Mapping[str, A
 
 
 def _complaints(documents: Documents, path: str) -> Iterator[tuple[str, str]]:
-    # Imported here: building their models takes longer than all else that needs this module.
-    from uplift.validators import with_models, with_yaozarrs
+    for validator in _validators():
+        for code, message in validator.complaints_about(documents, path):
+            yield f"{validator.NAME}.{code}", message
 
-    for code, message in with_yaozarrs.complaints_about(documents, path):
-        yield f"{GATE}.{code}", message
-    if "bioformats2raw.layout" in (documents.ome_of(path) or {}):
-        return
-    for detail in with_yaozarrs.flat(with_models.complaints_about(documents, path), ()):
-        place = ".".join(str(part) for part in detail["loc"])
-        text = f"{place}: {detail['msg']}" if place else str(detail["msg"])
-        yield f"{SECOND}.{detail['type']}", " ".join(text.split())[:600]
+
+@cache
+def _validators() -> tuple[Any, ...]:
+    """Every validator, the gate first, then in the order of names.
+
+    Imported on first use: building their models takes longer than all else that needs this module.
+    """
+    found = (module.name for module in pkgutil.iter_modules(validators.__path__))
+    names = sorted(
+        (name for name in found if name.startswith("with_")),
+        key=lambda name: (name != f"with_{GATE}", name),
+    )
+    return tuple(importlib.import_module(f"{validators.__name__}.{name}") for name in names)

@@ -1,4 +1,4 @@
-"""ome-zarr-models on documents in memory: a second opinion about one group.
+"""ome-zarr-models on documents in memory, one group at a time.
 
 It has no answer for bioformats2raw collections. Its own entry points read each array with
 zarr-python, plates three times; its models ask only for shapes, data types and names.
@@ -16,13 +16,19 @@ from pydantic import ValidationError
 
 from uplift.ngff.json_kinds import items_of
 from uplift.storage.protocol import join
+from uplift.validators.complaints import Complaint, complaints_of
 from uplift.validators.documents import Documents, Json
 
-Complaint = tuple[str, str]
+NAME = "ome-zarr-models"
 
 
-def complaints_about(documents: Documents, path: str) -> list[Any]:
-    """Details of what the models say about one group; of an image, also about its labels."""
+def complaints_about(documents: Documents, path: str) -> list[Complaint]:
+    """Everything that the models say about one group; of an image, also about its labels."""
+    ome = documents.ome_of(path) or {}
+    return [] if "bioformats2raw.layout" in ome else list(complaints_of(_details(documents, path)))
+
+
+def _details(documents: Documents, path: str) -> list[Any]:
     ome = documents.ome_of(path) or {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

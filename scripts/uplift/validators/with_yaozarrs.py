@@ -23,11 +23,10 @@ from yaozarrs.v05._plate import Plate, Well
 from yaozarrs.v05._storage import StorageValidatorV05
 
 from uplift.storage.protocol import join
+from uplift.validators.complaints import Complaint, complaints_of, line_of
 from uplift.validators.documents import Documents
 
-Complaint = tuple[str, str]
-"""Code and message."""
-
+NAME = "yaozarrs"
 VERSION = "0.5"
 
 
@@ -45,7 +44,7 @@ def complaints_about(documents: Documents, path: str) -> list[Complaint]:
         except Exception as error:  # on metadata that it did not expect, whatever Python raises
             details = [{"type": type(error).__name__, "loc": (), "msg": f"gave up: {error}"}]
     texts = {str(one.message) for one in caught if one.category.__name__ == "ValidationWarning"}
-    return [*_complaints(details), *(("warning", _line(text)) for text in sorted(texts))]
+    return [*complaints_of(details), *(("warning", line_of(text)) for text in sorted(texts))]
 
 
 def _check(group: _Group) -> Iterator[Mapping[str, Any]]:
@@ -149,28 +148,3 @@ class _OneGroup(StorageValidatorV05):
 def _adapter() -> TypeAdapter[Any]:
     """Built once: it costs more than all its uses on a small dataset."""
     return TypeAdapter(v05.OMEMetadata)
-
-
-def _complaints(details: Iterable[Any]) -> Iterator[Complaint]:
-    for detail in flat(details, ()):
-        place = ".".join(str(part) for part in detail["loc"])
-        yield str(detail["type"]), (f"{place}: " if place else "") + _line(str(detail["msg"]))
-
-
-def flat(details: Iterable[Any], place: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-    """Errors with those that stand inside them, each at its full place."""
-    for detail in details:
-        here = (*place, *detail.get("loc", ()))
-        inner = (detail.get("ctx") or {}).get("error")
-        if isinstance(inner, ValidationError):
-            yield from flat(inner.errors(include_url=False), here)
-            continue
-        text = str(detail["msg"])
-        if inner is not None and str(inner) not in text:
-            text = f"{text}: {inner}"
-        yield {"type": detail["type"], "loc": here, "msg": text}
-
-
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 600 else f"{line[:597]}..."

@@ -1,0 +1,40 @@
+"""What a validator says about a group, as a code and a line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+Complaint = tuple[str, str]
+"""Code and message."""
+_LONGEST = 600
+"""Letters of a message: some hold a whole document."""
+
+
+def complaints_of(details: Iterable[Any]) -> Iterator[Complaint]:
+    """Complaints from pydantic's details, or such as are like them."""
+    for detail in _flat(details, ()):
+        place = ".".join(str(part) for part in detail["loc"])
+        yield str(detail["type"]), (f"{place}: " if place else "") + line_of(str(detail["msg"]))
+
+
+def line_of(text: str) -> str:
+    """One line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
+
+
+def _flat(details: Iterable[Any], place: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+    """Errors with those that stand inside them, each at its full place."""
+    for detail in details:
+        here = (*place, *detail.get("loc", ()))
+        inner = (detail.get("ctx") or {}).get("error")
+        if isinstance(inner, ValidationError):
+            yield from _flat(inner.errors(include_url=False), here)
+            continue
+        text = str(detail["msg"])
+        if inner is not None and str(inner) not in text:
+            text = f"{text}: {inner}"
+        yield {"type": detail["type"], "loc": here, "msg": text}
