@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from uplift.models.base import place_of
 from uplift.models.plan import Planning
 from uplift.models.site import SiteCosts
+from uplift.ngff.versions import TARGETS
 from uplift.settings.columns import COLUMNS, Attribution, Columns, CrateSettings
 from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.storage import Endpoint, Region, StorageOptions, Switch
 from uplift.settings.typed import retyped, typed_arguments
-from uplift.settings.values import Codec, Whole, typed_leaves
+from uplift.settings.values import Codec, TargetVersion, Whole, typed_leaves
 
 FOR_ALL_ROWS = ("chunks", "shards", "codec", "date_published", "spatialdata")
 """Columns that, as keys of the config, hold for every row of a sheet; the others need `input`."""
@@ -48,7 +49,7 @@ class Config(Columns):
     litter: Literal["drop", "copy"] = "drop"
     durability: Literal["fsync", "none"] = "fsync"
     overwrite: Switch = False
-    target_version: Annotated[Literal["0.5"], BeforeValidator(str)] = "0.5"
+    target_version: TargetVersion = next(reversed(TARGETS))
     consolidated_metadata: Switch = False
     manifest: Switch = False
     ozx: Switch = False

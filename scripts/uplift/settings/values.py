@@ -10,13 +10,14 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from uplift.models.arrays import JsonValue
 from uplift.models.base import did_you_mean, said
 from uplift.models.plan import NAMED_CODECS
+from uplift.ngff.versions import TARGETS
 from uplift.terms import MODALITY, ORGANISM, Vocabulary
 
 
@@ -194,6 +195,10 @@ Modality = Annotated[
     _term_of(MODALITY),
     Field(description="an imaging method of FBbi: an identifier or a name"),
 ]
+if TYPE_CHECKING:  # type checkers take no Literal whose values a table has
+    TargetVersion = str
+else:
+    TargetVersion = Annotated[Literal[tuple(TARGETS)], BeforeValidator(str)]
 Text = Annotated[str | None, Field(description="text (put it in quotes)")]
 Flag = Annotated[
     Annotated[bool, Field(strict=True)] | None,
