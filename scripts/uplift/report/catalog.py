@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from uplift.work.json_files import write_text
 
 Row = Mapping[str, Any]
 
-COST_COLUMNS = (
-    "dataset", "step", "jobs", "failed", "wall_seconds", "cpu_seconds", "peak_memory_bytes",
-    "requests", "objects_read", "bytes_read", "objects_written", "bytes_written", "source_bytes",
-    "wall_seconds_per_tb", "cpu_seconds_per_tb", "requests_per_tb",
-)  # fmt: skip
 TERABYTE = 1e12
+_PER_TERABYTE = ("wall_seconds", "cpu_seconds", "requests")
+COST_COLUMNS = (
+    "dataset",
+    "step",
+    *(figure.name for figure in fields(ledger.Sum)),
+    "source_bytes",
+    *(f"{name}_per_tb" for name in _PER_TERABYTE),
+)
 
 
 def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
@@ -91,7 +94,7 @@ def cost_rows(facts: Facts) -> list[Row]:
             "source_bytes": source or None,
             **{
                 f"{key}_per_tb": round(getattr(spent, key) * TERABYTE / source, 1)
-                for key in ("wall_seconds", "cpu_seconds", "requests")
+                for key in _PER_TERABYTE
                 if source
             },
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from uplift.report.facts import Facts, size_text
@@ -127,24 +128,26 @@ def _costs(facts: Facts) -> Table:
     sums = [*steps.items()]
     if len(steps) > 1:
         sums.append(("all steps", ledger.added_up(facts.costs)))
+    figures = [figure for figure in fields(ledger.Sum) if "head" in figure.metadata]
     rows = [
         [
             step,
             f"{spent.jobs}" + (f" ({spent.failed} failed)" if spent.failed else ""),
-            span_text(spent.wall_seconds),
-            span_text(spent.cpu_seconds),
-            size_text(spent.peak_memory_bytes),
-            f"{spent.requests:,}",
-            size_text(spent.bytes_read),
-            size_text(spent.bytes_written),
+            *(_figure(figure.name, getattr(spent, figure.name)) for figure in figures),
         ]
         for step, spent in sums
     ]
-    head = ("step", "jobs", "wall", "CPU", "peak memory", "requests", "read", "written")
+    head = ("step", "jobs", *(figure.metadata["head"] for figure in figures))
     hosts = sorted({spent.host for spent in facts.costs if spent.host})
     versions = facts.costs[-1].versions if facts.costs else {}
     note = ", ".join(f"{name} {version}" for name, version in versions.items())
     return _table("Costs", head, rows, note=f"on {', '.join(hosts)}; {note}" if hosts else note)
+
+
+def _figure(name: str, value: float) -> str:
+    if name.endswith("_seconds"):
+        return span_text(value)
+    return size_text(int(value)) if "bytes" in name else f"{value:,}"
 
 
 def _codec(compressor: Any, filters: Any, codecs: Any) -> str:

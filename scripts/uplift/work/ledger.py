@@ -209,20 +209,27 @@ def read(file: Path) -> list[Spent]:
     return lines
 
 
-@dataclass(frozen=True)
+def _headed(head: str) -> Any:
+    return field(metadata={"head": head})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sum:
-    """Several jobs added up; `peak_memory_bytes` is that of the largest."""
+    """Several jobs added up; `peak_memory_bytes` is that of the largest.
+
+    ``costs.csv`` has every figure, the report those with a head.
+    """
 
     jobs: int
     failed: int
-    wall_seconds: float
-    cpu_seconds: float
-    peak_memory_bytes: int
-    requests: int
+    wall_seconds: float = _headed("wall")
+    cpu_seconds: float = _headed("CPU")
+    peak_memory_bytes: int = _headed("peak memory")
+    requests: int = _headed("requests")
     objects_read: int
-    bytes_read: int
+    bytes_read: int = _headed("read")
     objects_written: int
-    bytes_written: int
+    bytes_written: int = _headed("written")
 
 
 def added_up(lines: Iterable[Spent]) -> Sum:
