@@ -1,14 +1,18 @@
-"""Run a command and measure what it cost, its children included."""
+"""Run a command and measure what it cost, all processes that it started included."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
-import statistics
+import resource
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class FailedError(Exception):
@@ -19,7 +23,7 @@ class FailedError(Exception):
 class Cost:
     """Times in seconds, memory in MiB.
 
-    `cpu` is user and system time of the command and of all its children that ended; `memory` is
+    `cpu` is user and system time of the command and of all processes that it started; `memory` is
     the peak of the largest single process among them.
     """
 
@@ -28,10 +32,8 @@ class Cost:
     memory: float
 
 
-def run_measured(
-    command: Sequence[str], log: Path, folder: Path | None = None, expected: int = 0
-) -> Cost:
-    """Run `command` in `folder`, its output going to the end of `log`.
+def run_measured(command: Sequence[str], log: Path, expected: int = 0) -> Cost:
+    """Run `command`, its output going to the end of `log`.
 
     Raises
     ------
@@ -42,31 +44,30 @@ def run_measured(
     with log.open("ab") as stream:
         stream.write(f"$ {' '.join(command)}\n".encode())
         stream.flush()
+        # Servers of worker processes outlive by moments the process that started them, which does
+        # not wait for them: they become children of this one, and their times are not lost.
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            process_group=0,
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
+        usages = [usage, *_left(process.pid)]
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != expected:
         raise FailedError(f"{command[0]} ended with exit code {process.returncode}; see {log}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    cpu = sum(one.ru_utime + one.ru_stime for one in usages)
+    return Cost(wall, cpu, max(one.ru_maxrss for one in usages) / 1024)
 
 
-def total(costs: Sequence[Cost]) -> Cost:
-    """Costs of commands that ran one after the other."""
-    return Cost(
-        sum(cost.wall for cost in costs),
-        sum(cost.cpu for cost in costs),
-        max(cost.memory for cost in costs),
-    )
-
-
-def median(costs: Sequence[Cost]) -> Cost:
-    """Median of each quantity by itself."""
-    return Cost(
-        statistics.median(cost.wall for cost in costs),
-        statistics.median(cost.cpu for cost in costs),
-        statistics.median(cost.memory for cost in costs),
-    )
+def _left(group: int) -> Iterator[resource.struct_rusage]:
+    """Wait for what is left of a command's process group."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            _, _, usage = os.wait4(-group, 0)
+            yield usage

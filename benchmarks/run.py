@@ -1,219 +1,225 @@
-"""Compare copying, this project and the tool of the OME 2024 NGFF challenge on one dataset.
+"""Benchmark this project by turns with the limit, with copying and with other tools.
 
-All take turns on the same generated source, several rounds; medians and ratios go to
-``benchmark.json`` and ``benchmark.md``. The outputs are compared pixel by pixel in the end.
+All rows of a case take turns, round after round, each time another one first; before each turn the
+old output is removed and written data are synced, outside the clock. Every measurement goes to
+``benchmarks/results/<suite>-<cores>.json``; ``figure.py`` makes the table and the figure of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import candidates
-from candidates import Place
-from measure import Cost, FailedError, median, run_measured
+import rows as rows_of
+from measure import FailedError, run_measured
+from rows import (
+    CONVERT,
+    COPY,
+    HERE,
+    LIMIT,
+    NGFF_ZARR,
+    NOTHING,
+    ROWS,
+    TENSORSTORE,
+    TOOL,
+    WHOLE,
+    ZARR,
+    Case,
+)
 
-HERE = Path(__file__).resolve().parent
-START, COPY, COPY_SYNC = "program start", "cp -r", "cp -r; sync"
-CONVERT, CONVERT_FSYNC = "convert, durability: none", "convert, durability: fsync"
-WORKFLOW, TINY_WORKFLOW = "whole workflow", "whole workflow, some MB"
-CHALLENGE, TINY_CHALLENGE = "challenge's tool", "challenge's tool, some MB"
-
-Results = dict[str, list[Cost]]
+Planned = tuple[Case, tuple[str, ...]]
+KINDS = ("image", "plate", "tiny")
 
 
 def main() -> int:
-    """Generate, measure, compare, report."""
-    arguments = _arguments()
-    scratch = arguments.scratch or arguments.results / "scratch"
-    log = arguments.results / "benchmark.log"
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    place = Place(scratch / "source.zarr", scratch / "tiny.zarr", scratch, log, arguments.cores)
-    # as on every machine where a program ran before: modules are compiled once, not in each process
+    """Generate, measure, report."""
+    given = _arguments()
+    given.results.mkdir(parents=True, exist_ok=True)
+    scratch = given.scratch or given.results / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    # as on every machine where a program ran before: modules are compiled once
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(scratch / "bytecode")
+    suite = local_cases if given.suite == "local" else s3_cases
+    report: dict[str, Any] = {"machine": _machine(given.cores), "rounds": given.rounds, "cases": {}}
     try:
-        size = ["--small"] if arguments.small else ["--timepoints", arguments.timepoints]
-        _run(place, HERE / "dataset.py", place.source, *size)
-        _run(place, HERE / "dataset.py", place.tiny, "--small")
-        if not arguments.skip_challenge:
-            candidates.install_challenge()
-        results = measure(place, arguments.rounds, skip_challenge=arguments.skip_challenge)
-        compared = compare(place, skip_challenge=arguments.skip_challenge)
-    except (FailedError, subprocess.CalledProcessError) as error:
+        with suite(given, scratch) as cases:
+            for case, names in cases:
+                report["cases"][case.name] = measured(case, names, given.rounds)
+    except FailedError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    report = summary(place, results, compared)
-    (arguments.results / "benchmark.json").write_text(json.dumps(report, indent=2) + "\n")
-    text = markdown(report)
-    (arguments.results / "benchmark.md").write_text(text)
-    print(text)
-    if not arguments.keep:
+    report["machine"]["load_after"] = os.getloadavg()[1]
+    path = given.results / f"{given.suite}-{given.cores}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"{path}; table and figure: python benchmarks/figure.py")
+    if not given.keep:
         shutil.rmtree(scratch)
     return 0
 
 
-def measure(place: Place, rounds: int, *, skip_challenge: bool) -> Results:
-    """Let everything take its turn, `rounds` times, after a turn to warm up."""
-    turns: dict[str, Callable[[Place], Cost]] = {
-        START: candidates.start_up,
-        COPY: candidates.copy,
-        CONVERT: partial(candidates.convert, durability="none"),
-        COPY_SYNC: candidates.copy_and_sync,
-        CONVERT_FSYNC: partial(candidates.convert, durability="fsync"),
-        TINY_WORKFLOW: partial(candidates.workflow, tiny=True),
-        WORKFLOW: candidates.workflow,
+def measured(case: Case, names: tuple[str, ...], rounds: int) -> dict[str, Any]:
+    """Let the rows take turns; the whole workflow comes first, since others need its plan."""
+    case.scratch.mkdir(parents=True, exist_ok=True)
+    rows_of.whole_workflow(case)  # warms up
+    turns: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    skipped = {}
+    for number in range(rounds):
+        for name in (*names[number % len(names) :], *names[: number % len(names)]):
+            tool = case.tools.get(name)
+            if name in (TOOL, NGFF_ZARR) and (tool is None or not tool.is_file()):
+                skipped[name] = "not installed; give its program"
+                continue
+            os.sync()
+            try:
+                cost = ROWS[name](case)
+            except FailedError as error:
+                if name in (WHOLE, CONVERT, LIMIT):
+                    raise
+                skipped[name] = str(error)
+                continue
+            turns[name].append({key: round(value, 3) for key, value in asdict(cost).items()})
+            print(
+                f"{case.name}, round {number + 1}: {name}: {cost.wall:.2f} s, "
+                f"CPU {cost.cpu:.2f} s, {cost.memory:.0f} MiB",
+                flush=True,
+            )
+    for name, reason in skipped.items():
+        print(f"{case.name}: {name}: skipped: {reason}")
+    size = json.loads(case.plan.with_name("validation.json").read_text())
+    found = {"dataset": size.get("summary", {}), "skipped": skipped, "turns": turns}
+    if not case.remote_output:
+        shutil.rmtree(case.scratch)
+    return found
+
+
+@contextlib.contextmanager
+def local_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Planned]]:
+    """An image, a plate, a tiny image, and the image recoded; all on the local disk."""
+    kinds = (
+        {kind: f"small-{kind}" for kind in KINDS}
+        if given.small
+        else dict(zip(KINDS, KINDS, strict=True))
+    )
+    kinds |= {"image": "small", "tiny": "tiny"} if given.small else {}
+    folders = {
+        kind: getattr(given, kind) or scratch / f"{name}.zarr" for kind, name in kinds.items()
     }
-    if not skip_challenge:
-        turns[TINY_CHALLENGE] = partial(candidates.challenge, tiny=True)
-        turns[CHALLENGE] = candidates.challenge
-    _warm_up(place, skip_challenge=skip_challenge)
-    results: Results = {name: [] for name in turns}
-    for number in range(1, rounds + 1):
-        for name, turn in turns.items():
-            os.sync()  # nobody writes back what another one left
-            cost = turn(place)
-            results[name].append(cost)
-            print(f"round {number}: {name}: {cost.wall:.2f} s, CPU {cost.cpu:.2f} s", flush=True)
-    return results
+    for kind, folder in folders.items():
+        if getattr(given, kind) is None:
+            _generate(folder, kinds[kind], scratch)
+        _read_once(folder)
+    case = partial(Case, cores=given.cores, tools=_tools(given))
+    image, plate, tiny = (str(folders[kind].resolve()) for kind in KINDS)
+    bare = (ZARR, TENSORSTORE, NGFF_ZARR)
+    yield iter(
+        [
+            (case("image", image, scratch / "image"), (WHOLE, CONVERT, LIMIT, COPY, TOOL, *bare)),
+            (
+                case("plate", plate, scratch / "plate"),
+                (WHOLE, CONVERT, LIMIT, COPY, TOOL, *bare[:2]),
+            ),
+            (
+                case("recode", image, scratch / "recode", config={"codec": "blosc"}),
+                (WHOLE, CONVERT, f"{LIMIT}, recode", TOOL),
+            ),
+            (case("tiny", tiny, scratch / "tiny"), (WHOLE, NOTHING, COPY, TOOL)),
+        ]
+    )
 
 
-def _warm_up(place: Place, *, skip_challenge: bool) -> None:
-    """Bring the source and the programs into memory, so that the first one has no disadvantage."""
-    candidates.copy(place)
-    candidates.convert(place, durability="none")
-    candidates.workflow(place, tiny=True)
-    if not skip_challenge:
-        candidates.challenge(place, tiny=True)
+@contextlib.contextmanager
+def s3_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Planned]]:
+    """S3 to the local disk, S3 to S3; a server on loopback with 40 ms before each request."""
+    from s3_place import s3_place
 
-
-def compare(place: Place, *, skip_challenge: bool) -> list[str]:
-    """Compare every pixel of every output with the source; names of the outputs.
-
-    Raises
-    ------
-    FailedError
-        A pixel differs.
-    """
-    names = ["convert.zarr", "workflow.zarr", *([] if skip_challenge else ["challenge.zarr"])]
-    candidates.write_metadata(place)
-    _run(place, HERE / "compare.py", place.source, *(place.scratch / name for name in names))
-    return names
-
-
-def _run(place: Place, program: Path, *arguments: object) -> None:
-    """Run a part of the benchmark in a process of its own.
-
-    This process stays small: a child's peak memory is never reported below that of its parent.
-    """
-    run_measured([sys.executable, str(program), *map(str, arguments)], place.log)
-
-
-def summary(place: Place, results: Results, compared: list[str]) -> dict[str, Any]:
-    """Everything that was measured, with medians and ratios."""
-    medians = {name: median(costs) for name, costs in results.items()}
-    files = [path for path in place.source.rglob("*") if path.is_file()]
-    size = json.loads(place.source.with_name(f"{place.source.name}.json").read_text())
-    decoded = size["chunks"] * size["tile"] ** 2 * 2
-    stored = sum(path.stat().st_size for path in files)
-    return {
-        "dataset": {
-            **size,
-            "stored_bytes": stored,
-            "decoded_bytes": decoded,
-            "compression": round(decoded / stored, 2),
-        },
-        "machine": {
-            "cores": os.cpu_count(),
-            "used": place.cores,
-            "system": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-            "load_average": [round(load, 1) for load in os.getloadavg()],
-        },
-        "rounds": len(results[COPY]),
-        "median": {name: _rounded(cost) for name, cost in medians.items()},
-        "all": {name: [_rounded(cost) for cost in costs] for name, costs in results.items()},
-        "ratios": ratios(medians),
-        "same_pixels_as_source": compared,
-    }
-
-
-def ratios(medians: dict[str, Cost]) -> dict[str, float]:
-    """The figures that the project's goals are about."""
-    start = medians[START].cpu
-    found = {
-        "convert / cp -r; sync, wall (goal: at most 1.2)": medians[CONVERT_FSYNC].wall
-        / medians[COPY_SYNC].wall,
-        "convert without fsync / cp -r, wall (goal: at most 1.2)": medians[CONVERT].wall
-        / medians[COPY].wall,
-        "(convert - program start) / cp -r, CPU (goal: at most 1.5)": (medians[CONVERT].cpu - start)
-        / medians[COPY].cpu,
-        "whole workflow / cp -r; sync, wall": medians[WORKFLOW].wall / medians[COPY_SYNC].wall,
-    }
-    if CHALLENGE in medians:
-        other = medians[CHALLENGE]
-        found["challenge's tool / whole workflow, wall (goal: at least 5)"] = (
-            other.wall / medians[WORKFLOW].wall
+    kind = "small" if given.small else "remote"
+    folder = scratch / f"{kind}.zarr"
+    _generate(folder, kind, scratch)
+    names = (WHOLE, CONVERT, LIMIT, TOOL)
+    with s3_place(folder, scratch) as place:
+        case = partial(
+            Case,
+            source=f"s3://{place.bucket}/in.zarr",
+            cores=given.cores,
+            tools=_tools(given),
+            endpoint=place.endpoints["40 ms"],
         )
-        found["the same without what some MB take"] = (
-            other.wall - medians[TINY_CHALLENGE].wall
-        ) / (medians[WORKFLOW].wall - medians[TINY_WORKFLOW].wall)
-        found["challenge's tool / whole workflow, CPU"] = other.cpu / medians[WORKFLOW].cpu
-        found["challenge's tool / convert, wall"] = other.wall / medians[CONVERT_FSYNC].wall
-    return {name: round(value, 2) for name, value in found.items()}
+        yield iter(
+            [
+                (case("S3 to local", scratch=scratch / "down"), names),
+                (
+                    case(
+                        "S3 to S3",
+                        scratch=scratch / "across",
+                        remote_output=f"s3://{place.bucket}/out.zarr",
+                        emptied=partial(place.delete, "out.zarr/"),
+                    ),
+                    names,
+                ),
+            ]
+        )
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """Tables of the medians and ratios."""
-    dataset = report["dataset"]
-    lines = [
-        f"{dataset['chunks']:,} chunks, {dataset['stored_bytes'] / 1e9:.2f} GB stored, "
-        f"{dataset['decoded_bytes'] / 1e9:.2f} GB decoded; {report['rounds']} rounds, medians; "
-        f"{report['machine']['used']} of {report['machine']['cores']} cores, "
-        f"load average {report['machine']['load_average'][-1]}.",
-        "",
-        "| | wall, s | CPU, s | peak memory, MiB |",
-        "|---|---:|---:|---:|",
-    ]
-    for name, cost in report["median"].items():
-        lines.append(f"| {name} | {cost['wall']} | {cost['cpu']} | {cost['memory']:.0f} |")
-    lines += ["", "| ratio | |", "|---|---:|"]
-    lines += [f"| {name} | {value} |" for name, value in report["ratios"].items()]
-    return "\n".join(lines) + "\n"
+def _generate(folder: Path, kind: str, scratch: Path) -> None:
+    # in a process of its own: a child's peak memory is never below that of its parent
+    command = [sys.executable, str(HERE / "dataset.py"), str(folder), kind]
+    run_measured(command, scratch / "log.txt")
 
 
-def _rounded(cost: Cost) -> dict[str, float]:
-    return {key: round(value, 2) for key, value in asdict(cost).items()}
+def _read_once(folder: Path) -> None:
+    """Bring the source into memory, so that the first row has no disadvantage."""
+    command = ["sh", "-c", 'find "$0" -type f -exec cat {} + > /dev/null', str(folder)]
+    subprocess.run(command, check=True)
+
+
+def _tools(given: argparse.Namespace) -> dict[str, Path]:
+    found = {TOOL: given.tool, NGFF_ZARR: given.ngff_zarr}
+    return {name: path.resolve() for name, path in found.items() if path is not None}
+
+
+def _machine(cores: int) -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "used": cores,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+        "load_before": os.getloadavg()[1],
+    }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="reports go here")
-    parser.add_argument("--scratch", type=Path, help="for the data, about 6 GB (default: results)")
+    parser.add_argument("suite", choices=("local", "s3"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--timepoints", type=int, default=2, help="of the dataset, 0.43 GB each")
-    parser.add_argument("--small", action="store_true", help="a few MB, to try the benchmark")
-    parser.add_argument("--skip-challenge", action="store_true", help="leave the other tool out")
-    parser.add_argument("--keep", action="store_true", help="keep source and outputs")
-    arguments = parser.parse_args()
-    arguments.results = arguments.results.resolve()
-    if arguments.scratch is not None:
-        arguments.scratch = arguments.scratch.resolve()
-    return arguments
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--tool", type=Path, help="ome2024-ngff-challenge of an own environment")
+    parser.add_argument("--ngff-zarr", type=Path, help="ngff-zarr of an own environment")
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=Path, help="a dataset in place of the generated one")
+    parser.add_argument("--small", action="store_true", help="some MB: does it run at all?")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="reports go here")
+    parser.add_argument("--scratch", type=Path, help="for the data, about 8 GB (default: results)")
+    parser.add_argument("--keep", action="store_true", help="keep the scratch folder")
+    given = parser.parse_args()
+    given.results = given.results.resolve()
+    given.scratch = given.scratch and given.scratch.resolve()
+    return given
 
 
 if __name__ == "__main__":

@@ -39,8 +39,9 @@ def test_the_same_bytes_and_the_pixels_meant(dataset, tmp_path):
     decoded = size.chunks * size.tile**2 * 2
     assert 1.2 < decoded / sum(map(len, chunks.values())) <= 2
     level = zarr.open_array(tmp_path / "a.zarr" / "0", mode="r", zarr_format=2)
-    assert np.array_equal(level[0, 1, 0], dataset.picture(512, (0, 1, 0)))
+    assert np.array_equal(level[0, 1, 0], dataset.picture(512, (0, 0, 1, 0)))
 
 
 def test_full_size(dataset):
-    assert dataset.Size().chunks == 10_200
+    assert dataset.Size().chunks == 10_880
+    assert (dataset.Plate().images, dataset.Plate().chunks) == (384, 5_376)
