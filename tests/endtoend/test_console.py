@@ -1,5 +1,6 @@
 """A run as people see it: a few lines, failures last, then where the report is."""
 
+import json
 import re
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def test_what_a_run_prints(folder):
 
 def test_plans_end_with_the_table_and_where_it_is(folder):
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
-    settings = ["--config", "input=good.zarr", "license=MIT", "results=planned"]
+    settings = ["--config", "input=good.zarr", "output=new.zarr", "license=MIT", "results=planned"]
     for more in ([], ["costs={core_hour: 0.05, currency: EUR}"]):  # nothing to plan, then
         said = subprocess.run(
             [*command, "plans", *settings, *more], cwd=folder, env=environment(), text=True,
@@ -72,7 +73,15 @@ def test_plans_end_with_the_table_and_where_it_is(folder):
         assert ("money EUR" in table) == bool(more)
     last = "Plans: planned/<dataset>/plan.json; this table: planned/plans.txt"
     assert table.splitlines()[-1] == last
-    assert not (folder / "output" / "good.zarr").exists()
+
+    plan = folder / "planned" / "good" / "plan.json"
+    data = json.loads(plan.read_text())
+    data["estimate"]["after"]["bytes"] = 10**18
+    plan.write_text(json.dumps(data))
+    code, lines = printed(folder, *settings)
+    assert code == 1
+    assert lines[-1].startswith(f"error: {folder}: too little space for good: 1,000 PB needed, ")
+    assert not (folder / "new.zarr").exists()
 
 
 def test_the_same_as_a_module(folder):

@@ -68,6 +68,7 @@ class Conversion:
     on_bad_chunk: str = "fail"
     on_bad_metadata: str = "keep"
     litter: str = "drop"
+    on_little_space: str = "fail"
     spatialdata: str | None = None
     durability: str = "fsync"
     overwrite: str = "false"
@@ -155,6 +156,7 @@ class Conversion:
             "slice": self.path("convert", f"{number}-of-{self.slices}.json"),
             "threads": self.threads,
             "on_bad_chunk": self.on_bad_chunk,
+            "on_little_space": self.on_little_space,
             "durability": self.durability,
             "verify": self.verify,
             "manifest": "true" if self.manifest else "false",

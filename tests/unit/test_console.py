@@ -131,8 +131,7 @@ def test_failures_stand_at_the_end_with_their_remedy(logger):
         ),
         (
             "note",
-            "1 dataset not finished: run the same command again, or add --keep-going to go on "
-            "with the others after a failure",
+            "1 dataset not finished: run the same command again",
         ),
     ]
 

@@ -17,7 +17,16 @@ from uplift.models import json_text
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
 from uplift.work.folder import WorkFolder
-from uplift.workflow import caps, damage, earlier, faults, job, slices as slicing, start
+from uplift.workflow import (
+    caps,
+    damage,
+    earlier,
+    faults,
+    job,
+    slices as slicing,
+    space,
+    start,
+)
 
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 # another workflow may give the rules other names
@@ -310,6 +319,7 @@ def before_the_first_job():
     """Write what is to be written before jobs run, and nothing in dry runs."""
     if not workflow.is_main_process or workflow.touch:
         return
+    refuse_little_space()
     for one in (one for found in DAMAGE.values() for one in found):
         if one.line:
             sys.stderr.write(f"warning: {one.line}\n")
@@ -326,6 +336,21 @@ def before_the_first_job():
     )
     start.note_samples(SAMPLES, RESULTS)
     faults.watch(workflow)
+
+
+def refuse_little_space():
+    """Stop, or warn, when the outputs that will be written do not fit where they go."""
+    jobs = (
+        one for one in workflow.dag.needrun_jobs() if one.rule.name == NAMES["convert"]
+    )
+    names = dict.fromkeys(one.wildcards_dict["dataset"] for one in jobs)
+    samples = [SAMPLES[name] for name in names]
+    shared = space.shared_by(samples, RESULTS, archive=CONFIG.ozx)
+    lines = list(filter(None, (one.little() for one in shared)))
+    word = "error" if CONFIG.on_little_space == "fail" else "warning"
+    sys.stderr.writelines(f"{word}: {line}\n" for line in lines)
+    if lines and word == "error":
+        raise SystemExit(1)
 
 
 def after_the_last_job():

@@ -27,6 +27,7 @@ rule convert:
             on_bad_chunk=CONFIG.on_bad_chunk,
             verify=uncompared(CONFIG.verify),
             manifest=uncompared(CONFIG.manifest),
+            on_little_space=uncompared(CONFIG.on_little_space),
             durability=uncompared(CONFIG.durability),
             storage=uncompared(STORAGE),
         ),

@@ -10,6 +10,7 @@ from uplift import grid
 from uplift.codecs import shard_index
 from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
+from uplift.models.batch import BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.plan import Estimate, Totals
 from uplift.zarr_metadata import data_types
@@ -69,14 +70,14 @@ def recode_memory_bytes(source: SourceArray, target: TargetArray) -> int:
     return copies + max(chunk_bytes, min(RECODE_BLOCK_BYTES, object_bytes))
 
 
-def stored_objects(entry: InventoryArray, target: TargetArray) -> int:
+def stored_objects(entry: InventoryArray | BatchItem, target: TargetArray) -> int:
     """Chunk or shard objects that the output will have (an upper bound for sparse arrays)."""
     source = entry.source
     objects = math.prod(grid.grid_shape(target.shape, target.object_shape))
     return min(objects, entry.stored_chunks * _overlap(source.chunks, target.object_shape))
 
 
-def predicted(entry: InventoryArray, target: TargetArray, method: Method) -> Totals:
+def predicted(entry: InventoryArray | BatchItem, target: TargetArray, method: Method) -> Totals:
     """Objects and bytes of one array at the output, without its ``zarr.json``.
 
     Bytes are exact for a repack or rewrap whose objects are known, and for uncompressed chunks of

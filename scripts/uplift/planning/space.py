@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from uplift import grid
 from uplift.grid import Shape
+from uplift.models.batch import Batch, BatchItem
+from uplift.planning import estimates
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,18 @@ def space_of(objects: int, size: int, grids: Iterable[Shape], *, archive: bool =
     if archive:
         return Space(2 * size, objects + folders + 1)
     return Space(size, objects + folders)
+
+
+def space_of_batches(batches: Iterable[Batch]) -> Space:
+    """Predict what batches write: their share of the objects and bytes of their arrays."""
+    return sum((_space_of_item(item) for one in batches for item in one.items), Space(0))
+
+
+def _space_of_item(item: BatchItem) -> Space:
+    whole = estimates.predicted(item, item.target, item.method)
+    cells = math.prod(grid.grid_shape(item.target.shape, item.target.object_shape))
+    run = item.stop - item.start
+    return Space(whole.bytes * run // max(1, cells), min(run, whole.objects))
 
 
 def _folders(shape: Shape) -> int:

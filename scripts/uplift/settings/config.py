@@ -46,6 +46,7 @@ class Config(Columns):
     unsupported: Literal["fail", "skip"] = "fail"
     on_bad_chunk: Literal["fail", "fill"] = "fail"
     on_bad_metadata: Literal["keep", "fail"] = "keep"
+    on_little_space: Literal["fail", "warn"] = "fail"
     litter: Literal["drop", "copy"] = "drop"
     durability: Literal["fsync", "none"] = "fsync"
     overwrite: Switch = False

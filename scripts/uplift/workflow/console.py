@@ -109,8 +109,7 @@ class Console(logging.Handler):
             waiting = set(self._left) - self._finished - set(self._failed)
             if self._failed and waiting:
                 self._display.note(
-                    f"{_counted(len(waiting), 'dataset')} not finished: run the same command again,"
-                    " or add --keep-going to go on with the others after a failure"
+                    f"{_counted(len(waiting), 'dataset')} not finished: run the same command again"
                 )
             return list(self._failed)
 

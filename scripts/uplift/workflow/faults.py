@@ -25,7 +25,7 @@ RETRIES = 2
 """Of jobs that the system killed (memory, time, preemption), or whose storage was out of reach."""
 
 _REASONS = {
-    "the disk is full": r"no space left|quota|EDQUOT|disk full",
+    "the disk is full": r"no space left|too little space|quota|EDQUOT|disk full",
     "access is denied": r"permission|access ?denied|forbidden|credentials|not authorized|403",
     "the server does not answer": r"connection|cannot be reached|timed out|time-out|503|no host",
 }

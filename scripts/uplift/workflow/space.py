@@ -40,7 +40,8 @@ class Shared:
         more = f" and {len(self.samples) - 3} more" if len(self.samples) > 3 else ""
         return (
             f"{self.place.folder}: too little space for {names}{more}: "
-            f"{lacking(needed, self.place.free)}"
+            f"{lacking(needed, self.place.free)}; free some, choose other outputs, or convert a "
+            "part of the sheet (on_little_space: warn tries all the same)"
         )
 
 
