@@ -16,6 +16,7 @@ from uplift.errors import InputError
 from uplift.models import json_text
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
+from uplift.settings.places import closed_to_the_group
 from uplift.work.folder import WorkFolder
 from uplift.workflow import (
     caps,
@@ -60,8 +61,9 @@ try:
     RESULTS = str(Path(workflow.modifier.modify_path(f"{CONFIG.results}/x")).parent)
     EARLIER = earlier.finished_before(SAMPLES, RESULTS)
     if workflow.is_main_process:
-        unknown = sheet.unknown_terms(SAMPLES)
-        sys.stderr.writelines(f"warning: {line}\n" for line in unknown)
+        outputs = [sample.output for sample in SAMPLES.values()]
+        doubts = [*sheet.unknown_terms(SAMPLES), *closed_to_the_group(outputs)]
+        sys.stderr.writelines(f"warning: {line}\n" for line in doubts)
         start.refuse_gone_outputs(SAMPLES, RESULTS, STORAGE)
         if EARLIER:
             sys.stderr.write(f"{earlier.note_on(EARLIER, RESULTS)}\n")

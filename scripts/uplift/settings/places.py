@@ -6,13 +6,15 @@ Nothing is opened or written: a thousand rows are looked at in a moment, before 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from uplift.settings.urls import is_local, local_path
 
 ARCHIVES = (".zip", ".ozx")
+_EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class Ends(NamedTuple):
@@ -74,6 +76,67 @@ def unusable_input(url: str, sheet: Path | None) -> Iterator[str]:
             f"input: {url}: a file, not a folder or an archive (.zip, .ozx); give the folder "
             "that holds the dataset"
         )
+
+
+def unusable_output(url: str) -> Iterator[str]:
+    """Say that this user cannot make a local output that is not there yet.
+
+    A published dataset needs no writing, unless something changed: then the job says so.
+    """
+    if not is_local(url) or _is_there(Path(local_path(url), "zarr.json")):
+        return
+    folder = _folder_above(url)
+    if not folder.is_dir():
+        yield f"output: {url}: {folder} is a file; choose another place"
+    elif not os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+        yield (
+            f"output: {url}: this user may not write to {folder}; ask for the permission or "
+            "choose another place"
+        )
+
+
+def closed_to_the_group(outputs: Iterable[str]) -> Iterator[str]:
+    """Folders that a group shares, where what this process writes is not to be read by the group.
+
+    A folder is shared when files in it get its group (setgid), and access control lists of its own
+    do not decide who may read them. One line for each.
+    """
+    umask = os.umask(0o077)
+    os.umask(umask)
+    if not umask & 0o050:
+        return
+    found: dict[Path, None] = {}
+    for url in outputs:
+        if is_local(url) and not _is_there(Path(local_path(url), "zarr.json")):
+            found[_folder_above(url)] = None
+    for folder in found:
+        if folder.stat().st_mode & stat.S_ISGID and not _has_own_rules(folder):
+            yield (
+                f"{folder}: a group shares this folder, and others of the group will not be able "
+                f"to read what is written there (umask {umask:04o}); run umask 0027 first"
+            )
+
+
+def _folder_above(url: str) -> Path:
+    """Nearest folder (or file) at or above a place that may not be there yet."""
+    folder = Path(local_path(url)).absolute()
+    while not _is_there(folder):
+        folder = folder.parent
+    return folder
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # in a folder that this user may not look into
+        return False
+
+
+def _has_own_rules(folder: Path) -> bool:
+    try:
+        return bool(os.getxattr(folder, "system.posix_acl_default"))
+    except (OSError, AttributeError):  # there are none; no such call on this system
+        return False
 
 
 def colliding_outputs(rows: Sequence[Ends]) -> Iterator[str]:

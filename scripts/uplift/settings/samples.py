@@ -10,7 +10,13 @@ from uplift.models.base import place_of
 from uplift.settings.columns import COLUMNS, About, CrateSettings, Sample, SampleTable
 from uplift.settings.config import FOR_ALL_ROWS, Config
 from uplift.settings.mistakes import MistakesError, parse_all
-from uplift.settings.places import Ends, absent, colliding_outputs, unusable_input
+from uplift.settings.places import (
+    Ends,
+    absent,
+    colliding_outputs,
+    unusable_input,
+    unusable_output,
+)
 from uplift.settings.sheet import Row, rows_of_sheet
 from uplift.settings.values import at_home
 from uplift.terms import MODALITY, ORGANISM, label_of
@@ -29,8 +35,9 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
     config
         The config: defaults of empty cells, and the sheet or the single dataset.
     look
-        Whether local inputs must be there. The processes of single jobs leave that to the first
-        one: what vanishes while a job runs is its business, not that of all others.
+        Whether local inputs must be there, and local outputs possible. The processes of single
+        jobs leave that to the first one: what vanishes while a job runs is its business, not that
+        of all others.
 
     Raises
     ------
@@ -58,6 +65,8 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
         url = cells.get("input")
         if look and isinstance(url, str):
             wrong += [f"{named}: {text}" for text in unusable_input(at_home(url), sheet)]
+        if look and sample is not None:
+            wrong += [f"{named}: {text}" for text in unusable_output(sample.output)]
         lines += wrong
         if dataset in places:
             lines.append(
