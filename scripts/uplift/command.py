@@ -33,7 +33,22 @@ def run_program(
     body: Callable[[argparse.Namespace], None],
     argv: Sequence[str] | None,
 ) -> int:
-    """Parse `argv`, run `body`, and turn the project's errors into one line and an exit code."""
+    """Parse `argv`, run `body`, and turn the project's errors into one line and an exit code.
+
+    Parameters
+    ----------
+    parser
+        Of the program's options.
+    body
+        Does the work; raises the project's errors.
+    argv
+        Options; None: those of this process.
+
+    Returns
+    -------
+    int
+        Exit code, as :func:`parser_for` lists them.
+    """
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as stop:

@@ -48,7 +48,22 @@ def chunks_per_shard(shards: Shape, chunks: Shape) -> Shape:
 
 
 def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> tuple[tuple[int, int], ...]:
-    """Half-open ranges of chunk indices along each axis that a shard covers, cut at the grid."""
+    """Half-open ranges of chunk indices along each axis that a shard covers, cut at the grid.
+
+    Parameters
+    ----------
+    shard
+        Index in the shard grid, length ndim.
+    per_shard
+        Chunks of a shard along each axis.
+    grid
+        Chunks of the array along each axis.
+
+    Returns
+    -------
+    tuple[tuple[int, int], ...]
+        First and one past the last chunk along each axis.
+    """
     return tuple(
         (s * k, min((s + 1) * k, n)) for s, k, n in zip(shard, per_shard, grid, strict=True)
     )
@@ -60,7 +75,22 @@ def indices_in(region: tuple[tuple[int, int], ...]) -> Iterator[Index]:
 
 
 def element_slices(index: Index, chunks: Shape, shape: Shape) -> tuple[slice, ...]:
-    """Elements of the array that a chunk covers, cut at the array's edge."""
+    """Elements of the array that a chunk covers, cut at the array's edge.
+
+    Parameters
+    ----------
+    index
+        In the chunk grid, length ndim.
+    chunks
+        Elements of a chunk along each axis.
+    shape
+        Elements of the array along each axis.
+
+    Returns
+    -------
+    tuple[slice, ...]
+        A slice for each axis.
+    """
     return tuple(
         slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunks, shape, strict=True)
     )
@@ -71,7 +101,22 @@ Box = tuple[tuple[int, int], ...]
 
 
 def element_box(index: Index, chunks: Shape, shape: Shape) -> Box:
-    """Elements of the array that a chunk covers, cut at the array's edge."""
+    """Elements of the array that a chunk covers, cut at the array's edge.
+
+    Parameters
+    ----------
+    index
+        In the chunk grid, length ndim.
+    chunks
+        Elements of a chunk along each axis.
+    shape
+        Elements of the array along each axis.
+
+    Returns
+    -------
+    Box
+        First and one past the last element along each axis.
+    """
     return tuple((i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunks, shape, strict=True))
 
 

@@ -17,6 +17,22 @@ def in_order(
     """Yield results in the order of `inputs`, at most `window` under way; no pool: in turn.
 
     `inputs` is read as far ahead. A caller that stops reading cancels what has not started.
+
+    Parameters
+    ----------
+    pool
+        Where `function` runs; None: here, one after the other.
+    function
+        Called with each input.
+    inputs
+        Read `window` ahead.
+    window
+        Calls under way at the most: what bounds the memory of results that wait.
+
+    Yields
+    ------
+    B
+        Results, in the order of `inputs`.
     """
     if pool is None:
         yield from map(function, inputs)
@@ -37,7 +53,24 @@ def in_order(
 def as_done(
     pool: Executor, function: Callable[[A], B], inputs: Iterable[A], window: int
 ) -> Iterator[B]:
-    """Yield results as they come, at most `window` calls under way."""
+    """Yield results as they come, at most `window` calls under way.
+
+    Parameters
+    ----------
+    pool
+        Where `function` runs.
+    function
+        Called with each input.
+    inputs
+        Read `window` ahead.
+    window
+        Calls under way at the most.
+
+    Yields
+    ------
+    B
+        Results, as they come.
+    """
     under_way: set[Future[B]] = set()
     try:
         for value in inputs:

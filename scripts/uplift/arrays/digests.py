@@ -63,7 +63,22 @@ def rewrapped_body(data: Readable) -> Readable:
 
 
 def row(position: int, chunk: int, digest: bytes) -> bytes:
-    """Row of :data:`ROW`."""
+    """Row of :data:`ROW`.
+
+    Parameters
+    ----------
+    position
+        Of the chunk's object in the object grid, in C order.
+    chunk
+        Position of the chunk in its object, in C order.
+    digest
+        Of the chunk, 16 bytes.
+
+    Returns
+    -------
+    bytes
+        Bytes of one row.
+    """
     return position.to_bytes(8, "little") + chunk.to_bytes(8, "little") + digest
 
 

@@ -99,6 +99,20 @@ def open_reader(
 def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
     """Open an array of the output whose document is not written yet: as it is planned.
 
+    Parameters
+    ----------
+    store
+        That holds the array's objects.
+    path
+        Of the array, from the root of the output.
+    target
+        What the plan makes of it.
+
+    Returns
+    -------
+    Reader
+        A reader of its elements.
+
     Raises
     ------
     ReaderError

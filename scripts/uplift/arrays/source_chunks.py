@@ -285,7 +285,22 @@ def _views(
 
 
 def inside_part(values: NDArray[Any], chunk: Index, source: SourceArray) -> NDArray[Any]:
-    """Elements of a decoded chunk that lie inside the array."""
+    """Elements of a decoded chunk that lie inside the array.
+
+    Parameters
+    ----------
+    values
+        Elements of a whole chunk, in the chunk's shape.
+    chunk
+        Index of the chunk in the chunk grid, length ndim.
+    source
+        The array, for its shape and its chunks.
+
+    Returns
+    -------
+    NDArray[Any]
+        A view, cut at the array's edge.
+    """
     parts = grid.element_slices(chunk, source.chunks, source.shape)
     # The ellipsis keeps an array an array when it has no axes.
     cut: Any = (..., *(slice(part.stop - part.start) for part in parts))

@@ -202,7 +202,22 @@ class _CarryOut:
 def bundled(
     groups: Sequence[Sequence[Portion]], journals: dict[str, Journal] | None, *, local: bool
 ) -> Iterator[Job]:
-    """Make jobs of groups: of remote stores a process has several under way."""
+    """Make jobs of groups: of remote stores a process has several under way.
+
+    Parameters
+    ----------
+    groups
+        Portions of one batch each, in the order in which they are to be done.
+    journals
+        By batch; None where nothing is journaled.
+    local
+        Whether both sides are on this machine: there each group is a job.
+
+    Yields
+    ------
+    Job
+        Jobs, each for one process.
+    """
     bundle: list[Sequence[Portion]] = []
     for group in groups:
         bundle.append(group)
@@ -224,7 +239,22 @@ def processes_for(batches: Sequence[Batch], cores: int) -> int:
 
 
 def is_done(record: Record, generation: str, settings: Settings) -> bool:
-    """Whether a batch need not be converted: its record is of the output as it is claimed now."""
+    """Whether a batch need not be converted: its record is of the output as it is claimed now.
+
+    Parameters
+    ----------
+    record
+        Of the batch, as it was left.
+    generation
+        Of the output as it is claimed now.
+    settings
+        With which it would be converted now.
+
+    Returns
+    -------
+    bool
+        Whether nothing is left to do.
+    """
     if record.generation != generation:
         return False
     filled = any(bad.action == "filled" for item in record.items for bad in item.bad_chunks)

@@ -111,6 +111,20 @@ class Place:
         """Open both sides in one of the job's processes, which share what it may ask of a site.
 
         `read` is called with the bytes that are read of the source.
+
+        Parameters
+        ----------
+        settings
+            How to convert and validate.
+        read
+            Called with the bytes that are read of the source.
+        processes
+            Of the job, which share what it may ask of a site.
+
+        Returns
+        -------
+        Context
+            Both sides, open.
         """
         share_with(processes)
         source = open_store(self.source, self.storage)

@@ -199,6 +199,20 @@ def lz4_end(data: bytes, start: int, decoded: int) -> int | None:
     """Find where an LZ4 block that decodes to `decoded` bytes ends; None when it is damaged.
 
     A block is sequences of literals and a match, the last one without a match (LZ4 block format).
+
+    Parameters
+    ----------
+    data
+        In which the block stands.
+    start
+        Of the block, in bytes.
+    decoded
+        Bytes that it decodes to.
+
+    Returns
+    -------
+    int | None
+        Bytes from the start of `data` to the end of the block, or None.
     """
     position, made = start, 0
     try:

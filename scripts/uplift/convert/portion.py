@@ -68,6 +68,20 @@ class Converted:
 def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> Survey:
     """List both sides of an item once; what the plan has no object for is deleted.
 
+    Parameters
+    ----------
+    item
+        Run of stored objects of one array.
+    chunks
+        Encoded chunks of the source.
+    output
+        That holds the objects, held for writing.
+
+    Returns
+    -------
+    Survey
+        What there is of it on both sides.
+
     Raises
     ------
     SourceError

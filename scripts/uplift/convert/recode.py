@@ -191,7 +191,22 @@ def _holds(box: Region, element: Index) -> bool:
 
 
 def blocks_of(region: Region, chunk_bytes: int, budget: int) -> Iterator[Region]:
-    """Cut a region into C-contiguous runs of chunks: `budget` bytes at most, one chunk at least."""
+    """Cut a region into C-contiguous runs of chunks: `budget` bytes at most, one chunk at least.
+
+    Parameters
+    ----------
+    region
+        Half-open ranges of chunk indices along each axis.
+    chunk_bytes
+        Of one chunk, decoded.
+    budget
+        Bytes of a block.
+
+    Yields
+    ------
+    Region
+        Regions that cover `region`, in C order.
+    """
     extents = [b - a for a, b in region]
     axis, below = len(region), chunk_bytes
     while axis > 0 and below * extents[axis - 1] <= budget:

@@ -55,6 +55,26 @@ def collect_facts(
 ) -> CrateFacts:
     """Choose each value: the sheet's, else that of the source's crate, its metadata or a default.
 
+    Parameters
+    ----------
+    inventory
+        Of the source.
+    dataset
+        Its name in the sheet.
+    about
+        What the sheet says.
+    settings
+        How crates are written.
+    conversion
+        When, from what and to which version.
+    old
+        The source's own crate, where it has one.
+
+    Returns
+    -------
+    CrateFacts
+        What the crate of the output is to say.
+
     Raises
     ------
     InputError

@@ -15,7 +15,20 @@ from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
 
 
 def gaps(document: Document, organism: str | None, modality: str | None) -> Iterator[Finding]:
-    """What nobody said, and terms that are not known here."""
+    """What nobody said, and terms that are not known here.
+
+    Parameters
+    ----------
+    document
+        The crate.
+    organism, modality
+        Identifiers that it states; None where nobody said.
+
+    Yields
+    ------
+    Finding
+        Warnings.
+    """
     if "author" not in document["@graph"][0]:
         text = "no author; give one in the column author, or for all as crate: {author: …}"
         yield finding("crate.author_missing", "warning", text)

@@ -252,7 +252,17 @@ class ChunkCount:
         return self._stored
 
     def add(self, key: str, index: Index, info: ObjectInfo) -> None:
-        """Count one object; `key` is its key below the array's path."""
+        """Count one object; `key` is its key below the array's path.
+
+        Parameters
+        ----------
+        key
+            Below the array's path.
+        index
+            Of the chunk in the chunk grid, length ndim.
+        info
+            As the listing has it.
+        """
         self._stored += 1
         self._bytes += info.size
         self._digest.add(key, info)

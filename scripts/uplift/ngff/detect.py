@@ -69,7 +69,22 @@ class Context:
     in_labels: bool = False
 
     def below(self, path: str, attributes: Attributes, roles: tuple[GroupRole, ...]) -> Context:
-        """Context of the children of the group at `path`."""
+        """Context of the children of the group at `path`.
+
+        Parameters
+        ----------
+        path
+            Of the group, from the root of the source.
+        attributes
+            Of the group, as they are read.
+        roles
+            Of the group.
+
+        Returns
+        -------
+        Context
+            What its children have to know.
+        """
         prefix = f"{path}/" if path else ""
         inherited = {key: role for key, role in self.listed.items() if key.startswith(prefix)}
         own = {f"{prefix}{key}": role for key, role in _listed_by(attributes, path).items()}

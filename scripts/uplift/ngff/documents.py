@@ -60,6 +60,20 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
 def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dict[str, Any]:
     """Attributes in a decoded document.
 
+    Parameters
+    ----------
+    document
+        ``.zattrs`` of Zarr v2, ``zarr.json`` of v3.
+    zarr_format
+        2 or 3.
+    where
+        Names the document in messages.
+
+    Returns
+    -------
+    dict[str, Any]
+        Attributes; empty where there are none.
+
     Raises
     ------
     SourceError

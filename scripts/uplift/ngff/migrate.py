@@ -96,7 +96,22 @@ def migrate_attributes(
 def keep_attributes(
     attributes: Mapping[str, Any], path: str, *, spatialdata: bool = False
 ) -> Migrated:
-    """Keep the attributes of an array, or of a group that OME-Zarr has no word for."""
+    """Keep the attributes of an array, or of a group that OME-Zarr has no word for.
+
+    Parameters
+    ----------
+    attributes
+        Of the node, as they stand in the source.
+    path
+        Of the node, from the root of the dataset.
+    spatialdata
+        Whether to write the versions that SpatialData reads.
+
+    Returns
+    -------
+    Migrated
+        The same attributes, with all that was changed in them.
+    """
     draft = Draft.of(attributes, ())
     for key in attributes:
         draft.keep(key)

@@ -135,7 +135,20 @@ class Repair:
 def rule(
     code: str, at: str, *, asks: str, keep: str = "", refuse: str = "", must: bool = True
 ) -> Callable[[Check], Rule]:
-    """Declare a rule by its check; `keep` or `refuse` says what a breach costs."""
+    """Declare a rule by its check; `keep` or `refuse` says what a breach costs.
+
+    Parameters
+    ----------
+    code, at, asks, must
+        As in :class:`Rule`.
+    keep, refuse
+        What a breach costs where the source is kept, or refused: one of the two.
+
+    Returns
+    -------
+    Callable[[Check], Rule]
+        Decorator that makes a rule of its check.
+    """
 
     def declared(check: Check) -> Rule:
         return Rule(code, at, asks, "keep" if keep else "refuse", keep or refuse, check, must)
@@ -146,7 +159,18 @@ def rule(
 def repair(
     code: str, *at: str, wrong: str, right: str, right_in: tuple[str, ...] = ()
 ) -> Callable[[Apply], Repair]:
-    """Declare a repair by the function that makes its edits."""
+    """Declare a repair by the function that makes its edits.
+
+    Parameters
+    ----------
+    code, at, wrong, right, right_in
+        As in :class:`Repair`.
+
+    Returns
+    -------
+    Callable[[Apply], Repair]
+        Decorator that makes a repair of the function.
+    """
 
     def declared(apply: Apply) -> Repair:
         return Repair(code, at, wrong, right, apply, right_in)
@@ -157,7 +181,22 @@ def repair(
 def apply_repairs(
     draft: Draft, repairs: Iterable[Repair], facts: Facts
 ) -> Iterator[tuple[Repair, Edit, Any]]:
-    """Apply repairs in their order; yields each edit with the words that it replaced."""
+    """Apply repairs in their order; yields each edit with the words that it replaced.
+
+    Parameters
+    ----------
+    draft
+        Attributes to edit, in place.
+    repairs
+        In the order in which they are to be made.
+    facts
+        What is known about the group.
+
+    Yields
+    ------
+    tuple[Repair, Edit, Any]
+        Each edit, with its repair and what was there before.
+    """
     for one in repairs:
         for pattern in one.at:
             for keys in matches(draft.words, pattern):
@@ -168,7 +207,22 @@ def apply_repairs(
 
 
 def check_rules(words: Any, rules: Iterable[Rule], facts: Facts) -> Iterator[tuple[Rule, str]]:
-    """Messages of every rule that the OME-Zarr metadata of one group break."""
+    """Messages of every rule that the OME-Zarr metadata of one group break.
+
+    Parameters
+    ----------
+    words
+        The OME-Zarr metadata.
+    rules
+        To check.
+    facts
+        What is known about the group.
+
+    Yields
+    ------
+    tuple[Rule, str]
+        Each broken rule with a message.
+    """
     for one in rules:
         for keys in matches(words, one.at):
             for message in one.check(Spot(words, keys, facts)):

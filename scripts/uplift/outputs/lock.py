@@ -82,6 +82,15 @@ def write_lock(output: WritableStore, run_id: str, generation: str, folder: Path
 def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
     """Refuse to work where another run does.
 
+    Parameters
+    ----------
+    output
+        Where the lock lies.
+    lock
+        As it was read there.
+    run_id
+        Of this run.
+
     Raises
     ------
     OutputError

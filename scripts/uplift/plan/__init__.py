@@ -78,6 +78,20 @@ def make_plan(
 def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> Plan:
     """Read ``plan.json``, edited or not, with what it shows brought up to date.
 
+    Parameters
+    ----------
+    inventory
+        Of the source.
+    path
+        Of ``plan.json``.
+    dataset
+        Its name in the sheet.
+
+    Returns
+    -------
+    Plan
+        The plan, with its estimate and the methods, objects and bytes of its arrays.
+
     Raises
     ------
     PlanError

@@ -92,6 +92,20 @@ def job_memory_bytes(entry: InventoryArray, target: TargetArray, method: Method)
     """Upper bound of what a process takes for an array: one object at a time, then comparing it.
 
     Each core of a job has a process of its own.
+
+    Parameters
+    ----------
+    entry
+        The array at the source.
+    target
+        What becomes of it.
+    method
+        How.
+
+    Returns
+    -------
+    int
+        Bytes of a process.
     """
     source = entry.source
     whole = estimates.decoded_bytes(source, source.shape)

@@ -82,6 +82,20 @@ def predicted(entry: InventoryArray | BatchItem, target: TargetArray, method: Me
 
     Bytes are exact for a repack or rewrap whose objects are known, and for uncompressed chunks of
     a dense array; otherwise recoded chunks are taken to need as many bytes as in the source.
+
+    Parameters
+    ----------
+    entry
+        The array at the source, or a part of it.
+    target
+        What becomes of it.
+    method
+        How.
+
+    Returns
+    -------
+    Totals
+        Objects, and bytes as stored.
     """
     objects = stored_objects(entry, target)
     stored = entry.stored_bytes

@@ -32,6 +32,17 @@ def resolved(
 ) -> tuple[Plan, Targets, list[str]]:
     """Read a plan as it stands in its file, with nothing but the source to go by.
 
+    Parameters
+    ----------
+    data
+        Content of the file, decoded.
+    inventory
+        Of the source.
+    dataset
+        Its name in the sheet.
+    where
+        Names the file in messages.
+
     Returns
     -------
     plan, targets, warnings
@@ -62,6 +73,15 @@ def resolved(
 
 def parse_plan(data: Any, inventory: Inventory, where: str) -> tuple[Plan, list[str]]:
     """Parse a plan or a parameter file of the challenge's tool; it need not name every array.
+
+    Parameters
+    ----------
+    data
+        Content of the file, decoded.
+    inventory
+        Of the source.
+    where
+        Names the file in messages.
 
     Returns
     -------
@@ -101,7 +121,26 @@ def parse_plan(data: Any, inventory: Inventory, where: str) -> tuple[Plan, list[
 def completed(
     plan: Plan, inventory: Inventory, propose: Propose, dataset: str, where: str
 ) -> tuple[Plan, list[str]]:
-    """Bring a plan into the inventory's order, with proposals for arrays it does not name."""
+    """Bring a plan into the inventory's order, with proposals for arrays it does not name.
+
+    Parameters
+    ----------
+    plan
+        Which may leave arrays out.
+    inventory
+        Of the source.
+    propose
+        Plans an array that the plan leaves out.
+    dataset
+        Its name in the sheet.
+    where
+        Names the plan in warnings.
+
+    Returns
+    -------
+    tuple[Plan, list[str]]
+        The plan with every array, and warnings.
+    """
     given = {array.path: array for array in plan.arrays}
     entries = [entry for entry in inventory.arrays if entry.problem is None]
     missing = [entry.path for entry in entries if entry.path not in given]
@@ -145,6 +184,22 @@ def with_predictions(
     memory_mib: int | None = RECODE_MEMORY_MIB,
 ) -> Plan:
     """Fill in what a plan only shows: its estimate, and each array's method, objects and bytes.
+
+    Parameters
+    ----------
+    plan
+        With every array.
+    inventory
+        Of the source.
+    where
+        Names the plan in messages.
+    memory_mib
+        Memory that recoding one stored object may take; None: not checked.
+
+    Returns
+    -------
+    Plan
+        The same plan, with what it only shows.
 
     Raises
     ------

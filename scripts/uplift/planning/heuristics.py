@@ -76,7 +76,22 @@ def propose_chunks(entry: InventoryArray, settings: Planning) -> Shape:
 
 
 def propose_shards(entry: InventoryArray, chunks: Shape, settings: Planning) -> Shape | None:
-    """Propose a multiple of `chunks`, or None where a shard would hold one chunk."""
+    """Propose a multiple of `chunks`, or None where a shard would hold one chunk.
+
+    Parameters
+    ----------
+    entry
+        The array at the source.
+    chunks
+        Elements of a chunk along each axis, as they will be written.
+    settings
+        Of the proposals: sizes of shards in MiB, and chunks of one at the most.
+
+    Returns
+    -------
+    Shape | None
+        Elements of a shard along each axis.
+    """
     source = entry.source
     chunk_grid = grid.grid_shape(source.shape, chunks)
     if math.prod(chunk_grid) <= 1:

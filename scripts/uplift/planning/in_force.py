@@ -100,7 +100,22 @@ def plan_in_force(
 
 
 def slice_of(batches: Sequence[Batch], number: int, count: int) -> list[Batch]:
-    """Batches whose middle, by cost, lies in part `number` of `count` equal parts (from 1)."""
+    """Batches whose middle, by cost, lies in part `number` of `count` equal parts (from 1).
+
+    Parameters
+    ----------
+    batches
+        Of the plan in force.
+    number
+        Of the slice, from 1.
+    count
+        Of slices.
+
+    Returns
+    -------
+    list[Batch]
+        The slice's share, in the order of `batches`.
+    """
     costs = [_cost(batch) for batch in batches]
     ends = list(itertools.accumulate(costs))
     chosen = []

@@ -40,6 +40,20 @@ def entries_of_levels(
     It is applied to the first image whatever its shapes, and to every other image whose levels
     have the shapes that the list gives; label images keep what is proposed.
 
+    Parameters
+    ----------
+    data
+        Objects, one for each level.
+    inventory
+        Of the source.
+    where
+        Names the file in messages.
+
+    Returns
+    -------
+    tuple[list[dict[str, Any]], list[str]]
+        Entries, and warnings.
+
     Raises
     ------
     PlanError

@@ -22,6 +22,20 @@ from uplift.planning.reasons import reason_of
 def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> Plan:
     """Propose what becomes of every array that can be converted.
 
+    Parameters
+    ----------
+    inventory
+        Of the source.
+    settings
+        Of the proposals.
+    dataset
+        Its name in the sheet.
+
+    Returns
+    -------
+    Plan
+        A plan with its estimate.
+
     Raises
     ------
     PlanError

@@ -165,6 +165,22 @@ def failure(
     """Build the one-line error for a failed `action` (read, write, list, delete) on `url`.
 
     `refusal` is what the server said, where more is known of it than `error` tells.
+
+    Parameters
+    ----------
+    error
+        As the engine raised it.
+    url
+        Of the object.
+    action
+        What failed: read, write, list, delete.
+    refusal
+        What the server said, where more is known of it than `error` tells.
+
+    Returns
+    -------
+    StorageError
+        To raise; a :class:`TransientError` where it may pass by itself.
     """
     code, region, status, _ = refusal or refusal_of(error)
     what = f"{url}: cannot {action} it"

@@ -117,5 +117,20 @@ def syncfs(descriptor: int) -> int:
 
 
 def temporary_name(name: str, token: str, number: int) -> str:
-    """Name of a file while it is written; see :func:`is_temporary`."""
+    """Name of a file while it is written; see :func:`is_temporary`.
+
+    Parameters
+    ----------
+    name
+        Of the file once it is complete.
+    token
+        Of this process: twelve hexadecimal digits.
+    number
+        Of the file in this process.
+
+    Returns
+    -------
+    str
+        Name next to that of the complete file.
+    """
     return f".uplift-tmp.{token}.{number}.{name}"[:_LONGEST_TEMPORARY]

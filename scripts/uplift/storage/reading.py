@@ -36,6 +36,20 @@ class ReadAhead:
 
         The window is wider than the pool: what is read already waits for its turn in it. It grows
         from a few requests on, unless the size to expect of an object is known.
+
+        Parameters
+        ----------
+        read
+            Called with each key, in threads.
+        keys
+            In the order in which they are wanted.
+        expected_bytes
+            Of one object; 0: not known.
+
+        Yields
+        ------
+        bytes | None
+            What was read; None where an object is absent.
         """
         waiting: deque[Future[bytes | None]] = deque()
         largest = 1
@@ -135,6 +149,20 @@ class ReadableStore(ABC):
 
 def room_in(buffer: Buffer, at: int, length: int) -> memoryview:
     """Return the part of a buffer that takes `length` bytes from `at`; it grows where it can.
+
+    Parameters
+    ----------
+    buffer
+        That is used again and again.
+    at
+        Bytes from its start.
+    length
+        Bytes that are wanted.
+
+    Returns
+    -------
+    memoryview
+        A view of these bytes.
 
     Raises
     ------

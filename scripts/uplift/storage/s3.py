@@ -168,6 +168,20 @@ def abort_uploads(url: str, options: StorageOptions, key: str | None = None) -> 
 
     One stays behind when the answer that names it is lost, or when its writer is killed. Neither
     engine can list them. Who may not list or abort them gets a warning: the objects are complete.
+
+    Parameters
+    ----------
+    url
+        Below which to look.
+    options
+        Of the config's ``storage`` section, for this URL.
+    key
+        Of one object, below the URL; None: of all.
+
+    Returns
+    -------
+    int
+        How many were aborted.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -44,6 +44,17 @@ class ZipWriter:
     def add(self, name: str, size: int, crc: int, pieces: Iterable[bytes]) -> None:
         """Append one entry of `size` bytes.
 
+        Parameters
+        ----------
+        name
+            Of the entry.
+        size
+            Bytes of it; nothing is compressed.
+        crc
+            CRC-32 of its bytes.
+        pieces
+            Its bytes, in turn.
+
         Raises
         ------
         ValueError

@@ -54,6 +54,15 @@ def write_lines(path: Path, data: dict[str, Any], key: str) -> None:
     """Write an object atomically, each entry of the list under `key` on a line.
 
     For files of thousands of entries: laying each out readably would cost more than making it.
+
+    Parameters
+    ----------
+    path
+        To write.
+    data
+        The object.
+    key
+        Of the list in it.
     """
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in data[key])
     rest = {name: value for name, value in data.items() if name != key}

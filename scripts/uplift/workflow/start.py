@@ -70,6 +70,15 @@ def refuse_gone_outputs(
 
     Snakemake does not know the outputs, so it would take their conversion for done.
 
+    Parameters
+    ----------
+    samples
+        Rows of the sheet, by dataset.
+    results
+        Folder of the work files.
+    storage
+        The config's ``storage`` section.
+
     Raises
     ------
     MistakesError

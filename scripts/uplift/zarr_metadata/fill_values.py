@@ -33,6 +33,20 @@ def fill_from_v2(dtype: np.dtype[Any], value: Any, vlen: Vlen | None = None) -> 
 
     ``null`` leaves absent chunks undefined in v2; it becomes zero, empty or NaT, which is what
     readers of v2 return.
+
+    Parameters
+    ----------
+    dtype
+        Of the elements.
+    value
+        JSON of the key ``fill_value``.
+    vlen
+        Kind of text or bytes of no fixed length; None for all others.
+
+    Returns
+    -------
+    Any
+        JSON of ``fill_value`` in ``zarr.json``.
     """
     if vlen == "string":
         return "" if value is None else _string_from_v2(value)
@@ -58,7 +72,22 @@ def fill_from_v2(dtype: np.dtype[Any], value: Any, vlen: Vlen | None = None) -> 
 
 
 def scalar_from_v3(dtype: np.dtype[Any], value: Any, vlen: Vlen | None = None) -> Any:
-    """Build the NumPy scalar that a v3 ``fill_value`` stands for (zarr v3 core, fill value)."""
+    """Build the NumPy scalar that a v3 ``fill_value`` stands for (zarr v3 core, fill value).
+
+    Parameters
+    ----------
+    dtype
+        Of the elements.
+    value
+        JSON of ``fill_value`` in ``zarr.json``.
+    vlen
+        Kind of text or bytes of no fixed length; None for all others.
+
+    Returns
+    -------
+    Any
+        The value of elements in absent chunks.
+    """
     if vlen == "string":
         return np.str_(_string_from_v2(value))
     if vlen == "bytes":

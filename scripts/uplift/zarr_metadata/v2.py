@@ -63,6 +63,20 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) ->
 def parse_shape(value: Any, where: str, key: str, *, least: int) -> Shape:
     """Parse a list of integers, each at least `least` and within 64 bits.
 
+    Parameters
+    ----------
+    value
+        Decoded JSON.
+    where, key
+        Name the document and the key in messages.
+    least
+        That each length may be.
+
+    Returns
+    -------
+    Shape
+        A length for each axis.
+
     Raises
     ------
     SourceError

@@ -78,7 +78,22 @@ def array_document(
     attributes: Mapping[str, Any],
     dimension_names: Sequence[str | None] | None,
 ) -> dict[str, Any]:
-    """Spell the ``zarr.json`` of an output array; chunk keys are the default ``c/0/0``."""
+    """Spell the ``zarr.json`` of an output array; chunk keys are the default ``c/0/0``.
+
+    Parameters
+    ----------
+    target
+        What the plan makes of the array.
+    attributes
+        Of the array.
+    dimension_names
+        A name (or None) for each axis; None: it has none.
+
+    Returns
+    -------
+    dict[str, Any]
+        Content of ``zarr.json``.
+    """
     codecs: list[Codec] = [dict(codec) for codec in target.codecs]
     if target.shards is not None:
         configuration = {

@@ -32,6 +32,20 @@ def open_remote(url: str, options: StorageOptions, *, writable: bool) -> Writabl
 
     Engines are imported on first need: they take a tenth of a second.
 
+    Parameters
+    ----------
+    url
+        Of an object store or server.
+    options
+        Of the config's ``storage`` section, for this URL.
+    writable
+        Outputs are, sources are not.
+
+    Returns
+    -------
+    WritableStore
+        A store of the first engine that takes the URL.
+
     Raises
     ------
     InputError

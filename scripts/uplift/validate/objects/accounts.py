@@ -96,7 +96,17 @@ class OutputAccount:
 
 
 def check_root(output: Store, root_document: bytes, findings: Findings) -> None:
-    """Compare the root document of a published output with the one that is to be published."""
+    """Compare the root document of a published output with the one that is to be published.
+
+    Parameters
+    ----------
+    output
+        That may be published.
+    root_document
+        The one to publish.
+    findings
+        Receives what is found.
+    """
     published = output.get(ROOT_KEY)
     if published is not None and published != root_document:
         text = "the root document at the output is not the one to publish"
@@ -104,7 +114,17 @@ def check_root(output: Store, root_document: bytes, findings: Findings) -> None:
 
 
 def check_source(source: Store, inventory: Inventory, findings: Findings) -> None:
-    """List the source: every object is in the inventory, and every chunk that was seen is there."""
+    """List the source: every object is in the inventory, and every chunk that was seen is there.
+
+    Parameters
+    ----------
+    source
+        For reading.
+    inventory
+        As it was inspected.
+    findings
+        Receives what is found.
+    """
     if not source.can_list:
         text = f"{source.url} cannot be listed; objects that the inventory misses stay unseen"
         findings.info("source.unlisted", "", text)
@@ -132,7 +152,22 @@ def check_source(source: Store, inventory: Inventory, findings: Findings) -> Non
 def check_files(
     source: Store, output: Store, places: Iterable[tuple[str, str]], findings: Findings
 ) -> int:
-    """Compare copied files byte for byte; `places` are (key in the source, key in the output)."""
+    """Compare copied files byte for byte; `places` are (key in the source, key in the output).
+
+    Parameters
+    ----------
+    source, output
+        Both sides, for reading.
+    places
+        Key in the source and key in the output of each file.
+    findings
+        Receives what is found.
+
+    Returns
+    -------
+    int
+        Files that were compared.
+    """
     count = 0
     for before, after in places:
         count += 1

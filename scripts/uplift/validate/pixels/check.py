@@ -232,7 +232,22 @@ class PixelCheck(ABC):
 
 
 def filled_array(box: grid.Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]:
-    """Array of fill values with the extent of a box."""
+    """Array of fill values with the extent of a box.
+
+    Parameters
+    ----------
+    box
+        First and one past the last element along each axis.
+    dtype
+        Of the elements.
+    fill
+        The fill value.
+
+    Returns
+    -------
+    NDArray[Any]
+        An array with the extent of the box.
+    """
     return np.full(grid.box_shape(box), fill, dtype=dtype)
 
 

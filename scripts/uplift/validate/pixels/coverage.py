@@ -89,7 +89,25 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
 def chosen_of(
     path: str, work: ArrayWork, stored_chunks: int, *, misdeclared: bool = False
 ) -> Chosen:
-    """Say which chunks of an array other readers are to look at."""
+    """Say which chunks of an array other readers are to look at.
+
+    Parameters
+    ----------
+    path
+        Of the array, from the root of the output.
+    work
+        What its batches did.
+    stored_chunks
+        Of the source.
+    misdeclared
+        Whether the source's document gives another separator than its keys have: other readers do
+        not find its chunks.
+
+    Returns
+    -------
+    Chosen
+        Chunks to read with other readers.
+    """
     chunks = grid.grid_shape(work.source.shape, work.source.chunks)
     sizes = [(-one.largest[0], one.largest[1:]) for one in work.items if one.largest is not None]
     absent = None
@@ -162,7 +180,22 @@ def array_validation(
 def uncovered(
     entries: Mapping[str, InventoryArray], arrays: Mapping[str, ArrayWork], skipped: set[str]
 ) -> list[str]:
-    """Arrays that no batch converts although nothing says they are left out."""
+    """Arrays that no batch converts although nothing says they are left out.
+
+    Parameters
+    ----------
+    entries
+        Arrays of the source, by path.
+    arrays
+        Arrays that batches convert, by path.
+    skipped
+        Paths of those that are left out.
+
+    Returns
+    -------
+    list[str]
+        Paths, in the order of `entries`.
+    """
     return [path for path in entries if path not in arrays and path not in skipped]
 
 

@@ -23,6 +23,20 @@ def slabs_of(shape: Shape, steps: Shape, itemsize: int) -> list[Box] | None:
 
     Boxes begin and end at multiples of `steps` (elements along each axis), so that no step lies in
     two of them. None when they would be too large.
+
+    Parameters
+    ----------
+    shape
+        Elements of the array along each axis.
+    steps
+        Elements along each axis at whose multiples a box may begin.
+    itemsize
+        Bytes of an element.
+
+    Returns
+    -------
+    list[Box] | None
+        Boxes in C order, or None.
     """
     axis = 0
     row = _row_bytes(shape, steps, itemsize, axis)
