@@ -24,11 +24,13 @@ from uplift.workflow import (
     earlier,
     faults,
     job,
+    job_server,
     slices as slicing,
     space,
     start,
 )
 
+JOBS = job_server.JobServer()
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 # another workflow may give the rules other names
 NAMES = {
@@ -252,6 +254,10 @@ def uncompared(value):
     return Uncompared(value)
 
 
+PROGRAMS = {}
+"""Of rules."""
+
+
 def program(step, *states, part=None, **options):
     """Params of a rule: its program's command line, and what Snakemake compares of it.
 
@@ -267,6 +273,7 @@ def program(step, *states, part=None, **options):
     options
         Values, or functions of the wildcards; None leaves an option out.
     """
+    PROGRAMS[workflow.modifier.modify_rulename(step)] = step
     file = str(HOME / "scripts" / f"{step}.py")
     log = f"logs/{step}/{part}.log" if part else f"logs/{step}.log"
     given = {name: getattr(one, "value", one) for name, one in options.items()}
@@ -296,8 +303,13 @@ def program(step, *states, part=None, **options):
             folder / log.format(**wildcards) if wildcards else folder / f"{step}.log"
         )
         elsewhere = workflow.deployment_settings.deployment_method
-        python = "python" if elsewhere else sys.executable
-        return shlex.join([python, file, job.OPTION, str(place), *words])
+        if elsewhere:
+            begin = ["python", file]
+        elif workflow.is_main_process:
+            begin = JOBS.command(file)
+        else:
+            begin = [sys.executable, file]
+        return shlex.join([*begin, job.OPTION, str(place), *words])
 
     return {"compared": quick(compared), "command": quick(command)}
 
@@ -338,6 +350,12 @@ def before_the_first_job():
     )
     start.note_samples(SAMPLES, RESULTS)
     faults.watch(workflow)
+    here = {
+        one.rule.name
+        for one in workflow.dag.needrun_jobs()
+        if one.is_local or not IS_CLUSTER
+    }
+    JOBS.start([*(PROGRAMS[name] for name in here if name in PROGRAMS), "report"])
 
 
 def refuse_little_space():
@@ -367,7 +385,7 @@ def after_the_last_job():
         sys.stderr.writelines(f"{line}\n" for line in lines)
     options = job.options_of(REPORT)
     program = str(HOME / "scripts" / "report.py")
-    subprocess.run([sys.executable, program, "--quiet", *options], check=False)
+    subprocess.run([*JOBS.command(program), "--quiet", *options], check=False)
     sys.stderr.write(f"Report: {RESULTS}/report.html\n")
     if NAMES["plans"] in workflow.dag_settings.targets:
         given = workflow.resource_settings
@@ -380,8 +398,9 @@ def after_the_last_job():
             "costs": CONFIG.costs.to_json(),
         }
         program = str(HOME / "scripts" / "plans.py")
-        words = [sys.executable, program, "--quiet", *job.options_of(options)]
+        words = [*JOBS.command(program), "--quiet", *job.options_of(options)]
         subprocess.run(words, check=False)
+    JOBS.stop()
 
 
 def chained(first, hook):

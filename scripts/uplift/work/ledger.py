@@ -91,7 +91,8 @@ class Spent:
     started
         UTC.
     cpu_seconds
-        Of the process from its start, imports included, and of the children that it waited for.
+        Of the process from its start (of a fork of the job server, without imports), and of the
+        children that it waited for.
     peak_memory_bytes
         Of the largest process.
     exit_code

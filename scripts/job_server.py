@@ -1,0 +1,26 @@
+"""Run programs of jobs in forks of one process that has imported them.
+
+Started by the workflow, which hands over a socket that listens and a pipe whose end says that
+the workflow has ended. Importing takes longer than most jobs of a small dataset.
+"""
+
+import gc
+import importlib
+import sys
+from collections.abc import Sequence
+
+from uplift.workflow import job, job_server
+
+
+def main(argv: Sequence[str]) -> int:
+    """Import programs and serve; in a fork, run the program that was asked for."""
+    listening, workflow, *programs = argv
+    for name in programs:
+        importlib.import_module(name)
+    gc.freeze()  # what is there is never collected: forks share these pages
+    program = job_server.serve(int(listening), int(workflow))
+    return 0 if program is None else job.run(importlib.import_module(program).main)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

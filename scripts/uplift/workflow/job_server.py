@@ -1,0 +1,198 @@
+"""One process for a run imports the programs of all jobs; each job is a fork of it.
+
+A job is what it was without: Snakemake starts ``scripts/job_client.py`` in place of the program,
+which hands its folder, environment, streams and command line to the server, and ends as the fork
+ends. A client that is killed takes its job with it. Without a server the client becomes the
+program, so nothing depends on this: not on a node of a cluster, nor where the server was killed.
+
+The server has one thread, and opens no store: clients of stores survive no fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+_WAITING = 1024
+"""Clients that may wait for the imports: one for each job that Snakemake runs at a time."""
+_LENGTH = 8
+
+
+@dataclass
+class JobServer:
+    """Server of the jobs of one run of the workflow, seen from Snakemake's process.
+
+    Attributes
+    ----------
+    place
+        Its socket, in a folder that is made when it starts: jobs are told of it before.
+    """
+
+    place: Path = field(
+        default_factory=lambda: (
+            Path(tempfile.gettempdir(), f"ngff-uplift-{uuid.uuid4().hex[:16]}") / "jobs"
+        )
+    )
+    _process: subprocess.Popen[bytes] | None = None
+    _pipe: int = -1
+
+    def command(self, program: str) -> list[str]:
+        """Words that run a program of ``scripts``: its options follow."""
+        client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), str(self.place)]
+        return [*(client if _is_possible() else [sys.executable]), program]
+
+    def start(self, programs: Iterable[str]) -> None:
+        """Start it; the jobs of other programs import them by themselves.
+
+        Parameters
+        ----------
+        programs
+            Names of modules in ``scripts``.
+        """
+        if not _is_possible() or self._process is not None:
+            return
+        try:
+            self.place.parent.mkdir(mode=0o700)  # nobody else has jobs run here
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(str(self.place))
+                listening.listen(_WAITING)
+                theirs, self._pipe = os.pipe()
+                program = str(SCRIPTS / "job_server.py")
+                handed = [listening.fileno(), theirs]
+                self._process = subprocess.Popen(
+                    [sys.executable, program, *map(str, handed), *programs],
+                    pass_fds=handed,
+                    # Threads survive no fork, and nothing here multiplies matrices.
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                )
+                os.close(theirs)
+        except OSError:  # no room for a socket, or its path is too long: programs run by themselves
+            shutil.rmtree(self.place.parent, ignore_errors=True)
+
+    def stop(self) -> None:
+        """End it, when no job runs any more."""
+        if self._process is None:
+            return
+        os.close(self._pipe)
+        self._process.wait()
+        self._process = None
+        shutil.rmtree(self.place.parent, ignore_errors=True)
+
+
+def _is_possible() -> bool:
+    """Elsewhere the system's own libraries do not survive a fork."""
+    return sys.platform == "linux"
+
+
+def serve(listening: int, workflow: int) -> str | None:
+    """Fork for each client, and tell it how the fork ended, until the workflow has ended.
+
+    Parameters
+    ----------
+    listening
+        Descriptor of the socket.
+    workflow
+        Descriptor of a pipe that the workflow holds open.
+
+    Returns
+    -------
+    str or None
+        In a fork the module to run, everything else being as the client has it; None in the
+        server, at its end.
+    """
+    # Ctrl-C goes to all processes; jobs end by themselves, and the server after them
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    jobs: dict[int, socket.socket] = {}
+    with socket.socket(fileno=listening) as server, _ended_children() as ended:
+        place = Path(server.getsockname())
+        poll = select.poll()
+        for descriptor in (listening, workflow, ended):
+            poll.register(descriptor, select.POLLIN)
+        is_over = False
+        while jobs or not is_over:
+            found = {descriptor for descriptor, _ in poll.poll()}
+            for child, connection in jobs.items():
+                if connection.fileno() in found:  # the client was killed
+                    poll.unregister(connection)
+                    os.kill(child, signal.SIGKILL)
+            if ended in found:
+                os.read(ended, 512)
+                _answer(jobs, poll)
+            if workflow in found:
+                is_over = True
+                poll.unregister(workflow)
+                poll.unregister(listening)
+                shutil.rmtree(place.parent, ignore_errors=True)
+            elif listening in found:
+                connection, _ = server.accept()
+                child = os.fork()
+                if child == 0:
+                    break
+                jobs[child] = connection
+                poll.register(connection, 0)  # for its end; what it says is for the fork
+        else:
+            return None
+        os.close(workflow)
+        for other in jobs.values():
+            other.close()
+    signal.signal(signal.SIGINT, interrupt)
+    return _become(connection)
+
+
+@contextlib.contextmanager
+def _ended_children() -> Iterator[int]:
+    """Descriptor that has something to read when a child has ended."""
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        yield ended
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(ended)
+        os.close(wake)
+
+
+def _answer(jobs: dict[int, socket.socket], poll: select.poll) -> None:
+    """Take out jobs that have ended, and tell their clients how, with codes as a shell has them."""
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            code = os.waitstatus_to_exitcode(found[1])
+            # a client that was killed is not listened to any more, and hears nothing
+            with jobs.pop(found[0]) as connection, contextlib.suppress(KeyError, OSError):
+                poll.unregister(connection)
+                connection.send(bytes([code if code >= 0 else 128 - code]))
+
+
+def _become(connection: socket.socket) -> str:
+    """Take the place of the client's process."""
+    header, streams, _, _ = socket.recv_fds(connection, _LENGTH, 3)
+    size = int.from_bytes(header, "big")
+    with connection.makefile("rb") as stream:
+        folder, count, *words = stream.read(size).split(b"\0")
+    for number, stream_of_client in enumerate(streams):
+        os.dup2(stream_of_client, number)
+        os.close(stream_of_client)
+    os.chdir(folder)
+    os.environb.clear()
+    for word in words[: int(count)]:
+        name, _, value = word.partition(b"=")
+        os.environb[name] = value
+    sys.argv = [os.fsdecode(word) for word in words[int(count) :]]
+    connection.send(b"s")
+    connection.detach()  # stays open: the client waits for this process if the server is killed
+    return Path(sys.argv[0]).stem

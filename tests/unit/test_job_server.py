@@ -1,0 +1,235 @@
+"""Jobs are forks of a server, and what a client, a program or Snakemake sees of that: nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from uplift.workflow import job, job_server
+
+PROBE = """
+import json, os, signal, sys, time
+from pathlib import Path
+
+with Path(os.environ["IMPORTS"]).open("a") as stream:
+    stream.write(f"{os.getpid()}\\n")
+
+def main(argv):
+    how, *rest = argv if argv is not None else sys.argv[1:]
+    if how == "tell":
+        said = sys.stdin.read()
+        facts = [os.getcwd(), sys.argv, sorted(os.environ.items()), said]
+        facts += [signal.getsignal(one) == signal.default_int_handler for one in [signal.SIGINT]]
+        print(json.dumps(facts), flush=True)
+        print("and", file=sys.stderr)
+        return 3
+    if how == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
+    if how == "fail":
+        raise ValueError("no")
+    Path(rest[0]).write_text(f"{os.getpid()} {os.getppid()}")
+    while how == "wait" and not Path(rest[1]).exists():
+        time.sleep(0.01)
+    Path(rest[0]).unlink()
+    return 0
+
+if __name__ == "__main__":
+    from uplift.workflow import job
+    sys.exit(job.run(main))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "probe.py").write_text(PROBE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(job_server.SCRIPTS)]))
+    monkeypatch.setenv("IMPORTS", str(tmp_path / "imports"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv(job.RUN_VARIABLE, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def server(folder):
+    place = Path(folder, "s", "jobs")
+    if len(str(place)) > 100:
+        pytest.skip("the folder of tests has a long name")
+    started = job_server.JobServer(place)
+    started.start(["probe"])
+    yield started
+    started.stop()
+    assert not place.parent.exists()
+
+
+def begin(server, folder, *arguments, **options):
+    command = [*server.command(str(folder / "probe.py")), *map(str, arguments)]
+    return subprocess.Popen(command, **options)
+
+
+def both_ways(server, folder):
+    program = str(folder / "probe.py")
+    return server.command(program), [sys.executable, program]
+
+
+def has_ended(pid):
+    """Wait for a process that may stay a zombie, since its parent was killed."""
+    end = time.monotonic() + 30
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def appeared(path):
+    end = time.monotonic() + 30
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return [int(word) for word in path.read_text().split()]
+
+
+def imports(folder):
+    return (folder / "imports").read_text().split()
+
+
+def test_a_program_is_what_it_is_by_itself(server, folder):
+    (folder / "elsewhere").mkdir()
+    environment = {**os.environ, "ODD": "a=b\nc", "EMPTY": ""}
+    said = []
+    for command in (
+        server.command(str(folder / "probe.py")),
+        [sys.executable, folder / "probe.py"],
+    ):
+        done = subprocess.run(
+            [*command, "tell", "", "a b\n"],
+            cwd=folder / "elsewhere",
+            env=environment,
+            input="heard",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said.append((done.returncode, json.loads(done.stdout), done.stderr))
+    assert said[0] == said[1]
+    assert said[0][0] == 3
+    assert said[0][1][0] == str(folder / "elsewhere")
+
+
+@pytest.mark.parametrize("how", ["die", "interrupt", "fail"])
+def test_an_end_that_is_none_of_its_own(server, folder, how):
+    codes, said = [], []
+    for command in (
+        server.command(str(folder / "probe.py")),
+        [sys.executable, folder / "probe.py"],
+    ):
+        done = subprocess.run([*command, how], capture_output=True, text=True, check=False)
+        codes.append(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+        said.append(done.stderr.splitlines()[-1:])
+    assert codes[0] == codes[1]
+    assert said[0] == said[1]
+
+
+def test_programs_are_imported_once(server, folder):
+    for number in range(4):
+        assert begin(server, folder, "quick", folder / str(number)).wait() == 0
+    assert len(imports(folder)) == 1
+
+
+def test_jobs_run_at_the_same_time_and_end_with_their_clients(server, folder):
+    clients = [begin(server, folder, "wait", folder / n, folder / "go") for n in "ab"]
+    (first, parent), (second, same) = (appeared(folder / n) for n in "ab")
+    assert parent == same != os.getpid()
+    clients[0].kill()
+    clients[0].wait()
+    assert has_ended(first)
+    assert psutil.pid_exists(second)
+    (folder / "go").touch()
+    assert clients[1].wait(30) == 0
+    assert begin(server, folder, "quick", folder / "c").wait() == 0, "the server is well"
+
+
+def test_a_killed_server(server, folder):
+    client = begin(server, folder, "wait", folder / "a", folder / "go")
+    child, parent = appeared(folder / "a")
+    os.kill(parent, signal.SIGKILL)
+    time.sleep(0.2)
+    assert client.poll() is None, "the client waits for the job that goes on"
+    (folder / "go").touch()
+    assert client.wait(30) == 128 + signal.SIGKILL, "nobody knows how it ended"
+    assert has_ended(child)
+    assert begin(server, folder, "quick", folder / "b").wait() == 0, "it runs by itself"
+    assert len(imports(folder)) == 2
+
+
+def test_a_killed_workflow(folder):
+    """The job that runs goes on; the server ends after it, and leaves nothing."""
+    place = Path(folder, "s", "jobs")
+    code = (
+        "import sys, time; from pathlib import Path; from uplift.workflow.job_server import *\n"
+        f"server = JobServer(Path({str(place)!r})); server.start(['probe'])\n"
+        "print('started', flush=True); time.sleep(60)"
+    )
+    workflow = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert workflow.stdout.readline() == b"started\n"
+    server = job_server.JobServer(place)
+    client = begin(server, folder, "wait", folder / "a", folder / "go")
+    child, parent = appeared(folder / "a")
+    workflow.kill()
+    workflow.wait()
+    workflow.stdout.close()
+    assert psutil.pid_exists(child)
+    (folder / "go").touch()
+    assert client.wait(30) == 0
+    assert has_ended(parent)
+    assert not place.parent.exists()
+
+
+def test_no_room_for_a_socket(folder):
+    server = job_server.JobServer(Path(folder, "s" * 120, "jobs"))
+    server.start(["probe"])
+    assert begin(server, folder, "quick", folder / "a").wait() == 0
+    server.stop()
+    assert not server.place.parent.exists()
+
+
+def test_a_server_that_cannot_import(folder):
+    shutil.rmtree(folder / "s", ignore_errors=True)
+    server = job_server.JobServer(Path(folder, "s", "jobs"))
+    server.start(["no_such_program"])
+    assert begin(server, folder, "quick", folder / "a").wait() == 0
+    server.stop()
+
+
+def test_forks_are_safe():
+    """No thread and no open store when all programs are imported."""
+    code = (
+        "import importlib, os, sys\n"
+        "for name in sys.argv[1:]: importlib.import_module(name)\n"
+        "print(len(os.listdir('/proc/self/task')), 'obstore' in sys.modules)"
+    )
+    programs = [path.stem for path in (job_server.SCRIPTS.parent / "workflow/rules").glob("*.smk")]
+    programs = [name for name in programs if (job_server.SCRIPTS / f"{name}.py").exists()]
+    assert {"convert", "validate", "report"} < set(programs)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(job_server.SCRIPTS),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, *programs],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "False"]
