@@ -5,4 +5,4 @@ include: "workflow/Snakefile"
 
 
 # Snakemake takes the default target of no included file
-workflow.default_target = "all"
+workflow.default_target = workflow.modifier.modify_rulename("all")

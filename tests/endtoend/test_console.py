@@ -26,16 +26,16 @@ def folder(tmp_path_factory):
 
 
 def printed(folder, *arguments, snakefile=ROOT / "Snakefile"):
-    """Lines that a run prints, without those on progress (each 30 s) and on the profile."""
+    """Lines that a run prints, without those on progress (each 30 s)."""
+    cores = () if "--no-cores" in arguments else ("--cores", "2")
+    arguments = [one for one in arguments if one != "--no-cores"]
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--cores", "2", *arguments],
+        [sys.executable, "-m", "snakemake", "-s", str(snakefile), *cores, *arguments],
         cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.stdout == ""
     lines = done.stderr.splitlines()
-    other = re.compile(
-        r"Using workflow|\w+: (inspecting|planning|claiming|convert|migrat|writ|valida)"
-    )
+    other = re.compile(r"\w+: (inspecting|planning|claiming|convert|migrat|writ|valida)")
     return done.returncode, [line for line in lines if not other.match(line)]
 
 
@@ -84,15 +84,53 @@ def test_plans_end_with_the_table_and_where_it_is(folder):
     assert not (folder / "new.zarr").exists()
 
 
+MODULE = f"""module uplift:
+    snakefile: {str(ROOT / "Snakefile")!r}
+    config: {{"input": "good.zarr", "license": "MIT", "results": "mine", "output": "module.zarr"}}
+use rule * from uplift as uplift_*
+"""
+RULE = """rule mine:
+    default_target: True
+    output: "mine.txt"
+"""
+
+
+@pytest.mark.parametrize(
+    ("added", "arguments", "said"),
+    [
+        ("x = foo\n", (), "outer.smk, line 5: NameError: name 'foo' is not defined"),
+        ("include: 'unclosed.smk'\n", (), r"unclosed.smk, line \d+: SyntaxError: .*EOF"),
+        (f"{RULE}    input: 'gone.txt'\n", (), "outer.smk, line 5: Missing input files.*gone.txt"),
+        (f"{RULE}    shell: 'false'\n", (), r"rule mine: failed; see .snakemake/log/.*\.log"),
+        ("", ("--no-cores",), "cores have to be specified"),
+    ],
+)
+def test_every_error_stands_at_the_end(folder, added, arguments, said):
+    (folder / "unclosed.smk").write_text("f(\n")
+    outer = folder / "outer.smk"
+    outer.write_text(MODULE + added)
+    code, lines = printed(folder, *arguments, snakefile=outer)
+    assert code != 0
+    last = [line for line in lines if not line.startswith("Report: ")][-1]
+    assert last.startswith("error: ")
+    assert re.search(said, last), lines
+    assert "Traceback" not in "\n".join(lines)
+
+
+def test_a_locked_folder_is_said(folder):
+    locks = folder / ".snakemake" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "0.output.lock").write_text("locked/good/published.json\n")
+    options = ("--config", "input=good.zarr", "license=MIT", "results=locked")
+    code, (line,) = printed(folder, *options)
+    assert code == 1
+    assert line.startswith("error: Directory cannot be locked")
+    assert printed(folder, "--unlock", *options) == (0, ["Unlocked working directory."])
+
+
 def test_the_same_as_a_module(folder):
     outer = folder / "outer.smk"
-    outer.write_text(
-        f"module uplift:\n    snakefile: {str(ROOT / 'Snakefile')!r}\n"
-        "    config: {'input': 'good.zarr', 'license': 'MIT', 'results': 'mine',"
-        " 'output': 'module.zarr'}\n"
-        "use rule * from uplift as uplift_*\n"
-        "rule here:\n    default_target: True\n    input: rules.uplift_all.input\n"
-    )
+    outer.write_text(MODULE)
     code, lines = printed(folder, snakefile=outer)
     assert code == 0, lines
     assert lines[0] == "Converting 1 dataset: good"

@@ -6,11 +6,12 @@ import logging
 import os
 import pty
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from uplift.workflow import console, display
+from uplift.workflow import console, display, snakemake_errors
 from uplift.workflow.watch import Watch
 
 
@@ -31,6 +32,9 @@ def workflow(**settings):
         is_main_process=True,
         dryrun=False,
         dag=SimpleNamespace(needrun_jobs=list),
+        execution_settings=object(),
+        logger_manager=SimpleNamespace(get_logfile=lambda: ["snakemake.log"]),
+        included_stack=[SimpleNamespace(get_path_or_uri=lambda **_: "own.smk")],
     )
 
 
@@ -84,8 +88,12 @@ class Run:
         self.event("job_finished", job_id=self.ids[rule, dataset])
 
     def fail(self, rule, dataset):
+        self.error('RuleException:\nCalledProcessError in file "c.smk", line 9:\nCommand failed')
         self.event("job_error", jobid=self.ids[rule, dataset], rule_name=rule, log=[])
-        self.logger.error("RuleException:\nCalledProcessError in file ..., line 9:")
+
+    def error(self, text):
+        """As Snakemake's ``print_exception`` does."""
+        self.logger.error(text, extra={"event": "error", "exception": text.split(":")[0]})
 
 
 def test_a_run_is_a_line_at_its_start_and_one_for_each_dataset(logger):
@@ -159,17 +167,153 @@ def test_a_dry_run_lists_the_steps_of_each_dataset(logger):
     ("level", "text", "shown"),
     [
         (logging.INFO, "Select jobs to execute...", None),
+        (logging.INFO, "Creating conda environment x.yaml...", "note"),
         (logging.WARNING, "Cannot restore results/a/run.json: no backup found.", None),
-        (logging.INFO, "Unlocked working directory.", "note"),
         (logging.WARNING, "The flag is deprecated", "note"),
-        (logging.ERROR, "Error: Directory cannot be locked.", "failed"),
-        (logging.ERROR, "WorkflowError:\nAt least one job did not complete successfully.", None),
+        (logging.INFO, "Error: Directory cannot be locked.", "failed"),
+        (logging.ERROR, "Failed to set up log file: no space", "failed"),
+        (logging.ERROR, "Config file must be given as JSON or YAML", "failed"),
     ],
 )
 def test_of_other_messages_only_what_matters_is_shown(logger, level, text, shown):
     run = Run(logger, {})
     logger.log(level, text)
     assert [kind for kind, _ in run.lines] == ([shown] if shown else [])
+
+
+def test_answers_of_commands_that_run_nothing_are_shown(logger):
+    run = Run(logger, {})
+    run.workflow.execution_settings = None
+    for text in ("Building DAG of jobs...", "Would delete a.json", "Unlocked working directory."):
+        logger.info(text)
+    assert run.lines == [("note", "Would delete a.json"), ("note", "Unlocked working directory.")]
+
+
+NAME_ERROR = """NameError in file "{here}/own.smk", line 5:
+name 'foo' is not defined
+  File "{here}/own.smk", line 5, in <module>"""
+MISSING = """MissingInputException in rule x in file "/else/where.smk", line 3:
+Missing input files for rule x:
+    output: y
+    affected files:
+        nothere.txt"""
+TRACEBACK = """Traceback (most recent call last):
+  File "/snakemake/cli.py", line 7, in main
+    run()
+  File "/snakemake/dag.py", line 9, in run
+    raise KeyError("x")
+KeyError: 'x'"""
+ERRORS = [
+    (NAME_ERROR, "own.smk, line 5: NameError: name 'foo' is not defined"),
+    (
+        MISSING,
+        "/else/where.smk, line 3: Missing input files for rule x: output: y; "
+        "affected files: nothere.txt",
+    ),
+    (
+        'RuleException:\nValueError in file "{here}/own.smk", line 9:\noh no\n'
+        '  File "{here}/own.smk", line 9, in __rule_x',
+        "own.smk, line 9: ValueError: oh no",
+    ),
+    (
+        'SyntaxError in file "{here}/own.smk", line 4:\nUnexpected keyword inptu:\nNone',
+        "own.smk, line 4: SyntaxError: Unexpected keyword inptu",
+    ),
+    ("TokenError:\n('EOF in statement', (6, 0))", "own.smk, line 6: SyntaxError: EOF in statement"),
+    ("WorkflowError:\nResource 'x' is not a number", "Resource 'x' is not a number"),
+    ("Error: cores have to be specified", "cores have to be specified"),
+    (TRACEBACK, "/snakemake/dag.py, line 9: KeyError: 'x'"),
+    ("AssertionError.", "AssertionError"),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), ERRORS)
+def test_an_error_of_snakemake_is_one_line_with_its_place(logger, text, line):
+    run = Run(logger, {})
+    run.error(text.replace("{here}", str(Path.cwd())))
+    assert run.lines == [("failed", f"error: {line}")]
+
+
+def test_errors_while_jobs_run_stand_at_the_end_once(logger):
+    run = Run(logger, {"a": "valid, 1 array"}, ("publish", "a"), ("own", None))
+    run.event("run_info", stats={})
+    run.begin("own", None)
+    for _ in range(2):
+        run.error(NAME_ERROR.replace("{here}", str(Path.cwd())))
+        run.fail("own", None)
+    run.begin("publish", "a")
+    run.end("publish", "a")
+    logger.error("Exiting because a job execution failed. Look below for error messages")
+    assert run.lines[1:] == [
+        ("stumbled", "rule own: failed; more at the end"),
+        ("done", "a: valid, 1 array"),
+    ]
+    del run.lines[:]
+    assert run.console.conclude() == ["rule own"]
+    run.error("WorkflowError:\nAt least one job did not complete successfully.")
+    assert run.lines == [
+        ("failed", "error: rule own: failed; see results/None/logs/own.log"),
+        ("failed", "error: own.smk, line 5: NameError: name 'foo' is not defined"),
+    ]
+
+
+def test_an_error_that_a_further_attempt_put_right_is_not_the_last_word(logger):
+    run = Run(logger, {"a": "valid, 1 array"}, ("publish", "a"))
+    run.event("run_info", stats={})
+    run.begin("publish", "a")
+    run.fail("publish", "a")
+    run.error("WorkflowError:\nJob 3 completed, but some output files are missing")
+    run.end("publish", "a")
+    assert run.console.conclude() == []
+    assert run.lines[-2:] == [
+        ("done", "a: valid, 1 array"),
+        ("note", "warning: Job 3 completed, but some output files are missing"),
+    ]
+
+
+def test_a_rule_of_another_workflow_is_not_a_dataset(logger):
+    run = Run(logger, {}, ("own", "mine"), ("own", "a"))
+    run.event("run_info", stats={})
+    for dataset in ("mine", "a"):
+        run.begin("own", dataset)
+        run.fail("own", dataset)
+    assert run.console.conclude() == ["rule own"]
+    run.workflow.logger_manager.get_logfile = lambda: ["x.log"]
+    assert run.lines == [
+        ("stumbled", "rule own: failed; more at the end"),
+        ("failed", "error: rule own: failed; see results/a/logs/own.log"),
+    ]
+
+
+def test_failures_of_job_groups_are_shown(logger):
+    run = Run(logger, {"a": "not finished: disk full (g.log)"}, ("convert", "a"))
+    run.event("run_info", stats={})
+    run.begin("convert", "a")
+    one = {"jobid": run.ids["convert", "a"], "rule_name": "convert", "log": ["g.log"]}
+    run.event("group_error", job_error_info=[one], aux_logs=[])
+    assert run.console.conclude() == ["a"]
+    assert ("stumbled", "a: failed; more at the end") in run.lines
+
+
+@pytest.mark.parametrize("what", ["error", "failure"])
+def test_without_hooks_the_last_words_come_when_the_log_is_closed(logger, what):
+    run = Run(logger, {"a": "not finished: out: disk full"}, ("convert", "a"))
+    run.event("run_info", stats={})
+    run.begin("convert", "a")
+    if what == "failure":
+        run.fail("convert", "a")
+    else:
+        run.error("WorkflowError:\nthe scheduler broke")
+    run.console.close()
+    assert run.lines[-1][0] == "failed"
+    count = len(run.lines)
+    run.console.close()
+    assert len(run.lines) == count
+
+
+def test_errors_are_told_from_what_follows_from_them():
+    assert snakemake_errors.is_consequence("WorkflowError:\nAt least one job did not complete ...")
+    assert not snakemake_errors.is_consequence(MISSING)
 
 
 @pytest.mark.parametrize(

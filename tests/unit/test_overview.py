@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -161,3 +162,17 @@ def test_a_claim_of_another_output_is_seen(tmp_path, monkeypatch):
         json_files.write_json(work.claim, claim)
         assert not start.is_claimed_elsewhere(work, asked), "the folder was only moved"
         assert start.is_claimed_elsewhere(work, other)
+
+
+@pytest.mark.parametrize(("words", "chosen"), [([], "greedy"), (["--scheduler=ilp"], "solver")])
+def test_jobs_are_chosen_greedily_unless_a_scheduler_is_named(monkeypatch, words, chosen):
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    assert {"_job_selector", "job_selector_greedy"} <= set(JobScheduler.__init__.__code__.co_names)
+    scheduler = SimpleNamespace(
+        _job_selector="solver", job_selector_greedy="greedy", subsample=None
+    )
+    monkeypatch.setattr("sys.argv", ["snakemake", *words])
+    start.schedule_quickly(SimpleNamespace(scheduler=scheduler))
+    assert scheduler._job_selector == chosen
+    assert scheduler.subsample == (50 if chosen == "greedy" else None)

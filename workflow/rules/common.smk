@@ -206,6 +206,8 @@ def look_for_damage(wildcards):
     that cannot be used count as forced then, in whatever is to be made, and nothing else does.
     """
     dataset = wildcards.dataset
+    # what a killed run left is whole or absent, so it needs no --rerun-incomplete
+    workflow.dag_settings.force_incomplete |= not IS_MODULE
     if workflow.is_main_process and dataset not in DAMAGE:
         place = start.local_output(SAMPLES[dataset])
         DAMAGE[dataset] = list(damage.damage_of(work_of(wildcards), place))
@@ -350,6 +352,7 @@ def before_the_first_job():
     )
     start.note_samples(SAMPLES, RESULTS)
     faults.watch(workflow)
+    start.schedule_quickly(workflow)
     here = {
         one.rule.name
         for one in workflow.dag.needrun_jobs()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
 
 VARIABLE = "NGFF_UPLIFT_CONSOLE"
@@ -33,19 +34,22 @@ _STEPS = {
     "publish": "publishing",
     "archive": "packing into one file",
 }
-_SHOWN = ("Unlocked working directory", "Congratulations", "Terminating processes", "Will exit")
-"""Messages of Snakemake that are not errors and matter."""
+_SHOWN = (
+    "Terminating processes",
+    "Will exit",
+    "Creating conda environment",
+    "Pulling singularity image",
+)
+"""What matters, and what people wait for, of Snakemake's messages in a run."""
 _HIDDEN = (
-    "At least one job did not complete",
-    "CalledProcessError",
-    "Exiting because a job execution failed",
-    "SpawnedJobError",
-    "Removing output files of failed job",
     "Cannot restore",
     "localrules directive specifies rules",
+    "Config file ",
+    "Assuming unrestricted shared filesystem",
+    "Multiple includes of",
+    "Building DAG of jobs",
 )
-"""Its messages that say nothing about the data, or only that a job failed, which is said at the end
-in better words."""
+"""Its messages that say nothing about the data; every other warning and error is shown."""
 
 _UNFINISHED = "not finished: interrupted"
 
@@ -63,6 +67,8 @@ class Console(logging.Handler):
         self._running: dict[str, Counter[str]] = defaultdict(Counter)
         self._finished: set[str] = set()
         self._failed: dict[str, tuple[str, list[str]]] = {}
+        self._errors: dict[str, None] = {}  # each once, in their order
+        self._is_started = self._has_stumbled = False
         self._results = Path("results")
         self._message: Callable[[str], str] = str
         self._datasets: list[str] = []
@@ -89,7 +95,7 @@ class Console(logging.Handler):
             with self._lines:
                 if take is not None:
                     take(record.__dict__)
-                elif not event:
+                elif not event or record.levelno >= logging.WARNING:
                     self._on_text(record)
         except Exception:  # as every handler does: logging never stops the work
             self.handleError(record)
@@ -100,12 +106,16 @@ class Console(logging.Handler):
         Returns
         -------
         list of str
-            Datasets that failed.
+            Datasets (and rules of another workflow) that failed.
         """
         with self._lines:
             self._display.stop()
-            for dataset, (rule, logs) in self._failed.items():
-                self._display.failed(f"error: {dataset}: {self._reason(dataset, rule, logs)}")
+            self._is_started = False
+            for name, (rule, logs) in self._failed.items():
+                self._display.failed(f"error: {name}: {self._reason(name, rule, logs)}")
+            for text in self._errors:
+                self._say_error(text)
+            self._errors.clear()
             waiting = set(self._left) - self._finished - set(self._failed)
             if self._failed and waiting:
                 self._display.note(
@@ -118,7 +128,9 @@ class Console(logging.Handler):
         self._display.note(text)
 
     def close(self) -> None:
-        """Give the terminal back, whatever happened."""
+        """Give the terminal back, and say what nobody asked for yet (as with ``--no-hooks``)."""
+        if self._is_started:
+            self.conclude()
         self._display.stop()
         super().close()
 
@@ -130,6 +142,9 @@ class Console(logging.Handler):
         os.environ.pop(VARIABLE, None)
 
     def _reason(self, dataset: str, rule: str, logs: list[str]) -> str:
+        if dataset not in self._datasets:
+            logs = logs or self._workflow.logger_manager.get_logfile()
+            return f"failed; see {', '.join(os.path.relpath(log) for log in logs)}"
         text = self._message(dataset).removeprefix("not finished: ")
         if any(log in text for log in logs) or text.startswith("invalid"):
             return text
@@ -138,9 +153,9 @@ class Console(logging.Handler):
 
     def _on_run_info(self, _about: Mapping[str, Any]) -> None:
         jobs = list(self._workflow.dag.needrun_jobs())
-        self._left = Counter(
-            str(job.wildcards_dict["dataset"]) for job in jobs if "dataset" in job.wildcards_dict
-        )
+        named = (self._dataset_of(job.rule.name, job.wildcards_dict) for job in jobs)
+        self._left = Counter(filter(None, named))
+        self._is_started = not self._workflow.dryrun
         rules = {_own_name(job.rule.name) for job in jobs}
         if not self._left or self._workflow.dryrun:
             return
@@ -154,7 +169,7 @@ class Console(logging.Handler):
 
     def _on_job_info(self, about: Mapping[str, Any]) -> None:
         rule = _own_name(str(about["rule_name"]))
-        dataset = str((about.get("wildcards") or {}).get("dataset", ""))
+        dataset = self._dataset_of(rule, about.get("wildcards") or {})
         self._jobs[about["jobid"]] = rule, dataset, list(about.get("log") or [])
         if dataset:
             self._running[dataset][rule] += 1
@@ -175,12 +190,43 @@ class Console(logging.Handler):
                 self._display.done(f"{dataset}: {text}")
 
     def _on_job_error(self, about: Mapping[str, Any]) -> None:
-        rule, dataset, logs = self._jobs.get(about["jobid"], (str(about["rule_name"]), "", []))
+        name = _own_name(str(about["rule_name"]))
+        rule, dataset, logs = self._jobs.get(about["jobid"], (name, "", []))
         if dataset and self._running[dataset][rule]:
             self._ended(rule, dataset)
-        if dataset not in self._failed:
-            self._display.stumbled(f"{dataset or rule}: failed; more at the end")
-        self._failed[dataset or rule] = rule, logs or list(about.get("log") or [])
+        failed = dataset or f"rule {rule}"
+        self._has_stumbled = True
+        if failed not in self._failed:
+            self._display.stumbled(f"{failed}: failed; more at the end")
+        self._failed[failed] = rule, logs or list(about.get("log") or [])
+
+    def _on_group_error(self, about: Mapping[str, Any]) -> None:
+        for job in about.get("job_error_info") or ():
+            self._on_job_error(job)
+
+    def _on_error(self, about: Mapping[str, Any]) -> None:
+        self._take_error(str(about.get("msg") or ""))
+
+    def _take_error(self, text: str) -> None:
+        """Keep an error for the end; before and after the jobs that is now."""
+        if self._is_started:
+            self._errors[text] = None
+        else:
+            self._say_error(text)
+
+    def _say_error(self, text: str) -> None:
+        if self._has_stumbled and snakemake_errors.is_consequence(text):
+            return
+        line = snakemake_errors.one_line(text, self._workflow)
+        if self._has_stumbled and not self._failed:  # a further attempt did it
+            self._display.note(f"warning: {line}")
+        else:
+            self._display.failed(f"error: {line}")
+
+    def _dataset_of(self, rule: str, wildcards: Mapping[str, Any]) -> str:
+        """Dataset of a job; none for rules of another workflow, whatever their wildcards."""
+        dataset = str(wildcards.get("dataset", ""))
+        return dataset if _own_name(rule) in _STEPS and dataset in self._datasets else ""
 
     def _ended(self, rule: str, dataset: str) -> None:
         self._running[dataset][rule] -= 1
@@ -197,12 +243,14 @@ class Console(logging.Handler):
             self._say_what_would_be_done()
         elif text.startswith("Nothing to be done"):
             self._say_what_stands()
-        elif any(hidden in text for hidden in _HIDDEN):
+        elif record.levelno >= logging.ERROR or text.startswith("Error: "):
+            self._take_error(text)
+        elif text.startswith(_HIDDEN):
             return
-        elif record.levelno >= logging.ERROR:
-            self._display.failed(text)
-        elif record.levelno >= logging.WARNING or text.startswith(_SHOWN):
-            self._display.note(text)
+        elif record.levelno >= logging.WARNING:
+            self._display.note(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
+        elif text.startswith(_SHOWN) or self._workflow.execution_settings is None:
+            self._display.note(text)  # the answer of --summary and its like
 
     def _say_what_stands(self) -> None:
         valid = sum(self._message(name).startswith("valid") for name in self._datasets)

@@ -1,0 +1,90 @@
+"""Snakemake's errors, and those of Snakefiles, in one line: where, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_HEAD = re.compile(
+    r'(?P<kind>\w+)(?: in rule \S+)?(?: in file "(?P<file>.+?)", line (?P<line>\d+))?[:.]'
+)
+_FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+), in ')
+_TRACEBACK = "Traceback (most recent call last):"
+_END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
+_CONSEQUENCES = (
+    "At least one job did not complete",
+    "CalledProcessError",
+    "Exiting because a job execution failed",
+    "SpawnedJobError",
+)
+
+
+def is_consequence(text: str) -> bool:
+    """Whether a message only says that a job failed, which is said in better words elsewhere."""
+    return any(one in text for one in _CONSEQUENCES)
+
+
+def one_line(text: str, workflow: Any = None) -> str:
+    """Place and reason of an error, without the traceback, which Snakemake's log has.
+
+    Parameters
+    ----------
+    text
+        As Snakemake prints an exception: class, file and line, message, frames.
+    workflow
+        Snakemake's; it knows which Snakefile is being read.
+    """
+    lines = text.strip().splitlines()
+    if _TRACEBACK in lines:
+        return _python_error(lines[lines.index(_TRACEBACK) + 1 :])
+    unclosed = _END_OF_FILE.search(text)
+    if unclosed and text.startswith("TokenError"):
+        stack = getattr(workflow, "included_stack", None) or [None]
+        place = _place(_path_of(stack[-1]), unclosed["line"])
+        return f"{place}SyntaxError: {unclosed['what']}"
+    return _joined(_parts(line for line in lines if not _FRAME.match(line)))
+
+
+def _path_of(source: Any) -> str | None:
+    return None if source is None else str(source.get_path_or_uri(secret_free=True))
+
+
+def _parts(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        text = line.strip()
+        head = _HEAD.fullmatch(text)
+        if head and ("Error" in head["kind"] or "Exception" in head["kind"]):
+            yield _place(head["file"], head["line"]) + _kind(head["kind"])
+        elif text and text != "None":  # of a syntax error without its source
+            yield text.removeprefix("Error: ")
+
+
+def _place(file: str | None, line: str | None) -> str:
+    if not file:
+        return ""
+    near = os.path.relpath(file)
+    return f"{file if near.startswith('..') else near}, line {line}: "
+
+
+def _kind(name: str) -> str:
+    """Python's errors keep their names; those of Snakemake say the same in their message."""
+    return "" if name.endswith("Exception") or name == "WorkflowError" else f"{name}: "
+
+
+def _joined(parts: Iterator[str]) -> str:
+    text = ""
+    for part in parts:
+        if text and not text.endswith((": ", ":", ",", ".")):
+            text += ";"
+        text += part if not text or text.endswith(" ") else f" {part}"
+    return text.rstrip(" :;")
+
+
+def _python_error(lines: list[str]) -> str:
+    """The last line of a traceback, with the innermost frame."""
+    frames = [frame for frame in map(_FRAME.match, lines) if frame]
+    place = _place(frames[-1]["file"], frames[-1]["line"]) if frames else ""
+    said = next((line for line in lines if line and not line.startswith(" ")), "")
+    return place + said
