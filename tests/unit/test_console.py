@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pty
+import select
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -400,7 +401,10 @@ def test_on_a_terminal_bars_move_and_failures_are_red(tmp_path, monkeypatch):
         shown.stop()
         shown.stop()
         stream.flush()
-        text = os.read(ours, 100_000).decode()
+        text = ""
+        # a terminal hands out what it has so far
+        while "converting" not in text and select.select([ours], [], [], 10)[0]:
+            text += os.read(ours, 100_000).decode()
     os.close(ours)
     assert "x[1]: valid" in text
     assert "\x1b[31merror: [z] failed" in text
