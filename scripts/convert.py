@@ -84,7 +84,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 def _look_for_space(
     batches: Sequence[Batch], work: WorkFolder, arguments: argparse.Namespace
 ) -> None:
-    """Refuse (or say) that batches which are not begun yet do not fit."""
+    """Refuse (or say) that batches that have not started yet do not fit."""
     left = [
         one
         for one in batches

@@ -37,7 +37,7 @@ def _end_of_patience() -> Iterator[None]:
 
 @pytest.fixture
 def no_network(monkeypatch) -> None:
-    """Whoever uses the network fails; nothing is taken from SOURCE_DATE_EPOCH."""
+    """What uses the network fails; nothing is taken from SOURCE_DATE_EPOCH."""
 
     def refuse(*_arguments, **_options):
         raise AssertionError("the network was used")

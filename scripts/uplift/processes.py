@@ -204,7 +204,7 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _hidden_main() -> Iterator[None]:
-    """Keep workers from importing the main program: Snakemake's scripts are no modules."""
+    """Keep workers from importing the main program: Snakemake's scripts are not modules."""
     main = sys.modules["__main__"].__dict__
     kept: dict[str, Any] = {
         name: main.pop(name) for name in ("__file__", "__spec__") if name in main

@@ -107,7 +107,7 @@ Death = Kill | Alarm
 
 @dataclass(frozen=True)
 class Setting:
-    """What a child is told beyond its conversion."""
+    """What a child is given besides its conversion."""
 
     death: Any = None
     environment: dict[str, str] = field(default_factory=dict)
@@ -159,18 +159,18 @@ class Workflow:
     def _step(
         self, name: str, job: Callable[[], object], *outputs: str, kept: bool = False
     ) -> None:
-        begun = self._conversion.path("begun", name)
+        started = self._conversion.path("started", name)
         paths = [self._conversion.path(output) for output in outputs]
-        if all(path.exists() for path in paths) and not begun.exists():
+        if all(path.exists() for path in paths) and not started.exists():
             return
-        begun.parent.mkdir(parents=True, exist_ok=True)
-        begun.touch()
+        started.parent.mkdir(parents=True, exist_ok=True)
+        started.touch()
         for path in () if kept else paths:
             if path.is_dir():
                 shutil.rmtree(path)
             path.unlink(missing_ok=True)
         job()
-        begun.unlink()
+        started.unlink()
 
 
 def run_in_child(server: Server, conversion: Conversion, death: Any = None, **setting: Any) -> int:
@@ -184,8 +184,8 @@ def log_of(conversion: Conversion) -> str:
     return log.read_text() if log.exists() else ""
 
 
-def shards_begun(trace: Path) -> int:
-    """How often a shard was begun, by all children that were given this trace."""
+def shards_started(trace: Path) -> int:
+    """How often a shard was started, by all children that were given this trace."""
     return len(trace.read_text().splitlines()) if trace.exists() else 0
 
 
@@ -246,7 +246,7 @@ def _prepare(setting: Setting) -> None:
 
 
 def _traced(trace: Path, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Note each shard that is begun; chunks without shards, resumed in groups, beside them."""
+    """Note each shard that is started; chunks without shards, resumed in groups, next to them."""
     of_chunks = trace.with_suffix(".chunks")
 
     @functools.wraps(original)

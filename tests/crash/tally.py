@@ -13,14 +13,14 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     differences: int = 0
     shards: int = 0
-    begun: int = 0
+    started: int = 0
     allowed: int = 0
 
     def __str__(self) -> str:
         ways = ", ".join(f"{number} {way}" for way, number in sorted(self.kills.items()))
         return (
             f"{self.kills.total()} kills ({ways}) in {self.runs} runs, {self.differences} "
-            f"differences; {self.shards} shards, {self.begun - self.shards} begun again of "
+            f"differences; {self.shards} shards, {self.started - self.shards} started again of "
             f"{self.allowed} allowed"
         )
 
@@ -29,7 +29,7 @@ TALLIES: defaultdict[str, Tally] = defaultdict(Tally)
 
 
 def account(
-    kind: str, *, kills: Sequence[str], same: bool, shards: int, begun: int, workers: int
+    kind: str, *, kills: Sequence[str], same: bool, shards: int, started: int, workers: int
 ) -> None:
     """Add one run to its kind; `kills` has a word for each."""
     tally = TALLIES[kind]
@@ -37,5 +37,5 @@ def account(
     tally.kills.update(kills)
     tally.differences += not same
     tally.shards += shards
-    tally.begun += begun
+    tally.started += started
     tally.allowed += workers * len(kills)

@@ -79,13 +79,13 @@ def test_a_full_disk(whole, server, small_disk, tmp_path):
     assert contents(out) == expected
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["from the start", "in between"])
-def test_a_disk_that_is_read_only(begun, whole, server, small_disk, tmp_path):
+@pytest.mark.parametrize("started", [False, True], ids=["from the start", "in between"])
+def test_a_disk_that_is_read_only(started, whole, server, small_disk, tmp_path):
     source, expected = whole
     out = small_disk / "out.zarr"
     conversion = Conversion(str(source), str(out), tmp_path / "work")
     for step in (conversion.inspect, conversion.plan, conversion.claim):
-        if begun:
+        if started:
             step()
     before = contents(small_disk)
     remount(small_disk, "ro")

@@ -17,7 +17,7 @@ from crash.kills import (
     deaths,
     log_of,
     run_in_child,
-    shards_begun,
+    shards_started,
 )
 from crash.tally import account
 from support import s3
@@ -79,7 +79,7 @@ class Place:
         return s3.objects(self.client, folder.name, "a/out.zarr")
 
     def archived(self, folder: Path) -> dict[str, bytes]:
-        """What the archive beside the output holds."""
+        """What the archive next to the output holds."""
         path = folder / "out.ozx"
         if self.client is not None:
             path.write_bytes(s3.objects(self.client, folder.name, "a")["out.ozx"])
@@ -87,7 +87,7 @@ class Place:
             return {name: archive.read(name) for name in archive.namelist()}
 
     def leftovers(self, folder: Path) -> list[object]:
-        """Whatever is at the output or beside it and belongs to no dataset."""
+        """Whatever is at the output or next to it and belongs to no dataset."""
         if self.client is not None:
             return s3.dangling(self.client, folder.name)
         return list(folder.rglob(".uplift-tmp.*"))
@@ -114,7 +114,7 @@ def whole(place, server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole-run")
     conversion = place.conversion(folder)
     calls = count_calls(server, conversion, place.kind[0], **place.setting(folder))
-    return without_crate(place.objects(folder)), shards_begun(folder / "shards.txt"), calls
+    return without_crate(place.objects(folder)), shards_started(folder / "shards.txt"), calls
 
 
 def without_crate(objects):
@@ -134,7 +134,7 @@ def test_killed_and_resumed(seed, place, whole, server, tmp_path):
     code = run_in_child(server, conversion, **setting)
     story = f"{drawn}\n{log_of(conversion)}"
     assert code == 0, story
-    begun = shards_begun(folder / "shards.txt")
+    started = shards_started(folder / "shards.txt")
     found = place.objects(folder)
     made = without_crate(found)
     account(
@@ -142,11 +142,11 @@ def test_killed_and_resumed(seed, place, whole, server, tmp_path):
         kills=kills,
         same=made == expected,
         shards=shards,
-        begun=begun,
+        started=started,
         workers=WORKERS[place.kind[0]],
     )
     assert made == expected, story
-    assert begun <= shards + WORKERS[place.kind[0]] * len(kills), story
+    assert started <= shards + WORKERS[place.kind[0]] * len(kills), story
     assert place.archived(folder) == found, story
     assert place.leftovers(folder) == [], story
 
@@ -179,8 +179,8 @@ def test_chunks_without_shards_are_resumed_in_groups(moment, server, tmp_path):
         for death in deaths_due if name == "killed" else []:
             assert run_in_child(server, conversion, death, trace=trace) == -signal.SIGKILL
         assert run_in_child(server, conversion, trace=trace) == 0, log_of(conversion)
-        begun = shards_begun(trace.with_suffix(".chunks"))
-        made[name] = without_crate(contents(home / "out.zarr")), begun
+        started = shards_started(trace.with_suffix(".chunks"))
+        made[name] = without_crate(contents(home / "out.zarr")), started
     objects = sum("/c/" in key for key in made["whole"][0])
     assert objects > 7 * TASK_CHUNKS
     assert made["whole"][1] == objects

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from crash.kills import count_calls, deaths, log_of, run_in_child, shards_begun
+from crash.kills import count_calls, deaths, log_of, run_in_child, shards_started
 from crash.tally import account
 from support.images import write_image
 from support.steps import Conversion
@@ -18,7 +18,7 @@ THREADS = 2
 EDIT = {"shards": [1, 5, 64, 32]}
 OLD = '{"shards": {"z": 5, "y": 32, "x": 32}}'
 NO_PART = (".ngff-uplift.lock", "ro-crate-metadata.json")
-"""The lock says that somebody is at work; the crate names the output."""
+"""The lock says that a run is at work; the crate names the output."""
 
 
 def published(server, source, root):
@@ -39,7 +39,7 @@ def edit(conversion):
     names = ["plan", "migrate", "crate", "validate", "publish"]
     names += [f"convert-{number}" for number in conversion.numbers()]
     for name in names:
-        conversion.path("begun", name).touch()
+        conversion.path("started", name).touch()
 
 
 def seen(conversion):
@@ -57,7 +57,7 @@ def whole(server, tmp_path_factory):
     edit(conversion)
     trace = root / "shards.txt"
     calls = count_calls(server, conversion, "local", trace=trace)
-    return source, old, seen(conversion), calls, shards_begun(trace)
+    return source, old, seen(conversion), calls, shards_started(trace)
 
 
 @pytest.mark.parametrize("seed", range(RUNS))
@@ -77,14 +77,14 @@ def test_killed_after_an_edit(seed, whole, server, tmp_path):
     story = f"{drawn}\n{log_of(conversion)}"
     assert code == 0, story
     assert not list((tmp_path / "out.zarr").rglob(".uplift-tmp.*")), story
-    begun, made = shards_begun(trace), seen(conversion)
+    started, made = shards_started(trace), seen(conversion)
     account(
         "local edited plan",
         kills=kills,
         same=made == new,
         shards=shards,
-        begun=begun,
+        started=started,
         workers=THREADS,
     )
     assert made == new, story
-    assert begun <= shards + THREADS * len(kills), story
+    assert started <= shards + THREADS * len(kills), story

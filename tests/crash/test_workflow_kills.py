@@ -167,7 +167,7 @@ def test_a_killed_workflow_ends_like_an_uninterrupted_one(tmp_path, place, seed)
         kills=kills,
         same=not different,
         shards=shards,
-        begun=watcher.written(),
+        started=watcher.written(),
         workers=WORKERS,
     )
     assert different == [], story

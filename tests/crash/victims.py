@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 VICTIMS = ("snakemake", "worker", "everything", "snakemake, asked", "everything, asked")
-"""Asked: by SIGTERM. Where Snakemake alone is killed, its workers go on beside the next run."""
+"""Asked: by SIGTERM. Where Snakemake alone is killed, its workers go on during the next run."""
 
 ORDER = (
     *("inspect_source.py", "inventory.json", "plan.py", "plan.json", "claim.py", "claim.json"),

@@ -48,8 +48,8 @@ def test_all_bad_chunks_are_named_and_nothing_is_published(damaged, method):
     write_image(damaged / "good.zarr", size=64, chunk=32)
     for key in BAD:
         (damaged / "in.zarr" / key).write_bytes((damaged / "good.zarr" / key).read_bytes())
-    mended = snakemake(damaged, *settings(method), "-R", "inspect_source")
-    assert mended.code == 0, mended.text
+    repaired = snakemake(damaged, *settings(method), "-R", "inspect_source")
+    assert repaired.code == 0, repaired.text
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -25,7 +25,7 @@ FILES = (
 DAMAGES = {
     "cut short": lambda data, other: data[: len(data) // 2],
     "emptied": lambda data, other: b"",
-    "overwritten amid": lambda data, other: data[: len(data) // 2] + b"\xff\0" + data[-2:],
+    "overwritten in the middle": lambda data, other: data[: len(data) // 2] + b"\xff\0" + data[-2:],
     "of another program": lambda data, other: b'{"some": "thing"}\n',
     "of another dataset": lambda data, other: other,
 }

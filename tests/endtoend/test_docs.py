@@ -88,9 +88,9 @@ def test_what_a_page_says_works_from_its_first_line_to_its_last(folder, page):
 
 def test_all_other_commands_are_understood(folder):
     others = {page.name for page in PAGES} - {"FIRST.md", "COLLECTION.md", "AFTER.md", "REPORT.md"}
-    told = blocks_of(*others)
-    assert len(told) > 8
-    for command in told:
+    shown = blocks_of(*others)
+    assert len(shown) > 8
+    for command in shown:
         words = shlex.split(command)
         if words[0] == "snakemake" and "-n" not in words:
             command = command.replace("snakemake", "snakemake -n", 1)

@@ -34,7 +34,7 @@ def half_done(folder):
     (folder / "out.zarr" / "zarr.json").unlink()
     claim = json.loads((folder / "results/in/claim.json").read_text())
     output = open_writable(str(folder / "out.zarr"))
-    write_lock(output, claim["run_id"], claim["begun"], folder / "results/in")
+    write_lock(output, claim["run_id"], claim["generation"], folder / "results/in")
     (folder / "results/in/validation.json").unlink()
 
 

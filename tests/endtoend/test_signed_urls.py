@@ -15,7 +15,7 @@ ENGINES = ("obstore", "fsspec")
 
 @pytest.fixture
 def signed(s3_server, s3_environment, tmp_path):
-    """URL of an archive in a private bucket that whoever has it may read."""
+    """URL of an archive in a private bucket that all who have it may read."""
     image = write_image(tmp_path / "in.zarr", size=32, depth=2)
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as packed:
         for path in sorted(image.rglob("*")):

@@ -56,7 +56,7 @@ def conversion(tmp_path):
 
 
 def stopped_job(conversion):
-    """Start a job that stops amid its second shard, and wait until it does."""
+    """Start a job that stops within its second shard, and wait until it does."""
     options = {key: str(value) for key, value in conversion.convert_options(1).items()}
     path = [str(SCRIPTS), str(SCRIPTS.parent / "tests")]
     code = SURVIVOR.format(path=path, options=options)

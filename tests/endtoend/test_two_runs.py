@@ -1,4 +1,4 @@
-"""Two runs that want one output: one has it, the other is told so."""
+"""Two runs that want one output: one has it, the other is refused."""
 
 import shutil
 import subprocess
@@ -59,7 +59,7 @@ def test_two_runs_at_once_and_one_after_the_other(folders):
 
 
 def test_a_lost_work_folder_frees_its_output(folders):
-    """Somebody interrupts a run, deletes `results`, and starts over."""
+    """A user interrupts a run, deletes `results`, and starts over."""
     name = folders / "ann"
     assert snakemake(name, "results/in/migration.json", *settings(folders)).code == 0
     assert (folders / "out.zarr" / ".ngff-uplift.lock").exists()

@@ -163,7 +163,7 @@ def test_an_invalid_output_is_not_published(one):
     assert (one / OUTPUT / "zarr.json").exists()
 
 
-def test_what_decays_after_publication_is_hidden_until_it_is_mended(one):
+def test_what_decays_after_publication_is_hidden_until_it_is_repaired(one):
     before = contents(one / OUTPUT)
     shard = next(path for path in (one / OUTPUT / "0" / "c").rglob("*") if path.is_file())
     good = shard.read_bytes()

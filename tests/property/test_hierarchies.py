@@ -74,7 +74,7 @@ attributes = st.dictionaries(
 
 
 def fills(dtype):
-    """Fill values of a data type as documents spell them."""
+    """Fill values of a data type as documents write them."""
     if dtype.names is not None or dtype.kind in "SVU":
         return [None, ""] if dtype.kind in "US" else [None]
     if dtype.kind == "b":
@@ -107,13 +107,13 @@ def filters_for(dtype):
 def arrays(draw, ndim=None, names=(*CORE, *EXTENSIONS)):
     ndim = draw(st.integers(0, 3)) if ndim is None else ndim
     shape = tuple(draw(st.integers(0, 9)) for _ in range(ndim))
-    spelled = draw(st.sampled_from(names))
-    dtype = dtype_of(spelled)
+    written = draw(st.sampled_from(names))
+    dtype = dtype_of(written)
     declared = draw(st.sampled_from([".", "/", None]))
     return Array(
         shape=shape,
         chunks=tuple(draw(st.integers(1, 5)) for _ in range(ndim)),
-        dtype=spelled,
+        dtype=written,
         compressor=draw(st.sampled_from(COMPRESSORS)),
         filters=draw(st.sampled_from(filters_for(dtype))),
         order=draw(st.sampled_from("CF")),

@@ -59,7 +59,7 @@ def test_any_json_is_migrated_without_loss_or_refused(attributes, path, zarr_for
 
 @st.composite
 def images(draw):
-    """Attributes of a well-formed 0.4 image, with attributes of somebody's own."""
+    """Attributes of a well-formed 0.4 image, with attributes of a user's own."""
     time = draw(st.sampled_from([[], [{"name": "t", "type": "time", "unit": "second"}]]))
     channel = draw(st.sampled_from([[], [{"name": "c", "type": "channel"}], [{"name": "p"}]]))
     space = [{"name": name, "type": "space"} for name in "zyx"[draw(st.integers(0, 1)) :]]

@@ -39,7 +39,7 @@ def arguments(tmp_path, monkeypatch):
         "nodes": [],
         "files": [],
     }
-    claim = {"run_id": RUN["run_id"], "output": str(tmp_path / "out.zarr"), "begun": "g"}
+    claim = {"run_id": RUN["run_id"], "output": str(tmp_path / "out.zarr"), "generation": "g"}
     files = {"inventory": inventory, "migration": migration, "run": RUN, "claim": claim}
     for name, value in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(value))

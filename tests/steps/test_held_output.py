@@ -110,7 +110,7 @@ def test_an_edited_label_is_published_again(published, tmp_path):
     assert not (tmp_path / "out.zarr" / LOCK).exists()
     ome = json.loads(label.read_text())["attributes"]["ome"]
     assert ome["image-label"]["colors"] == [{"label-value": 1, "rgba": [1, 2, 3, 4]}]
-    assert json.loads(published.path("published.json").read_text())["begun"]
+    assert json.loads(published.path("published.json").read_text())["generation"]
 
 
 def test_archive_reads_a_published_dataset_and_writes_its_own_file_alone(published, tmp_path):

@@ -85,7 +85,7 @@ def test_output_that_is_taken(conversion, capsys, tmp_path):
     )
     claim = json.loads(conversion.path("claim.json").read_text())
     lock = json.loads((tmp_path / "out.zarr" / ".ngff-uplift.lock").read_text())
-    assert claim["begun"] == lock["begun"]
+    assert claim["generation"] == lock["generation"]
 
 
 def test_findings_do_not_fail_the_step(conversion):

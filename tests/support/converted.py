@@ -188,6 +188,6 @@ def write_v2(folder: Path, case: Case) -> np.ndarray:
 
 
 def recoded(case: Case, **changes: Any) -> Case:
-    """The same array, cut and encoded anew."""
+    """The same array, cut and encoded again."""
     zstd = ({"name": "zstd", "configuration": {"level": 1, "checksum": False}},)
     return replace(case, codecs=zstd, **changes)

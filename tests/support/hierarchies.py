@@ -101,11 +101,11 @@ def plate(wells: dict[str, Group], listed: list[str], **more: Any) -> Group:
     return Group(nodes, attributes)
 
 
-def dtype_of(spelled: str | list[Any]) -> np.dtype[Any]:
-    """The numpy data type that JSON spells."""
-    if isinstance(spelled, str):
-        return np.dtype(spelled)
-    return np.dtype([tuple(one) for one in spelled])
+def dtype_of(written: str | list[Any]) -> np.dtype[Any]:
+    """The numpy data type that JSON means."""
+    if isinstance(written, str):
+        return np.dtype(written)
+    return np.dtype([tuple(one) for one in written])
 
 
 def fill_of(dtype: np.dtype[Any], fill: Any) -> np.ndarray[Any, Any]:

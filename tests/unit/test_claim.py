@@ -79,7 +79,7 @@ def test_a_run_killed_while_it_took_the_lock_is_in_nobodys_way(output):
     claim(output, "run-1")
 
 
-def test_a_file_with_a_similar_name_is_somebodys(output):
+def test_a_file_with_a_similar_name_is_not_ours(output):
     output.put(NOT_OURS[0], b"data")
     with pytest.raises(OutputError, match="exists and was not started by this run"):
         claim(output, "run-1")
@@ -190,3 +190,11 @@ def test_a_lock_that_is_none(output, content):
     output.put(LOCK_KEY, content)
     with pytest.raises(OutputError, match=r"cannot be read as a lock; .* or delete it"):
         claim(output, "run-1")
+
+
+def test_a_lock_of_an_earlier_version_is_read(output):
+    first = claim(output, "run-1")
+    lock = json.loads(output.get(LOCK_KEY))
+    lock["begun"] = lock.pop("generation")
+    output.put(LOCK_KEY, json.dumps(lock).encode())
+    assert claim(output, "run-1") == first

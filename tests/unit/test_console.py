@@ -359,7 +359,7 @@ def test_progress_is_read_from_journals(tmp_path):
     assert watch.look().bytes == 150
     journal(tmp_path, 100, 50, 60)
     assert watch.look().bytes == 210
-    journal(tmp_path, 30)  # a job has begun from the start
+    journal(tmp_path, 30)  # a job has started from the start
     assert watch.look().bytes == 30
 
 

@@ -17,17 +17,17 @@ def path(tmp_path):
 
 
 def test_a_job_waits_for_one_that_outlived_its_run(path):
-    order, begun = [], threading.Event()
+    order, started = [], threading.Event()
 
     def survivor():
         with only_job(path):
-            begun.set()
+            started.set()
             time.sleep(0.3)
             order.append("survivor")
 
     thread = threading.Thread(target=survivor)
     thread.start()
-    assert begun.wait(10)
+    assert started.wait(10)
     with only_job(path):
         order.append("next")
     thread.join()

@@ -54,7 +54,7 @@ def test_nested_and_unlisted_labels():
     [
         ("labels", {"labels": ["a"]}, ("labels",)),
         ("0/labels", {"labels": []}, ("labels",)),
-        ("0", {"labels": ["a"], "series": ["b"]}, ()),  # somebody's own attributes
+        ("0", {"labels": ["a"], "series": ["b"]}, ()),  # a user's own attributes
         ("OME", {"series": ["0"], "labels": ["a"]}, ("series",)),
         ("", {"labels": ["a"]}, ("labels",)),  # a labels group that is a dataset by itself
         ("", {"labels": ["a"], **IMAGE}, ("multiscales",)),

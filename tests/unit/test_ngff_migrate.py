@@ -169,7 +169,7 @@ def test_0_5_stays_as_it_is():
             "version": "0.5",
             "@type": "ngff:Image",
         },
-        "plate": {"somebody": "else's"},
+        "plate": {"someone": "else's"},
     }
     result = migrate(attributes, zarr_format=3)
     assert result.attributes == attributes
@@ -243,7 +243,7 @@ def test_dimension_names():
 @pytest.mark.parametrize(
     ("attributes", "path", "zarr_format"),
     [
-        ({"series": None}, "OME", 2),  # was moved, and held to be somebody's own
+        ({"series": None}, "OME", 2),  # was moved, and held to be a user's own
         ({"labels": ["a"], "multiscales": [ENTRY]}, "x/labels", 2),
         ({"ome": {"axes": None}, "axes": {}}, "OME", 3),  # not OME-Zarr's `ome`
         ({"ome": 3}, "x", 3),

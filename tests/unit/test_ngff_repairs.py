@@ -70,7 +70,7 @@ def test_identity_is_spelled_as_a_scale():
 
 
 def test_nulls_and_empty_lists_go_where_the_key_may_be_absent():
-    """As libraries leave them that spell out every optional field."""
+    """As libraries leave them that write every optional field."""
     levels = [
         {"path": str(i), "coordinateTransformations": empty} for i, empty in ((0, None), (1, []))
     ]

@@ -158,7 +158,7 @@ def test_a_claim_of_another_output_is_seen(tmp_path, monkeypatch):
     assert not start.is_claimed_elsewhere(work, "out.zarr"), "nothing is claimed"
     work.claim.parent.mkdir(parents=True)
     for asked, other in (("out.zarr", "x/out.zarr"), ("s3://b/a.zarr", "s3://c/a.zarr")):
-        claim = Claim(run_id="r", output="/before/out.zarr", begun="g", asked=asked)
+        claim = Claim(run_id="r", output="/before/out.zarr", generation="g", asked=asked)
         json_files.write_json(work.claim, claim)
         assert not start.is_claimed_elsewhere(work, asked), "the folder was only moved"
         assert start.is_claimed_elsewhere(work, other)

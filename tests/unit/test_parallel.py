@@ -26,14 +26,14 @@ def test_every_result_once_and_few_under_way(mapped):
 
 @pytest.mark.parametrize("mapped", [in_order, as_done])
 def test_a_failure_ends_the_map(mapped):
-    begun = []
+    started = []
 
     def work(n):
-        begun.append(n)
+        started.append(n)
         time.sleep(0.001)
         if n == 3:
             raise StorageError("no")
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(StorageError):
         list(mapped(pool, work, range(1000), 8))
-    assert len(begun) < 30
+    assert len(started) < 30

@@ -15,13 +15,13 @@ def lines(caplog):
     return [r.getMessage() for r in caplog.records if r.name == progress.__name__]
 
 
-def test_nothing_is_told_at_once(caplog):
+def test_nothing_is_said_at_once(caplog):
     caplog.set_level(logging.INFO)
     progress.Progress("%d so far").add(5)
     assert not lines(caplog)
 
 
-def test_the_count_is_told_when_it_is_time(caplog, monkeypatch):
+def test_the_count_is_said_when_it_is_time(caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
     counting = progress.Progress("%d so far")
@@ -48,6 +48,6 @@ def test_inspect_and_validate_tell(tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
     write_image(tmp_path / "in.zarr")
     Conversion(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "w").all()
-    told = capfd.readouterr().err
-    assert "MiB of chunks read" in told
-    assert "0: 289 objects listed" in told  # the document among them
+    said = capfd.readouterr().err
+    assert "MiB of chunks read" in said
+    assert "0: 289 objects listed" in said  # the document among them

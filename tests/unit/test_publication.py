@@ -51,7 +51,7 @@ def test_a_new_beginning_has_another_mark(output):
     claimed = claim(output, "run-1")
     published = publish_now(output, claimed)
     release(output, "run-1")
-    output.put("zarr.json", b"somebody else's")
+    output.put("zarr.json", b"another's")
     with pytest.raises(OutputError, match="not started by this run"):
         claim(output, "run-1", known=published)
     assert claim(output, "run-1", known=published, overwrite=True).generation != claimed.generation
@@ -89,7 +89,7 @@ def test_writing_to_a_published_dataset_hides_it_first(tmp_path, write):
         if hasattr(done, "__enter__"):
             stack.enter_context(done)
     assert output.seen == (None, "run-1")
-    assert json.loads(output.get(LOCK_KEY))["begun"] == claimed.generation
+    assert json.loads(output.get(LOCK_KEY))["generation"] == claimed.generation
 
 
 def test_nothing_invalid_is_published(output):
@@ -118,7 +118,7 @@ def test_what_is_invalid_by_now_is_hidden_again(output):
     assert output.get("zarr.json") == ROOT
 
 
-def test_somebody_elses_dataset_is_not_hidden(output):
+def test_a_dataset_of_others_is_not_hidden(output):
     claimed = claim(output, "run-1")
     publish_now(output, claimed)
     release(output, "run-1")

@@ -1,4 +1,4 @@
-"""Zarr v3 sources: sharded anew, unsharded, recoded; missing chunks stay missing."""
+"""Zarr v3 sources: sharded again, unsharded, recoded; missing chunks stay missing."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Who repeats what: no request goes out more often than the settings say, whoever asks for it."""
+"""Who repeats what: no request goes out more often than the settings say."""
 
 import pytest
 

@@ -115,6 +115,6 @@ def test_lookup_asks_the_service_and_goes_on_without_it(monkeypatch, capfd):
 
     monkeypatch.setattr(search, "urlopen", refuse)
     assert program("lookup_term")(["confocal"]) == 0
-    told = capfd.readouterr()
-    assert "FBbi_00000251" in told.out
-    assert "cannot be reached" in told.err
+    said = capfd.readouterr()
+    assert "FBbi_00000251" in said.out
+    assert "cannot be reached" in said.err

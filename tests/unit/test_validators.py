@@ -44,7 +44,7 @@ def screen(wells):
     return documents
 
 
-def told(documents, reference=None):
+def said(documents, reference=None):
     findings = Findings()
     run_validators(documents, lambda: reference or documents, findings)
     return [(one.severity, one.code, one.path) for one in findings.listed()]
@@ -73,9 +73,9 @@ def test_what_the_source_has_too_is_inherited_and_anything_else_an_error():
     reference = screen(2)
     del reference["A/2/0"], reference["A/2/0/0"]
     output = copy.deepcopy(reference)
-    assert told(output, reference) == [("warning", "yaozarrs.inherited", "A/2")]
+    assert said(output, reference) == [("warning", "yaozarrs.inherited", "A/2")]
     output["A/1/0/0"] = array(shape=[4])  # a fault of ours, elsewhere
-    found = told(output, reference)
+    found = said(output, reference)
     assert ("warning", "yaozarrs.inherited", "A/2") in found
     assert {path for severity, _, path in found if severity == "error"} == {"A/1/0"}
 
@@ -89,15 +89,15 @@ def test_labels_are_looked_for_among_the_documents():
         "labels/a": group(**label),
         "labels/a/0": array(),
     }
-    assert told(documents) == []
+    assert said(documents) == []
     documents["labels/a/0"] = array(data_type="float32")
-    assert ("warning", "yaozarrs.inherited", "labels/a") in told(documents)
+    assert ("warning", "yaozarrs.inherited", "labels/a") in said(documents)
     documents["labels/a"]["attributes"]["ome"]["image-label"]["source"]["image"] = "../../../b"
-    assert any(path == "labels/a" for _, _, path in told(documents))
+    assert any(path == "labels/a" for _, _, path in said(documents))
 
 
 def test_a_suffix_of_the_version_hides_nothing():
     documents = {"": group(**{**IMAGE, "version": "0.5-dev-spatialdata"}), "0": array()}
-    assert told(documents) == []
+    assert said(documents) == []
     documents["0"] = array(shape=[4])
-    assert ("warning", "yaozarrs.inherited", "") in told(documents)
+    assert ("warning", "yaozarrs.inherited", "") in said(documents)

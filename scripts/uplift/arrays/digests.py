@@ -83,7 +83,7 @@ def row(position: int, chunk: int, digest: bytes) -> bytes:
 
 
 def rows_to_text(rows: bytes) -> str:
-    """Spell rows for a line of JSON."""
+    """Write rows for a line of JSON."""
     return base64.b64encode(rows).decode("ascii")
 
 

@@ -24,7 +24,7 @@ from uplift.errors import SourceError
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
 from uplift.models.record import BadChunk, ItemRecord, Record, Verify
-from uplift.validate.objects.manifest import spell
+from uplift.validate.objects.manifest import text_of_sums
 from uplift.validate.pixels.digests import write_digests
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
@@ -104,7 +104,7 @@ class BatchRun:
             k: v for one in self._sums for result in one.results for k, v in result.sums.items()
         }
         if sums:
-            json_files.write_text(work.sums(self.batch.batch), spell(sums))
+            json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
         records = before.items if before is not None else [None] * len(items)
         made = [
             _item_record(item, one, row, old)

@@ -1,4 +1,4 @@
-"""Objects of a source that are no metadata and no chunks: copied, or listed as dropped."""
+"""Objects of a source that are neither metadata nor chunks: copied, or listed as dropped."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SourceFiles:
             )
             self._findings.warning("array.nested", path, text)
         elif copied:
-            text = f"{len(copied)} objects are no chunks of the array, such as {copied[0]}; copied"
+            text = f"{len(copied)} objects are not chunks of the array, such as {copied[0]}; copied"
             self._findings.info("array.strays", path, text)
         if hidden:
             text = f"{len(hidden)} objects outside the chunk grid, such as {hidden[0]}; left out"

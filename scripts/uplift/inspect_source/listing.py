@@ -55,8 +55,8 @@ class Folder:
     folders
         Names of the folders below; empty for an array.
     files
-        Objects directly here that are no metadata of the node; of an array, all objects below
-        that are no chunks.
+        Objects directly here that are not metadata of the node; of an array, all objects below
+        that are not chunks.
     chunks
         Of an array.
     older

@@ -34,7 +34,7 @@ OME_FILES = ("METADATA.ome.xml",)
 """Files that have a fixed name: the only ones that can be found without a listing."""
 
 
-class NamedSource:
+class UnlistedSource:
     """A source that cannot be listed; does what ``ListedSource`` does."""
 
     def __init__(self, store: Store) -> None:

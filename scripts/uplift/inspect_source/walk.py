@@ -16,7 +16,7 @@ from uplift.inspect_source import prediction
 from uplift.inspect_source.files import SourceFiles
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
-from uplift.inspect_source.probing import NamedSource
+from uplift.inspect_source.probing import UnlistedSource
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding, Findings
 from uplift.models.inventory import (
@@ -98,8 +98,8 @@ class _Walk:
 
     def __init__(self, store: Store, *, copy_litter: bool) -> None:
         self._store = store
-        self._reader: ListedSource | NamedSource = (
-            ListedSource(store) if store.can_list else NamedSource(store)
+        self._reader: ListedSource | UnlistedSource = (
+            ListedSource(store) if store.can_list else UnlistedSource(store)
         )
         self._folders: dict[str, tuple[Node | None, tuple[GroupRole, ...]]] = {}
         self._groups: list[InventoryGroup] = []

@@ -1,4 +1,4 @@
-"""Write every metadata document of the output, and copy the files that are no Zarr.
+"""Write every metadata document of the output, and copy the files that are not Zarr.
 
 The root's document is not written: it is handed back, and publish writes it last of all.
 """
@@ -253,7 +253,7 @@ class _Run:
 
 
 def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
-    """All groups in path order; Zarr v3 has no implicit ones, so parents are spelled out."""
+    """All groups in path order; Zarr v3 has no implicit ones, so parents are written, too."""
     groups = {group.path: group for group in inventory.groups}
     arrays = {array.path for array in inventory.arrays}
     for path in [*groups, *arrays]:

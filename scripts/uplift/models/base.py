@@ -96,7 +96,7 @@ def _plain(value: Any) -> Any:
 
 
 def place_of(location: Place) -> str:
-    """Spell a location as users write it: ``arrays["0/1"].shards`` or ``rules[0].match``."""
+    """Write a location as users do: ``arrays["0/1"].shards`` or ``rules[0].match``."""
     text = ""
     for part in location:
         if isinstance(part, int):

@@ -19,7 +19,7 @@ NAMED_CODECS: dict[str, tuple[dict[str, JsonValue], ...]] = {
 
 
 def codecs_from_name(value: Any) -> Any:
-    """Spell a bare codec name as a pipeline; leave everything else to the model."""
+    """Write a bare codec name as a pipeline; leave everything else to the model."""
     if not isinstance(value, str) or value == "keep":
         return value
     if value not in NAMED_CODECS:

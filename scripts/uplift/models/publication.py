@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from uplift.models.base import Model
+
+Generation = Annotated[str, Field(validation_alias=AliasChoices("generation", "begun"))]
+"""Earlier versions wrote it as ``begun``."""
 
 
 class Lock(Model):
@@ -31,7 +34,7 @@ class Lock(Model):
     seen: str = ""
     folder: str = ""
     view: str = ""
-    generation: str = Field(alias="begun")
+    generation: Generation
 
 
 class Claim(Model):
@@ -45,7 +48,7 @@ class Claim(Model):
     schema_: Literal["ngff-uplift/claim/1"] = Field("ngff-uplift/claim/1", alias="schema")
     run_id: str
     output: str
-    generation: str = Field(alias="begun")
+    generation: Generation
     asked: str | None = None
 
 
@@ -74,7 +77,7 @@ class Published(Model):
     published_at: str
     verdict: Literal["valid"]
     root_sha256: str
-    generation: str = Field(alias="begun")
+    generation: Generation
     arrays: int
     objects: int
     bytes: int

@@ -34,7 +34,7 @@ def is_known_unit(axis: Mapping[str, Any]) -> bool:
 
 
 def axis_from_name(name: str) -> dict[str, str]:
-    """Spell a 0.3 axis as 0.4 and 0.5 do: no unit; no type where 0.3 did not define the name."""
+    """Write a 0.3 axis as 0.4 and 0.5 do: no unit; no type where 0.3 did not define the name."""
     kind = AXIS_TYPES.get(name.lower())
     return {"name": name, "type": kind} if kind else {"name": name}
 

@@ -77,7 +77,7 @@ def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dic
     Raises
     ------
     SourceError
-        They are no JSON object.
+        They are not a JSON object.
     """
     attributes = document if zarr_format == 2 else document.get("attributes")
     if attributes is None:

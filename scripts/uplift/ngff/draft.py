@@ -78,9 +78,9 @@ class Draft:
             del holder[last]
         else:
             holder[last] = edit.new
-        words: dict[str, Any] = {} if old is ABSENT else {"old": spelled(old)}
+        words: dict[str, Any] = {} if old is ABSENT else {"old": as_json(old)}
         if edit.new is not ABSENT:
-            words["new"] = spelled(edit.new)
+            words["new"] = as_json(edit.new)
         change = Change(
             key=text_of(edit.keys),
             action="dropped" if edit.new is ABSENT else "added" if old is ABSENT else "changed",
@@ -93,12 +93,12 @@ class Draft:
         return change
 
 
-def spelled(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Copy a value; NaN and infinities, which are not JSON, become texts."""
     if isinstance(value, Mapping):
-        return {key: spelled(item) for key, item in value.items()}
+        return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [spelled(item) for item in value]
+        return [as_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value

@@ -17,7 +17,7 @@ from uplift.errors import SourceError, UnsupportedError
 from uplift.models.findings import Finding
 from uplift.models.migration import Change
 from uplift.ngff import detect
-from uplift.ngff.draft import Draft, Edit, spelled
+from uplift.ngff.draft import Draft, Edit, as_json
 from uplift.ngff.json_kinds import shown
 from uplift.ngff.places import ABSENT, Keys, text_of
 from uplift.ngff.registry import (
@@ -177,9 +177,9 @@ def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[F
     right="the texts `NaN`, `Infinity`, `-Infinity`",
 )
 def nonfinite(spot: Spot) -> Iterator[Edit]:
-    """Spell what is not JSON as texts."""
+    """Write what is not JSON as texts."""
     for keys, value in _nonfinite_in(spot.value, spot.keys):
-        yield Edit(keys, spelled(value), "a text, since it is not JSON")
+        yield Edit(keys, as_json(value), "a text, since it is not JSON")
 
 
 def _nonfinite_in(value: Any, keys: Keys) -> Iterator[tuple[Keys, float]]:

@@ -21,7 +21,7 @@ _ADVICE = (
 
 
 def plain_path(value: str, group: str) -> str | None:
-    """Spell a path plainly; None where it is not one to something inside the group at `group`."""
+    """Write a path plainly; None where it is not one to something inside the group at `group`."""
     if "\\" in value or "\0" in value:
         return None
     parts = [part for part in value.split("/") if part not in ("", ".")]

@@ -56,7 +56,7 @@ def value_at(value: Any, keys: Keys) -> Any:
 
 
 def text_of(keys: Iterable[str | int]) -> str:
-    """Spell a place for a message: ``plate.wells[0].path``."""
+    """Write a place for a message: ``plate.wells[0].path``."""
     text = ""
     for key in keys:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key

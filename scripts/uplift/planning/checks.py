@@ -48,7 +48,7 @@ class Wanted:
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """Spell a shape as ``[1,1,256,256]``."""
+    """Write a shape as ``[1,1,256,256]``."""
     return f"[{','.join(map(str, shape))}]"
 
 

@@ -4,7 +4,7 @@ The rules, decided for each array by itself (every size is decoded):
 
 * The source chunk stays when it holds 64 KiB to 16 MiB. So does a smaller one in an array below
   1 MiB, and where all of z, y and x hold less than 64 KiB: recoding would gain nothing. Arrays
-  that are no level of an image (tables) keep theirs whatever it holds.
+  that are not a level of an image (tables) keep theirs whatever it holds.
 * Otherwise a chunk of 1 to 4 MiB is proposed, square in y and x, deeper in z when the plane is
   small, of length 1 along every other axis. Where the shards that the user asks for are a multiple
   of the source chunk and not of the proposed one, the source chunk stays.

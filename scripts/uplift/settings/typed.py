@@ -14,7 +14,7 @@ def typed_arguments(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def quoted_argument(key: str, text: str) -> str:
-    """Spell a ``--config`` argument that reaches the config as text, whatever it looks like.
+    """Write a ``--config`` argument that reaches the config as text, whatever it looks like.
 
     Snakemake strips outer quotes and then tries a number before YAML; blanks around a YAML string
     keep both from happening.

@@ -76,7 +76,7 @@ def at_home(value: Any) -> Any:
 
 
 def _license_as_listed(value: object) -> object:
-    """Spell an SPDX identifier as the SPDX list does."""
+    """Write an SPDX identifier as the SPDX list does."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     if not isinstance(value, str) or re.match(r"https?://\S+$", value):

@@ -112,7 +112,7 @@ def vlen_of_v3(data_type: JsonValue) -> Vlen | None:
 
 
 def data_type_v3(source: SourceArray) -> JsonValue:
-    """Spell the source's data type as ``zarr.json`` does.
+    """Write the source's data type as ``zarr.json`` does.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def data_type_v3(source: SourceArray) -> JsonValue:
 
 
 def fill_value_v3(source: SourceArray) -> JsonValue:
-    """Spell the source's fill value as ``zarr.json`` does; ``null`` becomes zero, empty or NaT.
+    """Write the source's fill value as ``zarr.json`` does; ``null`` becomes zero, empty or NaT.
 
     Raises
     ------

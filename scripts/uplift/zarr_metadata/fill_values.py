@@ -20,7 +20,7 @@ _TRUTH = {"true": 1, "false": 0}
 
 
 def without_bare_nan(value: Any) -> Any:
-    """Spell the bare NaN and Infinity that some JSON writers leave as the strings of Zarr."""
+    """Write the bare NaN and Infinity that some JSON writers leave as the strings of Zarr."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, list):

@@ -78,7 +78,7 @@ def array_document(
     attributes: Mapping[str, Any],
     dimension_names: Sequence[str | None] | None,
 ) -> dict[str, Any]:
-    """Spell the ``zarr.json`` of an output array; chunk keys are the default ``c/0/0``.
+    """Write the ``zarr.json`` of an output array; chunk keys are the default ``c/0/0``.
 
     Parameters
     ----------

@@ -248,7 +248,7 @@ class FsspecStore(RemoteStore):
 
 
 def _range_header(start: int, length: int | None) -> str:
-    """Spell a range of bytes (RFC 9110, 14.1.2)."""
+    """Write a range of bytes (RFC 9110, 14.1.2)."""
     if start < 0:
         return f"bytes={start}"
     return f"bytes={start}-{'' if length is None else start + length - 1}"

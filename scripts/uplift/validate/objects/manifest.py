@@ -38,10 +38,10 @@ def manifest_text(output: Store, keys: Iterable[str], known: Sums, root_document
         digest = known.get(key) or sha256_of(output, key)
         if digest is not None:
             sums[key] = digest
-    return spell(sums)
+    return text_of_sums(sums)
 
 
-def spell(sums: Sums) -> str:
+def text_of_sums(sums: Sums) -> str:
     r"""Write lines of ``sha256sum``: names with ``\`` or a line break are escaped and marked."""
     lines = []
     for key in sorted(sums):
