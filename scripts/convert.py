@@ -14,13 +14,10 @@ from uplift import command
 from uplift.batches import reading
 from uplift.batches.carrying_out import carry_out
 from uplift.batches.outdated import PlanInForce
+from uplift.batches.space import look_for_space
 from uplift.batches.work import Place, Settings
-from uplift.errors import OutputError
-from uplift.models.batch import Batch
 from uplift.models.inventory import Inventory
 from uplift.models.slices import Slice
-from uplift.outputs.space import refuse_little_space
-from uplift.planning.space import space_of_batches
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
@@ -64,7 +61,8 @@ def _convert(arguments: argparse.Namespace) -> None:
         with_sums=arguments.manifest == "true",
     )
     batches = plan.slice(number, count)
-    _look_for_space(batches, work, arguments)
+    warn = arguments.on_little_space == "warn"
+    look_for_space(batches, work, arguments.output, warn=warn)
     cores = max(1, arguments.threads)
     carry_out(batches, work, place, settings, cores=cores, refuse_outdated=in_force.refuse_other)
     done = Slice(
@@ -79,23 +77,6 @@ def _convert(arguments: argparse.Namespace) -> None:
         skipped=dict(plan.skipped),
     )
     json_files.write_json(arguments.slice, done)
-
-
-def _look_for_space(
-    batches: Sequence[Batch], work: WorkFolder, arguments: argparse.Namespace
-) -> None:
-    """Refuse (or say) that batches that have not started yet do not fit."""
-    left = [
-        one
-        for one in batches
-        if not work.record(one.batch).exists() and not work.journal(one.batch).exists()
-    ]
-    try:
-        refuse_little_space(arguments.output, space_of_batches(left))
-    except OutputError as error:
-        if arguments.on_little_space == "fail":
-            raise
-        command.log.warning("%s", error)
 
 
 if __name__ == "__main__":
