@@ -303,7 +303,7 @@ def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
     if missing:
         raise InputError(
             f"{missing[0] or 'root'}: no batch converts this array ({len(missing)} in all); "
-            "split the plan again (snakemake -R split)"
+            "plan and convert again (snakemake -R plan)"
         )
 
 

@@ -1,0 +1,42 @@
+"""Every message that the troubleshooting page explains is one that the program says."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import snakemake.exceptions
+
+from support.workflow import ROOT
+
+PAGE = ROOT / "docs" / "TROUBLESHOOTING.md"
+ROWS = re.findall(r"^\| (`.+?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+MESSAGES = [message for row in ROWS for message in re.findall(r"`(.+?)`", row)]
+
+
+@pytest.fixture(scope="module")
+def said():
+    """Texts of the program (and of Snakemake's own errors), with … for what is filled in."""
+    files = [*(ROOT / "scripts").rglob("*.py"), Path(snakemake.exceptions.__file__)]
+    texts = [text for file in files for text in texts_of(ast.parse(file.read_bytes()))]
+    return [" ".join(text.split()) for text in texts]
+
+
+def texts_of(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = (getattr(part, "value", None) for part in node.values)
+            yield "".join(part if isinstance(part, str) else "…" for part in parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_of_the_page_is_said(said, message):
+    pattern = re.compile(".*".join(map(re.escape, re.split("…|[A-Z]{4,}", message))))
+    assert any(pattern.search(text) for text in said)
+
+
+def test_the_messages_that_users_meet_are_explained():
+    assert len(ROWS) >= 20
+    assert len(set(MESSAGES)) == len(MESSAGES)
