@@ -26,6 +26,7 @@ B = TypeVar("B")
 Count = Callable[[int], None]
 
 _TICK_S = 1.0
+"""Between looks at what is due meanwhile (flushing, a line on progress)."""
 _PATIENCE_S = 2.0
 """After an error: long enough for most calls that are under way, short for those who wait."""
 

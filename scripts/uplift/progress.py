@@ -5,6 +5,7 @@ import threading
 import time
 
 EVERY_S = 10.0
+"""Between lines: seldom enough for a log, often enough for who watches it."""
 log = logging.getLogger(__name__)
 
 
@@ -19,8 +20,8 @@ class Progress:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._lock = threading.Lock()
-        self._told = time.monotonic()
+        self._lock = threading.Lock()  # += is several steps of the interpreter
+        self._said = time.monotonic()
         self._done = 0
 
     def add(self, count: int = 1) -> None:
@@ -28,8 +29,8 @@ class Progress:
         with self._lock:
             self._done += count
             now = time.monotonic()
-            if now - self._told < EVERY_S:
+            if now - self._said < EVERY_S:
                 return
-            self._told = now
+            self._said = now
             done = self._done
         log.info(self._text, done)

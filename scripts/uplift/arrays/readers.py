@@ -32,7 +32,9 @@ from uplift.zarr_metadata.v3 import array_document
 log = logging.getLogger(__name__)
 
 _CACHE_BYTES = 64 * 2**20
+"""Of tensorstore: neighbouring regions of one shard read its index and chunks once."""
 _opening = threading.Lock()
+"""Filters of warnings are those of the whole process: two threads would undo each other's."""
 
 
 class ReaderError(Exception):

@@ -21,7 +21,9 @@ BUFFER_BYTES = 4 * 2**20
 is decoded is still in the processor's cache."""
 
 _KEPT_BYTES = 64 * 2**20
+"""A larger buffer is given back: few chunks need it, and each thread would hold one."""
 _MOST_KEPT = 32
+"""Codec chains of a thread: those of a few arrays at a time, and a plate has thousands."""
 _of_thread = threading.local()
 
 

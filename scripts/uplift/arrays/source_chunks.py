@@ -22,6 +22,7 @@ from uplift.storage.protocol import ObjectInfo, Readable, Store, Wanted, join
 from uplift.zarr_metadata.v3 import ChunkKeys, chunk_key
 
 _KEPT_INDEXES = 64
+"""Shard indexes held at once: of 4,096 chunks each has 64 KiB."""
 
 Region = tuple[tuple[int, int], ...]
 

@@ -36,6 +36,8 @@ _ALONE_BYTES = 128 * 2**20
 _ALONE_ARRAYS = 64
 """Less than this is done by the job itself: processes cost some tenths of a second to start."""
 _FLUSH_EVERY_S = 5.0
+"""What a power cut may cost: small objects are put on disk together, since a sync for each would
+cost more than writing it."""
 PRELOADED = ("uplift.batches.work", "numcodecs.blosc")
 
 

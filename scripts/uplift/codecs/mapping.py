@@ -21,6 +21,7 @@ Codec = dict[str, Any]
 """A codec as Zarr v3 writes it."""
 
 _BLOSC_LIMIT_BYTES = 2**31 - 1 - 16
+"""Most bytes that blosc encodes at once: its header counts in 31 bits."""
 _WRITABLE = {name: row for name, row in BY_V3_NAME.items() if row.encode is not None}
 _CORE = frozenset({"transpose", "bytes", *(n for n, row in _WRITABLE.items() if row.v3 == n)})
 

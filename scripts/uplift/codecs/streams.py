@@ -13,9 +13,11 @@ from uplift.codecs.codec import Decoded, DecodeError, Encoded
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_BLOCK_BYTES = 128 * 1024
+"""Most that a block decodes to (RFC 8878, 3.1.1.2.4)."""
 BLOSC_HEADER = struct.Struct("<BBBBIII")
 BLOSC_FORMATS = ("blosclz", "lz4", "snappy", "zlib", "zstd")
 MAX_STREAMS = 4096
+"""Streams one after the other: each may decode to nothing, so that the size alone sets no bound."""
 
 
 class Decompressor(Protocol):

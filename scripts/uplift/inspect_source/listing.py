@@ -80,6 +80,7 @@ class ListedSource:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # a remote answer takes as long as a thousand local ones: documents are fetched together
         self._pool = None if store.is_local else ThreadPoolExecutor(REQUESTS_AT_ONCE)
         self._levels: set[str] = set()
 

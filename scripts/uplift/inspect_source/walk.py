@@ -47,6 +47,7 @@ ARCHIVES = (".zip", ".ozx")
 MAX_DEPTH = 100
 """Folders inside each other beyond which a source is refused."""
 _PROGRESS_SECONDS = 10.0
+"""Between lines on a long walk: seldom enough for a log, often enough for who watches it."""
 
 
 def inspect_source(

@@ -38,7 +38,9 @@ REWRITTEN_LATER = frozenset({"ro-crate-metadata.json"})
 """Files of the source that the crate step replaces: copied only where there is none yet."""
 
 _TOGETHER = 256
+"""Documents that are held and written at once: a plate has a hundred thousand."""
 _THREADS = 16
+"""Of remote outputs, where each document waits for an answer."""
 
 Document = tuple[str, bytes]
 """Path of a node, and its ``zarr.json``."""

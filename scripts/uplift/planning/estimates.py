@@ -31,6 +31,7 @@ RECODE_MEMORY_MIB = 2048
 """Default of the setting ``recode_memory_mib``."""
 
 _GZIP_MINUS_ZLIB_BYTES = 12
+"""Header and trailer of gzip (10 + 8 bytes) in place of those of zlib (2 + 4)."""
 _SERIALIZERS = frozenset({"bytes", "transpose"})
 
 Targets = Mapping[str, tuple[TargetArray, Method]]

@@ -45,6 +45,7 @@ _FILES = (
     "preview",
 )  # fmt: skip
 _NEWEST_LOGS = 12
+"""Logs that are read to find the newest error: a dataset may have one for each of 1,000 slices."""
 _REFUSING = ("inspect", "inspect_source", "plan", "plan_chunks")
 
 

@@ -33,8 +33,11 @@ log = logging.getLogger(__name__)
 SIZE = 384
 """Pixels of the longer side of a preview."""
 THUMBNAIL = 96
+"""Pixels of the longer side in the list of all datasets."""
 MOST_WELLS = 1536
+"""Of a plate map: the largest plates in use."""
 MOST_IMAGES = 24
+"""Of a collection: each is read."""
 _NAMES = 24
 """Pixels that the names of rows and columns of a plate take."""
 _READS_AT_ONCE = 16

@@ -70,7 +70,7 @@ class ArchiveStore(ReadableStore):
         self._ahead = None if place.is_local else ReadAhead(concurrency)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self._folders: dict[str, tuple[dict[str, None], list[str]]] = {"": ({}, [])}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of `_inflated`, a pair that threads replace
         self._inflated: tuple[str, bytes] = ("", b"")
         entries = self._directory()
         root = _root_of(entries)

@@ -91,7 +91,7 @@ class Cap:
             now = time.monotonic()
             self._due = max(self._due, now - _BURST_S) + count / self._rate
             wait = self._due - now
-        if wait > 0:
+        if wait > 0:  # outside the lock: others may find out how long they have to wait
             time.sleep(wait)
 
 

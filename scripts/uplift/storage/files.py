@@ -14,6 +14,7 @@ from uplift.storage.protocol import Readable
 
 _TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
 _LONGEST_TEMPORARY = 200
+"""Letters, of names that the file system takes alone and not with what is put before them."""
 
 
 def is_temporary(key: str, of: str | None = None) -> bool:

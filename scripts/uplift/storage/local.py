@@ -66,7 +66,7 @@ class LocalStore(ReadableStore):
         self._writable = writable
         self._sync = durability == "fsync"
         self._folders: set[str] = set()
-        self._unsynced = threading.Event()
+        self._unsynced = threading.Event()  # set by threads that write, cleared by the flush
         self._can_clone = True
         self._token = os.urandom(6).hex()  # process ids repeat: other containers, other nodes
         self._counter = itertools.count()
@@ -324,7 +324,7 @@ class LocalStore(ReadableStore):
         folder, name = os.path.split(path)
         temporary = f"{folder}/{temporary_name(name, self._token, next(self._counter))}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        for attempt in range(5):
+        for attempt in range(5):  # each time another process would have to remove it just now
             try:
                 if attempt or folder not in self._folders:
                     os.makedirs(folder, exist_ok=True)

@@ -27,7 +27,7 @@ class ReadAhead:
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # the first two readers would each start a pool
 
     def map(
         self, read: Callable[[K], bytes | None], keys: Iterable[K], expected_bytes: int = 0

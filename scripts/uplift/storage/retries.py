@@ -107,7 +107,7 @@ class Pause:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of both times, which threads move on together
         self._until = self._look_again = -tuning.LONGEST_PAUSE_S
 
     def wait(self) -> None:

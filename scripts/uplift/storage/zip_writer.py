@@ -16,10 +16,12 @@ _VERSION = 45
 """ZIP64."""
 _UNIX = 3 << 8
 _UTF8 = 0x800
+"""The name is UTF-8 (APPNOTE 4.4.4, bit 11)."""
 _FIRST_DAY = 0x21
 """1 January 1980 as MS-DOS counts; the time is 0."""
 _MODE = 0o100644 << 16
 _FULL = 0xFFFFFFFF
+"""The value is in the ZIP64 field."""
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END_64 = struct.Struct("<4sQHHIIQQQQ")

@@ -15,7 +15,9 @@ from uplift.errors import OutputError
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 120.0
+"""A job whose journal has not grown for so long is taken to hang; a task takes seconds."""
 _LOOK_EVERY_S = 0.2
+"""flock itself would wait for ever and could not look whether the journal grows."""
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # a line is written, and noted, by one thread at a time
         self._unsynced = False
         self._job = uuid.uuid4().hex
         self.done = _read(path)

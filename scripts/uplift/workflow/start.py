@@ -31,8 +31,11 @@ log = logging.getLogger(__name__)
 
 _WHERE = ("endpoint_url", "anon", "region", "profile")
 _PLACES_AT_ONCE = 16
+"""Looked at together: a remote answer takes tenths of a second."""
 _JOBS_TO_CHOOSE_FROM = 50
+"""More than cores: the scheduler looks at each of them whenever a job ends."""
 _PATIENCE_S = 10.0
+"""With a server that is asked before each run, and may be down."""
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
 

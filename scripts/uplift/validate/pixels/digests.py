@@ -19,6 +19,7 @@ from uplift.work import json_files
 
 _MAGIC = f"ngff-uplift/digests/2 {ALGORITHM}\n".encode()
 _BLOCK_ROWS = 1024
+"""Rows of a file that are held: thousands of files are merged."""
 _REMEDY = "validate that batch again"
 
 

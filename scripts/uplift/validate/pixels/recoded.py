@@ -25,6 +25,7 @@ from uplift.validate.pixels.compare import first_difference, same_bits
 _BOX_BYTES = 8 * 2**20
 """Boxes grow to this: few reads, and memory of a core stays small."""
 _MOST_BOX_BYTES = 64 * 2**20
+"""Boxes that whole chunks of both sides would make larger are cut to chunks of the source."""
 
 
 class RecodeCheck(PixelCheck):

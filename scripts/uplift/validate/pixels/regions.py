@@ -35,6 +35,7 @@ from uplift.zarr_metadata.data_types import (
 )
 
 LEAST_REGIONS = 16
+"""Regions of an array that other readers read; an array of fewer chunks is read whole."""
 MOST_REGION_BYTES = 16 * 2**20
 """Of a larger chunk only the beginning is read."""
 MOST_NAMED = 1000
