@@ -4,6 +4,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 import zarr
@@ -11,10 +13,12 @@ import zarr
 from servers import slurm
 from support.crates import without_times
 from support.images import write_image
+from support.sources import write_plate
 from support.workflow import ROOT, command, contents, environment, snakemake
+from uplift.work import ledger
 
 QUICK = ["--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"]
-ONE = ["--config", "input=in.zarr", "output=out.zarr", "license=CC0-1.0"]
+ONE = ["input=in.zarr", "output=out.zarr", "license=CC0-1.0", "previews=false"]
 
 
 @pytest.fixture(scope="module")
@@ -26,35 +30,64 @@ def cluster(tmp_path_factory):
         yield running
 
 
-def on_cluster(folder):
+@pytest.fixture
+def new_jobs(cluster):
+    """Jobs that a test brings to the cluster."""
+    before = {job["JobId"] for job in cluster.jobs()}
+    return lambda: [job for job in cluster.jobs() if job["JobId"] not in before]
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """An image, and what a computer alone makes of it."""
+    folder = tmp_path_factory.mktemp("alone")
+    write_image(folder / "in.zarr", size=512, chunk=64)
+    assert snakemake(folder, "--config", *ONE).code == 0
+    return folder
+
+
+def on_cluster(folder, *config, options=()):
     line = [word for word in command(folder) if word not in ("--cores", "2")]
     profile = ["--workflow-profile", str(ROOT / "profiles" / "slurm")]
-    return [*line, *profile, *QUICK, *ONE]
+    return [*line, *profile, *QUICK, *options, "--config", *config]
 
 
-def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, cluster):
-    """Snakemake dies while jobs run; the next run meets them at the same output."""
-    alone, folder = tmp_path / "alone", tmp_path / "w"
-    for place in (alone, folder):
-        place.mkdir()
-    write_image(alone / "in.zarr", size=512, chunk=64)
-    shutil.copytree(alone / "in.zarr", folder / "in.zarr")
-    assert snakemake(alone, *ONE).code == 0
-
-    variables = environment()
-    with (tmp_path / "first.log").open("wb") as log:
-        first = subprocess.Popen(on_cluster(folder), env=variables, stdout=log, stderr=log)
-        wait_for_job(cluster, "convert", first)
-        first.send_signal(signal.SIGKILL)
-        first.wait()
-    unlock = subprocess.run([*on_cluster(folder), "--unlock"], env=variables, check=False)
-    assert unlock.returncode == 0
-    second = subprocess.run(
-        on_cluster(folder), env=variables, check=False, capture_output=True, text=True, timeout=400
+def finish(line):
+    done = subprocess.run(
+        line, env=environment(), check=False, capture_output=True, text=True, timeout=400
     )
-    assert second.returncode == 0, second.stderr
-    assert "out: valid" in second.stderr or "in: valid" in second.stderr
-    found, expected = contents(folder / "out.zarr"), contents(alone / "out.zarr")
+    return done.returncode, done.stdout + done.stderr
+
+
+class Started:
+    """A run that goes on while a test does something to it."""
+
+    def __init__(self, line, log):
+        self._log = log
+        with log.open("wb") as stream:
+            self._process = subprocess.Popen(line, env=environment(), stdout=stream, stderr=stream)
+
+    def until(self, happened, what):
+        """What `happened` returns, once that is something."""
+        end = time.monotonic() + 120
+        while not (found := happened()):
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < end, f"no {what}"
+            time.sleep(0.05)
+        return found
+
+    def kill(self):
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def end(self):
+        code = self._process.wait(timeout=300)
+        return code, self._log.read_text()
+
+
+def assert_same(found, expected):
+    """The same output, but for days and inventories of the sources."""
+    found, expected = contents(found), contents(expected)
     # the cluster's jobs do not see SOURCE_DATE_EPOCH, and a copy of a source has another inventory
     crates = [without_times(tree.pop("ro-crate-metadata.json")) for tree in (found, expected)]
     for crate in crates:
@@ -62,13 +95,94 @@ def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, cluster):
         crate.remove(inventory)
     assert crates[0] == crates[1]
     assert found == expected
-    assert zarr.open_group(folder / "out.zarr", mode="r").attrs["ome"]["version"] == "0.5"
 
 
-def wait_for_job(cluster, rule, process):
-    """Until a job of a rule is with SLURM."""
-    end = time.monotonic() + 120
-    while rule not in cluster.ask("squeue", "-h", "-o", "%k %T"):
-        assert process.poll() is None, "Snakemake ended before"
-        assert time.monotonic() < end, "no such job"
-        time.sleep(0.05)
+def processes_of(program, folder):
+    """Ids of the running processes of a step's program whose work folder this is."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().decode().split("\0")
+            if any(word.endswith(f"/{program}.py") for word in words[:3]) and (
+                (entry / "cwd").resolve() == folder
+            ):
+                found.append(int(entry.name))
+        except (OSError, ValueError):  # not a process, or one that has ended
+            continue
+    return found
+
+
+def test_small_datasets_are_one_job_each(tmp_path, expected, cluster, new_jobs):
+    """A plate, an image of three slices, and thirty small images, one of which is bad."""
+    rows = ["dataset,input,output,license,jobs"]
+    for number in range(30):
+        write_image(tmp_path / f"in/{number}.zarr", labels=False, size=32, seed=number)
+        rows.append(f"small{number},in/{number}.zarr,out/{number}.zarr,CC0-1.0,1")
+    (tmp_path / "in/7.zarr/0/0/0/0/0").write_bytes(b"no chunk")
+    write_plate(tmp_path / "in/plate.zarr")
+    shutil.copytree(expected / "in.zarr", tmp_path / "in.zarr")
+    rows += ["plate,in/plate.zarr,out/plate.zarr,CC0-1.0,", "in,in.zarr,out.zarr,CC0-1.0,3"]
+    (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
+
+    code, said = finish(on_cluster(tmp_path, "samples=sheet.csv", "previews=false"))
+    assert code == 1, "one is bad"
+    outputs = [tmp_path / f"out/{number}.zarr" for number in range(30) if number != 7]
+    for output in [*outputs, tmp_path / "out/plate.zarr", tmp_path / "out.zarr"]:
+        assert zarr.open_group(output, mode="r").attrs["ome"]["version"] == "0.5", said
+    assert_same(tmp_path / "out.zarr", expected / "out.zarr")
+
+    # two datasets are looked at by one job; the bad one is tried three times, in vain
+    kinds = Counter(job["Comment"].removeprefix("rule_").split("_")[0] for job in new_jobs())
+    assert kinds == {"small": 32, "look": 1, "dataset": 1, "convert": 3, "finish": 1}
+    spent = ledger.read(tmp_path / "results/small7" / ledger.NAME)
+    assert sum(one.exit_code for one in spent if one.step == "convert") == 1, "at once"
+    assert "results/small7/logs/convert/1-of-1.log" in said.splitlines()[-2]
+
+
+def test_killed_jobs_are_tried_again(tmp_path, expected, cluster, new_jobs):
+    """One by the user, one by the system, which is given more memory."""
+    rows = ["dataset,input,output,license,jobs"]
+    for name in ("cancelled", "killed"):
+        shutil.copytree(expected / "in.zarr", tmp_path / name / "in.zarr")
+        rows.append(f"{name},{name}/in.zarr,{name}/out.zarr,CC0-1.0,1")
+    (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
+    run = Started(on_cluster(tmp_path, "samples=sheet.csv", "previews=false"), tmp_path / "log")
+    done = set()
+
+    def meddled():
+        for name in {"cancelled", "killed"} - done:
+            if (tmp_path / "results" / name / "claim.json").exists():
+                done.add(name)
+        return done == {"cancelled", "killed"}
+
+    run.until(meddled, "claims")
+    assert run.end()[0] == 0
+    for name in ("cancelled", "killed"):
+        assert_same(tmp_path / name / "out.zarr", expected / "out.zarr")
+
+
+def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):
+    """Snakemake dies while jobs run; the next run meets them at the same output."""
+    shutil.copytree(expected / "in.zarr", tmp_path / "in.zarr")
+    line = on_cluster(tmp_path, *ONE, "jobs=1")
+    first = Started(line, tmp_path / "first.log")
+    first.until((tmp_path / "results/in/claim.json").exists, "claim")
+    first.kill()
+    assert finish([*line, "--unlock"])[0] == 0
+    code, said = finish(line)
+    assert code == 0, said
+    assert "in: valid" in said
+    assert_same(tmp_path / "out.zarr", expected / "out.zarr")
+
+
+def test_a_dead_controller(tmp_path, expected, cluster):
+    """It dies while a job runs, and is back after the job has ended."""
+    shutil.copytree(expected / "in.zarr", tmp_path / "in.zarr")
+    run = Started(on_cluster(tmp_path, *ONE, "jobs=1"), tmp_path / "log")
+    run.until((tmp_path / "results/in/claim.json").exists, "claim")
+    cluster.kill_controller()
+    run.until((tmp_path / "results/in/published.json").exists, "end of the job")
+    cluster.start_controller()
+    code, said = run.end()
+    assert code == 0, said
+    assert_same(tmp_path / "out.zarr", expected / "out.zarr")

@@ -93,7 +93,7 @@ class Slurm:
         place = f"--socket={self.home}/munge.socket"
         self._start("munged", "--foreground", "--force", place, *files)
         _wait_for(lambda: (self.home / "munge.socket").exists(), "munged")
-        self._start("slurmctld", "-D", "-c")
+        self._controller = self._start("slurmctld", "-D", "-c")
         self._start("slurmd", "-D", "-N", host)
         _wait_for(lambda: self.ask("sinfo", "-h", "-o", "%T") in ("idle", "mixed"), "slurmd")
         return self
@@ -107,11 +107,30 @@ class Slurm:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         return done.stdout.strip()
 
-    def _start(self, *command: str) -> None:
-        log = self._daemons.enter_context((self.home / f"{command[0]}.out").open("wb"))
+    def jobs(self) -> list[dict[str, str]]:
+        """What the controller knows of all jobs, the first one first."""
+        lines = self.ask("scontrol", "--oneliner", "show", "jobs").splitlines()
+        return [
+            dict(word.split("=", 1) for word in line.split() if "=" in word)
+            for line in lines
+            if line.startswith("JobId=")
+        ]
+
+    def kill_controller(self) -> None:
+        """As when its machine dies."""
+        self._controller.kill()
+        self._controller.wait()
+
+    def start_controller(self) -> None:
+        """It goes on from the state that it saved."""
+        self._controller = self._start("slurmctld", "-D")
+
+    def _start(self, *command: str) -> subprocess.Popen[bytes]:
+        log = self._daemons.enter_context((self.home / f"{command[0]}.out").open("ab"))
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         self._daemons.callback(process.wait)
         self._daemons.callback(process.terminate)
+        return process
 
 
 def _free_ports(count: int) -> list[int]:

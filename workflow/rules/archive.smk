@@ -6,10 +6,12 @@ rule archive:
         archive=update(f"{WORK}/archive.json"),
     log:
         f"{WORK}/logs/archive.log",
+    group:
+        together("archive")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000),
+        **room(1000, 10, passes=1),
     params:
         **program(
             "archive",

@@ -5,8 +5,12 @@ rule claim:
         claim=f"{WORK}/claim.json",
     log:
         f"{WORK}/logs/claim.log",
+    group:
+        together("claim")
     conda:
         ENVIRONMENT
+    resources:
+        **room(1000, 5),
     params:
         **program(
             "claim",

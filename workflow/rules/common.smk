@@ -4,6 +4,7 @@ Nothing here writes a file: Snakefiles are read for dry runs, too. What is to be
 when the first job is about to start.
 """
 
+import functools
 import inspect
 import re
 import shlex
@@ -20,6 +21,7 @@ from uplift.settings.places import closed_to_the_group
 from uplift.work.folder import WorkFolder
 from uplift.workflow import (
     caps,
+    cluster,
     damage,
     earlier,
     faults,
@@ -35,7 +37,10 @@ IS_MODULE = not workflow.modifier.is_main_snakefile()
 # another workflow may give the rules other names
 NAMES = {
     name: workflow.modifier.modify_rulename(name)
-    for name in ("claim", "convert", "validate", "plans")
+    for name in (
+        *("inspect_source", "plan", "claim", "convert", "migrate", "crate"),
+        *("validate", "publish", "archive", "plans"),
+    )
 }
 
 
@@ -92,6 +97,23 @@ LIMITS, REQUESTS = caps.resources_of(
 for name, limit in LIMITS.items():
     workflow.global_resources.setdefault(name, limit)  # --resources goes before
 IS_CLUSTER = workflow.resource_settings.nodes is not None
+if IS_CLUSTER and workflow.is_main_process:
+    NODES = cluster.nodes_of(CONFIG.slurm.partition)
+    CORES = NODES.cores if NODES else None
+else:
+    NODES, CORES = None, None if workflow.is_main_process else cluster.allotted_cores()
+if CORES is not None:
+    # jobs of a group run side by side in as many cores, and no job has more threads
+    workflow.global_resources["_cores"] = CORES
+SITE = {
+    resource: value
+    for resource, value in (
+        ("slurm_partition", CONFIG.slurm.partition),
+        ("slurm_account", CONFIG.slurm.account),
+        ("qos", CONFIG.slurm.qos),
+    )
+    if value is not None
+}
 LAST = "archive.json" if CONFIG.ozx else "published.json"
 REPORT = {
     "results": RESULTS,
@@ -136,10 +158,46 @@ def from_sheet(column):
     return value
 
 
+@functools.cache
+def count_of(dataset):
+    """Slices of a dataset, the same for all of a run, whose jobs may make a plan meanwhile.
+
+    A job is told by the slices that it is to make.
+    """
+    told = {
+        spec.wildcards_dict["dataset"]: int(spec.wildcards_dict["K"])
+        for spec in workflow.dag_settings.target_jobs
+        if spec.rulename == NAMES["convert"]
+    }
+    return told.get(dataset) or slicing.slice_count(WorkFolder(Path(RESULTS, dataset)))
+
+
+@functools.cache
+def groups_of(dataset):
+    """Group of each step of a dataset, the same for all of a run."""
+    size = slicing.planned_bytes(WorkFolder(Path(RESULTS, dataset)))
+    is_sized = size is not None or SAMPLES[dataset].jobs is not None
+    return {
+        step: cluster.group_of(step, count_of(dataset), is_sized=is_sized, size=size)
+        for step in NAMES
+    }
+
+
+def together(step):
+    """Group of a step's jobs on a cluster: several steps are one job (`cluster`)."""
+
+    def group(wildcards):
+        if workflow.is_main_process:
+            return groups_of(wildcards.dataset)[step]
+        return cluster.JOB if len(workflow.dag_settings.target_jobs) > 1 else None
+
+    return quick(group) if IS_CLUSTER else None
+
+
 @quick
 def slices(wildcards):
     """Files of all slices of a dataset; how many depends on what earlier runs left, on no job."""
-    count = slicing.slice_count(work_of(wildcards))
+    count = count_of(wildcards.dataset)
     folder = WORK.format(dataset=wildcards.dataset)
     return [
         f"{folder}/convert/{number}-of-{count}.json" for number in range(1, count + 1)
@@ -153,31 +211,44 @@ def cores_of_size(wildcards):
     return min(CONFIG.threads, slicing.cores_for(size or 0))
 
 
-def room(base_mb, per_core_mb=0):
+def room(base_mb, minutes, per_core_mb=0, passes=0):
     """Resources of a job on a cluster, from its plan: more of both for each further attempt.
 
     Parameters
     ----------
     base_mb
         Memory in MB besides that of the plan, which holds each array of the dataset.
+    minutes
+        Time in minutes besides that for the data.
     per_core_mb
-        Memory in MB of each core that the job uses.
+        Least memory in MB of each core that the job uses.
+    passes
+        How often the job goes through its share of the stored bytes.
     """
 
     def mem_mb(wildcards, threads, attempt):
-        plan_mb = 40 * slicing.plan_size(work_of(wildcards)) // 2**20
-        return (base_mb + plan_mb + per_core_mb * threads) * 2 ** (attempt - 1)
+        work = work_of(wildcards)
+        known = slicing.planned(work) or slicing.Planned()
+        core_mb = max(per_core_mb, known.core_mib * 5 // 4) if per_core_mb else 0
+        plan_mb = 40 * slicing.plan_size(work) // 2**20
+        asked = (base_mb + plan_mb + core_mb * threads) * 2 ** (attempt - 1)
+        # more than any node has would never start
+        return min(asked, NODES.memory_mb) if NODES else asked
 
-    # minutes; 5 MB/s of stored bytes is what a slow disk or a busy store allows
-    def runtime(wildcards, attempt):
-        size = slicing.planned_bytes(work_of(wildcards)) or 0
-        of_one_job = size // slicing.slice_count(work_of(wildcards))
-        return (60 + of_one_job // (300 * 10**6)) * attempt
+    # 5 MB/s of stored bytes is what a slow disk or a busy store allows, and twice the CPU time a
+    # slow node
+    def runtime(wildcards, threads, attempt):
+        work = work_of(wildcards)
+        known = slicing.planned(work) or slicing.Planned()
+        for_data = max(known.bytes / 5e6, 2 * known.cpu_seconds / threads) / 60
+        shares = passes / count_of(wildcards.dataset)
+        listed = known.objects // 100_000 + slicing.plan_size(work) // 2**20
+        return (minutes + listed + int(shares * for_data)) * attempt
 
     # Snakemake looks at each resource of each job many times, and nothing else asks for these
     if not IS_CLUSTER:
         return REQUESTS
-    return {"mem_mb": quick(mem_mb), "runtime": quick(runtime), **REQUESTS}
+    return {"mem_mb": quick(mem_mb), "runtime": quick(runtime), **SITE, **REQUESTS}
 
 
 def from_sample(function):
@@ -208,12 +279,21 @@ def look_for_damage(wildcards):
     dataset = wildcards.dataset
     # what a killed run left is whole or absent, so it needs no --rerun-incomplete
     workflow.dag_settings.force_incomplete |= not IS_MODULE
-    if workflow.is_main_process and dataset not in DAMAGE:
+    if not workflow.is_main_process:
+        inside_a_job()
+    elif dataset not in DAMAGE:
         place = start.local_output(SAMPLES[dataset])
         DAMAGE[dataset] = list(damage.damage_of(work_of(wildcards), place))
         for one in DAMAGE[dataset]:
             workflow.dag.forcefiles.update(map(str, one.again))
     return []
+
+
+def inside_a_job():
+    """Settings of a job of several datasets, which Snakemake does not hand on to it."""
+    workflow.execution_settings.keep_going = True
+    together = len(workflow.dag_settings.target_jobs)
+    workflow.group_settings.group_components = {cluster.JOB: max(1, together)}
 
 
 def source_state(wildcards):
@@ -359,6 +439,11 @@ def before_the_first_job():
         if one.is_local or not IS_CLUSTER
     }
     JOBS.start([*(PROGRAMS[name] for name in here if name in PROGRAMS), "report"])
+    if IS_CLUSTER:
+        # of a job that failed in its last step, the others' files are whole, the verdict among them
+        workflow.execution_settings.keep_incomplete = True
+        most = workflow.remote_execution_settings.seconds_between_status_checks
+        cluster.watch_closely(workflow.scheduler._executor, most)
 
 
 def refuse_little_space():

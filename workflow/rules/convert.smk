@@ -9,11 +9,13 @@ rule convert:
         slice=f"{WORK}/convert/{{k}}-of-{{K}}.json",
     log:
         f"{WORK}/logs/convert/{{k}}-of-{{K}}.log",
+    group:
+        together("convert")
     conda:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **room(1000, per_core_mb=700),
+        **room(1000, 20, per_core_mb=700, passes=1),
     params:
         **program(
             "convert",

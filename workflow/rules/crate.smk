@@ -7,10 +7,12 @@ rule crate:
         crate=f"{WORK}/crate.json",
     log:
         f"{WORK}/logs/crate.log",
+    group:
+        together("crate")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000),
+        **room(1000, 5),
     params:
         **program(
             "crate",

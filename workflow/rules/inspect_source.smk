@@ -5,10 +5,12 @@ rule inspect_source:
         run=update(f"{WORK}/run.json"),
     log:
         f"{WORK}/logs/inspect_source.log",
+    group:
+        together("inspect_source")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000),
+        **room(1000, 30),
     params:
         **program(
             "inspect_source",

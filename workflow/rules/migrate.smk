@@ -9,10 +9,12 @@ rule migrate:
         root=f"{WORK}/root.zarr.json",
     log:
         f"{WORK}/logs/migrate.log",
+    group:
+        together("migrate")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000),
+        **room(1000, 10),
     params:
         **program(
             "migrate",

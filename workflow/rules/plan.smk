@@ -8,8 +8,12 @@ rule plan:
         plan=update(f"{WORK}/plan.json"),
     log:
         f"{WORK}/logs/plan.log",
+    group:
+        together("plan")
     conda:
         ENVIRONMENT
+    resources:
+        **room(1000, 5),
     params:
         **program(
             "plan",

@@ -9,8 +9,12 @@ rule publish:
         published=f"{WORK}/published.json",
     log:
         f"{WORK}/logs/publish.log",
+    group:
+        together("publish")
     conda:
         ENVIRONMENT
+    resources:
+        **room(1000, 5),
     params:
         **program(
             "publish",

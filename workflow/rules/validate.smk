@@ -12,11 +12,13 @@ rule validate:
         validation=f"{WORK}/validation.json",
     log:
         f"{WORK}/logs/validate.log",
+    group:
+        together("validate")
     conda:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **room(1000, per_core_mb=500),
+        **room(1000, 10, per_core_mb=500, passes=1),
     params:
         **program(
             "validate",

@@ -18,6 +18,7 @@ from uplift.settings.values import (
     DatasetName,
     Day,
     Flag,
+    Jobs,
     License,
     Modality,
     Organism,
@@ -91,6 +92,7 @@ class Columns(About):
     codec: Codec = None
     plan: PlanPath = None
     spatialdata: Flag = None
+    jobs: Jobs = Field(None, title="that convert it")
 
 
 class Sample(Columns):

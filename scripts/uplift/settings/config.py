@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from uplift.models.base import place_of
+from uplift.models.base import Model, place_of
 from uplift.models.plan import Planning
 from uplift.models.site import SiteCosts
 from uplift.ngff.versions import TARGETS
@@ -26,8 +26,24 @@ TEXT_COLUMNS = (
 """Columns that are text and nothing else: ``name=001`` must not become a number."""
 
 
+Name = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    Field(description="a name"),
+]
+"""What a site calls something; accounts may be numbers."""
+
+
 class Crate(CrateSettings, Attribution):
     """The RO-Crate next to the data, and whose all datasets of the sheet are."""
+
+
+class Slurm(Model):
+    """Where jobs of a cluster run, and who is asked for them."""
+
+    partition: Name = None
+    account: Name = None
+    qos: Name = None
 
 
 class Config(Columns):
@@ -58,6 +74,7 @@ class Config(Columns):
     console: Literal["short", "snakemake"] = "short"
     verify: Literal["once", "reread"] = "once"
     digest_limit_mib: Whole = Field(0, ge=0, description="a size in MiB, 0 or more")
+    slurm: Slurm = Slurm()
     crate: Crate = Crate()
     costs: SiteCosts = SiteCosts()
     storage: dict[str, StorageOptions] = Field(

@@ -207,3 +207,8 @@ Flag = Annotated[
 ]
 """A switch that may be a cell of the sheet, where it is text."""
 Whole = Annotated[int, Field(strict=True)]
+Jobs = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=256)] | None,
+    BeforeValidator(typed_leaves),
+    Field(description="a number of jobs, 1 to 256"),
+]

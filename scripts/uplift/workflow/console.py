@@ -48,6 +48,7 @@ _HIDDEN = (
     "Assuming unrestricted shared filesystem",
     "Multiple includes of",
     "Building DAG of jobs",
+    "SLURM account",  # guessed where none is given, which is no news
 )
 """Its messages that say nothing about the data; every other warning and error is shown."""
 
@@ -198,7 +199,10 @@ class Console(logging.Handler):
         self._has_stumbled = True
         if failed not in self._failed:
             self._display.stumbled(f"{failed}: failed; more at the end")
-        self._failed[failed] = rule, logs or list(about.get("log") or [])
+        logs = logs or list(about.get("log") or [])
+        # of a job of several steps Snakemake names all: the one that says why it failed matters
+        if failed not in self._failed or any(map(_ends_in_error, logs)):
+            self._failed[failed] = rule, logs
 
     def _on_group_error(self, about: Mapping[str, Any]) -> None:
         for job in about.get("job_error_info") or ():
@@ -234,7 +238,10 @@ class Console(logging.Handler):
         self._show(dataset)
 
     def _show(self, dataset: str) -> None:
-        steps = [_STEPS.get(rule, rule) for rule in self._running[dataset]]
+        running = self._running[dataset]
+        steps = [text for rule, text in _STEPS.items() if rule in running]
+        if len(steps) > 3:  # of one job of a cluster
+            steps = [f"{steps[0]} to {steps[-1]}"]
         self._display.show(dataset, ", ".join(steps))
 
     def _on_text(self, record: logging.LogRecord) -> None:
@@ -298,6 +305,11 @@ def is_quiet() -> bool:
 
 def _logger() -> logging.Logger:
     return logging.getLogger("snakemake.logging")
+
+
+def _ends_in_error(log: str) -> bool:
+    path = Path(log)
+    return path.is_file() and "error: " in path.read_text(encoding="utf-8", errors="replace")
 
 
 def _own_name(rule: str) -> str:

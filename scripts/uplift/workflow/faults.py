@@ -50,7 +50,7 @@ class FaultWatch(logging.Handler):
             if reason is None:
                 continue
             datasets = self._failed.setdefault(reason, set())
-            datasets.add(str(log.parent))
+            datasets.add(str(job.dataset_folder(log) or log.parent))
             if len(datasets) == ENOUGH:
                 self._workflow.scheduler.keepgoing = False
                 sys.stderr.write(

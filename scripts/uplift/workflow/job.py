@@ -94,6 +94,12 @@ def _threads(argv: Sequence[str]) -> int:
     return int(argv[argv.index("--threads") + 1]) if "--threads" in argv else 1
 
 
+def dataset_folder(log: Path) -> Path | None:
+    """Work folder of the dataset that a job's log is about; None for a job of all datasets."""
+    logs = _logs_folder(log)
+    return None if logs is None else logs.parent
+
+
 def _logs_folder(log: Path) -> Path | None:
     return next((parent for parent in log.parents if parent.name == "logs"), None)
 

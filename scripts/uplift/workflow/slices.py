@@ -1,13 +1,15 @@
 """How many convert jobs share the batches of a dataset: known before any job runs.
 
-Snakemake must know all jobs when it starts, so the number comes from the plan of an earlier run
-(``snakemake plans`` makes one), and is 1 where there is none. What is done stays valid when the
-number changes: the jobs share batches, and a batch that is done is kept.
+Snakemake must know all jobs when it starts, so the number comes from the sheet (column ``jobs``),
+else from the plan of an earlier run (``snakemake plans`` makes one), and is 1 where there is none.
+What is done stays valid when the number changes: the jobs share batches, and a batch that is done
+is kept.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +20,11 @@ SLICE_BYTES = 64 * 2**30
 """Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
 
 MAX_SLICES = 256
-"""Of one dataset: Snakemake looks at each job many times."""
+"""Of one dataset, in the sheet too: Snakemake looks at each job many times."""
 
 
-def slice_count(work: WorkFolder) -> int:
-    """Into how many slices a dataset's batches are cut.
+def slice_count(work: WorkFolder, asked: int | None = None) -> int:
+    """Into how many slices a dataset's batches are cut: as many as the sheet asks for, if it does.
 
     Slices that are done, for the plan as it stands, keep their number: otherwise a dataset that
     was converted at once would be cut, and looked at again, by the next run.
@@ -30,17 +32,45 @@ def slice_count(work: WorkFolder) -> int:
     done = _complete(work)
     if done is not None and _is_of(work, done):
         return done
+    if asked is not None:
+        return asked
     size = planned_bytes(work)
     return 1 if size is None else min(MAX_SLICES, max(1, -(-size // SLICE_BYTES)))
 
 
-def planned_bytes(work: WorkFolder) -> int | None:
-    """Stored bytes of the source, as the plan has them; None without a plan."""
+@dataclass(frozen=True)
+class Planned:
+    """What a plan says about the size of a dataset; zeros where it says nothing.
+
+    Attributes
+    ----------
+    objects, bytes
+        Stored by the source.
+    core_mib
+        Memory that each core of a job takes.
+    cpu_seconds
+        Of converting and validating.
+    """
+
+    objects: int = 0
+    bytes: int = 0
+    core_mib: int = 0
+    cpu_seconds: float = 0.0
+
+
+def planned(work: WorkFolder) -> Planned | None:
+    """Size of a dataset by its plan; None without a plan that says it."""
     try:
         status = work.plan.stat()
     except FileNotFoundError:
         return None
-    return _planned_bytes(work.plan, status.st_mtime_ns, status.st_size)
+    return _planned(work.plan, status.st_mtime_ns, status.st_size)
+
+
+def planned_bytes(work: WorkFolder) -> int | None:
+    """Stored bytes of the source, as the plan has them; None without a plan."""
+    found = planned(work)
+    return None if found is None else found.bytes
 
 
 def cores_for(size: int) -> int:
@@ -57,10 +87,17 @@ def plan_size(work: WorkFolder) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _planned_bytes(plan: Path, _changed: int, _size: int) -> int | None:
+def _planned(plan: Path, _changed: int, _size: int) -> Planned | None:
     try:
-        return int(json.loads(plan.read_bytes())["estimate"]["before"]["bytes"])
-    except (ValueError, TypeError, KeyError):  # as people edit; convert reads it with care
+        estimate = json.loads(plan.read_bytes())["estimate"]
+        before, costs = estimate["before"], estimate.get("costs") or {}
+        return Planned(
+            int(before["objects"]),
+            int(before["bytes"]),
+            int(costs.get("memory_mib", 0)),
+            float(costs.get("cpu_seconds", 0)),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):  # edited; convert reads it with care
         return None
 
 

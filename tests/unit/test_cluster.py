@@ -1,0 +1,152 @@
+"""Which steps share a job of a cluster, and what jobs may ask for."""
+
+import asyncio
+import json
+
+import pytest
+
+from uplift.work.folder import WorkFolder
+from uplift.workflow import cluster, slices
+
+STEPS = ("inspect_source", "plan", "claim", "convert", "migrate", "crate", "validate", "publish")
+
+
+def groups(count, *, is_sized=True, size=None):
+    return [cluster.group_of(step, count, is_sized=is_sized, size=size) for step in STEPS]
+
+
+def test_a_dataset_of_one_slice_is_one_job():
+    assert groups(1, size=2**20) == ["small"] * 8
+    assert groups(1) == ["small"] * 8, "the sheet says so"
+    assert groups(1, size=2**40) == ["dataset"] * 8
+
+
+def test_a_dataset_of_unknown_size_is_planned_by_a_job_of_its_own():
+    assert groups(1, is_sized=False) == ["look"] * 2 + ["dataset"] * 6
+
+
+def test_slices_are_jobs_of_their_own():
+    assert groups(4, size=2**40) == ["look"] * 3 + [None] + ["finish"] * 4
+
+
+ANSWER = "main* 64 256000\nmain* 48 512000\nlong 16 64000\nlong 128 128000\n"
+
+
+@pytest.mark.parametrize(
+    ("partition", "cores", "memory_mb"),
+    [(None, 48, 512000), ("long", 16, 128000), ("long,main", 16, 512000)],
+)
+def test_nodes_of_a_partition(partition, cores, memory_mb):
+    assert cluster.nodes_in(ANSWER, partition) == cluster.Nodes(cores, memory_mb)
+
+
+def test_no_nodes():
+    assert cluster.nodes_in(ANSWER, "gpu") is None
+    assert cluster.nodes_in("", None) is None
+
+
+def test_cores_of_a_job():
+    assert cluster.allotted_cores({"SLURM_CPUS_PER_TASK": "4"}) == 4
+    assert cluster.allotted_cores({}) is None
+
+
+class Executor:
+    """As SLURM's plugin looks after jobs; `answer` is what its controller says of them."""
+
+    def __init__(self, answer=None):
+        self._waits, self.answer, self.reported = 0, answer, []
+
+    @property
+    def next_seconds_between_status_checks(self):
+        return self._waits
+
+    @next_seconds_between_status_checks.setter
+    def next_seconds_between_status_checks(self, value):
+        self._waits = value
+
+    async def check_active_jobs(self, active_jobs):
+        for one in active_jobs if self.answer else ():
+            if self.answer[one] == "done":
+                self.report_job_success(one)
+            elif self.answer[one] == "failed":
+                self.report_job_error(one, msg="out of memory")
+            else:
+                yield one
+
+    def report_job_success(self, job_info):
+        self.reported.append(job_info)
+
+    def report_job_error(self, job_info, msg):
+        self.reported.append((job_info, msg))
+
+
+def looked(executor, *jobs):
+    async def look():
+        return [one async for one in executor.check_active_jobs(list(jobs))]
+
+    return asyncio.run(look())
+
+
+def test_waits_between_looks_have_a_limit():
+    executor = Executor()
+    cluster.watch_closely(executor, 15)
+    waits = []
+    for _ in range(4):
+        executor.next_seconds_between_status_checks += 10
+        waits.append(executor.next_seconds_between_status_checks)
+    assert waits == [10, 15, 15, 15]
+    executor.next_seconds_between_status_checks = 5
+    assert executor.next_seconds_between_status_checks == 5
+
+
+def test_jobs_are_not_forgotten_when_the_controller_gives_no_answer():
+    executor = Executor()
+    assert looked(executor, "a", "b") == [], "what the plugin does"
+    cluster.watch_closely(executor, 15)
+    assert looked(executor, "a", "b") == ["a", "b"]
+    executor.answer = {"a": "done", "b": "runs", "c": "failed"}
+    assert looked(executor, "a", "b", "c") == ["b"]
+    assert executor.reported == ["a", ("c", "out of memory")]
+
+
+def test_an_executor_without_looks_is_left_alone():
+    executor = object()
+    cluster.watch_closely(executor, 15)
+    assert type(executor) is object
+
+
+@pytest.fixture
+def work(tmp_path):
+    return WorkFolder(tmp_path)
+
+
+def write_plan(work, stored, **costs):
+    estimate = {"before": {"objects": 7, "bytes": stored}, "costs": costs or None}
+    work.plan.write_text(json.dumps({"estimate": estimate}))
+
+
+def test_slices_without_a_plan(work):
+    assert slices.slice_count(work) == 1
+    assert slices.slice_count(work, asked=5) == 5
+
+
+def test_slices_by_the_plan_unless_the_sheet_says_another_number(work):
+    write_plan(work, 3 * slices.SLICE_BYTES - 1)
+    assert slices.slice_count(work) == 3
+    assert slices.slice_count(work, asked=1) == 1
+
+
+def test_slices_that_are_done_keep_their_number(work):
+    work.slice(1, 1).parent.mkdir()
+    work.slice(1, 1).write_text("{}")
+    assert slices.slice_count(work, asked=4) == 1
+
+
+def test_what_a_plan_says(work):
+    assert slices.planned(work) is None
+    write_plan(work, 100)
+    assert slices.planned(work) == slices.Planned(7, 100)
+    write_plan(work, 1000, memory_mib=300, cpu_seconds=8.5)
+    assert slices.planned(work) == slices.Planned(7, 1000, 300, 8.5)
+    work.plan.write_text('{"estimate": null}')
+    assert slices.planned(work) is None
