@@ -69,7 +69,7 @@ def _planned(
 ) -> Planned:
     inventory = json_files.read_model(work.inventory, Inventory)
     plan = plan_as_it_stands(inventory, work.plan, sample.dataset)
-    count = slices.slice_count(work)
+    count = slices.slice_count(work, sample.jobs)
     load = load_of_plan(plan, count, archive=archive)
     stored = plan.estimate.before.bytes if plan.estimate is not None else 0
     place = file_system_of(sample.output)
