@@ -201,7 +201,8 @@ class Console(logging.Handler):
             self._display.stumbled(f"{failed}: failed; more at the end")
         logs = logs or list(about.get("log") or [])
         # of a job of several steps Snakemake names all: the one that says why it failed matters
-        if failed not in self._failed or any(map(_ends_in_error, logs)):
+        _, known = self._failed.get(failed, ("", []))
+        if any(map(_ends_in_error, logs)) or not any(map(_ends_in_error, known)):
             self._failed[failed] = rule, logs
 
     def _on_group_error(self, about: Mapping[str, Any]) -> None:
@@ -240,6 +241,7 @@ class Console(logging.Handler):
     def _show(self, dataset: str) -> None:
         running = self._running[dataset]
         steps = [text for rule, text in _STEPS.items() if rule in running]
+        steps += [rule for rule in running if rule not in _STEPS]
         if len(steps) > 3:  # of one job of a cluster
             steps = [f"{steps[0]} to {steps[-1]}"]
         self._display.show(dataset, ", ".join(steps))
