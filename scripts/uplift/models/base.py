@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import threading
 import types
 from collections.abc import Iterator, Mapping
@@ -78,14 +79,27 @@ class Model(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data in field order; optional fields that are ``None`` are left out."""
+        values = self.__dict__
         return {
-            field.alias or name: _plain(value)
-            for name, field in type(self).model_fields.items()
-            if (value := getattr(self, name)) is not None or field.is_required()
+            key: value if type(value) in _ATOMS else _plain(value)
+            for name, key, required in _layout(type(self))
+            if (value := values[name]) is not None or required
         }
 
 
+_ATOMS = frozenset((str, int, float, bool, type(None)))
+
+
+@functools.cache
+def _layout(model: type[Model]) -> tuple[tuple[str, str, bool], ...]:
+    """Name, key and need of each field: asking pydantic takes longer than all else."""
+    fields = model.model_fields.items()
+    return tuple((name, one.alias or name, one.is_required()) for name, one in fields)
+
+
 def _plain(value: Any) -> Any:
+    if type(value) in _ATOMS:
+        return value
     if isinstance(value, Model):
         return value.to_json()
     if isinstance(value, dict):

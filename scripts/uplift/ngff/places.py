@@ -19,24 +19,42 @@ ABSENT: Final = _Absent.ABSENT
 """Stands for a value that is not there; ``null`` is one that is."""
 
 
-def matches(value: Any, pattern: str) -> list[Keys]:
-    """Places in a value that a pattern such as ``plate/wells/*/path`` means; ``*`` is every item.
+class Places:
+    """Finds places in one value while it does not change: most patterns begin like another one."""
 
-    A last key with ``?`` also means the place where an object does not have it.
-    """
-    found: list[tuple[Keys, Any]] = [((), value)]
-    for name, optional in _parsed(pattern):
-        below: list[tuple[Keys, Any]] = []
-        for keys, here in found:
-            if name == "*":
-                if isinstance(here, list):
-                    below += [((*keys, number), item) for number, item in enumerate(here)]
-            elif isinstance(here, dict) and (optional or name in here):
-                below.append(((*keys, name), here.get(name, ABSENT)))
-        if not below:
-            return []
-        found = below
-    return [keys for keys, _ in found]
+    def __init__(self) -> None:
+        self._found: dict[tuple[tuple[str, bool], ...], list[tuple[Keys, Any]]] = {}
+
+    def matches(self, value: Any, pattern: str) -> list[Keys]:
+        """Places that a pattern such as ``plate/wells/*/path`` means; ``*`` is every item.
+
+        A last key with ``?`` also means the place where an object does not have it.
+        """
+        return [keys for keys, _ in self._at(value, _parsed(pattern))]
+
+    def _at(self, value: Any, names: tuple[tuple[str, bool], ...]) -> list[tuple[Keys, Any]]:
+        if not names:
+            return [((), value)]
+        found = self._found.get(names)
+        if found is None:
+            above = self._at(value, names[:-1])
+            found = self._found[names] = _below(above, *names[-1]) if above else []
+        return found
+
+
+def _below(above: list[tuple[Keys, Any]], name: str, optional: bool) -> list[tuple[Keys, Any]]:
+    if name == "*":
+        return [
+            ((*keys, number), item)
+            for keys, here in above
+            if isinstance(here, list)
+            for number, item in enumerate(here)
+        ]
+    return [
+        ((*keys, name), here.get(name, ABSENT))
+        for keys, here in above
+        if isinstance(here, dict) and (optional or name in here)
+    ]
 
 
 @cache

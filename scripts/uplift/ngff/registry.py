@@ -15,7 +15,7 @@ from typing import Any, Literal
 from uplift.grid import Shape
 from uplift.models.findings import Finding
 from uplift.ngff.draft import Draft, Edit
-from uplift.ngff.places import Keys, matches, text_of, value_at
+from uplift.ngff.places import Keys, Places, text_of, value_at
 
 Outcome = Literal["refuse", "keep"]
 
@@ -86,7 +86,7 @@ class Rule:
     code
         Of the finding; stable.
     at
-        Pattern of the places that it is about (:func:`uplift.ngff.places.matches`).
+        Pattern of the places that it is about (:meth:`uplift.ngff.places.Places.matches`).
     asks
         What the format asks, in a few words.
     outcome, breaks
@@ -197,12 +197,14 @@ def apply_repairs(
     tuple[Repair, Edit, Any]
         Each edit, with its repair and what was there before.
     """
+    words, places = draft.words, Places()
     for one in repairs:
         for pattern in one.at:
-            for keys in matches(draft.words, pattern):
-                for edit in one.apply(Spot(draft.words, keys, facts)):
-                    old = value_at(draft.words, edit.keys)
+            for keys in places.matches(words, pattern):
+                for edit in one.apply(Spot(words, keys, facts)):
+                    old = value_at(words, edit.keys)
                     draft.apply(edit, repair=None if facts.version in one.right_in else one.code)
+                    words, places = draft.words, Places()
                     yield one, edit, old
 
 
@@ -223,8 +225,9 @@ def check_rules(words: Any, rules: Iterable[Rule], facts: Facts) -> Iterator[tup
     tuple[Rule, str]
         Each broken rule with a message.
     """
+    places = Places()
     for one in rules:
-        for keys in matches(words, one.at):
+        for keys in places.matches(words, one.at):
             for message in one.check(Spot(words, keys, facts)):
                 yield one, message
 

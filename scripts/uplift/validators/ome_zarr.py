@@ -30,6 +30,7 @@ class Validators:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._without_fault: set[str] = set()
 
     def complaints(self, documents: Mapping[str, dict[str, Any]]) -> list[Finding]:
         """Everything that the validators say about the groups of a hierarchy.
@@ -51,12 +52,19 @@ class Validators:
 
     def _about(self, documents: Documents, path: str) -> tuple[tuple[str, str], ...]:
         key = documents.fingerprint(path)
-        if key is not None and key in self._known:
-            return self._known[key]
-        found = tuple(_complaints(documents, path))
-        if key is not None:
+        if key is None:
+            return tuple(_complaints(documents, path))
+        if key not in self._known:
+            # Each image of a plate has a name and a place of its own. Where one is without fault,
+            # so are those that differ in nothing else; a complaint may quote them.
+            plain = documents.fingerprint(path, plain=True) or key
+            if plain in self._without_fault:
+                return ()
+            found = tuple(_complaints(documents, path))
+            if not found:
+                self._without_fault.add(plain)
             self._known[key] = found
-        return found
+        return self._known[key]
 
 
 def run_validators(
