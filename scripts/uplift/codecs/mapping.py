@@ -133,6 +133,25 @@ def target_of(
     UnsupportedError
         A source that cannot be converted, see :func:`unsupported_reason`.
     """
+    # The arrays of a plate are alike: each kind once. JSON would have one text for null and NaN.
+    key = repr((source.__dict__, chunks, shards, codecs))
+    if key not in _TARGETS:
+        if len(_TARGETS) >= _MOST_TARGETS:
+            _TARGETS.clear()
+        _TARGETS[key] = _target_of(source, chunks, shards, codecs)
+    return _TARGETS[key]
+
+
+_TARGETS: dict[str, tuple[TargetArray, Method]] = {}
+_MOST_TARGETS = 1000
+
+
+def _target_of(
+    source: SourceArray,
+    chunks: Shape,
+    shards: Shape | None,
+    codecs: Literal["keep"] | tuple[Codec, ...],
+) -> tuple[TargetArray, Method]:
     chain = chain_of_source(source)
     kept = kept_codecs(source) if tuple(chunks) == source.chunks else None
     wanted = _recoded(source, chain) if codecs == "keep" else _explicit(codecs, chain)

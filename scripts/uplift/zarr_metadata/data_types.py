@@ -7,6 +7,7 @@ bytes, records (``structured``) and times.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -210,7 +211,14 @@ def has_byte_order(dtype: np.dtype[Any]) -> bool:
 def _numpy_dtype_v2(name: JsonValue, vlen: Vlen | None) -> np.dtype[Any]:
     if isinstance(name, (list, tuple)):
         return _record_dtype_v2(name)
-    match = _V2_NAME.fullmatch(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        raise UnsupportedError(f"data type {_shown(name)} is not one of Zarr v2")
+    return _simple_dtype_v2(name, vlen)
+
+
+@functools.lru_cache(maxsize=1000)
+def _simple_dtype_v2(name: str, vlen: Vlen | None) -> np.dtype[Any]:
+    match = _V2_NAME.fullmatch(name)
     if match is None:
         raise UnsupportedError(f"data type {_shown(name)} is not one of Zarr v2")
     order, kind, size, unit = match.groups()
