@@ -68,6 +68,7 @@ class Conversion:
     on_bad_chunk: str = "fail"
     on_bad_metadata: str = "keep"
     litter: str = "drop"
+    on_recent_change: str = "warn"
     on_little_space: str = "fail"
     spatialdata: str | None = None
     durability: str = "fsync"
@@ -94,6 +95,7 @@ class Conversion:
             overwrite=self.overwrite,
             on_bad_metadata=self.on_bad_metadata,
             litter=self.litter,
+            on_recent_change=self.on_recent_change,
             storage=self.storage,
         )
 

@@ -22,6 +22,7 @@ rule inspect_source:
             target_version=CONFIG.target_version,
             on_bad_metadata=CONFIG.on_bad_metadata,
             litter=CONFIG.litter,
+            on_recent_change=uncompared(CONFIG.on_recent_change),
             storage=uncompared(STORAGE),
         ),
     message:

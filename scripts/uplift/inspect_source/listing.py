@@ -20,6 +20,7 @@ from uplift.inspect_source.nodes import (
     read_document,
     two_formats,
 )
+from uplift.inspect_source.recent import Newest
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import multiscales_of
 from uplift.ngff.reading import as_read
@@ -83,6 +84,7 @@ class ListedSource:
         # a remote answer takes as long as a thousand local ones: documents are fetched together
         self._pool = None if store.is_local else ThreadPoolExecutor(REQUESTS_AT_ONCE)
         self._levels: set[str] = set()
+        self.newest = Newest()
 
     def expect(self, path: str, node: Node | None) -> None:
         """Note which arrays the node at `path` names: those folders are not listed as groups."""
@@ -111,6 +113,7 @@ class ListedSource:
             if array is not None:
                 return array
         folders, objects = self._store.list_folder(path)
+        self.newest.add(*objects)
         files = []
         for info in objects:
             name = info.key.rpartition("/")[2]
@@ -209,6 +212,7 @@ class ListedSource:
         listed = Progress(f"{path or 'array'}: %d objects listed")
         for info in self._store.list_tree(path):
             listed.add()
+            self.newest.add(info)
             key = info.key[skip:]
             index = index_of(key)
             if index is not None:

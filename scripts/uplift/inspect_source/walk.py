@@ -17,6 +17,7 @@ from uplift.inspect_source.files import SourceFiles
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import UnlistedSource
+from uplift.inspect_source.recent import recent_change
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding, Findings
 from uplift.models.inventory import (
@@ -56,6 +57,7 @@ def inspect_source(
     target: str = "0.5",
     refuse_defects: bool = False,
     copy_litter: bool = False,
+    refuse_recent: bool = False,
 ) -> Inventory:
     """Describe everything under the root of a store.
 
@@ -67,17 +69,21 @@ def inspect_source(
         Whether metadata that break a rule of OME-Zarr are refused, and not repaired or kept.
     copy_litter
         Whether files that operating systems leave (``.DS_Store``) are copied.
+    refuse_recent
+        Whether a source that changed minutes ago is refused, and not only warned of.
 
     Raises
     ------
     SourceError
-        Not a Zarr, or one that contradicts itself; the message names the place.
+        Not a Zarr, one that contradicts itself, or that may still be written; the message names
+        the place.
     StorageError
         A read or listing that failed.
     """
     walk = _Walk(store, copy_litter=copy_litter)
     try:
         walk.run(target, refuse_defects=refuse_defects)
+        walk.look_for_recent_change(refuse=refuse_recent)
         return walk.inventory()
     except (SourceError, UnsupportedError) as error:
         if store.url in str(error):
@@ -137,6 +143,18 @@ class _Walk:
                 "",
                 "the source cannot be listed: what no metadata name is not seen and not converted",
             )
+
+    def look_for_recent_change(self, *, refuse: bool) -> None:
+        """Warn of a source that something may still write to, or refuse it.
+
+        It is no finding: it depends on the time of the inspection, not on the source.
+        """
+        newest = self._reader.newest if isinstance(self._reader, ListedSource) else None
+        text = recent_change(self._store.url, newest, time.time()) if newest else None
+        if text is not None and refuse:
+            raise SourceError(f"{text} (on_recent_change: warn converts it all the same)")
+        if text is not None:
+            log.warning("%s", text)
 
     def _walk(self, pool: ThreadPoolExecutor | None) -> None:
         said = time.monotonic()

@@ -137,7 +137,7 @@ class LocalStore(ReadableStore):
             raise self._refused(error, "look at", key) from error
         if not is_file(status.st_mode):
             return None
-        return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
+        return _info_of(key, status)
 
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and files (full keys), directly under `prefix`, sorted."""
@@ -311,7 +311,7 @@ class LocalStore(ReadableStore):
             status = entry.stat()
         except OSError as error:
             raise self._refused(error, "look at", key) from error
-        return ObjectInfo(key, status.st_size, str(status.st_mtime_ns))
+        return _info_of(key, status)
 
     def _path_to_write(self, key: str) -> str:
         if not self._writable:
@@ -382,6 +382,11 @@ class LocalStore(ReadableStore):
         remedy = remedy_for(error)
         where = f"{self.root}/{key}" if key else self.root
         return StorageError(f"{where}: cannot {action} it: {error.strerror or error}; {remedy}")
+
+
+def _info_of(key: str, status: os.stat_result) -> ObjectInfo:
+    # Tools that copy keep the time of the content; that of the file's own change they cannot set.
+    return ObjectInfo(key, status.st_size, str(status.st_mtime_ns), status.st_ctime)
 
 
 def _piece(descriptor: int, start: int, length: int) -> bytes:

@@ -15,11 +15,15 @@ from uplift.errors import ChangedError
 
 
 class ObjectInfo(NamedTuple):
-    """One object: `stamp` changes when the content does (mtime in ns, ETag); empty: not known."""
+    """One object: `stamp` changes when the content does (mtime in ns, ETag); empty: not known.
+
+    `changed` is when it was last written or replaced, in seconds since 1970; 0: not known.
+    """
 
     key: str
     size: int
     stamp: str
+    changed: float = 0.0
 
 
 Wanted = str | ObjectInfo

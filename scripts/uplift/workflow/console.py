@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from uplift.inspect_source.recent import MARK
 from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
 
@@ -72,6 +73,7 @@ class Console(logging.Handler):
         self._is_started = self._has_stumbled = False
         self._results = Path("results")
         self._message: Callable[[str], str] = str
+        self._changing: list[str] = []
         self._datasets: list[str] = []
 
     def configure(
@@ -112,6 +114,8 @@ class Console(logging.Handler):
         with self._lines:
             self._display.stop()
             self._is_started = False
+            if len(self._changing) > 1:
+                self._display.note(f"warning: recent changes in {_listed(self._changing)}")
             for name, (rule, logs) in self._failed.items():
                 self._display.failed(f"error: {name}: {self._reason(name, rule, logs)}")
             for text in self._errors:
@@ -177,9 +181,11 @@ class Console(logging.Handler):
             self._show(dataset)
 
     def _on_job_finished(self, about: Mapping[str, Any]) -> None:
-        rule, dataset, _ = self._jobs.get(about["job_id"], ("", "", []))
+        rule, dataset, logs = self._jobs.get(about["job_id"], ("", "", []))
         if not dataset:
             return
+        if rule == "inspect_source":
+            self._say_recent_change(dataset, logs)
         self._ended(rule, dataset)
         if self._failed.get(dataset, ("",))[0] == rule:  # a later attempt did it
             del self._failed[dataset]
@@ -189,6 +195,16 @@ class Console(logging.Handler):
             if not text.startswith(_UNFINISHED) and dataset not in self._finished:
                 self._finished.add(dataset)
                 self._display.done(f"{dataset}: {text}")
+
+    def _say_recent_change(self, dataset: str, logs: Iterable[str]) -> None:
+        """Say at once that a source may still be written; of several datasets one in full."""
+        texts = (Path(log).read_text("utf-8", "replace") for log in logs if Path(log).is_file())
+        found = next((line for text in texts for line in text.splitlines() if MARK in line), None)
+        if found is None:
+            return
+        self._changing.append(dataset)
+        if len(self._changing) == 1:
+            self._display.note(f"warning: {found.partition(' WARNING ')[2].strip()}")
 
     def _on_job_error(self, about: Mapping[str, Any]) -> None:
         name = _own_name(str(about["rule_name"]))

@@ -244,7 +244,9 @@ class FsspecStore(RemoteStore):
         name = str(info["name"]).rstrip("/")
         root = self._root.strip("/")
         key = name.strip("/")[len(root) + 1 :] if root else name.strip("/")
-        return ObjectInfo(key, int(info["size"] or 0), _stamp(info))
+        changed = info.get("LastModified") or info.get("last_modified")
+        seconds = changed.timestamp() // 1 if isinstance(changed, datetime) else 0.0
+        return ObjectInfo(key, int(info["size"] or 0), _stamp(info), seconds)
 
 
 def _range_header(start: int, length: int | None) -> str:

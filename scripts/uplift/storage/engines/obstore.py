@@ -167,7 +167,8 @@ class ObstoreStore(RemoteStore):
         key = path[len(self._root) + 1 :] if self._root else path
         # Azure has quotes around it in one kind of answer and none in another.
         stamp = (meta.get("e_tag") or str(meta["last_modified"])).strip('"')
-        return ObjectInfo(key, int(meta["size"]), stamp)
+        # one object asked for by itself gives whole seconds, a listing more
+        return ObjectInfo(key, int(meta["size"]), stamp, meta["last_modified"].timestamp() // 1)
 
 
 class _Listing:

@@ -1,0 +1,46 @@
+"""Sources that something may still be writing to: an object changed minutes ago."""
+
+from __future__ import annotations
+
+from uplift.storage.protocol import ObjectInfo
+
+RECENT_S = 300.0
+"""Microscopes pause for minutes between two time points, and copies between two large files."""
+
+MARK = "is something still writing there?"
+"""In the warning, which the console shows at once."""
+
+
+class Newest:
+    """The object that changed last of those that were listed.
+
+    Threads may add at the same time: at worst one of two that are equally new is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.object: ObjectInfo | None = None
+
+    def add(self, *infos: ObjectInfo) -> None:
+        """Look at objects."""
+        for info in infos:
+            if self.object is None or info.changed > self.object.changed:
+                self.object = info
+
+
+def recent_change(url: str, newest: Newest, now: float) -> str | None:
+    """Say that a source changed within :data:`RECENT_S`; None where it did not.
+
+    Parameters
+    ----------
+    url
+        The source.
+    newest
+        What changed last there.
+    now
+        Seconds since 1970.
+    """
+    last = newest.object
+    if last is None or now - last.changed > RECENT_S:
+        return None
+    ago = max(0, round(now - last.changed))
+    return f"{url}/{last.key}: changed {ago} s ago: {MARK} let it end, then inspect again"
