@@ -44,7 +44,7 @@ def test_what_a_run_prints(folder):
     assert code == 0
     assert len(dry) == 4
     assert dry[-1] == "Nothing was done: that was a dry run"
-    code, lines = printed(folder, "--keep-going", "--config", "samples=sheet.csv")
+    code, lines = printed(folder, "--config", "samples=sheet.csv")
     assert code == 1
     assert "Converting 3 datasets: " in lines[0]
     assert sum(": valid, 2 arrays with every pixel compared" in line for line in lines) == 2

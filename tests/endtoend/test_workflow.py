@@ -31,7 +31,7 @@ def converted(tmp_path_factory):
     )
     (folder / "s.csv").write_bytes(rows.encode())
     (folder / "nothing.zarr").mkdir(exist_ok=True)
-    return folder, snakemake(folder, "--keep-going", *SMALL)
+    return folder, snakemake(folder, *SMALL)
 
 
 @pytest.fixture

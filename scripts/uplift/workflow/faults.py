@@ -1,9 +1,9 @@
 """One bad dataset never stops the others; a fault that meets all of them stops the run.
 
 Snakemake stops at the first failed job unless it is set to go on. That is set here, in every
-way in: with any profile, from elsewhere, and as a module. After :data:`ENOUGH` datasets failed for
-a reason that has nothing to do with them (a full disk, no permission, a server that is down), no
-further job is started.
+way in: with any profile, from elsewhere, and as a module. After :data:`ENOUGH` datasets failed one
+after the other for a reason that has nothing to do with them (a full disk, no permission, a server
+that is down), no further job is started.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,44 +20,72 @@ from typing import Any
 from uplift.workflow import job
 
 ENOUGH = 3
-"""Datasets that may fail for one such reason; each costs little, and proves more than one would."""
+"""Datasets that may fail for one such reason; each costs little, and three prove more than one."""
 
 RETRIES = 2
 """Of jobs that the system killed (memory, time, preemption), or whose storage was out of reach."""
 
 _REASONS = {
-    "the disk is full": r"no space left|too little space|quota|EDQUOT|disk full",
-    "access is denied": r"permission|access ?denied|forbidden|credentials|not authorized|403",
-    "the server does not answer": r"connection|cannot be reached|timed out|time-out|503|no host",
+    "the disk is full": r"no space left on|quota is used up|quota exceeded|too little space",
+    "access is denied": (
+        r"permission denied|no permission|read-only file system|HTTP 40[13]|the credentials|"
+        r"(access|secret) key is|session token is"
+    ),
+    "the server does not answer": (
+        r"server does not answer|the server answers \w+ again|no host has that name|"
+        r"certificate is not trusted"
+    ),
 }
+"""Words of our own messages and of the system's, each longer than a name in a path would be."""
 
 
 class FaultWatch(logging.Handler):
-    """Takes Snakemake's events and looks why jobs failed."""
+    """Takes Snakemake's events and looks why jobs failed.
+
+    Datasets that fail for one reason, in one step, count until one gets through that step: a few
+    private ones among public ones are rows that are wrong, not a fault of all.
+    """
 
     def __init__(self, workflow: Any) -> None:
         super().__init__(logging.INFO)
         self._workflow = workflow
-        self._failed: dict[str, set[str]] = {}
+        self._rules: dict[int, str] = {}
+        self._failed: dict[tuple[str, str], set[str]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a failed job; stop when enough failed for the same reason."""
-        if str(getattr(record, "event", None)) != "job_error":
+        """Note which jobs there are, which finished, and why others failed."""
+        event, about = str(getattr(record, "event", None)), record.__dict__
+        if event == "job_info":
+            self._rules[about["jobid"]] = str(about["rule_name"])
+        elif event == "job_finished":
+            done = self._rules.pop(about["job_id"], "")
+            self._failed = {key: names for key, names in self._failed.items() if key[1] != done}
+        elif event == "job_error":
+            self._take_error(about)
+        elif event == "group_error":
+            for one in about.get("job_error_info") or ():
+                self._take_error(one)
+
+    def _take_error(self, about: Mapping[str, Any]) -> None:
+        rule = self._rules.get(about["jobid"], "")
+        for log in about.get("log") or ():
+            self._count(Path(str(log)), rule)
+
+    def _count(self, log: Path, rule: str) -> None:
+        """Count a failed job; stop when enough datasets failed for the same reason."""
+        text = last_error(log) if log.is_file() else ""
+        reason = common_reason(text)
+        if reason is None:
             return
-        logs = [Path(str(log)) for log in getattr(record, "log", None) or () if Path(log).is_file()]
-        for log in logs:
-            text = last_error(log)
-            reason = common_reason(text)
-            if reason is None:
-                continue
-            datasets = self._failed.setdefault(reason, set())
-            datasets.add(str(job.dataset_folder(log) or log.parent))
-            if len(datasets) == ENOUGH:
-                self._workflow.scheduler.keepgoing = False
-                sys.stderr.write(
-                    f"error: {ENOUGH} datasets failed since {reason}: no further job is started; "
-                    f"the last one said: {text}\n"
-                )
+        datasets = self._failed.setdefault((reason, rule), set())
+        before = len(datasets)
+        datasets.add(str(job.dataset_folder(log) or log.parent))
+        if before < len(datasets) == ENOUGH:
+            self._workflow.scheduler.keepgoing = False
+            sys.stderr.write(
+                f"error: {ENOUGH} datasets failed since {reason}: no further job is started; "
+                f"the last one said: {text.partition('error: ')[2]}\n"
+            )
 
 
 def watch(workflow: Any) -> None:
