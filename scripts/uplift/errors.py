@@ -8,7 +8,7 @@
     │   ├── SourceError         the source dataset: absent, not Zarr, contradictory, undecodable
     │   ├── PlanError           a plan or an edit that cannot be carried out
     │   └── OutputError         the output place: exists, overlaps the source, is locked
-    ├── WorkerError         a worker process was killed
+    ├── WorkerError             a worker process ended by itself; exit code 75 where it was killed
     ├── UnsupportedError        legal Zarr that this version cannot convert without loss
     └── StorageError            a file system or object store said no
         ├── ChangedError        an object is not the one that was listed
@@ -53,7 +53,19 @@ class UnsupportedError(UpliftError):
 
 
 class WorkerError(UpliftError):
-    """A worker process ended without an answer."""
+    """A worker process ended without an answer.
+
+    Parameters
+    ----------
+    message
+        One line.
+    killed
+        By the system, most often for memory: the workflow repeats the job, on a cluster with more.
+    """
+
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        super().__init__(message)
+        self.exit_code = TransientError.exit_code if killed else UpliftError.exit_code
 
 
 class StorageError(UpliftError):

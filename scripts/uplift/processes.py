@@ -149,7 +149,8 @@ class Workers(Generic[C]):
             raise WorkerError(
                 f"a worker process ended by itself (exit code {process.exitcode}; -9, killed, and "
                 "-6, aborted: most often there is not enough memory); lower threads or plan "
-                "smaller chunks, then run again"
+                "smaller chunks, then run again",
+                killed=process.exitcode in (-signal.SIGKILL, -signal.SIGABRT),
             ) from None
         if self._spent is not None:
             self._spent[1](spent)

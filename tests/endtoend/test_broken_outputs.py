@@ -254,6 +254,12 @@ def test_damage_is_named(case, damage, code, path):
     assert (code, path) in errors(case)
 
 
+def test_what_the_output_lost_is_not_blamed_on_the_source(case):
+    remove_an_array_document(Output(case))
+    found = {finding["code"] for finding in case.validate()["findings"]}
+    assert not [code for code in found if code.endswith(".inherited")]
+
+
 def test_an_attribute_deleted_from_the_staged_root(case):
     file = case.path("root.zarr.json")
     document = json.loads(file.read_text())

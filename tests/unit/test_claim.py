@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from support.publications import NOT_OURS, OURS, changed_lock, claim, hold
+from support.publications import NOT_OURS, OURS, changed_lock, claim, hold, publish_now
 from uplift.errors import OutputError
 from uplift.models.publication import Claim, Lock
 from uplift.outputs import LOCK_KEY, held
@@ -198,3 +198,12 @@ def test_a_lock_of_an_earlier_version_is_read(output):
     lock["begun"] = lock.pop("generation")
     output.put(LOCK_KEY, json.dumps(lock).encode())
     assert claim(output, "run-1") == first
+
+
+def test_records_of_another_output_are_left_with_a_warning(output, tmp_path, caplog):
+    other = LocalStore(str(tmp_path / "other.zarr"), writable=True, durability="none")
+    before = publish_now(other, claim(other, "run-1"))
+    claim(output, "run-2", known=before)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{output.url}: the dataset's records were about {other.url}, which stays as it is"
+    ]

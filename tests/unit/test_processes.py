@@ -56,8 +56,9 @@ def test_an_error_comes_through_and_ends_the_others(count):
 
 
 def test_a_killed_worker_is_an_error_that_says_so():
-    with pytest.raises(WorkerError, match="exit code -9"), Workers(2, opened) as workers:
+    with pytest.raises(WorkerError, match="exit code -9") as found, Workers(2, opened) as workers:
         list(workers.as_done(die_at_three, range(1000)))
+    assert found.value.exit_code == 75, "not tried again with more memory"
 
 
 JOB = """

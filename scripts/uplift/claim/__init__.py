@@ -72,6 +72,12 @@ def claim_output(
     names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
     if names and not ours:
         _refuse_unless_replaceable(output, names, overwrite=overwrite, unfinished=abandoned)
+    if known is not None and known.output != output.url and not ours:
+        log.warning(
+            "%s: records of the dataset were about %s, which stays as it is",
+            output.url,
+            known.output,
+        )
     if abandoned:
         log.warning("%s: the work files of the run that held it are gone; taking over", output.url)
     # without its root document some of the rest may be gone, too, and the same root document at

@@ -205,9 +205,10 @@ def _outcome(facts: Facts) -> Outcome:
         error = next(
             (e for path in logs if path.stat().st_mtime > stamp if (e := _error(path))), ""
         )
-        stopped = f"; a later run stopped before it changed anything: {error}" if error else ""
         state: State = "inherited" if has_inherited_defects(facts) else "valid"
-        return Outcome(state, f"{_published(facts)}{stopped}")
+        if error:
+            return Outcome(state, f"the last run stopped: {error}; what was published before stays")
+        return Outcome(state, _published(facts))
     first = next((one for one in facts.findings if one.get("severity") == "error"), None)
     if verdict.get("verdict") == "invalid" and first is not None:
         where = f"{first.get('code')} at {first.get('path') or '/'}: {first.get('message')}"

@@ -261,17 +261,17 @@ class _DatasetCheck:
         run_validators(found, lambda: self._reference(structure, found), self._findings)
 
     def _reference(self, structure: Structure, found: Mapping[str, Json]) -> dict[str, Json]:
-        """What the validators are shown to know the source's own faults."""
+        """What the validators are shown to know the source's own faults: what is lost is none."""
         groups = structure.reference()
         arrays = {
             path: {
                 "node_type": "array",
                 "shape": list(entry.source.shape),
                 "data_type": data_type_v3(entry.source),
-                "dimension_names": found[path].get("dimension_names"),
+                "dimension_names": found.get(path, {}).get("dimension_names"),
             }
             for path, entry in self._entries.items()
-            if path in found and path not in self._skipped
+            if path not in self._skipped
         }
         return {**groups, **arrays}
 

@@ -280,7 +280,8 @@ class Console(logging.Handler):
     def _say_what_stands(self) -> None:
         valid = sum(self._message(name).startswith("valid") for name in self._datasets)
         self._display.note(
-            f"Nothing to be done: {valid} of {len(self._datasets)} datasets are valid"
+            f"Nothing to be done: valid when published, {valid} of {len(self._datasets)} "
+            "(-R validate looks at the outputs again)"
         )
         report = self._results / "report.html"
         if report.exists():
