@@ -85,7 +85,7 @@ def _pictures(facts: Facts, link: str) -> dict[str, Any]:
         {
             "label": str(channel.get("label") or f"channel {at}"),
             "color": f"#{channel['color']}",
-            "window": " to ".join(f"{value:.4g}" for value in channel["window"]),
+            "window": " to ".join(map(_value_text, channel["window"])),
             "from": "window of the metadata" if channel["described"] else "1 to 99.8 % of values",
             "active": channel.get("active", True),
         }
@@ -180,6 +180,11 @@ def _axis(axis: Mapping[str, Any]) -> str:
     if axis["scale"] is None or (axis["scale"] == 1 and not axis["unit"]):
         return text
     return f"{text} {TIMES} {axis['scale']:.4g} {axis['unit'] or ''}".rstrip()
+
+
+def _value_text(value: float) -> str:
+    """A pixel's value: whole ones in full."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:.4g}"
 
 
 def _term(text: str | None) -> Cell | None:

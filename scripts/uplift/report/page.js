@@ -113,7 +113,7 @@
         ...(data.open ? viewers(data.open) : []), ...data.tables.flatMap(table)),
     );
     if (!dialog.open) dialog.showModal();
-    dialog.scrollTop = 0;
+    sheet.scrollTop = 0;
     close.focus();
   };
   const follow = () => { const at = /^#d(\d+)$/.exec(location.hash); if (at) open(at[1]); else if (dialog.open) dialog.close(); };
