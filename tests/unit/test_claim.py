@@ -204,6 +204,5 @@ def test_records_of_another_output_are_left_with_a_warning(output, tmp_path, cap
     other = LocalStore(str(tmp_path / "other.zarr"), writable=True, durability="none")
     before = publish_now(other, claim(other, "run-1"))
     claim(output, "run-2", known=before)
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{output.url}: the dataset's records were about {other.url}, which stays as it is"
-    ]
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.endswith("other.zarr, which stays as it is")
