@@ -11,7 +11,9 @@ from pathlib import Path
 
 from uplift import command
 from uplift.claim import claim_output
+from uplift.crate import check_license
 from uplift.models.publication import Published
+from uplift.storage import open_store
 from uplift.work import json_files
 
 
@@ -24,11 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--claim", type=Path, required=True, help="claim.json to write")
     parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
     parser.add_argument("--published", type=Path, help="published.json of an earlier run, if any")
+    parser.add_argument("--license", help="refused if more permissive than the source's own")
     command.add_storage(parser)
     return command.run_program(parser, _claim, argv)
 
 
 def _claim(arguments: argparse.Namespace) -> None:
+    if arguments.license is not None:
+        check_license(open_store(arguments.source, arguments.storage), arguments.license)
     run_id = str(json_files.read_json(arguments.run)["run_id"])
     published = arguments.published
     known = None

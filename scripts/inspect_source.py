@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from uplift import __version__, command
+from uplift.crate import check_license
 from uplift.inspect_source import inspect_source
 from uplift.ngff.versions import TARGETS
 from uplift.outputs.overlap import refuse_overlap
@@ -27,7 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     parser.add_argument("--litter", default="drop", choices=("drop", "copy"))
+<<<<<<< HEAD
     parser.add_argument("--on-recent-change", default="warn", choices=("warn", "fail"))
+=======
+    parser.add_argument("--license", help="refused if more permissive than the source's own")
+>>>>>>> 0485ffa (Sources in other words than the specification's: endian, fill values, data types, settings of codecs; a license is compared before converting)
     command.add_storage(parser)
     return command.run_program(parser, _inspect, argv)
 
@@ -36,6 +41,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
     refuse_overlap(arguments.source, arguments.output)
     now = datetime.now(UTC)
     source = open_store(arguments.source, arguments.storage)
+    check_license(source, arguments.license)
     inventory = inspect_source(
         source,
         target=arguments.target_version,

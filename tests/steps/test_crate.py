@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.steps import program
+from support.steps import program, words_of
 
 RUN = {"schema": "ngff-uplift/run/1", "run_id": "0" * 32, "date": "2026-01-02"}
 ABOUT = {
@@ -96,6 +96,26 @@ def test_refuses_in_one_line(arguments, capfd, option, value, message):
     error = capfd.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("step", ["inspect_source", "claim"])
+def test_a_more_permissive_license_is_refused_before_anything_is_converted(tmp_path, capfd, step):
+    root = {"@id": "./", "license": {"@id": "https://creativecommons.org/licenses/by-nc/4.0/"}}
+    graph = [{"@id": "ro-crate-metadata.json", "about": {"@id": "./"}}, root]
+    source = tmp_path / "in.zarr"
+    source.mkdir()
+    (source / ".zgroup").write_text('{"zarr_format": 2}')
+    (source / "ro-crate-metadata.json").write_text(json.dumps({"@graph": graph}))
+    (tmp_path / "run.json").write_text(json.dumps(RUN))
+    options = {"source": source, "run": tmp_path / "run.json", "output": tmp_path / "out.zarr"}
+    if step == "inspect_source":
+        options |= {"dataset": "d", "inventory": tmp_path / "inventory.json"}
+    else:
+        options["claim"] = tmp_path / "claim.json"
+    assert program(step)(words_of({**options, "license": "CC-BY-4.0"})) == 1
+    assert "CC-BY-4.0 is more permissive than" in capfd.readouterr().err
+    assert not (tmp_path / "out.zarr").exists()
+    assert program(step)(words_of({**options, "license": "CC-BY-NC-4.0"})) == 0
 
 
 def test_usage(arguments, capfd):

@@ -5,6 +5,7 @@ import json
 import numcodecs
 import numpy as np
 import pytest
+import tensorstore
 import zarr
 
 from support.images import multiscales, write_json
@@ -45,6 +46,16 @@ CASES = {
     "fill value as text": (NUMBERS, {"fill_value": "7.0"}, None),
     "fill value as float": (NUMBERS, {"fill_value": 3.0}, None),
     "truth as text": (NUMBERS > 3, {"fill_value": "true"}, None),
+    "NumPy's name": (NUMBERS, {"dtype": "uint16"}, None),
+    "no byte order": (NUMBERS, {"dtype": "=u2"}, None),
+    "not a codec": (NUMBERS, {"compressor": False, "filters": False}, None),
+    "a list of one": (NUMBERS, {"compressor": [{"id": "zstd", "level": 1}]}, numcodecs.Zstd(1)),
+    "settings of blosc": (
+        NUMBERS,
+        {"compressor": {"id": "blosc", "cname": "LZ4", "clevel": None, "shuffle": 9}},
+        numcodecs.Blosc("lz4"),
+    ),
+    "ordered bytes": (np.array([b"a", b"bcd"], dtype="|S3"), {"dtype": "<S3"}, None),
     "zero for texts": (np.array(["a", "bcd", "", "e"], dtype="<U3"), {}, None),
     "zero for bytes": (np.array([b"a", b"bcd", b"", b"e"], dtype="|S3"), {}, None),
     "zero for records": (RECORDS, {}, None),
@@ -55,7 +66,14 @@ CASES = {
         WORDS, {"filters": [{"id": "msgpack2"}], "fill_value": 0}, numcodecs.MsgPack()
     ),
 }  # fmt: skip
-SILENT = {"zero for bytes", "zero for records", "pcodec", "texts in JSON", "texts in MessagePack"}
+SILENT = {
+    "ordered bytes",
+    "zero for bytes",
+    "zero for records",
+    "pcodec",
+    "texts in JSON",
+    "texts in MessagePack",
+}
 """Legal words, or codecs with their own name: nothing was read as something else."""
 
 
@@ -86,6 +104,63 @@ def test_every_array_is_published_with_its_values_and_what_was_read_otherwise_is
     assert listed == CASES.keys() - SILENT
     verdict = json.loads(conversion.path("validation.json").read_text())
     assert verdict["verdict"] == "valid"
+
+
+GZIP = {"name": "gzip", "configuration": {"level": "9"}}
+BLOSC = {"name": "blosc", "configuration": {"cname": "lz4", "shuffle": 1, "clevel": 5}}
+CASES_V3 = {
+    "no fill value": ({"fill_value": None}, None),
+    "fill value as text": ({"fill_value": "7"}, None),
+    "fill value as float": ({"fill_value": 7.0}, None),
+    "lengths as texts": ({"shape": ["4", "5"]}, None),
+    "chunk keys as usual": ({"chunk_key_encoding": None}, None),
+    "type as object": ({"data_type": {"name": "uint16", "configuration": {}}}, None),
+    "gzip": ({"codecs": ["bytes", GZIP]}, numcodecs.GZip(1)),
+    "blosc": ({"codecs": ["bytes", BLOSC]}, numcodecs.Blosc("lz4")),
+    "transpose of drafts": (
+        {"codecs": [{"name": "transpose", "configuration": {"order": "C"}}, "bytes"]},
+        None,
+    ),
+    "no configuration": ({"codecs": [{"name": "bytes", "configuration": None}]}, None),
+    "endian of drafts": ({"codecs": [{"name": "endian", "configuration": None}]}, None),
+    **{
+        f"endian {word}": ({"codecs": [{"name": "bytes", "configuration": {"endian": word}}]}, None)
+        for word in ("Little", "LE", "<", "little_endian", None, "BIG", ">")
+    },
+}
+
+
+def test_arrays_of_zarr_v3_in_other_words(tmp_path):
+    """Each is spelled as the specification has it, so that every reader takes it."""
+    source = tmp_path / "in.zarr"
+    write_json(source / "zarr.json", {"zarr_format": 3, "node_type": "group"})
+    for name, (changes, encode) in CASES_V3.items():
+        document = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": [4, 5],
+            "data_type": "uint16",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4, 5]}},
+            "chunk_key_encoding": {"name": "default"},
+            "fill_value": 0,
+            "codecs": ["bytes"],
+        }
+        write_json(source / name / "zarr.json", {**document, **changes})
+        values = NUMBERS.astype(">u2") if name.endswith(("BIG", ">")) else NUMBERS
+        (source / name / "c" / "0").mkdir(parents=True)
+        data = encode.encode(values) if encode else values.tobytes()
+        (source / name / "c" / "0" / "0").write_bytes(bytes(data))
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    assert conversion.all()["verdict"] == "valid"
+    for name in CASES_V3:
+        place = f"{tmp_path}/out.zarr/{name}/"
+        read = zarr.open_array(place, mode="r", zarr_format=3)[...]
+        np.testing.assert_array_equal(read, NUMBERS, err_msg=name)
+        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": place}}
+        np.testing.assert_array_equal(tensorstore.open(spec).result().read().result(), NUMBERS)
+    inventory = json.loads(conversion.path("inventory.json").read_text())
+    listed = {one["path"] for one in inventory["findings"] if one["code"] == "source.repaired"}
+    assert listed == CASES_V3.keys()
 
 
 @pytest.mark.parametrize(

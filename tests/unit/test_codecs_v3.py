@@ -75,7 +75,6 @@ def good() -> dict[str, Any]:
         ({"storage_transformers": [{"name": "x"}]}, "storage_transformers"),
         ({"extra": {"must_understand": True}}, 'the key "extra" is not one of Zarr v3'),
         ({"extra": 3}, 'the key "extra" is not one of Zarr v3'),
-        ({"fill_value": None}, "fill_value is missing"),
         ({"fill_value": -1}, 'fill_value -1 does not fit data type "uint16"'),
         ({"shape": [3, -2]}, "shape is [3, -2]"),
         ({"chunk_grid": {"name": "rectilinear"}}, "chunk_grid is 'rectilinear'"),

@@ -11,6 +11,7 @@ from uplift.settings.config import Config
 from uplift.settings.mistakes import MistakesError
 from uplift.settings.samples import (
     about,
+    license_to_check,
     load_samples,
     plan_settings,
     storage_settings,
@@ -347,3 +348,13 @@ def test_state_of_a_local_archive(tmp_path):
     archive.write_bytes(b"22")
     assert source_state(str(archive)) != first
     assert source_state("s3://bucket/in.zip") is None
+
+
+@pytest.mark.parametrize(
+    ("crate", "license_"),
+    [({}, "MIT"), ({"relicense": True}, None), ({"enabled": False}, None)],
+)
+def test_which_license_is_compared_with_the_sources(crate, license_):
+    config = Config(input="in/a.zarr", license="MIT", crate=crate)
+    (sample,) = load_samples(config, look=False).values()
+    assert license_to_check(sample, config) == license_

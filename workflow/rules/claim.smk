@@ -18,6 +18,7 @@ rule claim:
             source=uncompared(from_sheet("input")),
             output=from_sheet("output"),
             overwrite=uncompared(CONFIG.overwrite),
+            license=uncompared(from_sample(sheet.license_to_check)),
             # no inputs: they are there when they matter, and are no reason to run either
             run=in_work_folder("run.json"),
             published=in_work_folder("published.json"),

@@ -23,6 +23,7 @@ rule inspect_source:
             on_bad_metadata=CONFIG.on_bad_metadata,
             litter=CONFIG.litter,
             on_recent_change=uncompared(CONFIG.on_recent_change),
+            license=uncompared(from_sample(sheet.license_to_check)),
             storage=uncompared(STORAGE),
         ),
     message:

@@ -177,8 +177,8 @@ class TensorstoreReader:
             self._array = opened.result()
         except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
             raise _reader_error(self.name, error) from error
-        if self._array.dtype.name == "byte":  # an element becomes one more dimension
-            raise ReaderError(self.name, ValueError("it has no data type for raw bytes"))
+        if self._array.dtype.name in ("byte", "char"):  # an element becomes one more dimension
+            raise ReaderError(self.name, ValueError("it has no data type for bytes"))
         self.shape = tuple(self._array.shape)
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from uplift.codecs.codec import Codec, Config
 from uplift.codecs.compressors import SHUFFLES
-from uplift.codecs.table import BY_ID, BY_V3_NAME, config_of
+from uplift.codecs.table import BY_ID, BY_V3_NAME, codec_v3_of, config_of
 from uplift.errors import UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray, TargetArray
@@ -107,6 +107,37 @@ def renamed_codecs(source: SourceArray) -> list[str]:
     ]
 
 
+def plain_codecs(source: SourceArray) -> tuple[SourceArray, list[str]]:
+    """Spell the codecs of a Zarr v3 array as the specification does; a text for each that differs.
+
+    Parameters
+    ----------
+    source
+        As its document says; codecs are objects with a name.
+    """
+    changed: list[str] = []
+    found: dict[str, tuple[Config, ...]] = {}
+    sized = _is_sized(source)
+    for key, given in (("codecs", source.codecs), ("index_codecs", source.index_codecs)):
+        if given is None:
+            continue
+        ndim = len(source.shape)
+        ordered = sized or key != "codecs"
+        found[key] = tuple(codec_v3_of(one, ndim, ordered=ordered) for one in given)
+        pairs = zip(given, found[key], strict=True)
+        changed += [f"codec {one} is read as {new}" for one, new in pairs if one != new]
+    return source.model_copy(update=found) if changed else source, changed
+
+
+def _is_sized(source: SourceArray) -> bool:
+    """Whether elements have a byte order that the codec ``bytes`` has to say."""
+    try:
+        dtype = data_types.numpy_dtype_v3(source.data_type)
+    except UnsupportedError:
+        return False
+    return data_types.vlen_of(source) is None and data_types.has_byte_order(dtype)
+
+
 def _written(source: SourceArray) -> tuple[Any, ...]:
     """Codecs as they stand in the document of a Zarr v2 array, in the order of encoding."""
     compressor = () if source.compressor is None else (source.compressor,)
@@ -126,8 +157,7 @@ def _chain_v3(
                 raise UnsupportedError('codec "transpose" after another codec is not supported')
             order = _transposed(order, configuration)
         elif name == "bytes":
-            if vlen:
-                raise UnsupportedError('codec "bytes" does not go with the data type')
+            _check_bytes(configuration, vlen)
             serialized = True
         else:
             row = BY_V3_NAME.get(name)
@@ -145,6 +175,14 @@ def _chain_v3(
     if not data_types.is_little(dtype) and any(row.kind == "array" for row, _ in rows):
         raise UnsupportedError("array codecs on big-endian data are not supported")
     return Chain(order, dtype, vlen, rows)
+
+
+def _check_bytes(configuration: Config, vlen: Vlen | None) -> None:
+    if vlen:
+        raise UnsupportedError('codec "bytes" does not go with the data type')
+    endian = configuration.get("endian", "little")
+    if endian not in ("little", "big"):
+        raise UnsupportedError(f'codec "bytes" with endian {endian!r} is not supported')
 
 
 def _transposed(order: tuple[int, ...], configuration: Config) -> tuple[int, ...]:

@@ -102,6 +102,11 @@ class Codec:
         return self.v3 if self.v3 == self.id else f"numcodecs.{self.id}"
 
 
+def allows(allowed: range | tuple[Any, ...], value: Any) -> bool:
+    """Whether a setting may have a value; a range would be walked for one of another type."""
+    return bool(allowed) and type(value) is type(allowed[0]) and value in allowed
+
+
 def raw(data: Buffer) -> bytes:
     """Bytes of a buffer."""
     return data if isinstance(data, bytes) else bytes(view(data))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from uplift.codecs.chain import VLEN_CODECS, Chain, chain_of_source, chain_of_target
 from uplift.codecs.codec import Codec as Row
-from uplift.codecs.codec import Config
+from uplift.codecs.codec import Config, allows
 from uplift.codecs.filters import numcodecs_problem
 from uplift.codecs.table import BY_ID, BY_V3_NAME
 from uplift.errors import PlanError, SourceError, UnsupportedError
@@ -301,7 +301,7 @@ def _check_settings(name: str, given: Codec, row: Row | None) -> None:
         if key not in (("endian", "order") if row is None else row.settings):
             raise PlanError(f'codec "{name}": unknown setting "{key}"')
         allowed = () if row is None else row.settings[key]
-        if not allowed or (value in allowed and type(value) is type(allowed[0])):
+        if not allowed or allows(allowed, value):
             continue
         known = f"{allowed[0]} to {allowed[-1]}"
         if not isinstance(allowed, range):

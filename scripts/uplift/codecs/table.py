@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from uplift.codecs import compressors, filters, texts
-from uplift.codecs.codec import Codec, Config
+from uplift.codecs.codec import Codec, Config, allows
 from uplift.codecs.compressors import BLOSC_NAMES, SHUFFLES
 from uplift.codecs.filters import decode_numcodecs, encode_numcodecs
 
@@ -40,7 +40,7 @@ def _serializer(name: str, **columns: Any) -> Codec:
     return Codec(name, "serializer", size_after=_data_decide, **columns)
 
 
-_BLOSC = {
+_BLOSC: dict[str, range | tuple[Any, ...]] = {
     "typesize": range(1, 256),
     "cname": BLOSC_NAMES,
     "clevel": range(10),
@@ -116,6 +116,10 @@ BY_ID = {row.id: row for row in TABLE}
 BY_V3_NAME = {row.name_v3: row for row in TABLE}
 _BY_NAME = {name: row.id for row in TABLE for name in (row.id, *row.names)}
 _NO_CODEC = frozenset({"", "raw", "none", "null", "identity"})
+_ENDIAN = {
+    **dict.fromkeys(("little", "le", "<", "little-endian", "littleendian"), "little"),
+    **dict.fromkeys(("big", "be", ">", "big-endian", "bigendian"), "big"),
+}
 _NUMBERS = frozenset({"level", "clevel", "blocksize", "shuffle", "elementsize", "acceleration"})
 
 
@@ -147,10 +151,61 @@ def config_of(value: Any) -> Config | None:
     if given.get("useZlib") is True and written == "gzip":  # N5's word for zlib
         written = "zlib"
     settings = {key: _number(item) if key in _NUMBERS else item for key, item in given.items()}
+    if written == "blosc":
+        settings = {key: item for key, item in settings.items() if _decides(key, item)}
+        if isinstance(settings.get("cname"), str):
+            settings["cname"] = settings["cname"].lower()
     return {**settings, "id": _BY_NAME.get(written, str(name))}
 
 
+def codec_v3_of(codec: Config, ndim: int, *, ordered: bool) -> Config:
+    """Spell a Zarr v3 codec as the specification does, where its words have one reading.
+
+    Settings of compressors that are none are left out: readers go by the data's header.
+
+    Parameters
+    ----------
+    codec
+        An object with a ``name``.
+    ndim
+        Dimensions of the array.
+    ordered
+        Whether elements have a byte order; it is little endian where ``bytes`` does not say.
+    """
+    name, given = codec["name"], dict(codec.get("configuration") or {})
+    if name in ("bytes", "endian"):  # drafts of Zarr v3 called the codec endian
+        endian = given.get("endian")
+        if isinstance(endian, str):
+            given["endian"] = _ENDIAN.get(endian.strip().lower().replace("_", "-"), endian)
+        elif endian is None and ordered:
+            given["endian"] = "little"
+        elif endian is None:
+            given.pop("endian", None)
+        name = "bytes"
+    elif name == "transpose" and given.get("order") in ("C", "F"):  # of drafts
+        given["order"] = list(range(ndim))[:: 1 if given["order"] == "C" else -1]
+    elif name in BY_V3_NAME and BY_V3_NAME[name].settings:
+        allowed = BY_V3_NAME[name].settings
+        numbers = {value: text for text, value in SHUFFLES.items()}
+        given = {key: _number(item) if key in _NUMBERS else item for key, item in given.items()}
+        if type(given.get("shuffle")) is int:
+            given["shuffle"] = numbers.get(given["shuffle"])
+        given = {key: item for key, item in given.items() if allows(allowed.get(key, ()), item)}
+    plain = {**codec, "name": name}
+    if given or "configuration" in codec:
+        plain["configuration"] = given
+    return plain
+
+
+def _decides(key: str, value: Any) -> bool:
+    """Whether a setting of blosc is a sound one: readers go by the data's header, not by these."""
+    allowed = {**_BLOSC, "shuffle": (-1, *SHUFFLES.values())}.get(key)
+    return key == "cname" or allowed is None or allows(allowed, value)
+
+
 def _number(value: Any) -> Any:
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return int(value)
     if not isinstance(value, str):
         return value
     text = value.strip().lower()

@@ -7,10 +7,11 @@ from typing import Any
 
 from uplift.crate.build import Document
 from uplift.crate.licenses import drops_conditions, same_license
-from uplift.crate.merge import SourceCrate
+from uplift.crate.merge import SourceCrate, parse_source_crate
 from uplift.errors import InputError
 from uplift.models.crate import CRATE_KEY
 from uplift.models.findings import Finding
+from uplift.storage.protocol import Store
 from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
 
 
@@ -42,7 +43,7 @@ def gaps(document: Document, organism: str | None, modality: str | None) -> Iter
             yield finding(f"crate.{kind}_unknown", "warning", text)
 
 
-def refuse_relicensing(given: str | None, old: SourceCrate, *, relicense: bool) -> None:
+def refuse_relicensing(given: str | None, old: SourceCrate | None, *, relicense: bool) -> None:
     """Refuse a license that lets people do what that of the source's own crate does not.
 
     Parameters
@@ -50,7 +51,7 @@ def refuse_relicensing(given: str | None, old: SourceCrate, *, relicense: bool) 
     given
         The sheet's license; None leaves that of the source.
     old
-        The source's crate.
+        The source's crate; None where it has none.
     relicense
         The config's consent (``crate: {relicense: true}``).
 
@@ -59,13 +60,33 @@ def refuse_relicensing(given: str | None, old: SourceCrate, *, relicense: bool) 
     InputError
         It drops conditions, and there is no consent.
     """
-    earlier = old.text("license")
+    earlier = old.text("license") if old is not None else None
     if given is None or earlier is None or relicense or not drops_conditions(earlier, given):
         return
     raise InputError(
         f"license {given} is more permissive than {earlier}, which the source's own crate states; "
         "give that one, or say crate: {relicense: true} if you may change it"
     )
+
+
+def check_license(source: Store, given: str | None) -> None:
+    """Say before anything is converted that a license may not be given.
+
+    Parameters
+    ----------
+    source
+        Where its own crate is read.
+    given
+        The sheet's license; None where any may be given, or no crate is written.
+
+    Raises
+    ------
+    InputError
+        As :func:`refuse_relicensing`.
+    """
+    data = source.get(CRATE_KEY) if given is not None else None
+    old = parse_source_crate(data) if data is not None else None
+    refuse_relicensing(given, old, relicense=False)
 
 
 def license_changes(license_: str, old: SourceCrate) -> Iterator[Finding]:

@@ -73,8 +73,7 @@ def write_crate(
             sha256=_sha256(original) if original is not None else None,
         )
     old = parse_source_crate(original) if original is not None else None
-    if old is not None:
-        refuse_relicensing(about.license, old, relicense=settings.relicense)
+    refuse_relicensing(about.license, old, relicense=settings.relicense)
     conversion = _unless_written(conversion, output.get(CRATE_KEY))
     facts = collect_facts(inventory, dataset, about, settings, conversion, old)
     own = build_crate(facts)

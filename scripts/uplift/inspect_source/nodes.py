@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from uplift.codecs.chain import renamed_codecs
+from uplift.codecs.chain import plain_codecs, renamed_codecs
 from uplift.errors import SourceError
 from uplift.models.arrays import SourceArray
 from uplift.ngff.documents import parse_document
@@ -135,9 +135,10 @@ def _node_v3(document: Document, where: str) -> Node:
         return Node(3, attributes, repairs=_format_repair(document["zarr_format"]))
     if kind != "array":
         raise SourceError(f'{where}: node_type is {kind!r}, expected "group" or "array"')
-    array = parse_v3(document, where)
+    repairs = [*_format_repair(document["zarr_format"])]
+    array, renamed = plain_codecs(parse_v3(document, where, repairs))
     names = _dimension_names(document, array, where)
-    return Node(3, attributes, array, names, repairs=_format_repair(document["zarr_format"]))
+    return Node(3, attributes, array, names, repairs=(*repairs, *renamed))
 
 
 def _format_repair(found: Any) -> tuple[str, ...]:

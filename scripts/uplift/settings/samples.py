@@ -153,6 +153,15 @@ def crate_settings(_sample: Sample, config: Config) -> dict[str, Any]:
     return {name: getattr(config.crate, name) for name in CrateSettings.model_fields}
 
 
+def license_to_check(sample: Sample, config: Config) -> str | None:
+    """License that may not be more permissive than that of the source's own crate.
+
+    None where any may be given, or no crate is written.
+    """
+    free = config.crate.relicense or not config.crate.enabled
+    return None if free else sample.license
+
+
 def _row_of_config(config: Config) -> Row:
     cells = {
         key: value

@@ -20,13 +20,14 @@ from uplift.zarr_metadata.fill_values import Vlen
 
 _V2_NAME = re.compile(r"([<>|])([a-zA-Z])(\d*)(\[[^\[\]]*\])?")
 _SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
-_CORE_V3: dict[str, str] = {
-    "bool": "?",
+CORE_V3: dict[str, str] = {
+    "bool": "b1",
     **{f"int{8 * n}": f"<i{n}" for n in (1, 2, 4, 8)},
     **{f"uint{8 * n}": f"<u{n}" for n in (1, 2, 4, 8)},
     **{f"float{8 * n}": f"<f{n}" for n in (2, 4, 8)},
     **{f"complex{8 * n}": f"<c{n}" for n in (8, 16)},
 }
+"""NumPy's name of each core data type, which is Zarr v3's, too, to its type code."""
 _VLEN_V3: dict[str, Vlen] = {"string": "string", "bytes": "bytes", "variable_length_bytes": "bytes"}
 _FIXED_V3 = {
     "null_terminated_bytes": ("S", 1),
@@ -76,8 +77,8 @@ def numpy_dtype_v3(data_type: JsonValue) -> np.dtype[Any]:
     """
     name, configuration = _named(data_type)
     try:
-        if name in _CORE_V3:
-            return np.dtype(_CORE_V3[name])
+        if name in CORE_V3:
+            return np.dtype(CORE_V3[name])
         if name in _VLEN_V3:
             return np.dtype(object)
         if name in _FIXED_V3:
@@ -141,7 +142,8 @@ def fill_value_v3(source: SourceArray) -> JsonValue:
     try:
         if source.zarr_format == 2:
             return fill_values.fill_from_v2(dtype, source.fill_value, vlen)
-        fill_values.scalar_from_v3(dtype, source.fill_value, vlen)
+        if source.fill_value is not None:
+            fill_values.scalar_from_v3(dtype, source.fill_value, vlen)
     except ValueError as error:
         raise SourceError(
             f"fill_value {_shown(source.fill_value)} does not fit data type "
@@ -165,6 +167,19 @@ def repaired_fill_value(source: SourceArray) -> JsonValue:
         or (kind == "V" and given == "")
     )
     return fill_value_v3(source) if other else None
+
+
+def plain_fill_value(source: SourceArray) -> JsonValue:
+    """Spell a v3 fill value as its data type has it: other writers leave ``null``, or a text."""
+    try:
+        dtype = numpy_dtype_v3(source.data_type)
+    except UnsupportedError:
+        return source.fill_value
+    if source.fill_value is not None and dtype.kind not in "biufc":
+        return source.fill_value
+    meant = fill_values.fill_from_v2(dtype, source.fill_value, vlen_of(source))
+    number = type(source.fill_value) is int and dtype.kind in "fc"
+    return source.fill_value if number else meant
 
 
 def numpy_kind(source: SourceArray) -> str:

@@ -11,6 +11,7 @@ from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.fill_values import without_bare_nan
 
 _NAMES = ("id", "type", "name")
+_NO_ORDER = re.compile("[=|]?([biufc])([1-9][0-9]?)")
 """What writers call the name of a codec: Zarr, N5 and its relatives, Zarr v3."""
 
 
@@ -100,21 +101,50 @@ def check_fill_value(source: SourceArray, where: str) -> None:
 
 
 def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Read numbers written as texts or floats, an order in lower case, a codec without its list."""
+    """Read what has one reading: numbers as texts, a codec without its list, and the like."""
     read = {**zarray, "zarr_format": whole(zarray.get("zarr_format"))}
+    if isinstance(zarray.get("dtype"), str):
+        read["dtype"] = _with_byte_order(zarray["dtype"])
     for key in ("shape", "chunks"):
         if isinstance(zarray.get(key), list):
             read[key] = [whole(item) for item in zarray[key]]
     if zarray.get("order") in ("c", "f"):
         read["order"] = zarray["order"].upper()
-    if isinstance(zarray.get("compressor"), str):
-        read["compressor"] = {"id": zarray["compressor"]}
-    if isinstance(zarray.get("filters"), dict):
-        read["filters"] = [zarray["filters"]]
-    elif isinstance(zarray.get("filters"), list):
-        read["filters"] = [one for one in zarray["filters"] if one is not None]
+    for key, plain in (("compressor", _one_codec), ("filters", _list_of_codecs)):
+        if key in zarray:
+            read[key] = plain(zarray[key])
     changed = [key for key, value in zarray.items() if repr(value) != repr(read[key])]
     return read, [f"{key} {zarray[key]!r} is read as {read[key]!r}" for key in changed]
+
+
+def _one_codec(value: Any) -> Any:
+    """Read a name alone, a list of one, and what stands for none."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, str):
+        return {"id": value}
+    return None if value in (False, []) else value
+
+
+def _list_of_codecs(value: Any) -> Any:
+    if isinstance(value, list):
+        return [item for item in value if item is not None]
+    if isinstance(value, dict):
+        return [value]
+    return None if value in (False, "") else value
+
+
+def _with_byte_order(name: str) -> str:
+    """Spell a data type as Zarr v2 does, where its writer gave NumPy's name or no byte order.
+
+    zarr-python 2 took both for the machine's own order, which is little endian wherever people
+    write images.
+    """
+    match = _NO_ORDER.fullmatch(data_types.CORE_V3.get(name, name).lstrip("<"))
+    if match is None:
+        return name
+    kind, size = match.groups()
+    return f"{'|' if size == '1' else '<'}{kind}{size}"
 
 
 def whole(value: Any) -> Any:
@@ -175,4 +205,6 @@ def _filters(value: Any, where: str) -> tuple[dict[str, Any], ...] | None:
 def _bad(where: str, key: str, value: Any, wanted: str) -> SourceError:
     shown = repr(value)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return SourceError(f"{where}: {key} is {shown}, expected {wanted}")
+    return SourceError(
+        f"{where}: {key} is {shown}, expected {wanted}; correct the source's metadata"
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from uplift.errors import SourceError
 from uplift.grid import Index, Shape, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray, TargetArray
+from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.fill_values import without_bare_nan
 from uplift.zarr_metadata.v2 import check_fill_value, parse_shape, whole
 
@@ -30,7 +31,7 @@ ARRAY_KEYS = frozenset(
 _NUMBER = "(0|[1-9][0-9]{0,18})"
 
 
-def parse_v3(document: JsonValue, where: str) -> SourceArray:
+def parse_v3(document: JsonValue, where: str, repairs: list[str] | None = None) -> SourceArray:
     """Parse the ``zarr.json`` of an array; of a sharded one, `chunks` is the inner chunk.
 
     Parameters
@@ -39,6 +40,8 @@ def parse_v3(document: JsonValue, where: str) -> SourceArray:
         Decoded JSON.
     where
         Key of the document, for messages.
+    repairs
+        What other writers write otherwise, but has one reading, is added here, a text each.
 
     Raises
     ------
@@ -51,9 +54,8 @@ def parse_v3(document: JsonValue, where: str) -> SourceArray:
         raise SourceError(f"{where}: node_type is {document.get('node_type')!r}, not 'array'")
     if document.get("storage_transformers"):
         raise SourceError(f"{where}: storage_transformers are not known to this version")
-    if "fill_value" not in document or document["fill_value"] is None:
-        raise SourceError(f"{where}: fill_value is missing; Zarr v3 needs one")
     _refuse_extensions(document, where)
+    document, repaired = _one_reading(document)
     shape = parse_shape(document.get("shape"), where, "shape", least=0)
     grid = _configuration(document.get("chunk_grid"), "regular", where, "chunk_grid")
     outer = _chunk_shape(grid.get("chunk_shape"), shape, where)
@@ -63,14 +65,19 @@ def parse_v3(document: JsonValue, where: str) -> SourceArray:
         shape=shape,
         chunks=outer,
         data_type=document.get("data_type"),
-        fill_value=without_bare_nan(document["fill_value"]),
+        fill_value=without_bare_nan(document.get("fill_value")),
         separator=separator,
         codecs=_codecs(document.get("codecs"), where),
         key_encoding=encoding,
     )
     source = _unwrap_shards(source, where)
     check_fill_value(source, where)
-    return source
+    fill_value = data_types.plain_fill_value(source)
+    if repairs is not None:
+        repairs += repaired
+        if type(fill_value) is not type(source.fill_value):
+            repairs.append(f"fill_value {source.fill_value!r} is read as {fill_value!r}")
+    return source.model_copy(update={"fill_value": fill_value})
 
 
 def array_document(
@@ -163,6 +170,29 @@ class ChunkKeys:
         return index if inside else None
 
 
+def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Read lengths as texts or floats, chunk keys that are not described, names alone."""
+    read = dict(document)
+    if isinstance(document.get("shape"), list):
+        read["shape"] = [whole(item) for item in document["shape"]]
+    if document.get("chunk_key_encoding") is None:
+        read["chunk_key_encoding"] = {"name": "default"}
+    grid = document.get("chunk_grid")
+    inner = grid.get("configuration") if isinstance(grid, dict) else None
+    if (
+        isinstance(grid, dict)
+        and isinstance(inner, dict)
+        and isinstance(inner.get("chunk_shape"), list)
+    ):
+        chunks = [whole(item) for item in inner["chunk_shape"]]
+        read["chunk_grid"] = {**grid, "configuration": {**inner, "chunk_shape": chunks}}
+    data_type = document.get("data_type")
+    if isinstance(data_type, dict) and not data_type.get("configuration"):
+        read["data_type"] = data_type.get("name")
+    changed = [key for key, value in read.items() if repr(value) != repr(document.get(key))]
+    return read, [f"{key} {document.get(key)!r} is read as {read[key]!r}" for key in changed]
+
+
 def _refuse_extensions(document: dict[str, Any], where: str) -> None:
     """Refuse what the core specification lets nobody ignore who does not know it."""
     for key in sorted(document.keys() - ARRAY_KEYS):
@@ -238,7 +268,7 @@ def _codecs(value: Any, where: str) -> tuple[Codec, ...]:
         codec = {"name": item} if isinstance(item, str) else item
         if not isinstance(codec, dict) or not isinstance(codec.get("name"), str):
             raise SourceError(f'{where}: codecs holds {item!r}, expected an object with a "name"')
-        if not isinstance(codec.get("configuration", {}), dict):
+        if not isinstance(codec.get("configuration") or {}, dict):
             raise SourceError(f"{where}: codec {codec['name']!r}: configuration is not an object")
-        codecs.append(codec)
+        codecs.append({key: value for key, value in codec.items() if value is not None})
     return tuple(codecs)
