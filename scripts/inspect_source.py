@@ -28,11 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     parser.add_argument("--litter", default="drop", choices=("drop", "copy"))
-<<<<<<< HEAD
     parser.add_argument("--on-recent-change", default="warn", choices=("warn", "fail"))
-=======
     parser.add_argument("--license", help="refused if more permissive than the source's own")
->>>>>>> 0485ffa (Sources in other words than the specification's: endian, fill values, data types, settings of codecs; a license is compared before converting)
     command.add_storage(parser)
     return command.run_program(parser, _inspect, argv)
 

@@ -78,7 +78,14 @@ WORDS = st.sampled_from(
     ["path", "name", "type", "version", "axes", "datasets", "scale", "rows", "wells", "labels"]
 )
 PATHS = st.sampled_from(["./0", "0/", "/0", "../0", "9", "s", "labels", "A/1/", "A/02", ".", ""])
-SCALARS = st.none() | st.booleans() | st.integers(-2, 2**70) | st.floats() | st.text(max_size=3)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2**70)
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=3)
+)
 VALUES = st.recursive(
     SCALARS | PATHS | WORDS | st.sampled_from(["latest", "v0.4", "0.9", "1", "x", "space"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),

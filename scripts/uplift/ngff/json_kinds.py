@@ -7,6 +7,8 @@ from typing import Any
 
 from uplift.ngff.places import ABSENT
 
+_MOST = 2**1023
+
 
 def items_of(value: Any) -> list[Any]:
     """Return a list as it is, anything else as an empty one."""
@@ -29,8 +31,10 @@ def names_in(value: Any) -> list[Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether a JSON value is a number; an integer that no float holds is none to any reader."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < _MOST
+    return isinstance(value, float)
 
 
 def is_integer_type(value: Any) -> bool:
