@@ -117,6 +117,14 @@ CASES_V3 = {
     "type as object": ({"data_type": {"name": "uint16", "configuration": {}}}, None),
     "gzip": ({"codecs": ["bytes", GZIP]}, numcodecs.GZip(1)),
     "blosc": ({"codecs": ["bytes", BLOSC]}, numcodecs.Blosc("lz4")),
+    "numcodecs' blosc": (
+        {"codecs": ["bytes", {"name": "numcodecs.blosc", "configuration": {"cname": "lz4"}}]},
+        numcodecs.Blosc("lz4"),
+    ),
+    "an address": (
+        {"codecs": ["bytes", {"name": "https://codec.zarrs.dev/bytes_to_bytes/zstd"}]},
+        numcodecs.Zstd(1),
+    ),
     "transpose of drafts": (
         {"codecs": [{"name": "transpose", "configuration": {"order": "C"}}, "bytes"]},
         None,

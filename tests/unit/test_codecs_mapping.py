@@ -233,8 +233,8 @@ def test_codecs_as_other_writers_call_them(written: Any, config: Any) -> None:
         (
             {"id": "blosc", "shuffle": 9, "clevel": "high", "blocksize": None},
             [
-                "codec {'id': 'blosc', 'shuffle': 9, 'clevel': 'high', 'blocksize': None} is read as "
-                "{'id': 'blosc'}"
+                "codec {'id': 'blosc', 'shuffle': 9, 'clevel': 'high', 'blocksize': None} is read "
+                "as {'id': 'blosc'}"
             ],
         ),
     ],

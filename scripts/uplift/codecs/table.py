@@ -173,6 +173,9 @@ def codec_v3_of(codec: Config, ndim: int, *, ordered: bool) -> Config:
         Whether elements have a byte order; it is little endian where ``bytes`` does not say.
     """
     name, given = codec["name"], dict(codec.get("configuration") or {})
+    # numcodecs' own names of core codecs, bare names of its codecs, and addresses (zarrs)
+    row = BY_ID.get(name.rpartition("/")[2].removeprefix("numcodecs."))
+    name = name if row is None else row.name_v3
     if name in ("bytes", "endian"):  # drafts of Zarr v3 called the codec endian
         endian = given.get("endian")
         if isinstance(endian, str):

@@ -223,7 +223,7 @@ def _unwrap_shards(source: SourceArray, where: str) -> SourceArray:
             "shards": source.chunks,
             "chunks": inner,
             "codecs": _codecs(configuration.get("codecs"), where),
-            "index_codecs": _codecs(configuration.get("index_codecs"), where),
+            "index_codecs": _codecs(configuration.get("index_codecs", INDEX_CODECS), where),
             "index_location": location,
         }
     )
