@@ -1,7 +1,8 @@
 """Run programs of jobs in forks of one process that has imported them.
 
 Started by the workflow, which hands over a socket that listens and a pipe whose end says that
-the workflow has ended. Importing takes longer than most jobs of a small dataset.
+the workflow has ended. Importing takes longer than most jobs of a small dataset. What a program
+imports when it needs it, and each fork would import again, its function ``prepare`` imports.
 """
 
 import gc
@@ -9,6 +10,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from uplift.models import base as work_files
 from uplift.workflow import job, job_server
 
 
@@ -16,7 +18,10 @@ def main(argv: Sequence[str]) -> int:
     """Import programs and serve; in a fork, run the program that was asked for."""
     listening, workflow, *programs = argv
     for name in programs:
-        importlib.import_module(name)
+        prepare = getattr(importlib.import_module(name), "prepare", None)
+        if prepare is not None:
+            prepare()
+    work_files.build_all()
     gc.freeze()  # what is there is never collected: forks share these pages
     program = job_server.serve(int(listening), int(workflow))
     return 0 if program is None else job.run(importlib.import_module(program).main)

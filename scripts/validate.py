@@ -18,6 +18,7 @@ from uplift.models.migration import Migration
 from uplift.ngff.conformity import summary
 from uplift.storage import open_store
 from uplift.validate.dataset import WorkFiles, validate_dataset
+from uplift.validators import ome_zarr
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
@@ -40,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--verify", choices=("once", "reread"), default="once", help="reread: read the source again"
     )
     return command.run_program(parser, _validate, argv)
+
+
+def prepare() -> None:
+    """Import other people's validators, for all datasets at once."""
+    ome_zarr.all_validators()
 
 
 def _validate(arguments: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from uplift.workflow import (
     faults,
     job,
     job_server,
+    rounds,
     slices as slicing,
     space,
     start,
@@ -433,6 +434,7 @@ def before_the_first_job():
     start.note_samples(SAMPLES, RESULTS)
     faults.watch(workflow)
     start.schedule_quickly(workflow)
+    rounds.look_less_often(workflow.scheduler, is_local=not IS_CLUSTER)
     here = {
         one.rule.name
         for one in workflow.dag.needrun_jobs()

@@ -97,6 +97,16 @@ def _layout(model: type[Model]) -> tuple[tuple[str, str, bool], ...]:
     return tuple((name, one.alias or name, one.is_required()) for name, one in fields)
 
 
+def build_all() -> None:
+    """Build the validators of all work files' models that are imported, before a process forks."""
+    waiting = Model.__subclasses__()
+    while waiting:
+        model = waiting.pop()
+        waiting += model.__subclasses__()
+        if model.__module__.startswith(f"{__package__}."):
+            model.model_rebuild()
+
+
 def _plain(value: Any) -> Any:
     if type(value) in _ATOMS:
         return value

@@ -114,13 +114,13 @@ def _is_seen_from_its_image(documents: Documents, path: str, ome: Mapping[str, A
 
 
 def _complaints(documents: Documents, path: str) -> Iterator[tuple[str, str]]:
-    for validator in _validators():
+    for validator in all_validators():
         for code, message in validator.complaints_about(documents, path):
             yield f"{validator.NAME}.{code}", message
 
 
 @cache
-def _validators() -> tuple[Any, ...]:
+def all_validators() -> tuple[Any, ...]:
     """Every validator, the gate first, then in the order of names.
 
     Imported on first use: building their models takes longer than all else that needs this module.

@@ -1,0 +1,39 @@
+"""How often Snakemake looks for jobs to start.
+
+It limits how many jobs start in a second (``--max-jobs-per-timespan``), and so looks again a second
+after each look at jobs that wait. Each job that ends has it look once more, and each of these looks
+is followed by another for ever: after a thousand jobs it looks a thousand times a second.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+
+def look_less_often(scheduler: Any, *, is_local: bool) -> None:
+    """Have Snakemake look when a job has ended; on a cluster, once more each second.
+
+    Parameters
+    ----------
+    scheduler
+        Snakemake's.
+    is_local
+        Whether all jobs run on this computer: cores limit how many start, and no limit is needed.
+    """
+    if is_local:
+        scheduler.job_rate_limiter = None
+        return
+    waiting = threading.Lock()
+
+    def look_again(delay: float) -> None:
+        if waiting.acquire(blocking=False):
+            timer = threading.Timer(delay, look)
+            timer.daemon = True  # else Snakemake waits for it at its end
+            timer.start()
+
+    def look() -> None:
+        waiting.release()
+        scheduler._open_jobs.release()
+
+    scheduler._schedule_reevalutation = look_again
