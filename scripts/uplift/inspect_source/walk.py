@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
-from uplift.inspect_source import prediction
+from uplift.inspect_source import prediction, remarks
 from uplift.inspect_source.files import SourceFiles
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
@@ -37,7 +37,6 @@ from uplift.ngff.detect import (
 )
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.reading import as_read
-from uplift.ngff.spatialdata import is_spatialdata
 from uplift.parallel import in_order
 from uplift.storage.protocol import Store, join
 
@@ -132,8 +131,8 @@ class _Walk:
         foreseen.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
         self._findings.extend(foreseen.between_nodes)
         self._link_levels(foreseen.attributes)
-        self._check_unlisted()
-        self._check_versions()
+        self._findings.extend(remarks.unlisted_labels(self._groups, self._attributes))
+        self._findings.extend(remarks.versions(self._groups, self._attributes))
         self._findings.extend(prediction.note_datasets_below(self._groups))
         self._files.note_litter()
         if not self._store.can_list:
@@ -350,41 +349,6 @@ class _Walk:
         self._arrays[path] = array.model_copy(
             update={"role": "level", "multiscale": group, "level": level, "axes": usable}
         )
-
-    def _check_unlisted(self) -> None:
-        """Report label images that their group does not list."""
-        for group in self._groups:
-            if "labels" in group.roles:
-                attributes = as_read(self._attributes[group.path], group.path)
-                self._unlisted_labels(group.path, attributes)
-
-    def _unlisted_labels(self, path: str, attributes: Mapping[str, Any]) -> None:
-        listed = {join(path, str(n)) for n in items_of(ome_of(attributes).get("labels"))}
-        prefix = f"{path}/" if path else ""
-        below = [group for group in self._groups if group.path.startswith(prefix)]
-        inner = [g.path for g in below if "labels" in g.roles and g.path != path]
-        others = tuple(f"{other}/" for other in inner)
-        for group in below:
-            inside = "image" in group.roles and not group.path.startswith(others)
-            if inside and group.path not in listed:
-                self._find(
-                    "label.unlisted",
-                    "info",
-                    group.path,
-                    f"label image is not listed by {path}; converted all the same",
-                )
-
-    def _check_versions(self) -> None:
-        versions = sorted({g.ome_version for g in self._groups if g.ome_version is not None})
-        if len(versions) > 1:
-            text = f"groups are of OME-Zarr {', '.join(versions)}; all become one version"
-            self._find("version.mixed", "info", "", text)
-        if any(map(is_spatialdata, self._attributes.values())):
-            text = (
-                "its own library reads versions of its own only, not plain OME-Zarr 0.5: with "
-                "spatialdata: true these are written; other readers open the output"
-            )
-            self._find("source.spatialdata", "warning", "", f"a SpatialData store: {text}")
 
     def _find(
         self, code: str, severity: Literal["warning", "info"], path: str, message: str

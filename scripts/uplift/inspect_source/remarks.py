@@ -1,0 +1,50 @@
+"""What is worth a line about the groups of a source, and converted all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from uplift.models.findings import Finding
+from uplift.models.inventory import InventoryGroup
+from uplift.ngff.detect import ome_of
+from uplift.ngff.json_kinds import items_of
+from uplift.ngff.reading import as_read
+from uplift.ngff.spatialdata import is_spatialdata
+from uplift.storage.protocol import join
+
+Attributes = Mapping[str, Mapping[str, Any]]
+"""Of each group, by its path."""
+
+
+def unlisted_labels(groups: Sequence[InventoryGroup], attributes: Attributes) -> Iterator[Finding]:
+    """Label images that their group does not list."""
+    for labels in groups:
+        if "labels" not in labels.roles:
+            continue
+        path = labels.path
+        words = as_read(attributes[path], path)
+        listed = {join(path, str(name)) for name in items_of(ome_of(words).get("labels"))}
+        prefix = f"{path}/" if path else ""
+        below = [group for group in groups if group.path.startswith(prefix)]
+        inner = [group.path for group in below if "labels" in group.roles and group.path != path]
+        others = tuple(f"{other}/" for other in inner)
+        for group in below:
+            inside = "image" in group.roles and not group.path.startswith(others)
+            if inside and group.path not in listed:
+                text = f"label image is not listed by {path}; converted all the same"
+                yield Finding(code="label.unlisted", severity="info", path=group.path, message=text)
+
+
+def versions(groups: Sequence[InventoryGroup], attributes: Attributes) -> Iterator[Finding]:
+    """Groups of several versions, and of SpatialData's own."""
+    found = sorted({group.ome_version for group in groups if group.ome_version is not None})
+    if len(found) > 1:
+        text = f"groups are of OME-Zarr {', '.join(found)}; all become one version"
+        yield Finding(code="version.mixed", severity="info", path="", message=text)
+    if any(map(is_spatialdata, attributes.values())):
+        text = (
+            "a SpatialData store: its own library reads versions of its own only, not plain "
+            "OME-Zarr 0.5: with spatialdata: true these are written; other readers open the output"
+        )
+        yield Finding(code="source.spatialdata", severity="warning", path="", message=text)
