@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,9 @@ def main() -> int:
     text = given.page.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    tables = "\n".join(table(report) for report in reports)
+    picture = os.path.relpath(given.figure, given.page.parent)
+    shown = f"![Wall times of all rows, each case with its own scale]({picture})\n"
+    tables = "\n".join([shown, *map(table, reports)])
     given.page.write_text(f"{before}{BEGIN}\n{tables}{END}{after}")
     given.figure.write_text(figure(reports))
     return 0

@@ -1,6 +1,7 @@
 """Memory is bounded by windows: not by the size of a shard, nor by the number of keys."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -80,6 +81,29 @@ def test_listing_keeps_no_key(tmp_path):
         tracemalloc.stop()
     assert inventory.arrays[0].stored_chunks == KEYS
     assert peak < 2 * MIB  # one key with its size and ETag takes 200 bytes: 8 MiB for all
+
+
+def test_a_process_that_repacks_a_shard_of_a_gibibyte_stays_small(tmp_path):
+    source, planes = tmp_path / "in.zarr", 1024
+    write_metadata(source, array([planes, 1024, 512], [1, 1024, 512]), "zyx")
+    for z in range(planes):  # sparse files: a MiB each, of which nothing is on disk
+        path = source / "0" / str(z) / "0" / "0"
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as stream:
+            stream.truncate(MIB)
+    steps = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "w", durability="none")
+    steps.plan_settings = json.dumps({"shards": [planes, 1024, 512]})
+    for step in (steps.inspect, steps.plan, steps.claim):
+        step()
+    (batch,) = steps.batches()
+    words = words_of(steps.convert_options(1))
+    subprocess.run([sys.executable, str(SCRIPTS / "convert.py"), *words], check=True)
+    shutil.rmtree(tmp_path / "out.zarr")
+    record = json.loads(steps.path("records", f"{batch}.json").read_text())
+    (item,) = record["items"]
+    assert (item["method"], item["objects_written"]) == ("repack", 1)
+    assert (item["bytes_compared"], record["threads"]) == (2**30, 2)
+    assert record["peak_memory_bytes"] < 300 * 10**6
 
 
 @pytest.mark.parametrize("method", ["repack", "recode"])

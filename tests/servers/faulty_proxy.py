@@ -79,6 +79,7 @@ class FaultyProxy:
     def __init__(self, port: int, faults: Faults, seed: int = 0) -> None:
         self.faults = faults
         self.counts: Counter[str] = Counter()
+        self.asked: Counter[tuple[str, str]] = Counter()
         self._upstream = port
         self._rng = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -126,6 +127,7 @@ class FaultyProxy:
         method = line.split(b" ", 1)[0].decode()
         fault = self.faults.choose(self._rng)
         self.counts["requests"] += 1
+        self.asked[method, line.split(b" ", 2)[1].decode().partition("?")[0]] += 1
         self.counts[fault] += 1
         await asyncio.sleep(self.faults.latency_s)
         if fault == "stall":

@@ -1,14 +1,22 @@
-"""What a step asks for, counted: listings of both sides, and checks that are made once."""
+"""What a step asks for, counted: listings, reads, requests, bytes hashed, threads, checks."""
 
+import concurrent.futures
+import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from servers.faulty_proxy import Faults, FaultyProxy
+from support import s3
 from support.hierarchies import Array, Group, write
-from support.images import write_image
+from support.images import multiscales, write_array, write_image, write_json
 from support.steps import Conversion
+from uplift.arrays import digests
+from uplift.convert import repack
 from uplift.storage.local import LocalStore
 from uplift.validate.metadata import arrays
+from uplift.validate.pixels import repacked
 
 
 @pytest.fixture
@@ -55,3 +63,106 @@ def test_arrays_that_are_alike_are_checked_once(tmp_path, monkeypatch):
     )
     conversion.all()
     assert checked == ["0", "other"]
+
+
+SIDE, CHUNK, CHUNKS = 512, 64, 64
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """One array of 64 chunks, about to be converted into shards of 16 chunks."""
+
+    def make(where=None, to=None, source=tmp_path / "in.zarr"):
+        values = np.random.default_rng(0).integers(0, 200, (SIDE, SIDE), dtype="<u2")
+        write_json(source / ".zgroup", {"zarr_format": 2})
+        write_json(source / ".zattrs", {"multiscales": multiscales(1, "yx")})
+        write_array(source / "0", values, (CHUNK, CHUNK))
+        if where is None:
+            where, to = str(source), str(tmp_path / "out.zarr")
+        else:
+            where()
+            where, to = to
+        conversion = Conversion(where, to, tmp_path / "work", threads=1)
+        conversion.plan_settings = json.dumps({"shards": [256, 256]})
+        for step in (conversion.inspect, conversion.plan, conversion.claim):
+            step()
+        return conversion
+
+    return make
+
+
+def test_each_source_chunk_is_read_once_and_shards_in_joined_ranges(planned, monkeypatch):
+    conversion = planned()
+    reads, opened = Counter(), LocalStore._opened
+
+    def counting(store, wanted, *others):
+        key = wanted if isinstance(wanted, str) else wanted.key
+        reads[store.url.rpartition("/")[2], key] += 1
+        return opened(store, wanted, *others)
+
+    monkeypatch.setattr(LocalStore, "_opened", counting)
+    conversion.convert()
+    of_chunks = {key: n for (store, key), n in reads.items() if store == "in.zarr"}
+    assert len(of_chunks) == CHUNKS
+    assert set(of_chunks.values()) == {1}
+    of_shards = [n for (store, key), n in reads.items() if "/c/" in key and store == "out.zarr"]
+    assert len(of_shards) == 4
+    assert max(of_shards) <= 2, "its index, and its chunks in one piece"
+    reads.clear()
+    conversion.migrate()
+    conversion.write_crate()
+    conversion.validate()
+    again = [key for store, key in reads if store == "in.zarr" and key.startswith("0/")]
+    assert {key.rpartition("/")[2][0] for key in again} <= {"."}, "documents, and no chunk"
+
+
+def test_bytes_are_hashed_when_read_when_found_again_and_when_decoded(planned, monkeypatch):
+    conversion = planned()
+    stored = sum(p.stat().st_size for p in conversion.work.parent.glob("in.zarr/0/*/*"))
+    hashed, digest = Counter(), digests.digest_of
+
+    def counting(data):
+        hashed["bytes"] += memoryview(data).nbytes
+        return digest(data)
+
+    for module in (digests, repack, repacked):
+        monkeypatch.setattr(module, "digest_of", counting)
+    conversion.convert()
+    assert hashed["bytes"] == pytest.approx(2 * stored + 2 * SIDE * SIDE, rel=0.01)
+
+
+def test_no_array_costs_a_pool_of_threads(tmp_path, monkeypatch):
+    write(tmp_path / "in.zarr", Group({str(n): Array((4, 4), (2, 2)) for n in range(20)}))
+    made, init = [], concurrent.futures.ThreadPoolExecutor.__init__
+
+    def counting(pool, *others, **options):
+        made.append(options.get("thread_name_prefix"))
+        init(pool, *others, **options)
+
+    monkeypatch.setattr(concurrent.futures.ThreadPoolExecutor, "__init__", counting)
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    conversion.before_validation()
+    conversion.validate()
+    assert len(made) <= 2, "of migrate, for documents and for files"
+
+
+@pytest.mark.usefixtures("s3_environment")
+def test_a_request_for_each_source_chunk(planned, s3_server, tmp_path, monkeypatch):
+    client = s3.client(s3_server)
+    bucket = s3.new_bucket(client)
+    with FaultyProxy(s3_server.port, Faults()) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        conversion = planned(
+            lambda: s3.upload(client, tmp_path / "in.zarr", bucket, "in.zarr"),
+            (f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr"),
+        )
+        proxy.asked.clear()
+        conversion.convert()
+        asked = Counter()
+        for (method, path), count in proxy.asked.items():
+            if path.startswith(f"/{bucket}/in.zarr/0/"):
+                asked[method] += count
+    assert CHUNKS <= asked["GET"] <= 1.05 * CHUNKS, proxy.asked
+    assert set(asked) == {"GET"}
