@@ -6,15 +6,17 @@ Made from the work files that exist, after every run of the workflow and by ``sn
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from uplift import command
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
-from uplift.report.facts import facts_of, gather
+from uplift.report.facts import datasets_of, facts_of
 from uplift.report.page import limits_for, row_of, write_page
 from uplift.report.preview import update_preview
-from uplift.settings.columns import SampleTable
+from uplift.report.remembered import Entry, Remembered
+from uplift.settings.columns import Sample, SampleTable
 from uplift.work import json_files
 
 
@@ -32,17 +34,25 @@ def _report(arguments: argparse.Namespace) -> None:
     table = json_files.read_model(arguments.samples, SampleTable)
     folder, storage = arguments.results, arguments.storage
     limits = limits_for(len(table.samples))
-    catalog, costs, rows, details = [], [], [], []
-    for found in gather(table.samples, folder):
-        changed = arguments.previews == "true" and update_preview(found, storage)
-        facts = facts_of(found.folder, found.asked) if changed else found
-        catalog.append(catalog_row(facts, storage))
-        costs += cost_rows(facts)
-        rows.append(row_of(facts))
-        details.append(details_of(facts, storage, folder, limits))
-    write_catalog(catalog, folder)
-    write_costs(costs, folder)
-    write_page(rows, details, folder / "report.html")
+    remembered = Remembered(folder, [arguments.previews, storage, limits, str(folder.absolute())])
+
+    def entry_of(place: Path, sample: Sample | None) -> Entry:
+        facts = facts_of(place, sample)
+        if arguments.previews == "true" and update_preview(facts, storage):
+            facts = facts_of(place, sample)
+        details = details_of(facts, storage, folder, limits)
+        return Entry(row_of(facts), details, catalog_row(facts, storage), cost_rows(facts))
+
+    entries = [
+        remembered.entry(place, sample, partial(entry_of, place, sample))
+        for place, sample in datasets_of(table.samples, folder)
+    ]
+    write_catalog([one.catalog for one in entries], folder)
+    write_costs([line for one in entries for line in one.costs], folder)
+    write_page(
+        [one.row for one in entries], [one.details for one in entries], folder / "report.html"
+    )
+    remembered.write()
 
 
 if __name__ == "__main__":

@@ -160,14 +160,14 @@ class Facts:
         return (verdict["objects"], verdict["bytes"]) if "objects" in verdict else None
 
 
-def gather(samples: Iterable[Sample], results: Path) -> Iterator[Facts]:
-    """Collect the facts of the sheet's datasets, then of all others that the folder has."""
+def datasets_of(samples: Iterable[Sample], results: Path) -> Iterator[tuple[Path, Sample | None]]:
+    """Work folders of the sheet's datasets with their rows, then of all others that are there."""
     listed = {sample.dataset: sample for sample in samples}
     for dataset, sample in listed.items():
-        yield facts_of(results / dataset, sample)
+        yield results / dataset, sample
     for folder in sorted(path.parent for path in results.glob("*/inventory.json")):
         if folder.name not in listed:
-            yield facts_of(folder)
+            yield folder, None
 
 
 def facts_of(folder: Path, sample: Sample | None = None) -> Facts:

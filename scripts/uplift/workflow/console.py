@@ -164,11 +164,12 @@ class Console(logging.Handler):
         rules = {_own_name(job.rule.name) for job in jobs}
         if not self._left or self._workflow.dryrun:
             return
+        names = [name for name in self._datasets if self._left[name]]
         verb = "Planning" if rules <= {"inspect_source", "plan", "plans"} else "Converting"
         done = len(self._datasets) - len(self._left)
         already = f"; {done} {'is' if done == 1 else 'are'} done" if done > 0 else ""
         self._display.note(
-            f"{verb} {_counted(len(self._left), 'dataset')}: {_listed(list(self._left))}{already}"
+            f"{verb} {_counted(len(self._left), 'dataset')}: {_listed(names)}{already}"
         )
         self._display.start(self._results)
 

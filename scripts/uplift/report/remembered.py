@@ -1,0 +1,140 @@
+"""What the report says of a finished dataset, kept until something about that dataset changes.
+
+Reading the work files of thousands of datasets again after each run would take longer than many
+runs: a plate's are megabytes. What is kept stands next to the report; it may be deleted any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from uplift.report.details import Details
+from uplift.report.page import Row
+from uplift.settings.columns import Sample
+from uplift.storage import is_local, local_path
+from uplift.work import ledger
+from uplift.work.json_files import write_text
+
+NAME = ".report.json"
+_FINISHED = ("valid", "inherited")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One dataset in the report: its rows in the table, the catalog and the costs, and details."""
+
+    row: Row
+    details: Details
+    catalog: Mapping[str, Any]
+    costs: Sequence[Mapping[str, Any]]
+
+
+class Remembered:
+    """Entries of the last report that are still true.
+
+    Parameters
+    ----------
+    folder
+        Of the report.
+    about
+        All else that entries depend on: settings, limits.
+    """
+
+    def __init__(self, folder: Path, about: object) -> None:
+        words = json.dumps([_program(), str(folder), str(folder.absolute()), about])
+        self._file, self._about = folder / NAME, hashlib.sha256(words.encode()).hexdigest()
+        self._old = self._read()
+        self._new: dict[str, Any] = {}
+
+    def entry(self, folder: Path, sample: Sample | None, make: Callable[[], Entry]) -> Entry:
+        """The entry of a dataset, made when it is not the one that is remembered.
+
+        Parameters
+        ----------
+        folder, sample
+            Work files of the dataset, and its row of the sheet.
+        make
+            Reads the work files.
+        """
+        # taken before the files are read: what changes meanwhile is read again the next time
+        stamp, old = _stamp(folder, sample), self._old.get(folder.name)
+        if old is not None and old["stamp"] == stamp:
+            self._new[folder.name] = old
+            return _restored(old)
+        entry = make()
+        if entry.row.state in _FINISHED:
+            self._new[folder.name] = {
+                "stamp": stamp,
+                "row": {**asdict(entry.row), "codes": sorted(entry.row.codes)},
+                "details": entry.details,
+                "catalog": entry.catalog,
+                "costs": entry.costs,
+            }
+        return entry
+
+    def write(self) -> None:
+        """Keep the entries for the next report."""
+        content = {"about": self._about, "entries": self._new}
+        write_text(self._file, json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._file.read_bytes())
+        except (OSError, ValueError):  # none yet, or damaged: everything is read
+            return {}
+        same = isinstance(content, dict) and content.get("about") == self._about
+        return content.get("entries", {}) if same else {}
+
+
+def _restored(kept: dict[str, Any]) -> Entry:
+    row = kept["row"]
+    pairs = {key: tuple(row[key]) if row[key] else None for key in ("before", "after")}
+    more = {"codes": frozenset(row["codes"]), "costs": ledger.Sum(**row["costs"])}
+    return Entry(Row(**{**row, **pairs, **more}), kept["details"], kept["catalog"], kept["costs"])
+
+
+def _stamp(folder: Path, sample: Sample | None) -> str:
+    """Digest of names, sizes and times of a dataset's work files and logs, and of its output."""
+    digest = hashlib.sha256()
+    if sample is not None:
+        digest.update(sample.model_dump_json().encode())
+        if is_local(sample.output):
+            for name in ("zarr.json", "ro-crate-metadata.json"):
+                digest.update(_state(Path(local_path(sample.output), name)).encode())
+    for line in sorted(_states(folder)):
+        digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _states(folder: Path) -> Iterator[str]:
+    # records and journals are many, and the report reads none of them
+    for place in (folder, folder / "logs", *folder.glob("logs/*/")):
+        try:
+            entries = list(os.scandir(place))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_file():
+                about = entry.stat()
+                yield f"{entry.path}\0{about.st_size}\0{about.st_mtime_ns}\n"
+
+
+def _state(path: Path) -> str:
+    try:
+        about = path.stat()
+    except OSError:
+        return f"{path}\0absent\n"
+    return f"{path}\0{about.st_size}\0{about.st_mtime_ns}\n"
+
+
+def _program() -> str:
+    """Digest of what makes entries: the modules of the report and the terms that they name."""
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *(here.parent / "terms").iterdir()])
+    return hashlib.sha256("".join(map(_state, files)).encode()).hexdigest()
