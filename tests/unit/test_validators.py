@@ -2,8 +2,11 @@
 
 import copy
 
+import pytest
+
 from uplift.models.findings import Findings
 from uplift.validators import ome_zarr
+from uplift.validators.documents import Documents
 from uplift.validators.ome_zarr import Validators, run_validators
 
 AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
@@ -58,6 +61,54 @@ def test_a_sound_plate_has_no_complaint_and_equal_groups_are_checked_once(monkey
     )
     assert Validators().complaints(screen(50)) == []
     assert checked == ["", "A/1", "A/1/0"]
+
+
+def named_screen(wells):
+    """A plate whose images have names and places of their own, as those of real plates do."""
+    documents = screen(wells)
+    for number, path in enumerate(p for p in documents if p.endswith("/0") and p.count("/") == 2):
+        moved = {"type": "translation", "translation": [0.5 * number, 1]}
+        level = copy.deepcopy(LEVEL)
+        level["coordinateTransformations"].append(moved)
+        named = {"name": f"field {number}", "axes": AXES, "datasets": [level]}
+        documents[path] = group(version="0.5", multiscales=[named])
+    return documents
+
+
+def test_names_and_places_make_no_other_check(monkeypatch):
+    checked = []
+    check = ome_zarr._complaints
+    monkeypatch.setattr(
+        ome_zarr, "_complaints", lambda held, path: checked.append(path) or check(held, path)
+    )
+    assert Validators().complaints(named_screen(20)) == []
+    assert checked == ["", "A/1", "A/1/0"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        (("name",), 5),
+        (("name",), ""),
+        (("name",), "field 1"),
+        (("axes", 0, "name"), "x"),
+        (("datasets", 0, "coordinateTransformations", 1, "translation"), [1.5]),
+        (("datasets", 0, "coordinateTransformations", 1, "translation"), [1.5, "2"]),
+        (("datasets", 0, "coordinateTransformations", 1, "translation"), [1.5, True]),
+        (("datasets", 0, "coordinateTransformations", 1, "translation"), [1.5, float("nan")]),
+        (("datasets", 0, "coordinateTransformations", 1, "type"), "move"),
+        (("datasets", 0, "coordinateTransformations", 0, "scale"), [-1, 0]),
+    ],
+)
+def test_sharing_a_check_hides_no_complaint(monkeypatch, keys, wrong):
+    documents = copy.deepcopy(named_screen(4))
+    holder = documents["A/3/0"]["attributes"]["ome"]["multiscales"][0]
+    for key in keys[:-1]:
+        holder = holder[key]
+    holder[keys[-1]] = wrong
+    shared = Validators().complaints(documents)
+    monkeypatch.setattr(Documents, "fingerprint", lambda *_, **__: None)
+    assert shared == Validators().complaints(documents)
 
 
 def test_each_group_is_seen_whatever_is_wrong_above_it():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from uplift.arrays.source_chunks import ChunkSource, ListingDigest
 from uplift.errors import SourceError
@@ -23,7 +24,6 @@ from uplift.inspect_source.nodes import (
 from uplift.inspect_source.recent import Newest
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import multiscales_of
-from uplift.ngff.reading import as_read
 from uplift.parallel import in_order
 from uplift.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
@@ -86,10 +86,19 @@ class ListedSource:
         self._levels: set[str] = set()
         self.newest = Newest()
 
-    def expect(self, path: str, node: Node | None) -> None:
-        """Note which arrays the node at `path` names: those folders are not listed as groups."""
-        words = as_read(node.attributes, path) if node is not None else {}
-        for multiscale in multiscales_of(words):
+    def expect(self, path: str, node: Node | None, attributes: Mapping[str, Any]) -> None:
+        """Note which arrays the node at `path` names: those folders are not listed as groups.
+
+        Parameters
+        ----------
+        path
+            Of the node.
+        node
+            What is there.
+        attributes
+            Of the node, as they are read.
+        """
+        for multiscale in multiscales_of(attributes):
             self._levels.update(join(path, level) for level in multiscale.levels)
 
     def names_below(self, folder: Folder) -> list[str]:

@@ -7,9 +7,10 @@ fields and series; chunks are asked for one by one.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from uplift import grid
 from uplift.inspect_source.listing import REQUESTS_AT_ONCE, ChunkCount, Folder, other_separator
@@ -47,13 +48,12 @@ class UnlistedSource:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)
 
-    def expect(self, path: str, node: Node | None) -> None:
+    def expect(self, path: str, node: Node | None, attributes: Mapping[str, Any]) -> None:
         """Note what the node at `path` names: levels, labels, wells, fields, series."""
         if node is None:
             return
         if not path:
             self._expect_consolidated(node.zarr_format)
-        attributes = as_read(node.attributes, path)
         roles = roles_of(path, attributes, Context())
         for multiscale in multiscales_of(attributes):
             self._name(path, [*multiscale.levels, "labels"])

@@ -195,7 +195,7 @@ class _Walk:
         attributes = as_read(node.attributes, path) if node is not None else {}
         roles = roles_of(path, attributes, place.context)
         self._folders[path] = (node, roles)
-        self._reader.expect(path, node)
+        self._reader.expect(path, node, attributes)
         context = place.context.below(path, attributes, roles)
         zarr_format = node.zarr_format if node is not None else place.zarr_format
         names = self._reader.names_below(folder)
