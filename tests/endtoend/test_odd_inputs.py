@@ -30,7 +30,7 @@ def test_odd_input(tmp_path, capsys, rows, script):
     source = odd.make(script, tmp_path)
     conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
     conversion.crate = '{"enabled": false}'
-    about = odd.about()[script.name].removeprefix("Inherited: ")
+    about = odd.cases()[script.name]["where people met it"].removeprefix("Inherited: ")
     met = about.split(": ")[0].removesuffix(".")
     name = script.stem[5:]
     try:
@@ -45,6 +45,25 @@ def test_odd_input(tmp_path, capsys, rows, script):
     assert validation["verdict"] == "valid"
     same_pixels(source, tmp_path / "out.zarr", conversion)
     rows[name] = (name, met, validation["conforms"], *what_became_of(conversion, validation), "")
+
+
+REFUSED_BEFORE = ("inspect: ", "invalid after conversion: ")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [path for path in odd.scripts()
+     if odd.cases()[path.name]["result at 721023e"].startswith(REFUSED_BEFORE)],
+    ids=lambda path: path.stem[5:],
+)  # fmt: skip
+def test_strict_is_as_strict_as_ever(tmp_path, capsys, script):
+    """What an earlier version refused for its metadata is refused before it is converted."""
+    conversion = Conversion(str(odd.make(script, tmp_path)), str(tmp_path / "o"), tmp_path / "w")
+    conversion.on_bad_metadata = "fail"
+    with pytest.raises(StepError) as caught:
+        conversion.inspect()
+    assert (caught.value.step, caught.value.code) == ("inspect_source", 1)
+    assert len([x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]) == 1
 
 
 def what_became_of(conversion, validation):

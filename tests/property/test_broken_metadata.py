@@ -77,7 +77,9 @@ def _nested():
 WORDS = st.sampled_from(
     ["path", "name", "type", "version", "axes", "datasets", "scale", "rows", "wells", "labels"]
 )
-PATHS = st.sampled_from(["./0", "0/", "/0", "../0", "9", "s", "labels", "A/1/", "A/02", ".", ""])
+PATHS = st.sampled_from(
+    ["./0", "0/", "/0", "../0", "9", "s", "labels", "A/1/", "A/02", "A/1/01/0", ".", ""]
+)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -95,7 +97,7 @@ VALUES = st.recursive(
 
 def other_words(value):
     """The same in another type, as writers have it: a text for a number, a list of one, …"""
-    found = [str(value), [value], {"path": value}, {"name": value}]
+    found = [str(value), [value], {"path": value}, {"name": value}, {"0": value}]
     if isinstance(value, str) and value.isdecimal():
         found.append(int(value))
     if isinstance(value, list) and value:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import subprocess
+import runpy
 import sys
 from pathlib import Path
+from unittest import mock
 
 ODD = Path(__file__).resolve().parents[3] / "shared" / "data" / "odd"
 
@@ -15,15 +16,17 @@ def scripts() -> list[Path]:
     return sorted(ODD.glob("make_*.py"))
 
 
-def about() -> dict[str, str]:
-    """Script to where people met its input."""
+def cases() -> dict[str, dict[str, str]]:
+    """What is known of each script's input: where people met it, what became of it before."""
     with (ODD / "cases.csv").open(newline="") as file:
-        return {row["script"]: row["where people met it"] for row in csv.DictReader(file)}
+        return {row["script"]: row for row in csv.DictReader(file)}
 
 
 def make(script: Path, folder: Path) -> Path:
-    """Run one script; the input that it made."""
+    """Run one script, in this process; the input that it made."""
     kind = ".zip" if "_zip_" in script.name else ".zarr"
     place = folder / f"in{kind}"
-    subprocess.run([sys.executable, script.name, place], cwd=ODD, check=True)
+    argv, path = [script.name, str(place)], [str(ODD), *sys.path]
+    with mock.patch.object(sys, "argv", argv), mock.patch.object(sys, "path", path):
+        runpy.run_path(str(script), run_name="__main__")
     return place

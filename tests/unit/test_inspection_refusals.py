@@ -115,8 +115,10 @@ def test_links_in_a_circle(tmp_path):
     refuse(tmp_path, "leads to a folder above itself")
 
 
-def test_pipe(image):
-    os.mkfifo(image / "pipe")
+@pytest.mark.parametrize("place", ["pipe", "0/0.0"])
+def test_pipe(image, place):
+    (image / place).unlink(missing_ok=True)
+    os.mkfifo(image / place)
     refuse(image, "is a pipe")
 
 

@@ -139,7 +139,6 @@ class ListedSource:
         if node is not None and node.zarr_format == 3:
             found = [i for i in objects if i.key.rpartition("/")[2] in METADATA_V2]
             older, files = (found, files) if ".zgroup" in documents else ([], files + found)
-        self._refuse_special(files)
         return Folder(path, node, folders, files, older=older)
 
     def _probe(self, path: str, name: str, documents: dict[str, Document]) -> Folder | None:
@@ -205,7 +204,6 @@ class ListedSource:
     def _array_folder(
         self, path: str, node: Node, keys: _Keys, other: Literal["read", "strays"] | None = None
     ) -> Folder:
-        self._refuse_special(keys.files)
         chunks = keys.counted.total(self._pool)
         return Folder(path, node, files=keys.files, chunks=chunks, other_separator=other)
 
@@ -239,15 +237,6 @@ class ListedSource:
         """End the threads."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-
-    def _refuse_special(self, files: list[ObjectInfo]) -> None:
-        """Reading a pipe or a socket would wait for ever."""
-        for info in files if self._store.is_local else ():
-            if self._store.stat(info.key) is None:
-                raise SourceError(
-                    f"{self._store.url}/{info.key}: is a pipe, socket or device, or has just "
-                    "vanished; remove it, then run again"
-                )
 
 
 class ChunkCount:

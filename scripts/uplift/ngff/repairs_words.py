@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from uplift.ngff.axes import AXIS_TYPES, axis_from_name
@@ -26,6 +26,16 @@ _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _ENTRY = "multiscales/*"
 _LEVEL = f"{_ENTRY}/datasets/*"
 _TRANSFORMS = (f"{_ENTRY}/coordinateTransformations", f"{_LEVEL}/coordinateTransformations")
+_ITEM_KEYS: dict[str, frozenset[str]] = {
+    "multiscales": frozenset({"datasets", "axes"}),
+    "coordinateTransformations": frozenset({"type", "scale", "translation"}),
+    "channels": frozenset({"color", "window", "label", "active"}),
+    "acquisitions": frozenset({"id"}),
+    **dict.fromkeys(("datasets", "wells", "images"), frozenset({"path"})),
+    **dict.fromkeys(("rows", "columns"), frozenset({"name"})),
+    **dict.fromkeys(("colors", "properties"), frozenset({"label-value"})),
+}
+"""By what an object is seen to be one item of a list, and not several items by their names."""
 
 
 @repair(
@@ -43,14 +53,14 @@ _TRANSFORMS = (f"{_ENTRY}/coordinateTransformations", f"{_LEVEL}/coordinateTrans
     "image-label/properties",
     "labels",
     "series",
-    wrong="an object, or the text of a path, where a list of them belongs",
+    wrong="one item (an object with its keys, or the text of a path) where a list of them belongs",
     right="the list of that one",
 )
 def single(spot: Spot) -> Iterator[Edit]:
     """Put what stands alone into a list."""
-    kind = str if spot.keys[0] in ("labels", "series") else Mapping
-    if isinstance(spot.value, kind) and spot.value:
-        yield spot.becomes([spot.value], "a list of one")
+    value, keys = spot.value, _ITEM_KEYS.get(str(spot.keys[-1]))
+    if isinstance(value, str) if keys is None else not keys.isdisjoint(fields_of(value)):
+        yield spot.becomes([value], "a list of one")
 
 
 @repair(

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from uplift.errors import ChangedError, StorageError, remedy_for
+from uplift.errors import ChangedError, SourceError, StorageError, remedy_for
 from uplift.storage import tuning
 from uplift.storage.files import (
     LocalWriter,
@@ -311,6 +311,8 @@ class LocalStore(ReadableStore):
             status = entry.stat()
         except OSError as error:
             raise self._refused(error, "look at", key) from error
+        if not self._writable and not is_file(status.st_mode):  # reading one would wait for ever
+            raise SourceError(f"{self.root}/{key}: is a pipe, socket or device; remove it")
         return _info_of(key, status)
 
     def _path_to_write(self, key: str) -> str:

@@ -266,6 +266,7 @@ class _DatasetCheck:
         arrays = {
             path: {
                 "node_type": "array",
+                "zarr_format": 3,
                 "shape": list(entry.source.shape),
                 "data_type": data_type_v3(entry.source),
                 "dimension_names": found.get(path, {}).get("dimension_names"),

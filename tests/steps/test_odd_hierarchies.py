@@ -1,0 +1,80 @@
+"""Hierarchies as other writers leave them: published with equal pixels, and said what they are."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+from support.hierarchies import Array, Group, image, plate, read_all, same_values, well, write
+from support.steps import Conversion, StepError
+
+SMALL = Array((2, 6, 6), (1, 4, 4), separator="/", seed=1)
+LABEL = Array((2, 6, 6), (1, 4, 4), dtype="<u4", separator="/", seed=2)
+
+
+def screen(**changes):
+    node = plate({"A/1": well("0", SMALL), "B/1": well("0", SMALL)}, ["A/1", "B/1"])
+    node.attributes["plate"] |= changes
+    return node
+
+
+def well_that_is_an_array():
+    node = screen()
+    node.nodes["B"].nodes["1"] = SMALL
+    return node
+
+
+def picture(**changes):
+    node = image({"0": SMALL})
+    node.attributes["multiscales"][0] |= changes
+    return node
+
+
+def labelled(**changes):
+    cells = image({"0": LABEL}, **{"image-label": {"version": "0.4", **changes}})
+    return image({"0": SMALL}, {"cells": cells})
+
+
+WELLS = screen().attributes["plate"]["wells"]
+CASES = {
+    "a well that is an array": (well_that_is_an_array(), {"well.absent"}),
+    "wells by their paths": (screen(wells={w["path"]: w for w in WELLS}), {"dialect.plate.list"}),
+    "rows by their names": (screen(rows={"A": {}, "B": {}}), {"dialect.plate.list"}),
+    "one row alone": (screen(rows={"name": "A"}), {"source.repaired", "dialect.plate.well"}),
+    "levels by their paths": (picture(datasets={"0": {}}), {"dialect.datasets.list"}),
+    "one level alone": (picture(datasets={"path": "0"}), {"source.repaired"}),
+    "colors by labels": (labelled(colors={"1": [1, 2, 3, 4]}), {"dialect.image-label.list"}),
+    "a number of 401 digits": (
+        picture(coordinateTransformations=[{"type": "scale", "scale": [10**400, 1, 1]}]),
+        {"dialect.transforms.values"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("node", "codes"), CASES.values(), ids=CASES.keys())
+def test_published_with_a_word_about_it(tmp_path, node, codes):
+    expected = write(tmp_path / "in.zarr", node)
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    conversion.crate = '{"enabled": false}'
+    validation = conversion.all()
+    assert validation["verdict"] == "valid"
+    assert codes <= {one["code"] for one in validation["findings"]}
+    found = read_all(tmp_path / "out.zarr", expected)
+    assert all(same_values(found[path], np.asarray(expected[path])) for path in expected)
+
+
+@pytest.mark.parametrize("path", [".", "./", "", "..", "/", "../in.zarr/0", "a\\0"])
+def test_level_path_that_leads_nowhere_is_refused_in_one_line(tmp_path, path):
+    write(tmp_path / "in.zarr", Group({"0": SMALL}, picture(datasets=[{"path": path}]).attributes))
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), pytest.raises(StepError) as stopped:
+        conversion.inspect()
+    (line,) = [one for one in said.getvalue().splitlines() if one.startswith("error: ")]
+    assert (stopped.value.code, "correct the source's metadata" in line) == (1, True)
+    assert "path.outside" in line
