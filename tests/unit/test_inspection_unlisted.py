@@ -1,5 +1,6 @@
 """Inspect: sources that cannot be listed."""
 
+import json
 import shutil
 
 import pytest
@@ -66,3 +67,23 @@ def test_unlistable_v3_with_consolidated_metadata(tmp_path):
     named = inspect_source(Unlistable(str(tmp_path)))
     assert [a.path for a in named.arrays] == ["a/b"]
     assert [g.path for g in named.groups] == ["", "a"]
+
+
+@pytest.mark.parametrize("root_format", [2, 3])
+def test_unlistable_nodes_of_both_formats(image, root_format):
+    """A node of the other format than the group above it is found, too."""
+    if root_format == 3:
+        attributes = json.loads((image / ".zattrs").read_text())
+        write_json(image / "zarr.json", {**GROUP_V3, "attributes": attributes})
+        (image / ".zgroup").unlink()
+        (image / ".zattrs").unlink()
+    else:
+        shape = json.loads((image / "0" / ".zarray").read_text())["shape"]
+        shutil.rmtree(image / "0")
+        grid = {"name": "regular", "configuration": {"chunk_shape": shape}}
+        document = {**ARRAY_V3, "shape": shape, "chunk_grid": grid}
+        write_json(image / "0" / "zarr.json", document)
+    listed, named = inspect(image), inspect_source(Unlistable(str(image)))
+    assert [array.source for array in named.arrays] == [array.source for array in listed.arrays]
+    assert {array.source.zarr_format for array in named.arrays} >= {5 - root_format}
+    assert ("zarr.mixed", "") in codes(named)

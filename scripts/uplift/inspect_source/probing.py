@@ -149,8 +149,10 @@ class UnlistedSource:
         """Names of metadata documents, the likely ones first."""
         if zarr_format is None:
             return (METADATA_V3,), METADATA_V2
+        # a node of the other format may be below: that is asked for last, most often in vain
         if zarr_format == 3:
-            return ((METADATA_V3,),)
+            likely = ".zarray" if path in self._arrays else ".zgroup"
+            return (METADATA_V3,), (likely, ".zattrs")
         if path in self._arrays:
-            return (".zarray", ".zattrs"), (".zgroup",)
-        return (".zgroup", ".zattrs"), (".zarray",)
+            return (".zarray", ".zattrs"), (".zgroup",), (METADATA_V3,)
+        return (".zgroup", ".zattrs"), (".zarray",), (METADATA_V3,)
