@@ -43,7 +43,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     name = re.fullmatch(r"([1-9]\d*)-of-([1-9]\d*)\.json", arguments.slice.name)
     command.require(name is not None, f"--slice: {arguments.slice} is not named <k>-of-<K>.json")
     number, count = (int(part) for part in name.groups()) if name else (1, 1)
-    plan_sha256 = reading.file_sha256(arguments.plan)
+    plan_sha256 = json_files.file_sha256(arguments.plan)
     inventory = json_files.read_model(arguments.inventory, Inventory)
     plan = reading.in_force(arguments, inventory)
     work = WorkFolder(arguments.work)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uplift import __version__, command
 from uplift.crate import check_license
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.ngff.versions import TARGETS
 from uplift.outputs.overlap import refuse_overlap
 from uplift.storage import open_store

@@ -17,12 +17,14 @@ from uplift.workflow import job, job_server
 def main(argv: Sequence[str]) -> int:
     """Import programs and serve; in a fork, run the program that was asked for."""
     listening, workflow, *programs = argv
+    gc.disable()  # nearly all that imports make stays
     for name in programs:
         prepare = getattr(importlib.import_module(name), "prepare", None)
         if prepare is not None:
             prepare()
     work_files.build_all()
     gc.freeze()  # what is there is never collected: forks share these pages
+    gc.enable()
     program = job_server.serve(int(listening), int(workflow))
     return 0 if program is None else job.run(importlib.import_module(program).main)
 

@@ -14,7 +14,7 @@ from support import s3
 from support.images import write_image
 from support.steps import Conversion
 from uplift.errors import InputError, SourceError, UpliftError
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage import open_store
 
 

@@ -9,7 +9,7 @@ from servers.web import WebServer
 from support.images import write_image, write_json
 from support.steps import Conversion, StepError
 from uplift.errors import StorageError, UpliftError
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage import open_store
 
 ENGINES = ("obstore", "fsspec")

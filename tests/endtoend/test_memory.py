@@ -12,7 +12,7 @@ import pytest
 from support import s3
 from support.images import multiscales, write_json
 from support.steps import SCRIPTS, Conversion, words_of
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import ObjectInfo
 

@@ -17,7 +17,7 @@ from support.images import write_image
 from support.steps import Conversion, StepError
 from support.workflow import snakemake
 from uplift.archive.ozx import archive_url, in_order
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage import ObjectInfo, open_store
 from uplift.storage.zip_writer import ZipWriter
 

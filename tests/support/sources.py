@@ -3,7 +3,7 @@
 import numpy as np
 
 from support.images import multiscales, write_array, write_json
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage.local import LocalStore
 
 GROUP = {"zarr_format": 2}

@@ -19,7 +19,7 @@ from support.sources import (
     write_small,
 )
 from uplift.errors import SourceError
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage import open_store
 from uplift.storage.local import LocalStore
 

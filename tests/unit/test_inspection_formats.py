@@ -17,7 +17,7 @@ from support.sources import (
     write_group,
 )
 from uplift.errors import SourceError
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.models.json_text import sha256_of_json
 from uplift.storage.local import LocalStore
 

@@ -16,7 +16,7 @@ from support.sources import (
     write_series,
     write_small,
 )
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 
 
 @pytest.fixture

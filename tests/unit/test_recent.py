@@ -9,8 +9,9 @@ import pytest
 from support.images import write_image
 from support.steps import Conversion, StepError
 from uplift.errors import SourceError
-from uplift.inspect_source import inspect_source, recent
+from uplift.inspect_source import recent
 from uplift.inspect_source.recent import Newest, recent_change
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage import open_store
 from uplift.storage.protocol import ObjectInfo
 

@@ -15,7 +15,7 @@ import pytest
 from support.images import write_image
 from support.store_contract import PROMISES
 from uplift.errors import InputError, StorageError, UpliftError
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage import display_url, engines, is_local, join, open_store
 from uplift.storage.reading import ReadAhead
 from uplift.storage.settings import options_for

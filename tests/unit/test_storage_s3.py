@@ -10,7 +10,7 @@ from servers import rgw
 from support.images import write_image
 from support.store_contract import PROMISES
 from uplift.errors import InputError, StorageError, TransientError, UpliftError
-from uplift.inspect_source import inspect_source
+from uplift.inspect_source.walk import inspect_source
 from uplift.storage import open_store
 from uplift.storage import s3 as storage_s3
 from uplift.storage.writable import open_writable

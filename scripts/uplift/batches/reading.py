@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -59,8 +58,3 @@ def read_slices(files: Iterable[str], sha256: str | None = None) -> list[Slice]:
             f"{slices[0].dataset}: the plan changed while its batches were converted; run again"
         )
     return slices
-
-
-def file_sha256(path: Path) -> str:
-    """Digest of a small file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

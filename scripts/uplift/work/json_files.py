@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -93,3 +94,8 @@ def read_json(path: Path) -> Any:
 def read_model(path: Path, model: type[M]) -> M:
     """Decode one JSON file into `model` (errors name the file and the key)."""
     return model.parse(read_json(path), str(path))
+
+
+def file_sha256(path: Path) -> str:
+    """Digest of a small file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -11,7 +11,6 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from uplift.planning.files import is_edited
 from uplift.settings.columns import Sample
 from uplift.settings.mistakes import MistakesError
 
@@ -77,6 +76,9 @@ def _is_edited_since(folder: Path) -> bool:
         return False
     if copy.is_file():
         return copy.read_bytes() != plan.read_bytes()
+    # the codecs come with it: too much for each start
+    from uplift.planning.files import is_edited
+
     try:
         return is_edited(json.loads(plan.read_bytes()))
     except ValueError:

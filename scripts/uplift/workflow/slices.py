@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from uplift.batches.reading import file_sha256
 from uplift.work.folder import WorkFolder
+from uplift.work.json_files import file_sha256
 
 SLICE_BYTES = 64 * 2**30
 """Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
