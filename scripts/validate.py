@@ -35,11 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--validation", type=Path, required=True, help="verdict to write")
     parser.add_argument("--manifest", type=Path, help="check sums of the whole output to write")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--verify", choices=("once", "reread"), default="once")
     parser.add_argument("--digest-limit-mib", type=int, default=0)
     command.add_storage(parser)
-    parser.add_argument(
-        "--verify", choices=("once", "reread"), default="once", help="reread: read the source again"
-    )
     return command.run_program(parser, _validate, argv)
 
 
