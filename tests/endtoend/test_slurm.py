@@ -1,5 +1,6 @@
 """The workflow on a real SLURM, with the profile that users get."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -97,19 +98,21 @@ def assert_same(found, expected):
     assert found == expected
 
 
-def processes_of(program, folder):
-    """Ids of the running processes of a step's program whose work folder this is."""
-    found = []
-    for entry in Path("/proc").iterdir():
+def converting(folder, name):
+    """Id of the process that converts a dataset, and its SLURM job's; None while there is none."""
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            words = (entry / "cmdline").read_bytes().decode().split("\0")
-            if any(word.endswith(f"/{program}.py") for word in words[:3]) and (
-                (entry / "cwd").resolve() == folder
-            ):
-                found.append(int(entry.name))
-        except (OSError, ValueError):  # not a process, or one that has ended
+            words = (entry / "cmdline").read_text().split("\0")
+            is_it = words[1].endswith("/convert.py") and f"results/{name}/logs" in words[3]
+            if not is_it or (entry / "cwd").resolve() != folder:
+                continue
+            variables = dict(
+                word.partition("=")[::2] for word in (entry / "environ").read_text().split("\0")
+            )
+        except (OSError, IndexError):  # it has ended, or is a process of the system
             continue
-    return found
+        return int(entry.name), variables["SLURM_JOB_ID"]
+    return None
 
 
 def test_small_datasets_are_one_job_each(tmp_path, expected, cluster, new_jobs):
@@ -147,18 +150,21 @@ def test_killed_jobs_are_tried_again(tmp_path, expected, cluster, new_jobs):
         rows.append(f"{name},{name}/in.zarr,{name}/out.zarr,CC0-1.0,1")
     (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
     run = Started(on_cluster(tmp_path, "samples=sheet.csv", "previews=false"), tmp_path / "log")
-    done = set()
-
-    def meddled():
-        for name in {"cancelled", "killed"} - done:
-            if (tmp_path / "results" / name / "claim.json").exists():
-                done.add(name)
-        return done == {"cancelled", "killed"}
-
-    run.until(meddled, "claims")
-    assert run.end()[0] == 0
+    process, _ = run.until(lambda: converting(tmp_path, "killed"), "conversion")
+    os.kill(process, signal.SIGKILL)
+    _, job = run.until(lambda: converting(tmp_path, "cancelled"), "conversion")
+    assert not cluster.ask("scancel", job)
+    code, said = run.end()
+    assert code == 0, said
     for name in ("cancelled", "killed"):
         assert_same(tmp_path / name / "out.zarr", expected / "out.zarr")
+    found = [(one["JobState"], one["MinMemoryNode"]) for one in new_jobs()]
+    assert sorted(found) == [
+        ("CANCELLED", "1700M"),
+        ("COMPLETED", "3400M"),
+        ("COMPLETED", "3400M"),
+        ("FAILED", "1700M"),
+    ]
 
 
 def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):
