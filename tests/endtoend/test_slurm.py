@@ -115,10 +115,10 @@ def converting(folder, name):
     return None
 
 
-def test_small_datasets_are_one_job_each(tmp_path, expected, cluster, new_jobs):
-    """A plate, an image of three slices, and thirty small images, one of which is bad."""
+def test_a_sheet(tmp_path, expected, cluster, new_jobs):
+    """A plate, an image of three slices, and ten small images, two to a job, one of them bad."""
     rows = ["dataset,input,output,license,jobs"]
-    for number in range(30):
+    for number in range(10):
         write_image(tmp_path / f"in/{number}.zarr", labels=False, size=32, seed=number)
         rows.append(f"small{number},in/{number}.zarr,out/{number}.zarr,CC0-1.0,1")
     (tmp_path / "in/7.zarr/0/0/0/0/0").write_bytes(b"no chunk")
@@ -127,16 +127,18 @@ def test_small_datasets_are_one_job_each(tmp_path, expected, cluster, new_jobs):
     rows += ["plate,in/plate.zarr,out/plate.zarr,CC0-1.0,", "in,in.zarr,out.zarr,CC0-1.0,3"]
     (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
 
-    code, said = finish(on_cluster(tmp_path, "samples=sheet.csv", "previews=false"))
+    options = ["--group-components", "look=8", "small=2"]
+    line = on_cluster(tmp_path, "samples=sheet.csv", "previews=false", options=options)
+    code, said = finish(line)
     assert code == 1, "one is bad"
-    outputs = [tmp_path / f"out/{number}.zarr" for number in range(30) if number != 7]
+    outputs = [tmp_path / f"out/{number}.zarr" for number in range(10) if number != 7]
     for output in [*outputs, tmp_path / "out/plate.zarr", tmp_path / "out.zarr"]:
         assert zarr.open_group(output, mode="r").attrs["ome"]["version"] == "0.5", said
     assert_same(tmp_path / "out.zarr", expected / "out.zarr")
 
-    # two datasets are looked at by one job; the bad one is tried three times, in vain
+    # one job looks at two datasets; that of the bad one is tried three times, in vain
     kinds = Counter(job["Comment"].removeprefix("rule_").split("_")[0] for job in new_jobs())
-    assert kinds == {"small": 32, "look": 1, "dataset": 1, "convert": 3, "finish": 1}
+    assert kinds == {"small": 7, "look": 1, "dataset": 1, "convert": 3, "finish": 1}
     spent = ledger.read(tmp_path / "results/small7" / ledger.NAME)
     assert sum(one.exit_code for one in spent if one.step == "convert") == 1, "at once"
     assert "results/small7/logs/convert/1-of-1.log" in said.splitlines()[-2]
