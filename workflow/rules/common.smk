@@ -170,7 +170,8 @@ def count_of(dataset):
         for spec in workflow.dag_settings.target_jobs
         if spec.rulename == NAMES["convert"]
     }
-    return told.get(dataset) or slicing.slice_count(WorkFolder(Path(RESULTS, dataset)))
+    work, asked = WorkFolder(Path(RESULTS, dataset)), SAMPLES[dataset].jobs
+    return told.get(dataset) or slicing.slice_count(work, asked)
 
 
 @functools.cache
@@ -473,10 +474,13 @@ def after_the_last_job():
     else:
         lines = start.summary_lines(SAMPLES, RESULTS)
         sys.stderr.writelines(f"{line}\n" for line in lines)
-    options = job.options_of(REPORT)
+    # a login node draws no pictures; the target `report` is a job that does
+    options = job.options_of({**REPORT, "previews": CONFIG.previews and not IS_CLUSTER})
     program = str(HOME / "scripts" / "report.py")
     subprocess.run([*JOBS.command(program), "--quiet", *options], check=False)
-    sys.stderr.write(f"Report: {RESULTS}/report.html\n")
+    is_undrawn = CONFIG.previews and IS_CLUSTER
+    hint = " (previews are drawn by a job: the target report)" if is_undrawn else ""
+    sys.stderr.write(f"Report: {RESULTS}/report.html{hint}\n")
     if NAMES["plans"] in workflow.dag_settings.targets:
         given = workflow.resource_settings
         options = {

@@ -4,6 +4,8 @@ rule report:
         f"{CONFIG.results}/report.log",
     conda:
         ENVIRONMENT
+    resources:
+        **({"mem_mb": 4000, "runtime": 120, **SITE} if IS_CLUSTER else {}),
     params:
         **program(
             "report",
