@@ -6,13 +6,17 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
+LONGEST_S = 300.0
+"""A command that takes longer is killed."""
 
 
 class FailedError(Exception):
@@ -48,6 +52,8 @@ def run_measured(command: Sequence[str], log: Path, expected: int = 0) -> Cost:
         # not wait for them: they become children of this one, and their times are not lost.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         start = time.perf_counter()
+        late = threading.Timer(LONGEST_S, lambda: os.killpg(process.pid, signal.SIGKILL))
+        late.start()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -57,6 +63,7 @@ def run_measured(command: Sequence[str], log: Path, expected: int = 0) -> Cost:
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
+        late.cancel()
         usages = [usage, *_left(process.pid)]
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != expected:
