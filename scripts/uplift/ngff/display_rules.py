@@ -19,7 +19,8 @@ _WINDOW = ("start", "end", "min", "max")
     "dialect.omero.channels",
     "omero",
     asks="omero has a list of channels",
-    keep="viewers choose colors and windows themselves; validators reject the image",
+    keep="napari-ome-zarr does not open the image, ngio only where omero is null; validators "
+    "reject it",
 )
 def omero_channels(spot: Spot) -> Iterator[str]:
     """Section omero metadata."""
@@ -35,7 +36,8 @@ def omero_channels(spot: Spot) -> Iterator[str]:
     "omero/channels/*",
     asks="a channel is an object with a color of six hexadecimal digits and a window of four "
     "numbers; label and family are texts, active is true or false",
-    keep="viewers choose the channel's color or window themselves; validators reject the image",
+    keep="ngio and napari-ome-zarr do not open the image, other viewers choose a color or window; "
+    "validators reject it",
 )
 def omero_channel(spot: Spot) -> Iterator[str]:
     """Section omero metadata."""
@@ -81,7 +83,8 @@ def image_label(spot: Spot) -> Iterator[str]:
 
 
 def _label_rule(code: str, asks: str, check: Any) -> tuple[Rule, ...]:
-    keep = "viewers show these labels in colors of their own; validators reject the label image"
+    who = "validators reject" if code.endswith(".twice") else "validators and ngio reject"
+    keep = f"viewers show these labels in colors of their own; {who} the label image"
     places = ("image-label/colors", "image-label/properties")
     return tuple(rule(code, at, asks=asks, keep=keep)(check) for at in places)
 

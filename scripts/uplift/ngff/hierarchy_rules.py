@@ -17,7 +17,9 @@ from uplift.ngff.paths import is_plain
 from uplift.ngff.registry import Outcome
 
 _NO_IMAGE = "readers of OME-Zarr do not open the image"
-_NO_FIELD = "ome-zarr-py shows nothing there; ngio does not open the well"
+_NO_FIELD = (
+    "ome-zarr-py and napari-ome-zarr show nothing there; ngio does not list the plate's images"
+)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,8 @@ def _absent(tree: Tree, key: str, inner: str, role: str) -> Iterator[tuple[str, 
 @_rule(
     "well.absent",
     asks="a well that is listed is there",
-    keep="ome-zarr-py shows it empty; ngio does not open the well, validators reject the plate",
+    keep="ome-zarr-py and napari-ome-zarr show it empty; ngio does not list the plate's wells, "
+    "validators reject the plate",
 )
 def well_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section plate metadata."""
@@ -199,7 +202,7 @@ def _labels(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "labels.absent",
     asks="a label image that is listed is there, as a group",
-    keep="ome-zarr-py passes it over, other readers of all labels stop at it",
+    keep="ome-zarr-py and napari-ome-zarr pass it over, ngio opens the image and not these labels",
 )
 def label_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -213,7 +216,7 @@ def label_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "label.image-label",
     asks="a label image says so (image-label)",
-    keep="readers that look for image-label take it for an image; ome-zarr-py opens it",
+    keep="napari-ome-zarr does not show it with its image; ome-zarr-py and ngio open it",
 )
 def label_says_so(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -225,7 +228,8 @@ def label_says_so(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "label.integer",
     asks="pixels of label images are whole numbers",
-    keep="readers that take labels for whole numbers refuse them or round; ome-zarr-py opens them",
+    keep="readers that take labels for whole numbers refuse them or round; ome-zarr-py, ngio and "
+    "napari-ome-zarr open them",
 )
 def label_is_integer(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -239,7 +243,7 @@ def label_is_integer(tree: Tree) -> Iterator[tuple[str, str]]:
 @_rule(
     "label.levels",
     asks="a label image has as many levels as its image",
-    keep="validators reject the labels; ome-zarr-py opens them",
+    keep="validators reject the labels; ome-zarr-py, ngio and napari-ome-zarr open them",
 )
 def label_levels(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
@@ -295,8 +299,8 @@ _KEYS: dict[GroupRole, str] = {
 @_rule(
     "ome.missing",
     asks="a group that is listed as a well, field or label image has the metadata of one",
-    keep="ome-zarr-py does not open a plate whose first well it is, ngio not the well or field; "
-    "its images open one by one",
+    keep="ome-zarr-py and napari-ome-zarr do not open a plate whose first well it is, ngio does "
+    "not list the plate's images; they open one by one; labels without it are not shown",
 )
 def role_is_met(tree: Tree) -> Iterator[tuple[str, str]]:
     """Sections of plate, well and labels."""

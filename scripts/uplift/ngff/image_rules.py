@@ -21,10 +21,9 @@ _TRANSFORMS = (
 )
 
 NOT_AN_IMAGE = "readers of OME-Zarr do not open the image; its arrays open as plain Zarr"
-VALIDATORS = "validators reject it; the readers that were tried open it"
 WRONG_PLACE = (
-    "validators reject it; readers take the numbers as they stand (ome-zarr-py) or draw the image "
-    "without scale"
+    "validators and ngio reject it; readers take the numbers as they stand (ome-zarr-py) or draw "
+    "the image without scale (napari-ome-zarr)"
 )
 
 
@@ -67,7 +66,7 @@ def multiscales_list(spot: Spot) -> Iterator[str]:
     "dialect.multiscales.texts",
     _ENTRY,
     asks="name and type are texts, metadata is an object",
-    keep=VALIDATORS,
+    keep="validators reject it; napari-ome-zarr does not open an image whose name is not a text",
 )
 def multiscales_texts(spot: Spot) -> Iterator[str]:
     """Section multiscales metadata."""
@@ -131,7 +130,7 @@ def axes_types(spot: Spot) -> Iterator[str]:
     f"{_ENTRY}/axes",
     asks="the order is time, channel or other, space",
     keep="validators reject the image, and readers that go by the order of axes mix them up; "
-    "ome-zarr-py opens it in 0.5, not in 0.4",
+    "ngio does not open it, ome-zarr-py in 0.5 and not in 0.4",
 )
 def axes_order(spot: Spot) -> Iterator[str]:
     """Section axes metadata."""
@@ -183,7 +182,7 @@ def dataset_path(spot: Spot) -> Iterator[str]:
     "dialect.datasets.order",
     f"{_ENTRY}/datasets",
     asks="levels go from high to low resolution",
-    keep="viewers take the first level, which is not the finest, for the image; it opens",
+    keep="ngio does not open the image; viewers take the first level, which is not the finest",
 )
 def datasets_order(spot: Spot) -> Iterator[str]:
     """No scale is finer than the one before it; a negative scale is as fine as a positive one."""

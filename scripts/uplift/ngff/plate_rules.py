@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from uplift.ngff.image_rules import VALIDATORS, not_objects
+from uplift.ngff.image_rules import not_objects
 from uplift.ngff.json_kinds import is_integer, items_of, names_in, shown
 from uplift.ngff.places import ABSENT
 from uplift.ngff.registry import Rule, Spot, rule
@@ -14,9 +14,10 @@ from uplift.ngff.registry import Rule, Spot, rule
 _NAME = re.compile(r"[A-Za-z0-9]+")
 _NOT_A_PLATE = "readers do not open the plate; its images open one by one"
 _NOT_A_WELL = (
-    "ome-zarr-py does not open the plate where this is its first well, ngio not the well; its "
-    "images open one by one"
+    "ome-zarr-py and napari-ome-zarr do not open the plate where this is its first well, ngio "
+    "leaves it out; its images open one by one"
 )
+_NOT_FOR_NGIO = "validators and ngio reject the plate; ome-zarr-py and napari-ome-zarr open it"
 _COUNTS = (("field_count", 1),)
 _TIMES = (("id", 0), ("maximumfieldcount", 1), ("starttime", 0), ("endtime", 0))
 
@@ -50,7 +51,7 @@ _SIDES = tuple(
         (
             "dialect.plate.name",
             "names of rows and columns are letters and digits",
-            VALIDATORS,
+            _NOT_FOR_NGIO,
             _names,
         ),
     )
@@ -62,7 +63,7 @@ _SIDES = tuple(
     "dialect.plate.well",
     "plate/wells/*/path?",
     asks="a well's path is row/column, both of which the plate lists",
-    keep="validators reject the plate; ome-zarr-py opens it and goes by the path",
+    keep=f"{_NOT_FOR_NGIO} and go by the path",
 )
 def well_path(spot: Spot) -> Iterator[str]:
     """Section plate metadata."""
@@ -101,7 +102,7 @@ _INDICES = tuple(
     "dialect.plate.count",
     "plate/field_count",
     asks="field_count is an integer of at least 1",
-    keep=VALIDATORS,
+    keep=_NOT_FOR_NGIO,
 )
 def field_count(spot: Spot) -> Iterator[str]:
     """Section plate metadata."""
@@ -112,7 +113,7 @@ def field_count(spot: Spot) -> Iterator[str]:
     "dialect.plate.acquisition",
     "plate/acquisitions",
     asks="acquisitions are objects with ids of their own; counts and times are integers",
-    keep="readers that choose by acquisition (ngio, Fractal) do not find its fields",
+    keep=_NOT_FOR_NGIO,
 )
 def acquisitions(spot: Spot) -> Iterator[str]:
     """Section plate metadata."""
@@ -159,7 +160,7 @@ def well_object(spot: Spot) -> Iterator[str]:
     "dialect.well.path",
     "well/images/*/path?",
     asks="a field's path is letters and digits",
-    keep=VALIDATORS,
+    keep="validators reject it; ome-zarr-py opens it",
 )
 def field_path(spot: Spot) -> Iterator[str]:
     """Section well metadata."""
