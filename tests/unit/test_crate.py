@@ -242,6 +242,8 @@ def test_licenses(text, url, label):
     [
         ({"author": "0000-0002-1825-0098"}, "is not an ORCID iD"),
         ({"author": "Ann <0000-0002-1825-0098>"}, "is not an ORCID iD"),
+        ({"author": "Ann <0000-0002-1825-0097>, Bob"}, "', Bob' stands behind brackets"),
+        ({"author": "Ann https://orcid.org/0000-0002-1825-0097"}, "pointed brackets"),
         ({"funder": [{"name": "A", "orcid": "x"}]}, "is not an ORCID iD"),
         ({"publisher": {"name": "A", "id": "example.org"}}, "id 'example.org' is not a URL"),
         ({"contact": {"name": "A", "mail": "x"}}, "contact: .* is not a name, an ORCID iD"),

@@ -14,7 +14,7 @@ from support.images import write_image
 from support.results import Results, finding
 from support.steps import Conversion, program, run
 from uplift.report import page
-from uplift.report.catalog import COST_COLUMNS
+from uplift.report.catalog import COST_COLUMNS, catalog_row
 from uplift.report.explanations import explain
 from uplift.report.facts import STATES, facts_of
 from uplift.report.opening import viewers_of, web_url
@@ -75,7 +75,11 @@ def converted(tmp_path_factory):
     results = Results(folder / "results")
     results.listed("d", input=str(folder / "in.zarr"), output=str(output), name="<b>x</b>")
     results.listed(
-        HOSTILE, input="https://k:s@b/in?token=t", output="o", name="</script><img src=x>"
+        HOSTILE,
+        input="https://k:s@b/in?token=t",
+        output="o",
+        name="</script><img src=x>",
+        publisher="A Lab <https://ror.org/02mhbdp94>",
     )
     return folder, report(results)
 
@@ -85,6 +89,7 @@ def test_the_catalog_has_facts_of_each_dataset(converted):
     good, bad = rows["d"], rows[HOSTILE]
     assert (good["state"], bad["state"]) == ("valid", "not started")
     assert bad["source_bytes"] == bad["cpu_seconds"] == ""
+    assert bad["source"] == "A Lab"
     stored = [path for path in (folder / "out.zarr").rglob("*") if path.is_file()]
     assert int(good["output_objects"]) == len(stored)
     assert int(good["written"]) == sum(path.stat().st_size for path in stored)
@@ -94,6 +99,18 @@ def test_the_catalog_has_facts_of_each_dataset(converted):
     same = json.loads((folder / "results" / "catalog.json").read_text())
     assert [row["dataset"] for row in same] == ["d", HOSTILE]
     assert list(same[0]) == list(good)
+
+
+def test_the_catalogs_shape_is_that_of_the_image(tmp_path):
+    levels = [{"path": "labels/nuclei/0", "shape": [4, 4]}, {"path": "s0", "shape": [3, 4, 4]}]
+    groups = [{"path": "", "roles": ["image"]}, {"path": "labels/nuclei", "roles": ["label image"]}]
+    results = Results(tmp_path)
+    results.listed("d", input="in.zarr", output="out.zarr")
+    folder = tmp_path / "d"
+    folder.mkdir(exist_ok=True)
+    (folder / "plan.json").write_text(json.dumps({"arrays": levels}))
+    (folder / "inventory.json").write_text(json.dumps({"arrays": [], "groups": groups}))
+    assert catalog_row(facts_of(folder), None)["shape"] == "3,4,4"
 
 
 def test_the_page_shows_text_as_text_and_hides_secrets(converted):

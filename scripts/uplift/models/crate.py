@@ -80,6 +80,11 @@ def _party_from_text(text: str) -> object:
     if ORCID.fullmatch(text):
         return {"name": text, "orcid": text}
     name, *_ = _BRACKETS.split(text, maxsplit=1)
+    rest = _BRACKETS.sub("", text)[len(name) :].strip()
+    if rest:
+        raise said(f"{text!r}: {rest!r} stands behind brackets; write a semicolon between parties")
+    if " " in name.strip() and "://" in name:
+        raise said(f"{name!r}: write an address in pointed brackets, as in Ann Lee <https://…>")
     found = {"name": name.strip()}
     for angled, rounded in _BRACKETS.findall(text):
         inner = (angled or rounded).strip()

@@ -33,12 +33,12 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
     """One dataset. Sizes in bytes, times in seconds; nothing where nothing is known.
 
     ``url`` to ``fbbiId`` are the columns that the browser of the OME-NGFF challenge harvests, by
-    its names: `shape`, `shards`, `chunks` and `dimension_names` of the first array, `written` all
-    bytes of the output.
+    its names: `source` is the publisher; `shape`, `shards`, `chunks` and `dimension_names` are of
+    the first array of the first image, else of the first array; `written` is all of the output.
     """
     verdict, before, after = facts.files["validation"], facts.before, facts.after
-    first = _first(facts.files["plan"].get("arrays"))
-    axes = _first(facts.files["inventory"].get("arrays")).get("axes")
+    first = _first(facts.files["plan"].get("arrays"), facts.images)
+    axes = _first(facts.files["inventory"].get("arrays"), facts.images).get("axes")
     estimate = facts.files["plan"].get("estimate") or {}
     planned = estimate.get("after", {})
     cost = ledger.added_up(facts.costs)
@@ -49,7 +49,10 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
         "state": STATES[facts.outcome.state],
         "message": facts.outcome.message,
         "url": web_url(facts.output, settings) or facts.output,
-        "source": facts.said("publisher"),
+        "source": facts.parties("publisher"),
+        "author": facts.parties("author"),
+        "funder": facts.parties("funder"),
+        "contact": facts.parties("contact"),
         "origin": facts.input,
         "written": shown,
         "written_human_readable": None if shown is None else size_text(shown),
@@ -126,5 +129,9 @@ def _joined(values: Sequence[Any] | None) -> str | None:
     return ",".join(map(str, values)) if values else None
 
 
-def _first(entries: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any]:
-    return entries[0] if entries else {}
+def _first(entries: Sequence[Mapping[str, Any]] | None, images: list[str]) -> Mapping[str, Any]:
+    """The first array of the first image, not one of its labels; without images the first array."""
+    if not entries:
+        return {}
+    of_image = (one for one in entries if [one["path"].rpartition("/")[0]] == images[:1])
+    return next(of_image, entries[0])

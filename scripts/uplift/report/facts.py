@@ -105,6 +105,12 @@ class Facts:
         value = self.files["crate"].get(key) or getattr(self.asked, key, None)
         return None if value is None else str(value)
 
+    def parties(self, key: str) -> str | None:
+        """Names of people or organisations in the crate, else in the sheet."""
+        value = self.files["crate"].get(key) or getattr(self.asked, key, None)
+        parties = value if isinstance(value, (list, tuple)) else [value] if value else []
+        return "; ".join(str(getattr(party, "name", party)) for party in parties) or None
+
     @cached_property
     def findings(self) -> list[Mapping[str, Any]]:
         """Findings of the verdict, or of what inspect has seen so far; errors first."""
