@@ -40,7 +40,7 @@ NAMES = {
     name: workflow.modifier.modify_rulename(name)
     for name in (
         *("inspect_source", "plan", "claim", "convert", "migrate", "crate"),
-        *("validate", "publish", "archive", "plans"),
+        *("validate", "publish", "archive", "plans", "report"),
     )
 }
 
@@ -481,6 +481,7 @@ def after_the_last_job():
     program = str(HOME / "scripts" / "report.py")
     subprocess.run([*JOBS.command(program), "--quiet", *options], check=False)
     is_undrawn = CONFIG.previews and IS_CLUSTER
+    is_undrawn &= NAMES["report"] not in workflow.dag_settings.targets
     hint = " (previews are drawn by a job: the target report)" if is_undrawn else ""
     sys.stderr.write(f"Report: {RESULTS}/report.html{hint}\n")
     if NAMES["plans"] in workflow.dag_settings.targets:

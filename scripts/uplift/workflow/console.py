@@ -49,7 +49,10 @@ _HIDDEN = (
     "Assuming unrestricted shared filesystem",
     "Multiple includes of",
     "Building DAG of jobs",
-    "SLURM account",  # guessed where none is given, which is no news
+    # an account is guessed where none is given, which is no news
+    "No SLURM account given",
+    "No account was given",
+    "Unable to guess SLURM account",
 )
 """Its messages that say nothing about the data; every other warning and error is shown."""
 
