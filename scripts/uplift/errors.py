@@ -19,6 +19,11 @@ Every message is one line and says what is wrong, where (file, key, value) and w
 
 import errno
 
+INSPECT_AGAIN = (
+    "inspect it again: the same command with -R inspect_source -- results/<dataset>/published.json"
+)
+"""What to do where the source is not as it was: of that dataset alone, since -R is for all."""
+
 
 class UpliftError(Exception):
     """Base of all errors raised on purpose."""

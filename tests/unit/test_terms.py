@@ -118,3 +118,12 @@ def test_lookup_asks_the_service_and_goes_on_without_it(monkeypatch, capfd):
     said = capfd.readouterr()
     assert "FBbi_00000251" in said.out
     assert "cannot be reached" in said.err
+
+
+def test_a_misspelled_name_is_found_by_what_is_near():
+    with pytest.raises(ValueError, match="did you mean 'Mus musculus'"):
+        ORGANISM.identify("Mus muscullus")
+    assert [term.label for term in search.search_table(MODALITY, "confocl")] == [
+        "confocal microscopy"
+    ]
+    assert search.search_table(MODALITY, "klingon") == []

@@ -20,7 +20,7 @@ from uplift.batches.portions import Portion, portions_of
 from uplift.batches.work import Result, peak_memory_bytes
 from uplift.convert.engine import first_of, largest_of
 from uplift.convert.portion import unique_chunks
-from uplift.errors import SourceError
+from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
 from uplift.models.record import BadChunk, ItemRecord, Record, Verify
@@ -191,8 +191,8 @@ def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
     if whole and once and item.stored_bytes not in (0, one.of("bytes_read")):
         raise SourceError(
             f"{item.path or 'array'}: {one.of('bytes_read')} bytes of chunks were read, "
-            f"{item.stored_bytes} were there when the source was inspected; inspect it again "
-            "(snakemake -R inspect_source)"
+            f"{item.stored_bytes} were there when the source was inspected; "
+            f"{INSPECT_AGAIN}"
         )
 
 

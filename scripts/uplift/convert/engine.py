@@ -13,7 +13,7 @@ from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Abandoned, Piece, write_shard
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs.chunks import ChunkEncoder
-from uplift.errors import SourceError
+from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
@@ -182,7 +182,7 @@ class Engine(ABC):
         if data is None:
             raise SourceError(
                 f"{self._chunks.store.url}/{self._chunks.key_of(chunk)}: was there when the source "
-                "was inspected and is absent now; inspect again (snakemake -R inspect_source)"
+                f"was inspected and is absent now; {INSPECT_AGAIN}"
             )
         outcome.chunks_read += 1
         outcome.bytes_read += len(data)

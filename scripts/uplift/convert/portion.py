@@ -16,7 +16,7 @@ from uplift.arrays.tasks import Run, Stored, Task, stored_chunks, tasks_of
 from uplift.convert.engine import Engine, Outcome, Read, first_of, largest_of
 from uplift.convert.recode import RecodeEngine
 from uplift.convert.repack import RepackEngine
-from uplift.errors import SourceError
+from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
 from uplift.storage import tuning
@@ -106,7 +106,7 @@ def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
     if chunks.survey(keep=item.stored_chunks <= MOST_LISTED) != item.listing_sha256:
         raise SourceError(
             f"{chunks.store.url}/{item.path}: chunks changed since the source was "
-            "inspected; inspect it again (snakemake -R inspect_source)"
+            f"inspected; {INSPECT_AGAIN}"
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from uplift.errors import InputError, SourceError
+from uplift.errors import INSPECT_AGAIN, InputError, SourceError
 from uplift.grid import Shape
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Finding
@@ -212,7 +212,7 @@ class _Run:
         if now != node.attributes_sha256:
             raise SourceError(
                 f"{self.source.url}/{node.path}: attributes changed since the source was "
-                "inspected; inspect it again (snakemake -R inspect_source)"
+                f"inspected; {INSPECT_AGAIN}"
             )
 
     def _dimension_names(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from uplift.errors import ChangedError, SourceError
+from uplift.errors import INSPECT_AGAIN, ChangedError, SourceError
 from uplift.models.inventory import InventoryFile
 from uplift.models.migration import CopiedFile
 from uplift.storage.protocol import ObjectInfo, Store, WritableStore
@@ -63,6 +63,6 @@ def _pieces(file: InventoryFile, source: Store) -> Iterator[bytes]:
         yield from pieces_of(source, ObjectInfo(file.path, file.bytes, ""))
     except ChangedError as error:
         raise SourceError(
-            f"{source.url}/{file.path}: changed or went since the source was inspected; inspect "
-            "again (snakemake -R inspect_source)"
+            f"{source.url}/{file.path}: changed or went since the source was inspected; "
+            f"{INSPECT_AGAIN}"
         ) from error

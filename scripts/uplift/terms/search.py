@@ -16,6 +16,8 @@ OLS = "https://www.ebi.ac.uk/ols4/api/search"
 def search_table(vocabulary: Vocabulary, query: str) -> list[Term]:
     """Bundled terms that have every word of `query` in one of their names; the best first.
 
+    Where there are none, those whose names are written almost so.
+
     Parameters
     ----------
     vocabulary
@@ -27,7 +29,8 @@ def search_table(vocabulary: Vocabulary, query: str) -> list[Term]:
     if whole is not None:
         return [vocabulary.terms[whole]] if whole in vocabulary.terms else []
     ranked = sorted(_ranked(vocabulary, query))
-    return [vocabulary.terms[identifier] for *_, identifier in ranked]
+    found = [vocabulary.terms[identifier] for *_, identifier in ranked]
+    return found or vocabulary.near(query)
 
 
 def _ranked(vocabulary: Vocabulary, query: str) -> Iterator[tuple[int, int, str, str]]:

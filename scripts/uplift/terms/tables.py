@@ -6,6 +6,7 @@ Identifiers come out in full, as ``NCBI:txid9606`` and ``obo:FBbi_00000251``: th
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ LOOKUP = "scripts/lookup_term.py"
 """The command that finds identifiers; messages name it."""
 _OBO = "http://purl.obolibrary.org/obo/"
 _MANY = 4
+_NEAR = 0.8
+"""How alike a misspelled name is, as difflib counts: one or two letters of ten are other ones."""
 
 
 class Term(NamedTuple):
@@ -98,7 +101,14 @@ class Vocabulary:
         if found:
             which = " or ".join(f"{term.identifier} ({term.label})" for term in found)
             raise ValueError(f'"{text}" may be {which}; give the identifier')
-        raise ValueError(f'"{text}" is not known here as {self.source}; {finding(text)}')
+        near = "".join(f"did you mean {term.label!r}? " for term in self.near(text)[:1])
+        raise ValueError(f'"{text}" is not known here as {self.source}; {near}{finding(text)}')
+
+    def near(self, text: str) -> list[Term]:
+        """Terms with a name that is written almost so, the nearest first."""
+        names = difflib.get_close_matches(letters(text), self.names, cutoff=_NEAR)
+        found = {term.identifier: term for name in names for term in self.names[name]}
+        return list(found.values())
 
     def iri_of(self, identifier: str) -> str:
         """The address that an identifier in full stands for."""
