@@ -107,6 +107,14 @@ def test_people_are_named_once():
     assert (point["@type"], point["email"]) == ("ContactPoint", "bob@example.org")
 
 
+def test_an_address_alone_is_one_to_write_to():
+    graph = graph_of(build_crate(facts(contact="desk@example.org", author="https://u@example.org")))
+    contact = graph[graph["./"]["maintainer"]["@id"]]
+    assert (contact["label"], contact["email"]) == ("desk@example.org", "desk@example.org")
+    assert graph[contact["contactPoint"]["@id"]]["email"] == "desk@example.org"
+    assert "email" not in graph[graph["./"]["author"]["@id"]]
+
+
 def test_a_source_is_described():
     graph = graph_of(build_crate(facts(source_id="s3://bucket/in.zarr", size="Image")))
     source = graph["s3://bucket/in.zarr"]

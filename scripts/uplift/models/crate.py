@@ -16,6 +16,7 @@ CRATE_KEY = "ro-crate-metadata.json"
 """Of the crate, below the root of a dataset."""
 ORCID = re.compile(r"(?:https?://orcid\.org/)?([0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X])/?")
 URL = re.compile(r"https?://[^\s<>\"]+")
+_EMAIL = re.compile(r"[^@\s/]+@[^@\s/]+")
 _BRACKETS = re.compile(r"\s*(?:<([^<>]+)>|\(([^()]+)\))")
 
 
@@ -79,6 +80,8 @@ def _party_from_text(text: str) -> object:
     """A party as the model reads it: its fields, or the text that is its name, ORCID iD or URL."""
     if ORCID.fullmatch(text):
         return {"name": text, "orcid": text}
+    if _EMAIL.fullmatch(text):
+        return {"name": text, "email": text}
     name, *_ = _BRACKETS.split(text, maxsplit=1)
     rest = _BRACKETS.sub("", text)[len(name) :].strip()
     if rest:

@@ -237,8 +237,11 @@ def added_up(lines: Iterable[Spent]) -> Sum:
     """Add up jobs."""
     jobs = list(lines)
     totals: dict[str, Any] = {
-        name: sum(getattr(job, name) for job in jobs)
-        for name in ("wall_seconds", "cpu_seconds", *TRAFFIC_COUNTS)
+        **{name: sum(getattr(job, name) for job in jobs) for name in TRAFFIC_COUNTS},
+        **{
+            name: round(sum(getattr(job, name) for job in jobs), 3)
+            for name in ("wall_seconds", "cpu_seconds")
+        },
     }
     return Sum(
         jobs=len(jobs),
