@@ -87,7 +87,8 @@ def test_what_is_converted_needs_nothing_and_what_stands_is_replaced(sheet, disk
     assert needed([elsewhere])[0].bytes > 0
     disk(1, 10**6)
     plan = tmp_path / "results" / "a" / "plan.json"
-    os.utime(plan)  # as after an edit
+    later = plan.with_name("published.json").stat().st_mtime + 10  # as after an edit
+    os.utime(plan, (later, later))
     (shared,) = space.shared_by(sheet[:1], "results")
     assert shared.needed.bytes > 1
     assert shared.little() is None, "the objects that stand there are replaced one by one"
