@@ -1,6 +1,7 @@
 """claim, validate and publish as programs: exit codes and one line for each mistake."""
 
 import itertools
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def test_findings_do_not_fail_the_step(conversion):
     assert validation["verdict"] == "invalid"
     errors = {f["code"] for f in validation["findings"] if f["severity"] == "error"}
     assert errors == {"object.missing", "reader.differs"}
+    assert validation["validators"] == {
+        name: importlib.metadata.version(name) for name in ("ome-zarr-models", "yaozarrs")
+    }
 
 
 def test_what_publish_writes_down(conversion, tmp_path):

@@ -87,3 +87,5 @@ class Validation(Model):
     bytes: int
     root_sha256: str
     manifest_sha256: str | None = None
+    validators: dict[str, str] = Field(default_factory=dict)
+    """Other people's validators that looked at the metadata, each with its release."""

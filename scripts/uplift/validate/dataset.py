@@ -29,7 +29,7 @@ from uplift.validate.objects.crate import checked_crate
 from uplift.validate.objects.manifest import manifest_text, read_sums
 from uplift.validate.pixels import coverage
 from uplift.validate.pixels.regions import Chosen, Regions
-from uplift.validators.ome_zarr import run_validators
+from uplift.validators.ome_zarr import releases, run_validators
 from uplift.work.folder import WorkFolder
 from uplift.zarr_metadata.data_types import data_type_v3
 
@@ -166,6 +166,7 @@ def validate_dataset(
         bytes=account.bytes + len(root_document) + len(manifest),
         root_sha256=hashlib.sha256(root_document).hexdigest(),
         manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else None,
+        validators=releases(),
     )
     return validation, manifest.decode()
 

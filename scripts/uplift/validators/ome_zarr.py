@@ -12,6 +12,7 @@ once.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -117,6 +118,11 @@ def _complaints(documents: Documents, path: str) -> Iterator[tuple[str, str]]:
     for validator in all_validators():
         for code, message in validator.complaints_about(documents, path):
             yield f"{validator.NAME}.{code}", message
+
+
+def releases() -> dict[str, str]:
+    """The validators by name, each with its release: older Pythons have older ones."""
+    return {one.NAME: importlib.metadata.version(one.NAME) for one in all_validators()}
 
 
 @cache
