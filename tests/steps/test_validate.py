@@ -1,7 +1,7 @@
 """claim, validate and publish as programs: exit codes and one line for each mistake."""
 
-import itertools
 import importlib.metadata
+import itertools
 import json
 from pathlib import Path
 
