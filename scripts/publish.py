@@ -9,9 +9,10 @@ from uplift import command
 from uplift.batches import reading
 from uplift.models.record import Record
 from uplift.models.validation import Validation
-from uplift.outputs import hold
+from uplift.outputs import MANIFEST_KEY, hold
 from uplift.publish import publish_dataset, total_cost
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +41,8 @@ def _publish(arguments: argparse.Namespace) -> None:
         for batch in one.batches
     )
     output = hold(arguments.output, arguments.claim, arguments.storage)
+    work = WorkFolder(arguments.published.parent)
+    has_old_manifest = arguments.manifest is None and work.is_own_manifest(output.get(MANIFEST_KEY))
     published = publish_dataset(
         output,
         arguments.root.read_bytes(),
@@ -47,8 +50,11 @@ def _publish(arguments: argparse.Namespace) -> None:
         cost,
         validate_command=arguments.validate_command,
         manifest=None if arguments.manifest is None else arguments.manifest.read_bytes(),
+        has_old_manifest=has_old_manifest,
     )
     json_files.write_json(arguments.published, published)
+    if has_old_manifest:
+        work.manifest.unlink()
     output.release()
 
 

@@ -122,6 +122,20 @@ def test_manifest_again_after_a_change(conversion, tmp_path):
     assert sha256sum(tmp_path / "out.zarr").returncode == 0
 
 
+def test_a_manifest_that_is_not_asked_for_any_more(conversion, tmp_path):
+    """It is removed, unless somebody changed it."""
+    conversion.manifest = True
+    conversion.all()
+    conversion.manifest = False
+    validation = conversion.all()
+    output = tmp_path / "out.zarr"
+    assert not (output / "manifest.sha256").exists()
+    assert not conversion.path("manifest.sha256").exists()
+    assert validation["objects"] == len([p for p in output.rglob("*") if p.is_file()])
+    (output / "manifest.sha256").write_text("a stranger's")
+    assert conversion.validate()["verdict"] == "invalid"
+
+
 def test_manifest_of_another_validation(conversion, capsys):
     conversion.manifest = True
     conversion.before_validation()
@@ -138,10 +152,3 @@ def test_manifest_of_the_source(conversion, tmp_path):
     conversion.before_validation()
     codes = [f["code"] for f in conversion.validate()["findings"] if f["severity"] == "error"]
     assert codes == ["manifest.taken"]
-
-
-def test_manifest_left_by_an_earlier_run(conversion, tmp_path):
-    conversion.manifest = True
-    conversion.all()
-    conversion.manifest = False
-    assert errors(conversion.validate()) == [("output.stray", "manifest.sha256")]

@@ -179,7 +179,8 @@ def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):
     assert finish([*line, "--unlock"])[0] == 0
     code, said = finish(line)
     assert code == 0, said
-    assert "in: valid" in said
+    # the job may have ended everything meanwhile
+    assert "in: valid" in said or "Nothing to be done" in said
     assert_same(tmp_path / "out.zarr", expected / "out.zarr")
 
 

@@ -216,7 +216,7 @@ def test_a_file_that_changed_since_inspect_is_refused(source, output, monkeypatc
         (source.folder / "notes").unlink()
     else:
         (source.folder / "notes").write_bytes(bytes(size + (1 if change == "longer" else -1)))
-    with pytest.raises(SourceError, match="inspect again"):
+    with pytest.raises(SourceError, match="inspect it again"):
         migrate(source, output)
     assert output.get("notes") is None
 
@@ -283,7 +283,7 @@ def test_batches_of_another_inventory_are_refused(source, output):
     source.group("", {}, ("group",))
     source.array("a")
     store = LocalStore(str(source.folder))
-    with pytest.raises(InputError, match="split the plan again"):
+    with pytest.raises(InputError, match="plan and convert again"):
         migrate_dataset(source.inventory(), {}, {}, store, output, "0.5")
 
 

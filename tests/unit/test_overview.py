@@ -35,13 +35,6 @@ def test_an_output_that_is_gone_is_named_with_its_remedy(published):
         start.refuse_gone_outputs(published, "results")
 
 
-def test_a_manifest_that_is_not_asked_for_any_more(published, tmp_path):
-    start.refuse_forgotten_manifests(published, "results")
-    (tmp_path / "results" / "d" / "manifest.sha256").write_text("…")
-    with pytest.raises(InputError, match=r"out\.zarr: was published with manifest: true; set that"):
-        start.refuse_forgotten_manifests(published, "results")
-
-
 def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3_environment):
     monkeypatch.chdir(tmp_path)
     client = s3.client(s3_server)

@@ -73,8 +73,6 @@ try:
         doubts = [*sheet.unknown_terms(SAMPLES), *closed_to_the_group(outputs)]
         sys.stderr.writelines(f"warning: {line}\n" for line in doubts)
         start.refuse_gone_outputs(SAMPLES, RESULTS, STORAGE)
-        if not CONFIG.manifest:
-            start.refuse_forgotten_manifests(SAMPLES, RESULTS)
         if EARLIER:
             sys.stderr.write(f"{earlier.note_on(EARLIER, RESULTS)}\n")
 except InputError as error:

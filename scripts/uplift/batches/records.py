@@ -17,7 +17,7 @@ from uplift import __version__, grid
 from uplift.arrays.digests import sorted_pixel_rows
 from uplift.arrays.source_chunks import ListingDigest
 from uplift.batches.portions import Portion, portions_of
-from uplift.batches.work import Result, peak_memory_bytes
+from uplift.batches.work import Result
 from uplift.convert.engine import first_of, largest_of
 from uplift.convert.portion import unique_chunks
 from uplift.errors import INSPECT_AGAIN, SourceError
@@ -26,7 +26,7 @@ from uplift.models.findings import Findings
 from uplift.models.record import BadChunk, ItemRecord, Record, Verify
 from uplift.validate.objects.manifest import text_of_sums
 from uplift.validate.pixels.digests import write_digests
-from uplift.work import json_files
+from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Done, Journal
 
@@ -118,7 +118,7 @@ class BatchRun:
             wall_seconds=round(time.perf_counter() - self._clock, 3),
             cpu_seconds=round(sum(one.cpu_seconds for one in made), 3),
             peak_memory_bytes=max(
-                [peak_memory_bytes()]
+                [ledger.own_peak_memory_bytes()]
                 + [r.peak_memory_bytes for one in self._sums for r in one.results]
             ),
             threads=cores,

@@ -6,8 +6,6 @@ digests are compared with what the output gives back.
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +37,7 @@ from uplift.storage.protocol import Store
 from uplift.validate.objects.accounts import sha256_of
 from uplift.validate.pixels import check_portion
 from uplift.validate.pixels.check import Expected, is_dense
+from uplift.work import ledger
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal
 
@@ -229,7 +228,7 @@ def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Res
                 result = _carried_out(context, portion, journal)
         result.seconds = time.perf_counter() - clock
         result.cpu_seconds = time.thread_time() - cpu
-        result.peak_memory_bytes = peak_memory_bytes()
+        result.peak_memory_bytes = ledger.own_peak_memory_bytes()
         results.append(result)
     return results
 
@@ -312,9 +311,3 @@ def _validate(
             digest = sha256_of(context.output, key)
             if digest is not None:
                 result.sums[key] = digest
-
-
-def peak_memory_bytes() -> int:
-    """Largest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -25,6 +25,7 @@ def publish_dataset(
     *,
     validate_command: str,
     manifest: bytes | None = None,
+    has_old_manifest: bool = False,
 ) -> Published:
     """Write the root document, last of all; before it the check sums, when there are some.
 
@@ -35,6 +36,8 @@ def publish_dataset(
     ----------
     root_document, manifest
         Bytes of ``zarr.json`` and ``manifest.sha256``.
+    has_old_manifest
+        The output has a manifest of an earlier run, and none is asked for now: it is removed.
     validate_command
         What to type to validate again, for messages.
 
@@ -62,6 +65,9 @@ def publish_dataset(
         log.info("removed %d unfinished objects of killed jobs", removed)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:
         output.put(MANIFEST_KEY, manifest)
+    if has_old_manifest:
+        log.info("removing %s: no manifest is asked for any more", MANIFEST_KEY)
+        output.delete(MANIFEST_KEY)
     output.show(root_document)
     return Published(
         dataset=validation.dataset,

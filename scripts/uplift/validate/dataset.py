@@ -20,6 +20,7 @@ from uplift.models.record import Verify
 from uplift.models.validation import Validation
 from uplift.ngff import axes
 from uplift.ngff.conformity import conforms, defects_of
+from uplift.outputs.keys import MANIFEST_KEY
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated
 from uplift.validate.metadata.documents import Documents, Json
@@ -103,7 +104,8 @@ def validate_dataset(
     findings.extend((*inventory.findings, *migration.findings))
     listed_items = ItemListings(files.batches)
     check = _DatasetCheck(inventory, migration, files, findings)
-    account, keys = check.listed(output.list_tree(""), files, listed_items.add)
+    has_old = not files.with_manifest and files.folder.is_own_manifest(output.get(MANIFEST_KEY))
+    account, keys = check.listed(output.list_tree(""), files, has_old, listed_items.add)
     pixels.validate_again(listed_items.digests())
     work = coverage.gather(files.batches, files.folder, findings)
     entries = {entry.path: entry for entry in inventory.arrays}
@@ -281,6 +283,7 @@ class _DatasetCheck:
         self,
         listing: Iterable[ObjectInfo],
         files: WorkFiles,
+        has_old_manifest: bool,
         stored: Callable[[str, int, ObjectInfo], None],
     ) -> tuple[accounts.OutputAccount, list[str]]:
         """Account for every object of the output; also their keys, when there is a manifest."""
@@ -293,6 +296,7 @@ class _DatasetCheck:
             expected,
             self._findings,
             with_manifest=files.with_manifest,
+            has_old_manifest=has_old_manifest,
             stored=stored,
         )
         keys: list[str] = []

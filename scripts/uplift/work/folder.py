@@ -61,6 +61,19 @@ class WorkFolder:
         return self.path / "validation.json"
 
     @property
+    def manifest(self) -> Path:
+        """Check sums of the output, where they are asked for."""
+        return self.path / "manifest.sha256"
+
+    def is_own_manifest(self, content: bytes | None) -> bool:
+        """Whether what stands at the output, if anything, is the manifest that was made here."""
+        return (
+            content is not None
+            and self.manifest.is_file()
+            and self.manifest.read_bytes() == content
+        )
+
+    @property
     def published(self) -> Path:
         """What stands at the output, since when."""
         return self.path / "published.json"

@@ -275,13 +275,18 @@ def _cpu_seconds() -> float:
 
 
 def _peak_memory() -> int:
-    """Bytes of the largest process; `ru_maxrss` of its own would include the parent's at a fork."""
+    """Bytes of the largest process."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return max(children, own_peak_memory_bytes(), int(_elsewhere[1]))
+
+
+def own_peak_memory_bytes() -> int:
+    """Largest resident size of this process; `ru_maxrss` would include the parent's at a fork."""
     status = Path("/proc/self/status")
-    if not status.exists():
-        return max(children, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    if not status.exists():  # macOS, in bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     own = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return max(children, int(own.split()[1]) * 1024, int(_elsewhere[1]))
+    return int(own.split()[1]) * 1024
 
 
 def _process_start() -> float:

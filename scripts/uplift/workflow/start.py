@@ -18,7 +18,7 @@ from uplift.errors import InputError, UpliftError
 from uplift.models import json_text
 from uplift.models.publication import Claim
 from uplift.models.slices import Slice
-from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
+from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.report.facts import outcome_of
 from uplift.settings.columns import Sample, SampleTable
 from uplift.settings.mistakes import MistakesError
@@ -101,36 +101,6 @@ def refuse_gone_outputs(
                 f"{output}: the output of dataset {dataset!r} is gone; put it back, take "
                 f"the dataset out of the sheet, or convert it again after: "
                 f"rm {shlex.quote(str(claim))}"
-            )
-    if lines:
-        raise MistakesError(lines)
-
-
-def refuse_forgotten_manifests(samples: Mapping[str, Sample], results: str) -> None:
-    """Stop when a dataset was published with a manifest, and no manifest is asked for now.
-
-    What stands at the output would be a stranger's file then, and the dataset would be hidden.
-
-    Parameters
-    ----------
-    samples
-        Rows of the sheet, by dataset.
-    results
-        Folder of the work files.
-
-    Raises
-    ------
-    MistakesError
-        One line for each dataset, with both ways out.
-    """
-    lines = []
-    for dataset, sample in samples.items():
-        work = WorkFolder(Path(results, dataset))
-        made = work.path / MANIFEST_KEY
-        if made.is_file() and work.published.is_file():
-            lines.append(
-                f"{sample.output}: was published with manifest: true; set that again, or go on "
-                f"without after deleting {MANIFEST_KEY} there and {made}"
             )
     if lines:
         raise MistakesError(lines)

@@ -260,6 +260,11 @@ def _key_encoding(value: Any, where: str) -> tuple[Any, Any]:
     return name, separator
 
 
+def _says_something(key: str, value: Any) -> bool:
+    """Whether a member of a codec counts: not null, and a configuration is an object."""
+    return value is not None and (key != "configuration" or isinstance(value, dict))
+
+
 def _codecs(value: Any, where: str) -> tuple[Codec, ...]:
     if not isinstance(value, (list, tuple)) or not value:
         raise SourceError(f"{where}: codecs is {value!r}, expected a list of codecs")
@@ -270,5 +275,5 @@ def _codecs(value: Any, where: str) -> tuple[Codec, ...]:
             raise SourceError(f'{where}: codecs holds {item!r}, expected an object with a "name"')
         if not isinstance(codec.get("configuration") or {}, dict):
             raise SourceError(f"{where}: codec {codec['name']!r}: configuration is not an object")
-        codecs.append({key: value for key, value in codec.items() if value is not None})
+        codecs.append({key: value for key, value in codec.items() if _says_something(key, value)})
     return tuple(codecs)

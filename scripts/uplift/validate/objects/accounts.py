@@ -50,6 +50,7 @@ class OutputAccount:
         findings: Findings,
         *,
         with_manifest: bool = False,
+        has_old_manifest: bool = False,
         stored: Callable[[str, int, ObjectInfo], None] = lambda *_: None,
     ) -> None:
         self._stored = stored
@@ -58,7 +59,7 @@ class OutputAccount:
         }
         self._expected = expected
         self._findings = findings
-        self._with_manifest = with_manifest
+        self._is_manifest_ours = with_manifest or has_old_manifest
         self.objects = self.bytes = 0
         if with_manifest and MANIFEST_KEY in expected:
             text = f"{MANIFEST_KEY}: the source has such a file; rename it, or set manifest: false"
@@ -69,14 +70,14 @@ class OutputAccount:
         key = info.key
         if key in (LOCK_KEY, ROOT_KEY) or is_temporary(key):
             return
-        if self._with_manifest and key == MANIFEST_KEY:
+        if self._is_manifest_ours and key == MANIFEST_KEY:
             return
         self.objects += 1
         self.bytes += info.size
         if key in self._expected or self._in_grid(info):
             return
         if key == MANIFEST_KEY:
-            text = f"{key}: of a run with manifest: true; delete it, or set that again"
+            text = f"{key}: not one of this dataset's runs; delete it, or set manifest: true"
             self._findings.error("output.stray", key, text)
         elif key.rpartition("/")[2] in _V2_NAMES:
             text = f"{key}: Zarr v2 metadata in a Zarr v3 dataset"
