@@ -57,16 +57,16 @@ def main() -> int:
     os.environ["PYTHONPYCACHEPREFIX"] = str(scratch / "bytecode")
     suite = local_cases if given.suite == "local" else s3_cases
     report: dict[str, Any] = {"machine": _machine(given.cores), "rounds": given.rounds, "cases": {}}
+    path = given.results / f"{given.suite}-{given.cores}.json"
     try:
         with suite(given, scratch) as cases:
             for case, names in cases:
                 report["cases"][case.name] = measured(case, names, given.rounds)
+                report["machine"]["load_after"] = os.getloadavg()[1]
+                path.write_text(json.dumps(report, indent=1) + "\n")  # each case counts by itself
     except FailedError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    report["machine"]["load_after"] = os.getloadavg()[1]
-    path = given.results / f"{given.suite}-{given.cores}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"{path}; table and figure: python benchmarks/figure.py")
     if not given.keep:
         shutil.rmtree(scratch)

@@ -119,6 +119,12 @@ def test_objects_in_an_array_that_are_no_chunks(image):
     assert ("array.strays", "0") in codes(before)
 
 
+def test_an_array_whose_objects_have_names_of_no_chunks(image):
+    for path in [p for p in (image / "0").rglob("*") if p.is_file() and p.name[0] != "."]:
+        path.rename(path.with_name(f"chunk-{path.name}"))
+    assert ("array.no_chunks", "0") in codes(inspect(image))
+
+
 def test_objects_where_the_outputs_chunks_go_are_left_out(image):
     (image / "0" / "c" / "0").mkdir(parents=True)
     (image / "0" / "c" / "0" / "1").write_bytes(b"x")

@@ -44,8 +44,16 @@ class SourceFiles:
             name = info.key.rpartition("/")[2]
             (self.dropped if name in DROPPED else self.copied).append(_entry(info))
 
-    def take_in_array(self, path: str, files: Iterable[ObjectInfo]) -> None:
-        """Sort objects of an array that are not chunks; the output needs the place of some."""
+    def take_in_array(self, path: str, files: Iterable[ObjectInfo], *, has_chunks: bool) -> None:
+        """Sort objects of an array that are not chunks; the output needs the place of some.
+
+        Parameters
+        ----------
+        path, files
+            Of the array, and the objects in it that no chunk of its grid is.
+        has_chunks
+            Other objects are chunks; without any, these may be chunks under names nobody expects.
+        """
         skip = len(path) + 1 if path else 0
         copied, hidden = [], []
         for info in self._without_litter(files):
@@ -64,6 +72,12 @@ class SourceFiles:
                 f"{nested[0]}: Zarr metadata inside an array is not a node; copied, not converted"
             )
             self._findings.warning("array.nested", path, text)
+        elif copied and not has_chunks:
+            text = (
+                f"{len(copied)} objects, such as {copied[0]}, and none has the name of a chunk: "
+                "copied as files, and the array reads as its fill value, here as at the source"
+            )
+            self._findings.warning("array.no_chunks", path, text)
         elif copied:
             text = f"{len(copied)} objects are not chunks of the array, such as {copied[0]}; copied"
             self._findings.info("array.strays", path, text)

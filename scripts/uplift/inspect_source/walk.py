@@ -205,7 +205,7 @@ class _Walk:
         path, chunks = folder.path, folder.chunks
         self._refuse_image_in_array(path, node.attributes)
         assert chunks is not None  # noqa: S101
-        self._files.take_in_array(path, folder.files)
+        self._files.take_in_array(path, folder.files, has_chunks=bool(chunks.stored))
         self._files.take_older(path, folder.older)
         if source.zarr_format == 2 and source.fill_value is None:
             self._find(
