@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 OURS = ("whole workflow", "convert job")
-LEFT, WIDTH, BAR, GAP = 200, 760, 16, 34
+LEFT, WIDTH, BAR, GAP = 224, 784, 16, 34
 STYLE = (
     "text{font:13px sans-serif;fill:#222}.h{font-weight:bold}.o{fill:#1565c0}.l{fill:#43a047}"
     ".p{fill:#9e9e9e}.r{stroke:#222}"
