@@ -91,9 +91,7 @@ def element_slices(index: Index, chunks: Shape, shape: Shape) -> tuple[slice, ..
     tuple[slice, ...]
         A slice for each axis.
     """
-    return tuple(
-        slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunks, shape, strict=True)
-    )
+    return tuple(slice(a, b) for a, b in element_box(index, chunks, shape))
 
 
 Box = tuple[tuple[int, int], ...]
