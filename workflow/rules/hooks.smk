@@ -1,0 +1,103 @@
+"""What is done before the first job of a run, and after the last one."""
+
+
+def before_the_first_job():
+    """Write what is to be written before jobs run, and nothing in dry runs."""
+    if not workflow.is_main_process or workflow.touch:
+        return
+    refuse_little_space()
+    for one in (one for found in DAMAGE.values() for one in found):
+        if one.line:
+            sys.stderr.write(f"warning: {one.line}\n")
+        for path in (one.path, *one.again):
+            path.unlink(missing_ok=True)
+    asked = workflow.dag_settings
+    own = {name: step for step, name in NAMES.items()}
+    start.forget_forced(
+        ACTIVE,
+        RESULTS,
+        forceall=asked.forceall,
+        forcerun={own.get(name, name) for name in asked.forcerun},
+        targets=asked.targets,
+    )
+    start.note_samples(SAMPLES, RESULTS)
+    faults.watch(workflow)
+    start.schedule_quickly(workflow)
+    rounds.look_less_often(workflow.scheduler, is_local=not IS_CLUSTER)
+    here = {
+        one.rule.name
+        for one in workflow.dag.needrun_jobs()
+        if one.is_local or not IS_CLUSTER
+    }
+    JOBS.start([*(PROGRAMS[name] for name in here if name in PROGRAMS), "report"])
+    if IS_CLUSTER:
+        # of a job that failed in its last step, the others' files are whole, the verdict among them
+        workflow.execution_settings.keep_incomplete = True
+        most = workflow.remote_execution_settings.seconds_between_status_checks
+        cluster.watch_closely(workflow.scheduler._executor, most)
+
+
+def refuse_little_space():
+    """Stop, or warn, when the outputs that will be written do not fit where they go."""
+    jobs = (
+        one for one in workflow.dag.needrun_jobs() if one.rule.name == NAMES["convert"]
+    )
+    names = dict.fromkeys(one.wildcards_dict["dataset"] for one in jobs)
+    samples = [SAMPLES[name] for name in names]
+    shared = space.shared_by(samples, RESULTS, archive=CONFIG.ozx)
+    lines = list(filter(None, (one.little() for one in shared)))
+    word = "error" if CONFIG.on_little_space == "fail" else "warning"
+    sys.stderr.writelines(f"{word}: {line}\n" for line in lines)
+    if lines and word == "error":
+        raise SystemExit(1)
+
+
+def after_the_last_job():
+    """One line for each dataset on standard error, and the report on all of them."""
+    if not workflow.is_main_process or workflow.touch:
+        return
+    shown = console.active()
+    if shown is not None:
+        shown.conclude()
+    else:
+        lines = start.summary_lines(SAMPLES, RESULTS)
+        sys.stderr.writelines(f"{line}\n" for line in lines)
+    # a login node draws no pictures; the target `report` is a job that does
+    options = job.options_of({**REPORT, "previews": CONFIG.previews and not IS_CLUSTER})
+    program = str(HOME / "scripts" / "report.py")
+    subprocess.run([*JOBS.command(program), "--quiet", *options], check=False)
+    is_undrawn = CONFIG.previews and IS_CLUSTER
+    is_undrawn &= NAMES["report"] not in workflow.dag_settings.targets
+    hint = " (previews are drawn by a job: the target report)" if is_undrawn else ""
+    sys.stderr.write(f"Report: {RESULTS}/report.html{hint}\n")
+    if NAMES["plans"] in workflow.dag_settings.targets:
+        given = workflow.resource_settings
+        options = {
+            "results": RESULTS,
+            "samples": REPORT["samples"],
+            "cores": (given.nodes * CONFIG.threads if IS_CLUSTER else given.cores) or 1,
+            "threads": CONFIG.threads,
+            "ozx": CONFIG.ozx,
+            "costs": CONFIG.costs.to_json(),
+        }
+        program = str(HOME / "scripts" / "plans.py")
+        words = [*JOBS.command(program), "--quiet", *job.options_of(options)]
+        subprocess.run(words, check=False)
+    JOBS.stop()
+
+
+def chained(first, hook):
+    """A hook of the outer workflow, after that of this module."""
+
+    def both(log):
+        first()
+        return hook(log)
+
+    return both
+
+
+if IS_MODULE:
+    # Snakemake takes no hooks from modules
+    workflow._onstart = chained(before_the_first_job, workflow._onstart)
+    workflow._onsuccess = chained(after_the_last_job, workflow._onsuccess)
+    workflow._onerror = chained(after_the_last_job, workflow._onerror)
