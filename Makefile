@@ -23,7 +23,7 @@ $(LOCK):
 	@echo "error: Python $(VERSION): there is a lock for each of $(LOCKED); take one of these, as in make PYTHON=python3.12" >&2; exit 1
 
 run: $(PICTURE)
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) --config on_recent_change=ignore
 
 $(PICTURE): $(READY)
 	$(BIN)/python benchmarks/write_demo.py demo/ihc.zarr

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     parser.add_argument("--litter", default="drop", choices=("drop", "copy"))
-    parser.add_argument("--on-recent-change", default="warn", choices=("warn", "fail"))
+    parser.add_argument("--on-recent-change", default="warn", choices=("ignore", "warn", "fail"))
     parser.add_argument("--license", help="refused if more permissive than the source's own")
     command.add_storage(parser)
     return command.run_program(parser, _inspect, argv)
@@ -44,7 +44,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
         target=arguments.target_version,
         refuse_defects=arguments.on_bad_metadata == "fail",
         copy_litter=arguments.litter == "copy",
-        refuse_recent=arguments.on_recent_change == "fail",
+        on_recent=arguments.on_recent_change,
     )
     if not arguments.run.exists():
         facts = {

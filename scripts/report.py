@@ -5,6 +5,7 @@ Made from the work files that exist, after every run of the workflow and by ``sn
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from uplift import command
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
-from uplift.report.facts import datasets_of, facts_of
+from uplift.report.facts import STATES, State, datasets_of, facts_of
 from uplift.report.page import limits_for, row_of, write_page
 from uplift.report.preview import update_preview
 from uplift.report.remembered import Entry, Remembered
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, required=True, help="folder of the work files")
     parser.add_argument("--samples", type=Path, required=True, help="samples.json of the run")
     parser.add_argument("--previews", default="true", choices=("true", "false"))
+    parser.add_argument("--last-line", action="store_true", help="print the states and the place")
     command.add_storage(parser)
     return command.run_program(parser, _report, argv)
 
@@ -53,6 +55,18 @@ def _report(arguments: argparse.Namespace) -> None:
         [one.row for one in entries], [one.details for one in entries], folder / "report.html"
     )
     remembered.write()
+    if arguments.last_line:
+        listed = {sample.dataset for sample in table.samples}
+        states = Counter(one.row.state for one in entries if one.row.dataset in listed)
+        sys.stdout.write(f"{last_line(states, folder / 'report.html')}\n")
+
+
+def last_line(states: Counter[State], page: Path) -> str:
+    """How many datasets of the sheet are in which state, and where the report is."""
+    if states.total() <= 1:
+        return f"Report: {page}"
+    counts = (f"{states[state]} {label}" for state, label in STATES.items() if states[state])
+    return f"{states.total()} datasets: {', '.join(counts)} · report: {page}"
 
 
 if __name__ == "__main__":

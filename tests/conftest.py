@@ -1,8 +1,11 @@
 """Fixtures that several tests share."""
 
+import io
+import logging
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,9 @@ import pytest
 from hypothesis import settings
 
 from servers import rgw
+from support import browser
 from uplift.storage import s3 as storage_s3
+from uplift.workflow import console
 
 # The same examples in every run; UPLIFT_RANDOM=1 draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -33,6 +38,30 @@ def _end_of_patience() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def snakemake_logger() -> Iterator[logging.Logger]:
+    """Snakemake's logger as it is when the Snakefile is read."""
+    logger = logging.getLogger("snakemake.logging")
+    before, level = list(logger.handlers), logger.level
+    handler = logging.StreamHandler(io.StringIO())
+    handler.name = "DefaultStreamHandler"
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    yield logger
+    logger.handlers[:] = before
+    logger.setLevel(level)
+    os.environ.pop(console.VARIABLE, None)
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[browser.Browser]:
+    """A browser without a window, for the pages of a module of tests."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        page = browser.Browser(Path(folder))
+        yield page
+        page.close()
 
 
 @pytest.fixture

@@ -50,19 +50,21 @@ def printed(folder, *arguments, snakefile=ROOT / "Snakefile"):
 def test_what_a_run_prints(folder):
     code, dry = printed(folder, "-n", "--config", "samples=sheet.csv")
     assert code == 0
-    assert len(dry) == 4
-    assert dry[-1] == "Nothing was done: that was a dry run"
+    assert [line.partition(":")[0] for line in dry[:3]] == ["good", "bad", "more"]
+    assert dry[3:] == ["Nothing was done: that was a dry run (3 datasets to work on)"]
     code, lines = printed(folder, "--config", "samples=sheet.csv")
     assert code == 1
     assert "Converting 3 datasets: " in lines[0]
     assert sum(": valid, 2 arrays with every pixel compared" in line for line in lines) == 2
-    assert "bad: failed; more at the end" in lines
     assert lines[-2].startswith("error: bad: ")
     assert lines[-2].endswith("(results/bad/logs/inspect_source.log)")
-    assert lines[-1] == "Report: results/report.html"
+    assert lines[-1] == "3 datasets: 2 valid, 1 refused · report: results/report.html"
     said = [line for line in lines if line.startswith("warning: ")]
-    assert "is something still writing there?" in said[0], "the sources were just written"
-    assert len(lines) == 6 + len(said)
+    assert lines[4:-2] == said, "after the datasets and before the errors"
+    assert said[0].startswith("warning: 2 sources (good, more) changed less than 5 minutes before")
+    assert said[1].startswith("warning: 2 datasets (good, more): no author; ")
+    assert "bad: failed; more at the end" in lines[1:4]
+    assert len(said) == len({line.partition("): ")[2] for line in said})
     text = "\n".join(lines)
     assert "Traceback" not in text
     assert "CalledProcessError" not in text
@@ -144,7 +146,8 @@ def test_the_same_as_a_module(folder):
     code, lines = printed(folder, snakefile=outer)
     assert code == 0, lines
     assert lines[0] == "Converting 1 dataset: good"
-    assert lines[-2].startswith("good: valid, 2 arrays")
+    assert lines[1].startswith("good: valid, 2 arrays")
+    assert lines[-1] == "Report: mine/report.html"
     kept = [line for line in lines if not line.startswith("warning: ")]
     assert len(kept) <= len(recorded("FIRST.md")) == 3
 

@@ -1,8 +1,6 @@
 """The report on real datasets and on odd ones, each converted once, as a browser shows it."""
 
 import json
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -68,14 +66,6 @@ def url(tmp_path_factory):
     results.log(results.folder / "failed", "convert", failure)
     run("report", results=results.folder, samples=results.write_samples(), previews="true")
     return (results.folder / "report.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def window():
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        page = browser.Browser(Path(folder))
-        yield page
-        page.close()
 
 
 @pytest.fixture

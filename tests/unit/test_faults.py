@@ -53,7 +53,7 @@ def test_three_datasets_with_one_fault_stop_the_run_in_one_line(running, capsys)
     running.job("last", FULL)
     assert not running.scheduler.keepgoing
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: 3 datasets failed since the disk is full: no further job is ")
+    assert line.startswith("error: 3 datasets failed since the disk is full: no further job was ")
     assert line.endswith(FULL.removeprefix("error: "))
     running.job("still running", FULL)
     assert capsys.readouterr().err == "", "said once"

@@ -49,9 +49,9 @@ def test_it_is_a_warning_or_a_refusal_and_never_in_the_inventory(source, monkeyp
     store = open_store(str(source))
     found = inspect_source(store)
     with pytest.raises(SourceError, match=r"changed \d+ s ago: .*on_recent_change: warn"):
-        inspect_source(store, refuse_recent=True)
+        inspect_source(store, on_recent="fail")
     monkeypatch.setattr(recent, "RECENT_S", -1.0)
-    assert inspect_source(store, refuse_recent=True) == found
+    assert inspect_source(store, on_recent="fail") == found
 
 
 def test_the_step(source, tmp_path, capsys):

@@ -1,9 +1,7 @@
 """The report in a browser: sort, search, filter, open, overlay; narrow, dark, by keyboard."""
 
 import json
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -65,14 +63,6 @@ def made(folder):
 def report(results):
     run("report", results=results.folder, samples=results.write_samples(), previews="false")
     return (results.folder / "report.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def window():
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        page = browser.Browser(Path(folder))
-        yield page
-        page.close()
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ if console.active() is not None:
         console.active().configure(
             SAMPLES,
             RESULTS,
-            lambda name: start.outcome_line(SAMPLES[name], RESULTS),
+            lambda name: start.outcome(SAMPLES[name], RESULTS),
         )
 
 ENVIRONMENT = HOME / "envs" / "environment.yaml"

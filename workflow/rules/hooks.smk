@@ -64,12 +64,13 @@ def after_the_last_job():
         sys.stderr.writelines(f"{line}\n" for line in lines)
     # a login node draws no pictures; the target `report` is a job that does
     options = job.options_of({**REPORT, "previews": CONFIG.previews and not IS_CLUSTER})
+    if CONFIG.previews and IS_CLUSTER:
+        if NAMES["report"] not in workflow.dag_settings.targets:
+            sys.stderr.write("Previews are drawn by a job: the target report\n")
     program = str(HOME / "scripts" / "report.py")
-    subprocess.run([*JOBS.command(program), "--quiet", *options], check=False)
-    is_undrawn = CONFIG.previews and IS_CLUSTER
-    is_undrawn &= NAMES["report"] not in workflow.dag_settings.targets
-    hint = " (previews are drawn by a job: the target report)" if is_undrawn else ""
-    sys.stderr.write(f"Report: {RESULTS}/report.html{hint}\n")
+    words = [*JOBS.command(program), "--quiet", "--last-line", *options]
+    sys.stderr.flush()
+    subprocess.run(words, check=False, stdout=sys.stderr)
     if NAMES["plans"] in workflow.dag_settings.targets:
         given = workflow.resource_settings
         options = {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from uplift.storage.protocol import ObjectInfo
+
+RecentChange = Literal["ignore", "warn", "fail"]
 
 RECENT_S = 300.0
 """Microscopes pause for minutes between two time points, and copies between two large files."""
 
 MARK = "is something still writing there?"
-"""In the warning, which the console shows at once."""
+"""In the warning, by which the console finds it."""
 
 
 class Newest:

@@ -17,7 +17,7 @@ from uplift.inspect_source.files import SourceFiles
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import UnlistedSource
-from uplift.inspect_source.recent import recent_change
+from uplift.inspect_source.recent import RecentChange, recent_change
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding, Findings
 from uplift.models.inventory import (
@@ -56,7 +56,7 @@ def inspect_source(
     target: str = "0.5",
     refuse_defects: bool = False,
     copy_litter: bool = False,
-    refuse_recent: bool = False,
+    on_recent: RecentChange = "warn",
 ) -> Inventory:
     """Describe everything under the root of a store.
 
@@ -68,8 +68,8 @@ def inspect_source(
         Whether metadata that break a rule of OME-Zarr are refused, and not repaired or kept.
     copy_litter
         Whether files that operating systems leave (``.DS_Store``) are copied.
-    refuse_recent
-        Whether a source that changed minutes ago is refused, and not only warned of.
+    on_recent
+        What happens to a source that changed minutes ago.
 
     Raises
     ------
@@ -82,7 +82,8 @@ def inspect_source(
     walk = _Walk(store, copy_litter=copy_litter)
     try:
         walk.run(target, refuse_defects=refuse_defects)
-        walk.look_for_recent_change(refuse=refuse_recent)
+        if on_recent != "ignore":
+            walk.look_for_recent_change(refuse=on_recent == "fail")
         return walk.inventory()
     except (SourceError, UnsupportedError) as error:
         if store.url in str(error):

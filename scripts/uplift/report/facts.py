@@ -51,10 +51,11 @@ _REFUSING = ("inspect", "inspect_source", "plan", "plan_chunks")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a dataset, in a word and in a line."""
+    """What became of a dataset, in a word and in a line; warnings as pairs of code and text."""
 
     state: State
     message: str
+    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _outcome(facts: Facts) -> Outcome:
         state: State = "inherited" if has_inherited_defects(facts) else "valid"
         if error:
             return Outcome(state, f"the last run stopped: {error}; what was published before stays")
-        return Outcome(state, _published(facts))
+        return Outcome(state, _published(facts), tuple(_warnings(facts)))
     first = next((one for one in facts.findings if one.get("severity") == "error"), None)
     if verdict.get("verdict") == "invalid" and first is not None:
         where = f"{first.get('code')} at {first.get('path') or '/'}: {first.get('message')}"
@@ -243,11 +244,10 @@ def has_inherited_defects(facts: Facts) -> bool:
 
 
 def _published(facts: Facts) -> str:
-    published, verdict, folder = facts.files["published"], facts.files["validation"], facts.folder
+    published, verdict = facts.files["published"], facts.files["validation"]
     compared = sum(array["bytes_compared"] for array in verdict["arrays"])
     warnings = facts.severities["warning"]
-    file = folder / "validation.json"
-    noted = f", {warnings} warning{'' if warnings == 1 else 's'} (see {file})" if warnings else ""
+    noted = f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
     arrays = "1 array" if len(verdict["arrays"]) == 1 else f"{len(verdict['arrays'])} arrays"
     place = str(published["output"])
     if facts.asked and is_local(facts.asked.output):
@@ -258,6 +258,14 @@ def _published(facts: Facts) -> str:
         f"({size_text(compared)} decoded), {published['objects']} objects "
         f"({size_text(published['bytes'])}) in {display_url(place)}{noted}"
     )
+
+
+def _warnings(facts: Facts) -> Iterator[tuple[str, str]]:
+    for one in facts.findings:
+        if one.get("severity") == "warning":
+            code, path = str(one.get("code")), str(one.get("path") or "")
+            where = "" if code.startswith("crate.") or not path else f"{path}: "
+            yield code, f"{where}{one.get('message')}"
 
 
 def _conforming(verdict: Mapping[str, Any]) -> str:

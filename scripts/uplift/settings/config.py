@@ -62,7 +62,7 @@ class Config(Columns):
     unsupported: Literal["fail", "skip"] = "fail"
     on_bad_chunk: Literal["fail", "fill"] = "fail"
     on_bad_metadata: Literal["keep", "fail"] = "keep"
-    on_recent_change: Literal["warn", "fail"] = "warn"
+    on_recent_change: Literal["ignore", "warn", "fail"] = "warn"
     on_little_space: Literal["fail", "warn"] = "fail"
     litter: Literal["drop", "copy"] = "drop"
     durability: Literal["fsync", "none"] = "fsync"

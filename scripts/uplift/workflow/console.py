@@ -12,14 +12,23 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from uplift.inspect_source.recent import MARK
+from uplift.inspect_source.recent import MARK, RECENT_S
+from uplift.report.facts import Outcome
 from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
+from uplift.workflow.last_words import (
+    counted,
+    error_lines,
+    listed,
+    recent_line,
+    warning_lines,
+)
 
 VARIABLE = "NGFF_UPLIFT_CONSOLE"
 """Tells jobs of this computer that they are shown here, and print nothing themselves."""
@@ -70,17 +79,17 @@ class Console(logging.Handler):
         self._jobs: dict[int, tuple[str, str, list[str]]] = {}
         self._left: Counter[str] = Counter()
         self._running: dict[str, Counter[str]] = defaultdict(Counter)
-        self._finished: set[str] = set()
+        self._finished: dict[str, Outcome] = {}
         self._failed: dict[str, tuple[str, list[str]]] = {}
         self._errors: dict[str, None] = {}  # each once, in their order
         self._is_started = self._has_stumbled = False
         self._results = Path("results")
-        self._message: Callable[[str], str] = str
-        self._changing: list[str] = []
+        self._outcome: Callable[[str], Outcome] = lambda _: Outcome("new", "")
+        self._changing: dict[str, float] = {}
         self._datasets: list[str] = []
 
     def configure(
-        self, datasets: Iterable[str], results: str, message: Callable[[str], str]
+        self, datasets: Iterable[str], results: str, outcome: Callable[[str], Outcome]
     ) -> None:
         """Say what the workflow is about, once the config is read.
 
@@ -88,10 +97,10 @@ class Console(logging.Handler):
         ----------
         datasets, results
             Names of all datasets, and the folder of their work files.
-        message
-            Gives the line about what became of a dataset.
+        outcome
+            Says what became of a dataset.
         """
-        self._datasets, self._results, self._message = list(datasets), Path(results), message
+        self._datasets, self._results, self._outcome = list(datasets), Path(results), outcome
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a message or an event."""
@@ -117,23 +126,29 @@ class Console(logging.Handler):
         with self._lines:
             self._display.stop()
             self._is_started = False
-            if len(self._changing) > 1:
-                self._display.note(f"warning: recent changes in {_listed(self._changing)}")
-            for name, (rule, logs) in self._failed.items():
-                self._display.failed(f"error: {name}: {self._reason(name, rule, logs)}")
+            if changing := [name for name in self._changing if name in self._finished]:
+                self._display.warned(recent_line(self._in_order(changing)))
+            finished = {name: self._finished[name] for name in self._in_order(self._finished)}
+            self._finished.clear()
+            for line in warning_lines(finished):
+                self._display.warned(line)
+            failed = self._in_order(self._failed)
+            for line in error_lines({one: self._reason(one, *self._failed[one]) for one in failed}):
+                self._display.failed(line)
             for text in self._errors:
                 self._say_error(text)
             self._errors.clear()
-            waiting = set(self._left) - self._finished - set(self._failed)
+            waiting = set(self._left) - set(finished) - set(self._failed)
             if self._failed and waiting:
                 self._display.note(
-                    f"{_counted(len(waiting), 'dataset')} not finished: run the same command again"
+                    f"{counted(len(waiting), 'dataset')} not finished: run the same command again"
                 )
-            return list(self._failed)
+            return failed
 
-    def note(self, text: str) -> None:
-        """Print a line."""
-        self._display.note(text)
+    def add_error(self, text: str) -> None:
+        """Say an error at the end, after those of the datasets."""
+        with self._lines:
+            self._errors[text] = None
 
     def close(self) -> None:
         """Give the terminal back, and say what nobody asked for yet (as with ``--no-hooks``)."""
@@ -153,7 +168,8 @@ class Console(logging.Handler):
         if dataset not in self._datasets:
             logs = logs or self._workflow.logger_manager.get_logfile()
             return f"failed; see {', '.join(os.path.relpath(log) for log in logs)}"
-        text = self._message(dataset).removeprefix("not finished: ")
+        text = self._outcome(dataset).message.removeprefix("not finished: ")
+        text = text.replace(f"{Path.cwd()}/", "")
         if any(log in text for log in logs) or text.startswith("invalid"):
             return text
         log = f"; see {logs[0]}" if logs else ""
@@ -172,9 +188,23 @@ class Console(logging.Handler):
         done = len(self._datasets) - len(self._left)
         already = f"; {done} {'is' if done == 1 else 'are'} done" if done > 0 else ""
         self._display.note(
-            f"{verb} {_counted(len(self._left), 'dataset')}: {_listed(names)}{already}"
+            f"{verb} {counted(len(self._left), 'dataset')}: {listed(names)}{already}"
         )
+        self._count()
         self._display.start(self._results)
+
+    def _count(self) -> None:
+        """Say how many of several datasets are done."""
+        if len(self._left) > 1:
+            failed = f", {len(self._failed)} failed" if self._failed else ""
+            text = f"{len(self._finished)} of {counted(len(self._left), 'dataset')} done{failed}"
+            self._display.count(text)
+
+    def _in_order(self, names: Iterable[str]) -> list[str]:
+        """Datasets in the order of the sheet, then the rest."""
+        there = dict.fromkeys(names)
+        return [*(name for name in self._datasets if name in there),
+                *(name for name in there if name not in self._datasets)]  # fmt: skip
 
     def _on_job_info(self, about: Mapping[str, Any]) -> None:
         rule = _own_name(str(about["rule_name"]))
@@ -188,27 +218,27 @@ class Console(logging.Handler):
         rule, dataset, logs = self._jobs.get(about["job_id"], ("", "", []))
         if not dataset:
             return
-        if rule == "inspect_source":
-            self._say_recent_change(dataset, logs)
+        self._note_recent_change(rule, dataset, logs)
         self._ended(rule, dataset)
         if self._failed.get(dataset, ("",))[0] == rule:  # a later attempt did it
             del self._failed[dataset]
         self._left[dataset] -= 1
         if self._left[dataset] <= 0 and dataset not in self._failed:
-            text = self._message(dataset)
-            if not text.startswith(_UNFINISHED) and dataset not in self._finished:
-                self._finished.add(dataset)
-                self._display.done(f"{dataset}: {text}")
+            outcome = self._outcome(dataset)
+            if not outcome.message.startswith(_UNFINISHED) and dataset not in self._finished:
+                self._finished[dataset] = outcome
+                self._display.done(f"{dataset}: {outcome.message}")
+        self._count()
 
-    def _say_recent_change(self, dataset: str, logs: Iterable[str]) -> None:
-        """Say at once that a source may still be written; of several datasets one in full."""
-        texts = (Path(log).read_text("utf-8", "replace") for log in logs if Path(log).is_file())
-        found = next((line for text in texts for line in text.splitlines() if MARK in line), None)
-        if found is None:
-            return
-        self._changing.append(dataset)
-        if len(self._changing) == 1:
-            self._display.note(f"warning: {found.partition(' WARNING ')[2].strip()}")
+    def _note_recent_change(self, rule: str, dataset: str, logs: Iterable[str]) -> None:
+        """Note that a source may still be written; forget it when it has not changed for long.
+
+        Converting ends with a look at whether the source is still what was inspected.
+        """
+        if rule == "inspect_source" and any(MARK in _text(log) for log in logs):
+            self._changing[dataset] = time.monotonic()
+        elif rule == "convert" and time.monotonic() - self._changing.get(dataset, 0) > RECENT_S:
+            self._changing.pop(dataset, None)
 
     def _on_job_error(self, about: Mapping[str, Any]) -> None:
         name = _own_name(str(about["rule_name"]))
@@ -219,6 +249,8 @@ class Console(logging.Handler):
         self._has_stumbled = True
         if failed not in self._failed:
             self._display.stumbled(f"{failed}: failed; more at the end")
+            self._failed[failed] = rule, logs
+            self._count()
         logs = logs or list(about.get("log") or [])
         # of a job of several steps Snakemake names all: the one that says why it failed matters
         _, known = self._failed.get(failed, ("", []))
@@ -277,12 +309,12 @@ class Console(logging.Handler):
         elif text.startswith(_HIDDEN):
             return
         elif record.levelno >= logging.WARNING:
-            self._display.note(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
+            self._display.warned(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
         elif text.startswith(_SHOWN) or self._workflow.execution_settings is None:
             self._display.note(text)  # the answer of --summary and its like
 
     def _say_what_stands(self) -> None:
-        valid = sum(self._message(name).startswith("valid") for name in self._datasets)
+        valid = sum(self._outcome(name).message.startswith("valid") for name in self._datasets)
         self._display.note(
             f"Nothing to be done: valid when published, {valid} of {len(self._datasets)} "
             "(-R validate looks at the outputs again)"
@@ -296,10 +328,13 @@ class Console(logging.Handler):
         for rule, dataset, _ in self._jobs.values():
             if dataset:
                 jobs[dataset][rule] += 1
-        for dataset, rules in jobs.items():
-            steps = (f"{rule} x {count}" if count > 1 else rule for rule, count in rules.items())
+        for dataset in self._in_order(jobs):
+            counts = ((rule, jobs[dataset][rule]) for rule in _STEPS if rule in jobs[dataset])
+            steps = (f"{rule} x {count}" if count > 1 else rule for rule, count in counts)
             self._display.note(f"{dataset}: {', '.join(steps)}")
-        self._display.note("Nothing was done: that was a dry run")
+        self._display.note(
+            f"Nothing was done: that was a dry run ({counted(len(jobs), 'dataset')} to work on)"
+        )
 
 
 def install(workflow: Any) -> None:
@@ -330,20 +365,15 @@ def _logger() -> logging.Logger:
     return logging.getLogger("snakemake.logging")
 
 
-def _ends_in_error(log: str) -> bool:
+def _text(log: str) -> str:
     path = Path(log)
-    return path.is_file() and "error: " in path.read_text(encoding="utf-8", errors="replace")
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _ends_in_error(log: str) -> bool:
+    return "error: " in _text(log)
 
 
 def _own_name(rule: str) -> str:
     """Name of a rule without the prefix that ``use rule * from uplift as uplift_*`` gives."""
     return next((step for step in _STEPS if rule == step or rule.endswith(f"_{step}")), rule)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _listed(names: list[str]) -> str:
-    most = 6
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -13,6 +14,9 @@ EVERY_S = 30.0
 """Between lines on progress where there is no terminal."""
 _SHOWN = 12
 """Datasets shown at once."""
+_BAR = 16
+_GAP = 2
+_APART = _GAP * " "
 
 
 class Display(Protocol):
@@ -24,6 +28,9 @@ class Display(Protocol):
     def show(self, dataset: str, steps: str) -> None:
         """Say what is being done with a dataset; an empty text: nothing."""
 
+    def count(self, text: str) -> None:
+        """Say how many datasets are done, above those that are being worked on."""
+
     def note(self, text: str) -> None:
         """Print a line."""
 
@@ -32,6 +39,9 @@ class Display(Protocol):
 
     def stumbled(self, text: str) -> None:
         """Print a line about a dataset that failed, while others go on."""
+
+    def warned(self, text: str) -> None:
+        """Print a warning."""
 
     def failed(self, text: str) -> None:
         """Print why something failed."""
@@ -45,20 +55,42 @@ def display_for(stream: TextIO) -> Display:
     return TerminalDisplay(stream) if stream.isatty() else PlainDisplay(stream)
 
 
+@dataclass
+class Work:
+    """What is being done, and how far it is."""
+
+    results: Path = Path()
+    counted: str = ""
+    _steps: dict[str, str] = field(default_factory=dict)
+    _watches: dict[str, Watch] = field(default_factory=dict)
+
+    def show(self, dataset: str, steps: str) -> None:
+        """Keep what is being done with a dataset."""
+        self._steps[dataset] = steps
+        self._watches.setdefault(dataset, Watch(self.results / dataset))
+
+    def rows(self) -> Iterator[tuple[str, str, Status | None]]:
+        """Datasets that are being worked on, how, and how far those are that are converted now."""
+        busy = [name for name, text in list(self._steps.items()) if text]
+        for name in busy[:_SHOWN]:
+            status = self._watches[name].look()
+            yield name, self._steps[name], None if status and status.is_done else status
+        if len(busy) > _SHOWN:
+            yield f"and {len(busy) - _SHOWN} more", "", None
+
+
 class PlainDisplay:
     """Lines for files and pipes."""
 
     def __init__(self, stream: TextIO, every: float = EVERY_S) -> None:
         self._stream, self._every = stream, every
-        self._steps: dict[str, str] = {}
-        self._watches: dict[str, Watch] = {}
-        self._results = Path()
+        self._work = Work()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self, results: Path) -> None:
         """Begin to print progress now and then."""
-        self._results = results
+        self._work.results = results
         if self._thread is None:
             # a daemon, so that no way to end the workflow waits for it
             self._thread = threading.Thread(target=self._tick, daemon=True)
@@ -66,15 +98,18 @@ class PlainDisplay:
 
     def show(self, dataset: str, steps: str) -> None:
         """Keep what is being done, for the next time."""
-        self._steps[dataset] = steps
-        self._watches.setdefault(dataset, Watch(self._results / dataset))
+        self._work.show(dataset, steps)
+
+    def count(self, text: str) -> None:
+        """Keep how many are done, for the next time."""
+        self._work.counted = text
 
     def note(self, text: str) -> None:
         """Print a line."""
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
-    done = stumbled = failed = note
+    done = stumbled = warned = failed = note
 
     def stop(self) -> None:
         """End the thread."""
@@ -82,30 +117,30 @@ class PlainDisplay:
 
     def _tick(self) -> None:
         while not self._stopped.wait(self._every):
-            for line in progress_lines(self._steps, self._watches):
+            for line in progress_lines(self._work):
                 self.note(line)
 
 
-def progress_lines(steps: dict[str, str], watches: dict[str, Watch]) -> Iterator[str]:
-    """A line for each dataset that is being worked on."""
-    busy = [name for name, text in list(steps.items()) if text]
-    for name in busy[:_SHOWN]:
-        status = watches[name].look()
-        yield f"{name}: {steps[name]}{', ' + status_text(status) if status else ''}"
-    if len(busy) > _SHOWN:
-        yield f"and {len(busy) - _SHOWN} more"
+def progress_lines(work: Work) -> Iterator[str]:
+    """How many datasets are done, and a line for each that is being worked on."""
+    if work.counted:
+        yield work.counted
+    for name, steps, status in work.rows():
+        text = f"{name}: {steps}" if steps else name
+        yield ", ".join([text, *(status_texts(status) if status else ())])
 
 
-def status_text(status: Status) -> str:
-    """Share, bytes, shards, rate and time left."""
-    text = f"{100 * status.share:.0f} %, {size(status.bytes)}"
-    if status.planned_bytes:
-        text += f" of {size(status.planned_bytes)}"
-    text += f", {status.objects} {'shard' if status.objects == 1 else 'shards'}"
-    if status.rate > 0 and status.share < 1:
-        text += f", {size(status.rate)}/s"
-        text += "" if status.left is None else f", {clock(status.left)} left"
-    return text
+def status_texts(status: Status) -> list[str]:
+    """Share, time left, bytes, rate and shards: what matters most first."""
+    texts = [f"{100 * status.share:.0f} %"]
+    if status.rate > 0 and status.left:
+        texts.append(f"{clock(status.left)} left")
+    of = f" of {size(status.planned_bytes)}" if status.planned_bytes > status.bytes else ""
+    texts.append(f"{size(status.bytes)}{of}")
+    if status.rate > 0:
+        texts.append(f"{size(status.rate)}/s")
+    texts.append(f"{status.objects} {'shard' if status.objects == 1 else 'shards'}")
+    return texts
 
 
 def size(count: float) -> str:
@@ -131,16 +166,14 @@ class TerminalDisplay:
         from rich.console import Console
 
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
-        self._steps: dict[str, str] = {}
-        self._watches: dict[str, Watch] = {}
-        self._results = Path()
+        self._work = Work()
         self._live: Any = None
 
     def start(self, results: Path) -> None:
         """Begin to draw, four times a second."""
         from rich.live import Live
 
-        self._results = results
+        self._work.results = results
         if self._live is None:
             self._live = Live(
                 get_renderable=self._drawn,
@@ -152,8 +185,11 @@ class TerminalDisplay:
 
     def show(self, dataset: str, steps: str) -> None:
         """Keep what is being done, for the next picture."""
-        self._steps[dataset] = steps
-        self._watches.setdefault(dataset, Watch(self._results / dataset))
+        self._work.show(dataset, steps)
+
+    def count(self, text: str) -> None:
+        """Keep how many are done, for the next picture."""
+        self._work.counted = text
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
@@ -167,6 +203,10 @@ class TerminalDisplay:
         """Print a line with a red mark."""
         self._console.print(f"[red]✗[/red] {_escaped(text)}")
 
+    def warned(self, text: str) -> None:
+        """Print in yellow."""
+        self._console.print(text, style="yellow", markup=False)
+
     def failed(self, text: str) -> None:
         """Print in red."""
         self._console.print(text, style="red", markup=False)
@@ -178,21 +218,61 @@ class TerminalDisplay:
             self._live = None
 
     def _drawn(self) -> Any:
+        from rich.console import Group
         from rich.progress_bar import ProgressBar
-        from rich.table import Table
+        from rich.table import Column, Table
+        from rich.text import Text
 
-        grid = Table.grid(padding=(0, 2))
-        for _ in range(4):
-            grid.add_column(no_wrap=True, overflow="ellipsis")
-        busy = [name for name, text in list(self._steps.items()) if text]
-        for name in busy[:_SHOWN]:
-            status = self._watches[name].look()
-            bar = ProgressBar(1.0, status.share, width=16) if status else ""
-            text = status_text(status) if status else ""
-            grid.add_row(_escaped(name), self._steps[name], bar, text)
-        if len(busy) > _SHOWN:
-            grid.add_row(f"and {len(busy) - _SHOWN} more")
-        return grid
+        rows = list(self._work.rows())
+        said = [
+            (name, steps, status_texts(status) if status else []) for name, steps, status in rows
+        ]
+        grid = Table.grid(*(Column(no_wrap=True) for _ in range(4)), padding=(0, _GAP))
+        for (*_, status), (name, steps, texts) in zip(
+            rows, fitting(said, self._console.width), strict=True
+        ):
+            bar = ProgressBar(1.0, status.share, width=_BAR) if status else ""
+            grid.add_row(Text(name), Text(steps), bar, Text(_APART.join(texts)))
+        return Group(Text(self._work.counted), grid) if self._work.counted else grid
+
+
+Row = tuple[str, str, list[str]]
+"""Name of a dataset, what is being done, and how far it is: what matters most first."""
+
+
+def fitting(rows: Sequence[Row], width: int) -> list[Row]:
+    """Leave out the last texts of rows, then shorten names in their middle, as far as needed.
+
+    Parameters
+    ----------
+    rows
+        What is to be shown.
+    width
+        Of the terminal, in columns.
+    """
+    names, steps = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
+    room = width - names - steps - _BAR - 3 * _GAP
+    kept = [_leading(texts, room) for _, _, texts in rows]
+    widest = max((len(_APART.join(texts)) for texts in kept), default=0)
+    most = width - steps - _GAP - (_BAR + widest + 2 * _GAP if widest else 0)
+    return [
+        (_shortened(name, max(8, most)), doing, texts)
+        for (name, doing, _), texts in zip(rows, kept, strict=True)
+    ]
+
+
+def _leading(texts: list[str], room: int) -> list[str]:
+    """As many as fit, at least the first one."""
+    count = len(texts)
+    while count > 1 and len(_APART.join(texts[:count])) > room:
+        count -= 1
+    return texts[:count]
+
+
+def _shortened(name: str, most: int) -> str:
+    """A name whose end still tells it from others."""
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 
 
 def _escaped(text: str) -> str:

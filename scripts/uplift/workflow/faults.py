@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from uplift.workflow import job
+from uplift.workflow import console, job
 
 ENOUGH = 3
 """Datasets that may fail for one such reason; each costs little, and three prove more than one."""
@@ -82,10 +82,13 @@ class FaultWatch(logging.Handler):
         datasets.add(str(job.dataset_folder(log) or log.parent))
         if before < len(datasets) == ENOUGH:
             self._workflow.scheduler.keepgoing = False
-            sys.stderr.write(
-                f"error: {ENOUGH} datasets failed since {reason}: no further job is started; "
-                f"the last one said: {text.partition('error: ')[2]}\n"
-            )
+            said = f"{ENOUGH} datasets failed since {reason}: no further job was started"
+            shown = console.active()
+            if shown is not None:
+                shown.add_error(said)
+            else:
+                last = text.partition("error: ")[2]
+                sys.stderr.write(f"error: {said}; the last one said: {last}\n")
 
 
 def watch(workflow: Any) -> None:

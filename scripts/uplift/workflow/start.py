@@ -19,7 +19,7 @@ from uplift.models import json_text
 from uplift.models.publication import Claim
 from uplift.models.slices import Slice
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
-from uplift.report.facts import outcome_of
+from uplift.report.facts import Outcome, outcome_of
 from uplift.settings.columns import Sample, SampleTable
 from uplift.settings.mistakes import MistakesError
 from uplift.storage import display_url, hide_url, is_local, local_path, open_store
@@ -187,12 +187,12 @@ def schedule_quickly(workflow: Any) -> None:
 def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
     """One line for each dataset: verdict, what was compared, where it is or why it is not."""
     for dataset, sample in samples.items():
-        yield f"{dataset}: {outcome_line(sample, results)}"
+        yield f"{dataset}: {outcome(sample, results).message}"
 
 
-def outcome_line(sample: Sample, results: str) -> str:
+def outcome(sample: Sample, results: str) -> Outcome:
     """What became of one dataset."""
-    return outcome_of(Path(results, sample.dataset), sample).message
+    return outcome_of(Path(results, sample.dataset), sample)
 
 
 def _output_asked_for(work: WorkFolder) -> str | None:

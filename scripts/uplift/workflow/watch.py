@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from uplift.work.folder import WorkFolder
 
 _WINDOW_S = 20.0
 """Over which the rate is taken: long enough for jobs that finish a shard every few seconds."""
@@ -27,6 +29,8 @@ class Status:
         Bytes a second lately.
     left
         Seconds to go at that rate; None when nobody can tell.
+    is_done
+        Whether all is converted. What was planned is an estimate: bytes may end below or above it.
     """
 
     objects: int
@@ -35,13 +39,16 @@ class Status:
     planned_bytes: int
     rate: float
     left: float | None
+    is_done: bool = False
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
+        """From 0 to 1, which it is only when all is converted."""
+        if self.is_done:
+            return 1.0
         if self.planned_bytes:
-            return min(1.0, self.bytes / self.planned_bytes)
-        return min(1.0, self.objects / self.planned_objects) if self.planned_objects else 0.0
+            return min(0.99, self.bytes / self.planned_bytes)
+        return min(0.99, self.objects / self.planned_objects) if self.planned_objects else 0.0
 
 
 class Watch:
@@ -70,7 +77,14 @@ class Watch:
         started, first = self._seen[0]
         rate = (size - first) / (now - started) if now - started > 1 else 0.0
         left = max(0, self._planned[1] - size) / rate if rate > 0 and self._planned[1] else None
-        return Status(objects, self._planned[0], size, self._planned[1], rate, left)
+        is_done = _are_whole(WorkFolder(self._folder).slices())
+        return Status(objects, self._planned[0], size, self._planned[1], rate, left, is_done)
+
+
+def _are_whole(slices: Sequence[tuple[int, int, Path]]) -> bool:
+    """Whether all slices of a dataset are there, those that a run with another count left too."""
+    there = Counter(count for _, count, _ in slices)
+    return bool(there) and all(found == count for count, found in there.items())
 
 
 def _followed(journal: Path, known: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -1,0 +1,94 @@
+"""Errors of Snakemake and of Snakefiles are one line each, at the end."""
+
+from pathlib import Path
+
+import pytest
+
+from support.consoles import Run
+from uplift.workflow import snakemake_errors
+
+NAME_ERROR = """NameError in file "{here}/own.smk", line 5:
+name 'foo' is not defined
+  File "{here}/own.smk", line 5, in <module>"""
+MISSING = """MissingInputException in rule x in file "/else/where.smk", line 3:
+Missing input files for rule x:
+    output: y
+    affected files:
+        nothere.txt"""
+TRACEBACK = """Traceback (most recent call last):
+  File "/snakemake/cli.py", line 7, in main
+    run()
+  File "/snakemake/dag.py", line 9, in run
+    raise KeyError("x")
+KeyError: 'x'"""
+ERRORS = [
+    (NAME_ERROR, "own.smk, line 5: NameError: name 'foo' is not defined"),
+    (
+        MISSING,
+        "/else/where.smk, line 3: Missing input files for rule x: output: y; "
+        "affected files: nothere.txt",
+    ),
+    (
+        'RuleException:\nValueError in file "{here}/own.smk", line 9:\noh no\n'
+        '  File "{here}/own.smk", line 9, in __rule_x',
+        "own.smk, line 9: ValueError: oh no",
+    ),
+    (
+        'SyntaxError in file "{here}/own.smk", line 4:\nUnexpected keyword inptu:\nNone',
+        "own.smk, line 4: SyntaxError: Unexpected keyword inptu",
+    ),
+    ("TokenError:\n('EOF in statement', (6, 0))", "own.smk, line 6: SyntaxError: EOF in statement"),
+    ("WorkflowError:\nResource 'x' is not a number", "Resource 'x' is not a number"),
+    ("Error: cores have to be specified", "cores have to be specified"),
+    (TRACEBACK, "/snakemake/dag.py, line 9: KeyError: 'x'"),
+    ("AssertionError.", "AssertionError"),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), ERRORS)
+def test_an_error_of_snakemake_is_one_line_with_its_place(snakemake_logger, text, line):
+    run = Run(snakemake_logger, {})
+    run.error(text.replace("{here}", str(Path.cwd())))
+    assert run.lines == [("failed", f"error: {line}")]
+
+
+def test_errors_while_jobs_run_stand_at_the_end_once(snakemake_logger):
+    run = Run(snakemake_logger, {"a": "valid, 1 array"}, ("publish", "a"), ("own", None))
+    run.event("run_info", stats={})
+    run.begin("own", None)
+    for _ in range(2):
+        run.error(NAME_ERROR.replace("{here}", str(Path.cwd())))
+        run.fail("own", None)
+    run.begin("publish", "a")
+    run.end("publish", "a")
+    snakemake_logger.error("Exiting because a job execution failed. Look below for error messages")
+    assert run.lines[1:] == [
+        ("stumbled", "rule own: failed; more at the end"),
+        ("done", "a: valid, 1 array"),
+    ]
+    del run.lines[:]
+    assert run.console.conclude() == ["rule own"]
+    run.error("WorkflowError:\nAt least one job did not complete successfully.")
+    assert run.lines == [
+        ("failed", "error: rule own: failed; see results/None/logs/own.log"),
+        ("failed", "error: own.smk, line 5: NameError: name 'foo' is not defined"),
+    ]
+
+
+def test_an_error_that_a_further_attempt_put_right_is_not_the_last_word(snakemake_logger):
+    run = Run(snakemake_logger, {"a": "valid, 1 array"}, ("publish", "a"))
+    run.event("run_info", stats={})
+    run.begin("publish", "a")
+    run.fail("publish", "a")
+    run.error("WorkflowError:\nJob 3 completed, but some output files are missing")
+    run.end("publish", "a")
+    assert run.console.conclude() == []
+    assert run.lines[-2:] == [
+        ("done", "a: valid, 1 array"),
+        ("note", "warning: Job 3 completed, but some output files are missing"),
+    ]
+
+
+def test_errors_are_told_from_what_follows_from_them():
+    assert snakemake_errors.is_consequence("WorkflowError:\nAt least one job did not complete ...")
+    assert not snakemake_errors.is_consequence(MISSING)
