@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from yaozarrs.v05 import Image, Plate, Well
 
 from uplift.errors import UpliftError
+from uplift.ngff import migrate, reading, versions
 from uplift.ngff.detect import Context, roles_of
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.lossless import lost_attributes
@@ -55,6 +56,55 @@ def test_any_json_is_migrated_without_loss_or_refused(attributes, path, zarr_for
         for entry in items_of(ome.get("multiscales")):
             if isinstance(entry, dict):
                 check_scales(entry, arrays)
+
+
+names = st.text(max_size=5) | st.sampled_from(["0", "A/1", "/A/1/0", "labels", "NaN"])
+paths = st.sampled_from(["", "labels", "OME", "A/1", "B/2/labels"])
+
+
+def _named(attributes, name):
+    """Attributes with a name in each place that may have one."""
+    multiscales = attributes.get("multiscales")
+    named = dict(attributes)
+    if isinstance(multiscales, list):
+        named["multiscales"] = [
+            {**one, "name": name} if isinstance(one, dict) else one for one in multiscales
+        ]
+    if isinstance(attributes.get("omero"), dict):
+        named["omero"] = {**attributes["omero"], "name": name}
+    return named
+
+
+def _found(function, *others, **options):
+    try:
+        return function(*others, **options)
+    except UpliftError as error:
+        return str(error)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"multiscales": st.lists(json_values, max_size=2)}, optional={"omero": json_values}
+    )
+    | junk,
+    st.tuples(paths, names),
+    st.tuples(paths, names),
+    st.sampled_from([2, 3]),
+)
+def test_what_is_known_of_a_group_that_is_alike_is_right_for_this_one(
+    attributes, one, other, zarr_format
+):
+    for path, name in (one, other):
+        words, facts = _named(attributes, name), Facts(path, shapes={"0": (5, 5)})
+        known = _found(migrate_attributes, words, "0.5", facts, zarr_format=zarr_format)
+        assert known == _found(migrate._migrated, words, "0.5", facts, zarr_format)
+        read = _found(as_read, words, path)
+        reading._is_read_as_it_stands.cache_clear()
+        assert read == _found(as_read, words, path)
+        checked = check_metadata(words, "0.5", path)
+        versions._is_faultless.cache_clear()
+        assert checked == check_metadata(words, "0.5", path)
+    migrate._migrated_alike.cache_clear()
 
 
 @st.composite

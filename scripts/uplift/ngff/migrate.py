@@ -11,13 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from uplift.errors import SourceError, UnsupportedError
+from uplift.grid import Shape
 from uplift.models.findings import Finding
 from uplift.models.migration import Change
 from uplift.ngff import detect
-from uplift.ngff.draft import Draft, Edit, as_json
+from uplift.ngff.alike import Alike, alike, holds_for_all, with_names
+from uplift.ngff.draft import Draft, Edit, as_json, copied
 from uplift.ngff.json_kinds import shown
 from uplift.ngff.places import ABSENT, Keys, text_of
 from uplift.ngff.registry import (
@@ -74,6 +77,46 @@ def migrate_attributes(
     """
     if target not in TARGETS:
         raise UnsupportedError(f"target version {target!r}: known are {', '.join(TARGETS)}")
+    if spatialdata:  # its versions depend on paths
+        return _migrated(attributes, target, facts, zarr_format, spatialdata=True)
+    same, names = alike(attributes, facts.path)
+    shapes = None if facts.shapes is None else tuple(facts.shapes.items())
+    known = shapes, tuple(facts.dimensions.items()), facts.occupied
+    made = _migrated_alike(same, target, *known, zarr_format)
+    if made is not None:
+        return replace(made, attributes=with_names(copied(made.attributes), names))
+    return _migrated(attributes, target, facts, zarr_format)
+
+
+@lru_cache(maxsize=1024)
+def _migrated_alike(
+    same: Alike,
+    target: str,
+    shapes: tuple[tuple[str, Shape], ...] | None,
+    dimensions: tuple[tuple[str, tuple[str, ...]], ...],
+    occupied: frozenset[str],
+    zarr_format: int,
+) -> Migrated | None:
+    """Migrate groups that are alike at once; None where each has to be looked at by itself."""
+    known = None if shapes is None else dict(shapes)
+    facts = Facts(same.path, None, known, dict(dimensions), occupied)
+    try:
+        made = _migrated(same.attributes, target, facts, zarr_format)
+    except (SourceError, UnsupportedError):
+        return None  # the message names the group
+    changes = [change.to_json() for change in made.changes]
+    right = not made.findings and holds_for_all(same, made.attributes, changes)
+    return made if right else None
+
+
+def _migrated(
+    attributes: Mapping[str, Any],
+    target: str,
+    facts: Facts,
+    zarr_format: int,
+    *,
+    spatialdata: bool = False,
+) -> Migrated:
     path, ome = facts.path, detect.ome_of(attributes)
     in_place = ome is not attributes and zarr_format != 2
     keys = detect.ome_keys_of(path, attributes)

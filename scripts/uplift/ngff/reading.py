@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+from uplift.errors import UnsupportedError
 from uplift.grid import Shape
 from uplift.ngff import detect
+from uplift.ngff.alike import Alike, alike
 from uplift.ngff.draft import Draft
 from uplift.ngff.registry import Facts, apply_repairs
 from uplift.ngff.repairs_words import WORDING
@@ -24,15 +26,31 @@ def as_read(attributes: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
         Of the group, from the root of the dataset.
     """
     keys = detect.ome_keys_of(path, attributes)
-    if not keys:
+    if not keys or _is_read_as_it_stands(alike(attributes, path)[0]):
         return attributes
+    draft, _ = _repaired(attributes, path)
     ome = detect.ome_of(attributes)
-    draft = Draft.of({"ome": {key: ome[key] for key in keys}}, ("ome",))
-    facts = Facts(path, detect.ome_version(attributes))
-    deque(apply_repairs(draft, WORDING, facts), maxlen=0)
     if ome is not attributes:
         return {**attributes, "ome": {**ome, **draft.words}}
     return {**attributes, **draft.words}
+
+
+def _repaired(attributes: Mapping[str, Any], path: str) -> tuple[Draft, int]:
+    """The OME-Zarr metadata below ``ome``, repaired, and how many repairs that took."""
+    ome = detect.ome_of(attributes)
+    keys = detect.ome_keys_of(path, attributes)
+    draft = Draft.of({"ome": {key: ome[key] for key in keys}}, ("ome",))
+    facts = Facts(path, detect.ome_version(attributes))
+    return draft, sum(1 for _ in apply_repairs(draft, WORDING, facts))
+
+
+@lru_cache(maxsize=1024)
+def _is_read_as_it_stands(same: Alike) -> bool:
+    """Whether the metadata of groups that are alike need no repair."""
+    try:
+        return not _repaired(same.attributes, same.path)[1]
+    except UnsupportedError:
+        return False  # the message names the group
 
 
 def facts_of(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from uplift.errors import UnsupportedError
 from uplift.models.findings import Finding
 from uplift.ngff import v01, v02, v03, v04, v05
+from uplift.ngff.alike import Alike, alike
 from uplift.ngff.registry import Facts, check_rules, finding_of
 from uplift.ngff.version import Target, Version
 
@@ -56,5 +58,13 @@ def check_metadata(ome: Any, target: str, path: str = "") -> tuple[Finding, ...]
     path
         Of the group, for the findings.
     """
+    if isinstance(ome, dict) and _is_faultless(alike({"ome": ome}, path)[0], target):
+        return ()
     broken = check_rules(ome, TARGETS[target].rules, Facts(path))
     return tuple(finding_of(rule, message, path) for rule, message in broken)
+
+
+@lru_cache(maxsize=1024)
+def _is_faultless(same: Alike, target: str) -> bool:
+    """Whether the metadata of groups that are alike break no rule."""
+    return not any(check_rules(same.attributes["ome"], TARGETS[target].rules, Facts(same.path)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from uplift.grid import Shape
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray, InventoryGroup
-from uplift.models.migration import Migration
+from uplift.models.migration import Change, Migration
 from uplift.ngff import detect
+from uplift.ngff.alike import alike
 from uplift.ngff.hierarchy_rules import ArrayNode, GroupNode, Tree, array_node, check_tree
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.lossless import lost_attributes
@@ -48,6 +49,7 @@ class Structure:
         self._findings = findings
         self._nodes: dict[str, GroupNode] = {}
         self._source: dict[str, Json] = {}
+        self._lossless = set[tuple[str, str, str]]()
         self.axes: dict[str, tuple[str, ...]] = {}
         self.ome: dict[str, dict[str, Any]] = {}
 
@@ -59,7 +61,7 @@ class Structure:
         if node.document is None:
             return
         changes = self._changes.get(path, ())
-        for text in lost_attributes(node.source_attributes, node.attributes, changes):
+        for text in self._lost(node, changes):
             self._findings.error("attributes.lost", path, text)
         self._nodes[path] = GroupNode(node.entry.roles, node.attributes)
         ome = node.ome
@@ -72,6 +74,17 @@ class Structure:
             if isinstance(entry, Mapping):
                 self._findings.extend(check_scales(entry, shapes, path=path))
         self._check_types(path, shapes)
+
+    def _lost(self, node: Node, changes: Sequence[Change]) -> list[str]:
+        """What the output lacks; groups that differ in a name that both sides have, once."""
+        (old, before), (new, after) = map(alike, (node.source_attributes, node.attributes))
+        key = old.text, new.text, repr([change.__dict__ for change in changes])
+        if before == after and key in self._lossless:
+            return []
+        lost = lost_attributes(node.source_attributes, node.attributes, changes)
+        if before == after and not lost:
+            self._lossless.add(key)
+        return lost
 
     def check_tree(self) -> None:
         """Check what takes more than one group, once all have come by."""
