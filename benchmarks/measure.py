@@ -36,7 +36,9 @@ class Cost:
     memory: float
 
 
-def run_measured(command: Sequence[str], log: Path, expected: int = 0) -> Cost:
+def run_measured(
+    command: Sequence[str], log: Path, expected: int = 0, longest: float = LONGEST_S
+) -> Cost:
     """Run `command`, its output going to the end of `log`.
 
     Raises
@@ -52,7 +54,7 @@ def run_measured(command: Sequence[str], log: Path, expected: int = 0) -> Cost:
         # not wait for them: they become children of this one, and their times are not lost.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         start = time.perf_counter()
-        late = threading.Timer(LONGEST_S, lambda: os.killpg(process.pid, signal.SIGKILL))
+        late = threading.Timer(longest, lambda: os.killpg(process.pid, signal.SIGKILL))
         late.start()
         process = subprocess.Popen(
             command,

@@ -14,7 +14,7 @@ from uplift import command
 from uplift.batches import reading
 from uplift.batches.carrying_out import carry_out
 from uplift.batches.outdated import PlanInForce
-from uplift.batches.space import look_for_space
+from uplift.batches.space import space_for
 from uplift.batches.work import Place, Settings
 from uplift.models.inventory import Inventory
 from uplift.models.slices import Slice
@@ -62,9 +62,9 @@ def _convert(arguments: argparse.Namespace) -> None:
     )
     batches = plan.slice(number, count)
     warn = arguments.on_little_space == "warn"
-    look_for_space(batches, work, arguments.output, warn=warn)
-    cores = max(1, arguments.threads)
-    carry_out(batches, work, place, settings, cores=cores, refuse_outdated=in_force.refuse_other)
+    cores, refuse = max(1, arguments.threads), in_force.refuse_other
+    with space_for(batches, plan.batches, work, arguments.output, warn=warn):
+        carry_out(batches, work, place, settings, cores=cores, refuse_outdated=refuse)
     done = Slice(
         dataset=arguments.dataset,
         output=arguments.output,

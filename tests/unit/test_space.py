@@ -1,18 +1,21 @@
 """Free space: asked for before anything is written, for all datasets of a file system together."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from support.images import write_image
 from support.steps import Conversion, StepError
+from uplift.batches.space import Need, space_for
 from uplift.errors import OutputError
 from uplift.outputs import space as of_outputs
-from uplift.outputs.space import file_system_of, refuse_little_space, space_taken
-from uplift.planning.space import Space
+from uplift.outputs.space import file_system_of, space_taken
+from uplift.planning.space import Space, space_of_batches
 from uplift.settings.columns import Sample
 from uplift.work.folder import WorkFolder
+from uplift.work.journal import Done, Journal
 from uplift.workflow import space
 
 
@@ -111,13 +114,87 @@ def test_a_job_refuses_what_does_not_fit(sheet, disk, tmp_path, capsys):
     made = Conversion("a.zarr", "a.out", tmp_path / "results" / "a")
     made.claim()
     disk(100)
-    with pytest.raises(OutputError, match=r"a\.out: too little space: .* needed, 100 B free; free"):
-        refuse_little_space("a.out", Space(1000))
     with pytest.raises(StepError, match="convert ended with exit code 1"):
         made.convert()
-    assert "error: a.out: too little space: " in capsys.readouterr().err
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "error: " in one]
+    assert re.search(r"a\.out: too little space: .* needed, 100 B free; free some, choose", line)
     assert not list(Path("a.out").rglob("c"))
     made.on_little_space = "warn"
     made.convert()
     assert space_taken("a.out").bytes > 1000
-    refuse_little_space("a.out", Space(1000))
+    made.on_little_space = "fail"
+    made.convert()  # nothing is left to be written
+
+
+@pytest.fixture
+def plans(sheet, tmp_path):
+    """By dataset: what its convert job looks for space with."""
+    found = {}
+    for name in "ab":
+        made = Conversion(f"{name}.zarr", f"{name}.out", tmp_path / "results" / name)
+        batches = made.in_force().batches
+        found[name] = (batches, batches, WorkFolder(tmp_path / "results" / name), f"{name}.out")
+    return found
+
+
+def test_a_job_counts_what_others_still_write(plans, disk, tmp_path):
+    size = space_of_batches(plans["a"][0]).bytes
+    disk(2 * size - 1)
+    with space_for(*plans["a"]):
+        with pytest.raises(OutputError, match=r"needed, .* free for this and 1 more jobs that run"):
+            with space_for(*plans["b"]):
+                pytest.fail("does not fit")
+        disk(2 * size)
+        with space_for(*plans["b"]):
+            assert len(list((tmp_path / "results" / ".space").glob("*.json"))) == 2
+    disk(2 * size - 1)
+    with space_for(*plans["b"]):  # alone it fits
+        (note,) = (tmp_path / "results" / ".space").glob("*.json")
+    assert not note.exists()
+
+
+def test_what_a_running_job_has_written_is_not_counted_again(plans, disk, tmp_path):
+    size = space_of_batches(plans["a"][0]).bytes
+    (batch, *more), _, work, _ = plans["a"]
+    assert not more
+    journal = Journal(work.journal(batch.batch))
+    with space_for(*plans["a"]):
+        disk(size)
+        with pytest.raises(OutputError, match="too little space"), space_for(*plans["b"]):
+            pytest.fail("does not fit")
+        journal.start([])
+        written = {"objects": 1, "bytes": size, "chunks": 1}
+        journal.add(Done(path="0", fingerprint="f", start=0, stop=1, **written))
+        with space_for(*plans["b"]):
+            pass
+
+
+def test_a_job_that_was_killed_needs_no_space(plans, disk, tmp_path):
+    size = space_of_batches(plans["a"][0]).bytes
+    killed = tmp_path / "results" / ".space" / "killed.json"
+    killed.parent.mkdir()
+    batches, _, work, output = plans["a"]
+    names = {one.batch: Space(size) for one in batches}
+    killed.write_text(Need(output, work, names, tuple(names)).to_text())
+    disk(2 * size - 1)
+    with space_for(*plans["b"]):
+        assert not killed.exists()
+
+
+def test_objects_that_a_job_replaces_are_not_those_that_it_wrote(plans, disk, tmp_path):
+    """Half of an output was written by a killed job: the rest must fit, and replaces nothing."""
+    size = space_of_batches(plans["a"][0]).bytes
+    (batch,), _, work, output = plans["a"]
+    half = Path(output, "0", "half")
+    half.parent.mkdir(parents=True)
+    half.write_bytes(bytes(size // 2))
+    journal = Journal(work.journal(batch.batch))
+    journal.start([])
+    written = {"objects": 1, "bytes": size // 2, "chunks": 1}
+    journal.add(Done(path="0", fingerprint="f", start=0, stop=1, **written))
+    disk(size - size // 2 - 1)
+    with pytest.raises(OutputError, match="too little space"), space_for(*plans["a"]):
+        pytest.fail("does not fit")
+    disk(size - size // 2)
+    with space_for(*plans["a"]):
+        pass

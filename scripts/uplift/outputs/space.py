@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from uplift.errors import OutputError
 from uplift.planning.space import Space
 from uplift.planning.table import bytes_text
 from uplift.storage import is_local, local_path, open_store
@@ -45,30 +44,6 @@ def space_taken(url: str) -> Space:
         size += info.size
         objects += 1
     return Space(size, objects)
-
-
-def refuse_little_space(url: str, needed: Space) -> None:
-    """Refuse to begin what does not fit.
-
-    Parameters
-    ----------
-    url
-        The output.
-    needed
-        Predicted for what is still to be written.
-
-    Raises
-    ------
-    OutputError
-        Too few bytes or inodes are free, those of objects that will be replaced included.
-    """
-    place = file_system_of(url)
-    if place is None or needed.fits(place.free) or needed.less(space_taken(url)).fits(place.free):
-        return
-    raise OutputError(
-        f"{url}: too little space: {lacking(needed, place.free)}; free some, choose another "
-        "output, or set on_little_space: warn to try all the same"
-    )
 
 
 def lacking(needed: Space, free: Space) -> str:
