@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import zarr
 
 from servers.faulty_proxy import Faults, FaultyProxy
 from support import s3
@@ -13,7 +14,9 @@ from support.hierarchies import Array, Group, write
 from support.images import multiscales, write_array, write_image, write_json
 from support.steps import Conversion
 from uplift.arrays import digests
+from uplift.batches import portions
 from uplift.convert import repack
+from uplift.planning import batching
 from uplift.storage.local import LocalStore
 from uplift.validate.metadata import arrays
 from uplift.validate.pixels import repacked
@@ -166,3 +169,58 @@ def test_a_request_for_each_source_chunk(planned, s3_server, tmp_path, monkeypat
                 asked[method] += count
     assert CHUNKS <= asked["GET"] <= 1.05 * CHUNKS, proxy.asked
     assert set(asked) == {"GET"}
+
+
+@pytest.mark.parametrize("separator", ["/", "."])
+def test_a_large_array_is_listed_once_a_job_not_once_a_batch(tmp_path, listed, separator):
+    """A sparse array of several batches without shards, each of several portions."""
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 200, (50, 128, 128), dtype="<u2")
+    source = tmp_path / "in.zarr"
+    write_json(source / ".zgroup", {"zarr_format": 2})
+    write_json(source / ".zattrs", {"multiscales": multiscales(1, "zyx")})
+    write_array(source / "0", values, (1, 16, 16), keep=lambda index: sum(index) % 5)
+    if separator == ".":
+        for chunk in [path for path in source.glob("0/*/*/*") if path.is_file()]:
+            chunk.rename(source / "0" / ".".join(chunk.parts[-3:]))
+        shape = json.loads((source / "0" / ".zarray").read_text())
+        write_json(source / "0" / ".zarray", {**shape, "dimension_separator": "."})
+    made = Conversion(
+        str(source),
+        str(tmp_path / "out.zarr"),
+        tmp_path / "work",
+        plan_settings='{"chunks": [1, 16, 16], "shards": "none"}',
+        threads=1,
+    )
+    made.batch_settings = '{"batch_mib": 1}'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portions, "PORTION_BYTES", 2**16)
+        patch.setattr(batching, "MAX_OBJECTS", 500)
+        for step in (made.inspect, made.plan, made.claim):
+            step()
+        assert len(made.batches()) == 6
+        listed.clear()
+        made.convert()
+        assert of_array(listed) == {"in.zarr": 2, "out.zarr": 1}, "all, and what is stored of it"
+        made.migrate()
+        made.write_crate()
+        made.again = True
+        listed.clear()
+        assert made.validate()["verdict"] == "valid"
+        assert of_array(listed) == {"in.zarr": 1, "out.zarr": 1}
+    assert np.array_equal(
+        zarr.open_array(tmp_path / "out.zarr" / "0", mode="r")[:], values_of(made)
+    )
+
+
+def of_array(listed):
+    """Listings of the array's folder, or of all below it, by store."""
+    counts = Counter()
+    for (store, path), number in listed.items():
+        if path in ("0", "0/c"):
+            counts[store] += number
+    return dict(counts)
+
+
+def values_of(made):
+    return zarr.open_array(made.source + "/0", mode="r")[:]

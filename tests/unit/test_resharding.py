@@ -37,7 +37,7 @@ def test_resharded(source, tmp_path, shards, codecs):
     facts = parse_v3(document, "a/zarr.json")
     store = LocalStore(str(tmp_path / "in"))
     chunks = ChunkSource(store, "a", facts)
-    stored = chunks.stored_in(tuple((0, n) for n in chunks.grid))
+    stored = sorted(chunks.stored_in(tuple((0, n) for n in chunks.grid)))
     assert len(stored) == 21
     target, method = target_of(facts, CHUNKS, shards, codecs)
     assert method == ("repack" if codecs == "keep" else "recode")
@@ -61,4 +61,4 @@ def test_resharded(source, tmp_path, shards, codecs):
     output.put("a/zarr.json", json.dumps(array_document(target, {}, None)).encode())
     assert (zarr.open_array(tmp_path / "out" / "a", mode="r")[...] == source).all()
     new = ChunkSource(output, "a", parse_v3(array_document(target, {}, None), "a"))
-    assert new.stored_in(tuple((0, n) for n in new.grid)) == stored
+    assert sorted(new.stored_in(tuple((0, n) for n in new.grid))) == stored

@@ -127,26 +127,25 @@ class ChunkSource:
         """Decoded bytes of a chunk, most often more than it has as stored; 0 when unknown."""
         return decoder_of(self.source).nbytes or 0
 
-    def stored_in(self, region: Region) -> list[Index]:
-        """Indices of the chunks that exist inside half-open ranges, in C order.
+    def stored_in(self, region: Region) -> Iterator[Index]:
+        """Indices of the chunks that exist inside half-open ranges, in no promised order.
 
         A store that cannot list is asked for each of them.
         """
         if self._indexes is not None:
-            return self._indexes.stored_in(region)
-        if self.listed:
-            return sorted(index for index in self.listed if _inside(index, region))
-        if not self.store.can_list:
+            yield from self._indexes.stored_in(region)
+        elif self.listed:
+            yield from (index for index in self.listed if inside(index, region))
+        elif not self.store.can_list:
             indices, again = itertools.tee(grid.indices_in(region))
             answers = self.store.stat_many(map(self.key_of, again))
-            return [i for i, info in zip(indices, answers, strict=True) if info is not None]
-        found = []
-        skip = len(self.path) + 1 if self.path else 0
-        for info in self.store.list_tree(join(self.path, self.folder_of(region))):
-            index = self._keys.index_of(info.key[skip:])
-            if index is not None and _inside(index, region):
-                found.append(index)
-        return sorted(found)
+            yield from (i for i, info in zip(indices, answers, strict=True) if info is not None)
+        else:
+            skip = len(self.path) + 1 if self.path else 0
+            for info in self.store.list_tree(join(self.path, self.folder_of(region))):
+                index = self._keys.index_of(info.key[skip:])
+                if index is not None and inside(index, region):
+                    yield index
 
     def survey(self, *, keep: bool) -> str:
         """List all that is stored now, once; the digest is that of :meth:`listing_sha256`.
@@ -243,21 +242,18 @@ class _ShardIndexes:
                 )
             yield data
 
-    def stored_in(self, region: Region) -> list[Index]:
+    def stored_in(self, region: Region) -> Iterator[Index]:
         ranges = tuple(
             (a // k, grid.ceil_div(b, k)) for (a, b), k in zip(region, self._per_shard, strict=True)
         )
-        found = []
         for shard in grid.indices_in(ranges):
             if self._table(shard) is None:
                 continue
-            inside = grid.chunk_region(shard, self._per_shard, self._chunks.grid)
-            found += [
-                i
-                for i in grid.indices_in(inside)
-                if _inside(i, region) and self.locate(i) is not None
-            ]
-        return sorted(found)
+            for index in grid.indices_in(
+                grid.chunk_region(shard, self._per_shard, self._chunks.grid)
+            ):
+                if inside(index, region) and self.locate(index) is not None:
+                    yield index
 
     def _table(self, shard: Index) -> ShardIndex | None:
         if shard in (kept := self._kept):
@@ -309,5 +305,6 @@ def inside_part(values: NDArray[Any], chunk: Index, source: SourceArray) -> NDAr
     return part
 
 
-def _inside(index: Index, region: Region) -> bool:
+def inside(index: Index, region: Region) -> bool:
+    """Whether an index lies inside half-open ranges."""
     return all(a <= i < b for i, (a, b) in zip(index, region, strict=True))

@@ -48,9 +48,27 @@ def stored_chunks(item: BatchItem, chunks: ChunkSource) -> Stored | None:
         return None
     if item.start >= item.stop:
         return {}
+    return by_object(item, sorted(chunks.stored_in(region_of(item))))
+
+
+def by_object(item: BatchItem, chunks: Iterable[Index]) -> Stored:
+    """Sort source chunks by the objects of an item that take them.
+
+    Parameters
+    ----------
+    item
+        Run of stored objects.
+    chunks
+        Indices of existing chunks, in C order; those under other objects are left out.
+
+    Returns
+    -------
+    Stored
+        Chunks of each object that has any.
+    """
     object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
     found: Stored = {}
-    for chunk in chunks.stored_in(_region(item, object_grid, item.start, item.stop - 1)):
+    for chunk in chunks:
         for index in grid.indices_in(_objects_over(chunk, item)):
             position = grid.linear_index(index, object_grid)
             if item.start <= position < item.stop:
@@ -104,16 +122,18 @@ def _gaps(start: int, stop: int, finished: list[Run]) -> Iterator[Run]:
         yield at, stop
 
 
-def _region(item: BatchItem, object_grid: grid.Shape, first: int, last: int) -> Region:
-    """Source chunks under the objects first..last: a box cut on the leading axes they share."""
-    low, high = grid.index_of(first, object_grid), grid.index_of(last, object_grid)
+def region_of(item: BatchItem) -> Region:
+    """Source chunks under an item's objects: a box, cut up to the first axis they differ on."""
+    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    low, high = grid.index_of(item.start, object_grid), grid.index_of(item.stop - 1, object_grid)
     pairs = zip(low, high, strict=True)
     shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
     region = []
     for axis, (n, o, s) in enumerate(
         zip(item.target.shape, item.target.object_shape, item.source.chunks, strict=True)
     ):
-        begin, end = (low[axis] * o, min((low[axis] + 1) * o, n)) if axis < shared else (0, n)
+        cut = axis <= shared
+        begin, end = (low[axis] * o, min((high[axis] + 1) * o, n)) if cut else (0, n)
         region.append((begin // s, grid.ceil_div(end, s)))
     return tuple(region)
 

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from uplift import progress
-from uplift.batches.portions import Portion, grouped, total_cost, with_survey
+from uplift.batches.portions import Portion, grouped, total_cost
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
+from uplift.batches.surveys import Surveys
 from uplift.batches.work import (
     Context,
     Job,
@@ -19,7 +20,6 @@ from uplift.batches.work import (
     Settings,
     groups_at_once,
     run_job,
-    survey_cut_item,
 )
 from uplift.errors import InputError
 from uplift.models.batch import Batch
@@ -129,6 +129,7 @@ class _CarryOut:
 
     def _jobs(self, batches: Sequence[Batch], context: Context) -> Iterator[Job]:
         """Begin batches one by one; each yields all its work before the next begins."""
+        surveys = Surveys(batches, context, convert=True)
         for batch in batches:
             lock = self._locks[batch.batch] = contextlib.ExitStack()
             # a job that outlived its run may be at this batch: it ends first
@@ -142,24 +143,11 @@ class _CarryOut:
             journal.start(journal.done)
             run = self._runs[batch.batch] = BatchRun(batch, journal)
             log.info("%s: converting %d arrays", batch.batch, len(batch.items))
-            groups = list(grouped(self._surveyed(run, context)))
+            groups = list(grouped(surveys.given_to(run.portions())))
             run.waiting += sum(map(len, groups))
             journals = {batch.batch: journal}
             yield from self._listings(run, context)
             yield from bundled(groups, journals, local=context.is_local)
-
-    def _surveyed(self, run: BatchRun, context: Context) -> Iterator[Portion]:
-        """Portions; those of an item that is cut get what is listed once for all of them."""
-        number, found = -1, None
-        for portion in run.portions():
-            if not portion.whole:
-                if portion.number != number:
-                    number = portion.number
-                    found = survey_cut_item(context, run.batch.items[number])
-                assert found is not None  # noqa: S101
-                yield with_survey(portion, found)
-            else:
-                yield portion
 
     def _listings(self, run: BatchRun, context: Context) -> Iterator[Job]:
         """Look, while others work, whether a large array is still what inspect saw."""

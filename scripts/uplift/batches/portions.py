@@ -84,13 +84,8 @@ def portions_of(batch: Batch, done: Iterable[Done] = ()) -> Iterator[Portion]:
 
 
 def with_survey(portion: Portion, survey: Survey) -> Portion:
-    """Give a portion its part of what was found of the item."""
-    start, stop = portion.item.start, portion.item.stop
-    stored = survey.stored
-    if stored is not None:
-        stored = {n: chunks for n, chunks in stored.items() if start <= n < stop}
-    existing = {n: size for n, size in survey.existing.items() if start <= n < stop}
-    return replace(portion, survey=Survey(existing, stored))
+    """Give a portion what was found of its objects."""
+    return replace(portion, survey=survey)
 
 
 def grouped(portions: Iterable[Portion]) -> Iterator[list[Portion]]:

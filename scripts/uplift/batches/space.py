@@ -138,9 +138,7 @@ def _refuse_little(need: Need, others: Sequence[Need], place: FileSystem) -> Non
         return
     # objects that stand at an output and are not of this plan are replaced one by one
     outputs = {one.output: one for one in all_of_them}
-    standing = {
-        output: space_taken(output).less(one.written()) for output, one in outputs.items()
-    }
+    standing = {output: space_taken(output).less(one.written()) for output, one in outputs.items()}
     needed = Space(0)
     for output in outputs:
         left = sum((one.left() for one in all_of_them if one.output == output), Space(0))

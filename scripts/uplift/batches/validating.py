@@ -12,6 +12,7 @@ from types import TracebackType
 from uplift.batches.carrying_out import bundled, processes_for, read_record
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
+from uplift.batches.surveys import Surveys
 from uplift.batches.work import Context, Job, Place, Settings, run_job
 from uplift.errors import InputError
 from uplift.models.batch import Batch
@@ -70,6 +71,7 @@ class Validation:
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
         self._cores = processes_for(batches, cores)
         open_context = functools.partial(place.open, settings, processes=self._cores)
+        self._open = open_context
         spent = (ledger.take_spent, ledger.add_spent)
         self._workers = Workers(self._cores, open_context, [__name__], spent)
 
@@ -113,8 +115,11 @@ class Validation:
                 log.info("%s: validated again: %s", batch.batch, reason)
                 runs[batch.batch] = BatchRun(batch, Journal(self._work.journal(batch.batch)))
                 records[batch.batch] = record
+        if not runs:
+            return
+        surveys = Surveys([run.batch for run in runs.values()], self._open(), convert=False)
         jobs = itertools.chain.from_iterable(
-            self._jobs(run, records[name]) for name, run in runs.items()
+            self._jobs(run, records[name], surveys) for name, run in runs.items()
         )
         for results in self._workers.as_done(run_job, jobs):
             for result in results:
@@ -150,9 +155,10 @@ class Validation:
                 return f"objects of {item.path or 'the array'} are not those that were validated"
         return None
 
-    def _jobs(self, run: BatchRun, record: Record) -> Iterator[Job]:
+    def _jobs(self, run: BatchRun, record: Record, surveys: Surveys) -> Iterator[Job]:
         bad = [item.bad_chunks for item in record.items]
-        portions = (replace(portion, bad=bad[portion.number]) for portion in run.portions())
+        found = surveys.given_to(run.portions())
+        portions = (replace(portion, bad=bad[portion.number]) for portion in found)
         groups = list(grouped(portions))
         run.waiting += sum(map(len, groups))
         yield from bundled(groups, None, local=self._cores == 1)

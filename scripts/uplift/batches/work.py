@@ -20,9 +20,7 @@ from uplift.arrays.tasks import stored_chunks
 from uplift.batches.portions import PORTION_BYTES, Portion
 from uplift.convert.engine import Read
 from uplift.convert.portion import (
-    Survey,
     convert_portion,
-    existing_objects,
     refuse_changed_source,
     survey_item,
 )
@@ -36,7 +34,7 @@ from uplift.storage.caps import share_with
 from uplift.storage.protocol import Store
 from uplift.validate.objects.accounts import sha256_of
 from uplift.validate.pixels import check_portion
-from uplift.validate.pixels.check import Expected, is_dense
+from uplift.validate.pixels.check import Expected
 from uplift.work import ledger
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal
@@ -205,17 +203,6 @@ def groups_at_once(group: Sequence[Portion], *, local: bool) -> int:
     return _LARGE_AT_ONCE if large else _SMALL_AT_ONCE
 
 
-def survey_cut_item(context: Context, item: BatchItem) -> Survey:
-    """List what the portions of an item need, before they are handed over.
-
-    The listing of a dense array is left to a job of its own: nothing waits for it.
-    """
-    chunks = ChunkSource(context.source, item.path, item.source)
-    if is_dense(item, chunks):
-        return Survey(existing_objects(item, context.output), None)
-    return survey_item(item, chunks, context.output)
-
-
 def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Result]:
     results = []
     for portion in group:
@@ -281,11 +268,13 @@ def _validated(context: Context, portion: Portion) -> Result:
     digests: dict[tuple[int, int], bytes] = {}
     for line in portion.done:
         digests |= digests_in_text(line.digests)
-    stored = stored_chunks(item, chunks)
+    found = portion.survey
+    stored = stored_chunks(item, chunks) if found is None else found.stored
     bad = {one.chunk: one for one in portion.bad}
     reread = context.settings.verify == "reread"
     result = Result(portion.batch, portion.number, item.start)
-    expected = Expected(stored, digests, bad, reread=reread)
+    there = None if found is None else found.existing.keys()
+    expected = Expected(stored, digests, bad, reread=reread, there=there)
     _validate(context, item, chunks, expected, result, presence=True)
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -88,7 +88,7 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
         The source changed since it was inspected.
     """
     refuse_changed_source(item, chunks)
-    return Survey(existing_objects(item, output), stored_chunks(item, chunks))
+    return Survey(dict(existing_objects(item, output)), stored_chunks(item, chunks))
 
 
 def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
@@ -110,9 +110,8 @@ def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
         )
 
 
-def existing_objects(item: BatchItem, output: WritableStore) -> dict[int, int]:
-    """Sizes of an item's objects at the output; objects outside the grid are deleted."""
-    found: dict[int, int] = {}
+def existing_objects(item: BatchItem, output: WritableStore) -> Iterator[tuple[int, int]]:
+    """Position and bytes of an item's objects at the output; those outside the grid are deleted."""
     object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
     for position, info in listed_objects(output, item.path, object_grid):
         if position is None:
@@ -120,8 +119,7 @@ def existing_objects(item: BatchItem, output: WritableStore) -> dict[int, int]:
             if item.start == 0 and not is_temporary(info.key):
                 output.delete(info.key)
         elif item.start <= position < item.stop:
-            found[position] = info.size
-    return found
+            yield position, info.size
 
 
 def convert_portion(
@@ -166,7 +164,7 @@ def convert_portion(
         A read or write that failed.
     """
     converted = Converted()
-    existing = {n: size for n, size in survey.existing.items() if item.start <= n < item.stop}
+    existing = dict(survey.existing)
     finished = _trusted(item, done, existing, converted)
     engine: Engine | None = None
     journal.refuse_superseded()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,12 +53,15 @@ class Expected:
         Source chunks that convert could not keep as they were.
     reread
         Whether the source is read again in any case.
+    there
+        Positions of the objects that the output has; None: they are listed where it matters.
     """
 
     stored: Stored | None
     digests: Digests
     bad: Mapping[Index, BadChunk]
     reread: bool = False
+    there: Collection[int] | None = None
 
 
 class PixelCheck(ABC):
@@ -123,8 +126,10 @@ class PixelCheck(ABC):
         stored, item = self.expected.stored, self.item
         if stored is None:
             return
-        there = {position for position, _ in self.objects.existing() if position is not None}
-        for position in sorted(there - stored.keys()):
+        there = self.expected.there
+        if there is None:
+            there = [position for position, _ in self.objects.existing() if position is not None]
+        for position in sorted(set(there) - stored.keys()):
             if item.start <= position < item.stop:
                 text = f"{self.objects.key(position)}: exists, but the source has no chunk for it"
                 self.findings.error("object.unexpected", self.path, text)

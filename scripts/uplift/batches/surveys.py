@@ -1,0 +1,108 @@
+"""What is there of an array of which a job does many parts: listed once, not for each part.
+
+An array of a petabyte has thousands of batches, and each of these many portions: a listing for each
+would take longer than the work. So it is listed once a job, and kept as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from uplift import grid
+from uplift.arrays.output_objects import listed_objects
+from uplift.arrays.source_chunks import ChunkSource, inside
+from uplift.arrays.tasks import by_object, region_of
+from uplift.batches.portions import Portion, with_survey
+from uplift.batches.work import Context
+from uplift.convert.portion import Survey, existing_objects
+from uplift.models.batch import Batch, BatchItem
+from uplift.validate.pixels.check import is_dense
+
+
+class Surveys:
+    """Gives portions of arrays that are cut what is there of them.
+
+    Parameters
+    ----------
+    batches
+        Of the job.
+    context
+        Both sides; the output is held when batches are to be converted.
+    convert
+        Whether they are: then objects outside the grid are deleted.
+    """
+
+    def __init__(self, batches: Iterable[Batch], context: Context, *, convert: bool) -> None:
+        self._context, self._convert = context, convert
+        self._ends: dict[str, tuple[int, int]] = {}
+        for item in (item for batch in batches for item in batch.items):
+            start, stop = self._ends.get(item.path, (item.start, item.stop))
+            self._ends[item.path] = min(start, item.start), max(stop, item.stop)
+        self._last: ArraySurvey | None = None
+
+    def given_to(self, portions: Iterable[Portion]) -> Iterator[Portion]:
+        """Yield portions; the one kept survey serves all that follow of the same array."""
+        for portion in portions:
+            if portion.whole:
+                yield portion
+                continue
+            if self._last is None or self._last.path != portion.item.path:
+                start, stop = self._ends[portion.item.path]
+                whole = portion.item.model_copy(update={"start": start, "stop": stop})
+                self._last = ArraySurvey(whole, self._context, convert=self._convert)
+            yield with_survey(portion, self._last.of(portion.item))
+
+
+class ArraySurvey:
+    """What is there of one array, 8 bytes for a chunk and 16 for an object.
+
+    Parameters
+    ----------
+    item
+        All objects of the array that the job has to do with.
+    context
+        Both sides.
+    convert
+        Whether objects outside the grid are deleted.
+    """
+
+    def __init__(self, item: BatchItem, context: Context, *, convert: bool) -> None:
+        self.path = item.path
+        if convert:
+            there: Iterable[tuple[int, int]] = existing_objects(item, context.output)
+        else:
+            there = _objects_of(item, context)
+        pairs = np.dtype([("position", np.int64), ("size", np.int64)])
+        existing = np.fromiter(there, pairs)
+        self._existing = existing[np.argsort(existing["position"])]
+        chunks = ChunkSource(context.source, item.path, item.source)
+        self._grid = chunks.grid
+        self._stored = None
+        # the listing of a dense array is left to a job of its own: nothing waits for it
+        if not is_dense(item, chunks):
+            found = chunks.stored_in(region_of(item)) if item.start < item.stop else ()
+            numbers = (grid.linear_index(index, self._grid) for index in found)
+            self._stored = np.sort(np.fromiter(numbers, np.int64))
+
+    def of(self, part: BatchItem) -> Survey:
+        """Survey of a part of the item."""
+        ends = (part.start, part.stop)
+        first, last = np.searchsorted(self._existing["position"], ends).tolist()
+        existing = dict(self._existing[first:last].tolist())
+        if self._stored is None or part.start >= part.stop:
+            return Survey(existing, None if self._stored is None else {})
+        region = region_of(part)
+        corners = (tuple(a for a, _ in region), tuple(b - 1 for _, b in region))
+        low, high = (grid.linear_index(corner, self._grid) for corner in corners)
+        first, last = np.searchsorted(self._stored, (low, high + 1)).tolist()
+        near = (grid.index_of(number, self._grid) for number in self._stored[first:last].tolist())
+        return Survey(existing, by_object(part, (one for one in near if inside(one, region))))
+
+
+def _objects_of(item: BatchItem, context: Context) -> Iterator[tuple[int, int]]:
+    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    for position, info in listed_objects(context.output, item.path, object_grid):
+        if position is not None and item.start <= position < item.stop:
+            yield position, info.size
