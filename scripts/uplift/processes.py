@@ -1,7 +1,8 @@
 """Worker processes: Python threads share one lock, so cores are kept busy by processes.
 
-They are forked from a server that was started fresh (``forkserver``): clients of object stores have
-threads and connections of their own, which no fork survives.
+They are forks of the job, which has imported what they need, as long as it has a single thread.
+Else they are forked from a server that is started fresh (``forkserver``) and imports all that
+again: clients of object stores have threads and connections of their own, which no fork survives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from uplift.errors import WorkerError
@@ -42,7 +44,7 @@ class Workers(Generic[C]):
         Makes the first argument of every call, in the process that calls; can be pickled. It gets
         a function that counts bytes, whose sum is :meth:`counted`.
     preload
-        Modules that the server imports once for all.
+        Modules that a server imports once for all.
     spent
         A function that a worker process calls after each call, and one that takes its result here.
     """
@@ -58,8 +60,7 @@ class Workers(Generic[C]):
         self._open = open_context
         self._here: C | None = None
         self._workers: dict[Connection, Any] = {}
-        context = multiprocessing.get_context("forkserver")
-        self._counts = context.RawArray("Q", count) if count > 1 else [0]
+        self._counts: Any = [0]
         if count > 1:
             self._start(count, preload)
 
@@ -128,13 +129,18 @@ class Workers(Generic[C]):
         return sum(self._counts)
 
     def _start(self, count: int, preload: Sequence[str]) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__, *preload])
-        with _hidden_main(), _no_interrupts():
+        is_fork = _has_one_thread()
+        context: Any = multiprocessing.get_context("fork" if is_fork else "forkserver")
+        if not is_fork:
+            context.set_forkserver_preload([__name__, *preload])
+        self._counts = context.RawArray("Q", count)
+        with contextlib.nullcontext() if is_fork else _hidden_main(), _no_interrupts():
             for number in range(count):
                 ours, theirs = context.Pipe()
                 take = None if self._spent is None else self._spent[0]
-                arguments = (theirs, self._open, self._counts, number, take)
+                # a fork has copies of these, and others would not see the job's end
+                inherited = [*self._workers, ours] if is_fork else []
+                arguments = (theirs, self._open, self._counts, number, take, inherited)
                 process = context.Process(target=_serve, args=arguments, daemon=True)
                 process.start()
                 theirs.close()
@@ -178,8 +184,13 @@ def _serve(
     counts: Any,
     number: int,
     take: Callable[[], Any] | None,
+    inherited: Sequence[Connection],
 ) -> None:
     """Answer calls until the other side is gone."""
+    for other in inherited:
+        other.close()
+    if inherited and take is not None:
+        take()  # what the job has used until now is counted there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job, which ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     context: C | None = None
@@ -202,6 +213,12 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _has_one_thread() -> bool:
+    """Whether a fork of this process is whole: threads of libraries count."""
+    tasks = Path("/proc/self/task")
+    return sys.platform == "linux" and tasks.is_dir() and len(list(tasks.iterdir())) == 1
 
 
 @contextlib.contextmanager

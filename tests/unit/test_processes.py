@@ -96,3 +96,54 @@ def test_no_worker_outlives_a_job_that_is_killed(tmp_path):
         while any(map(psutil.pid_exists, pids)) and time.monotonic() < end:
             time.sleep(0.02)
         assert not any(map(psutil.pid_exists, pids))
+
+
+FORKS = """
+import os, sys, threading, time
+sys.path[:0] = sys.argv[1:3]
+from uplift import command
+import numpy  # has threads of its own, if it may
+from uplift.processes import Workers
+from uplift.work import ledger
+import unit_workers
+
+end = threading.Event()
+if "thread" in sys.argv:
+    threading.Thread(target=end.wait).start()
+used, before = ledger._cpu_seconds(), time.process_time()
+while time.process_time() < before + 0.2:
+    pass
+with Workers(2, unit_workers.opened, (), (ledger.take_spent, ledger.add_spent)) as workers:
+    print(*workers.as_done(unit_workers.parent, range(2)))
+end.set()
+print(ledger._cpu_seconds() - used)
+"""
+WORK = """
+import os, time
+def opened(count):
+    return None
+def parent(context, number):
+    while time.process_time() < 0.3:
+        pass
+    time.sleep(0.2)  # so that both workers get one
+    return os.getppid() == int(os.environ["JOB"])
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["thread"]])
+def test_workers_are_forks_of_a_job_with_one_thread_and_their_time_counts_once(tmp_path, words):
+    (tmp_path / "unit_workers.py").write_text(WORK)
+    # the environment of the workers is that of the job when it starts
+    program = f"import os; os.environ['JOB'] = str(os.getpid())\n{FORKS}"
+    (tmp_path / "job.py").write_text(guarded(program))
+    command = [sys.executable, str(tmp_path / "job.py"), str(SCRIPTS), str(tmp_path), *words]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert found[0] == ("False False" if words else "True True")
+    own = 0.2 + 2 * 0.3
+    assert own <= float(found[1]) < own + 0.5, "twice would be 0.6 more"
+
+
+def guarded(program):
+    """A program that a fresh process may import."""
+    lines = "\n".join(f"    {line}" for line in program.splitlines())
+    return f"if __name__ == '__main__':\n{lines}\n"

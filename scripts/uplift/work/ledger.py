@@ -118,8 +118,9 @@ class Spent:
 
 @dataclass
 class Elsewhere:
-    """What a worker process used since it was asked last."""
+    """What a worker process used since it was asked last; `parent` is who started it."""
 
+    parent: int
     cpu_seconds: float
     peak_memory_bytes: int
     traffic: Traffic
@@ -132,7 +133,7 @@ _elsewhere: list[Any] = [0.0, 0]
 def take_spent() -> Elsewhere:
     """Take, in a worker process, what it used since the last time."""
     cpu, traffic = time.process_time(), TRAFFIC.copy()
-    spent = Elsewhere(cpu - _taken[0], _peak_memory(), traffic.since(_taken[1]))
+    spent = Elsewhere(os.getppid(), cpu - _taken[0], _peak_memory(), traffic.since(_taken[1]))
     _taken[:] = [cpu, traffic]
     return spent
 
@@ -140,7 +141,8 @@ def take_spent() -> Elsewhere:
 def add_spent(spent: Elsewhere) -> None:
     """Add, in the job, what one of its worker processes used."""
     TRAFFIC.add(**asdict(spent.traffic))
-    _elsewhere[0] += spent.cpu_seconds
+    if spent.parent != os.getpid():  # the system adds up what children used
+        _elsewhere[0] += spent.cpu_seconds
     _elsewhere[1] = max(_elsewhere[1], spent.peak_memory_bytes)
 
 
