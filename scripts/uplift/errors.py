@@ -24,6 +24,12 @@ INSPECT_AGAIN = (
 )
 """What to do where the source is not as it was: of that dataset alone, since -R is for all."""
 
+CORRECT = "correct the source's metadata"
+REWRITE = (
+    "write the array again (docs/CONVERSION.md, Arrays to be written again), then run on the copy"
+)
+"""What to do about an array that is sound, and not one that can be converted."""
+
 
 class UpliftError(Exception):
     """Base of all errors raised on purpose."""
@@ -105,6 +111,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter output path",
     errno.EIO: "the disk or the network file system fails: check it, then run again",
     errno.ESTALE: "the network file system lost the file: check the mount, then run again",
+    errno.ELOOP: "the link leads back to itself: remove it or restore its target",
     errno.ENOENT: "it vanished while it was in use: check the folder, then run again",
 }
 

@@ -1,6 +1,7 @@
 """Guarantee: sound metadata broken at random are refused by inspect in one line, or published.
 
-Nothing is found invalid after it was converted, and no step ends in a traceback.
+Nothing is found invalid after it was converted, no step ends in a traceback, and ``migration.json``
+gives the source's metadata back.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from support.hierarchies import Array, Group, image, plate, read_all, same_values, well, write
 from support.images import multiscales
 from support.steps import Conversion, StepError
+from support.undoing import check_undone
 
 EXAMPLES = int(os.environ.get("UPLIFT_BROKEN", "40"))
 ARRAY = Array((2, 6, 6), (1, 4, 4), separator="/", seed=1)
@@ -169,6 +171,7 @@ def check(home, expected):
         assert "Traceback" not in said.getvalue()
         return
     assert validation["verdict"] == "valid"
+    check_undone(home / "in.zarr", home / "out.zarr", home / "work")
     found = read_all(home / "out.zarr", expected)
     for path, values in expected.items():
         assert same_values(found[path], values), path

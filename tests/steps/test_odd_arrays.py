@@ -7,9 +7,21 @@ import numpy as np
 import pytest
 import tensorstore
 import zarr
+from zarr.codecs import (
+    BytesCodec,
+    Crc32cCodec,
+    GzipCodec,
+    ShardingCodec,
+    TransposeCodec,
+    ZstdCodec,
+)
 
 from support.images import multiscales, write_json
-from support.steps import Conversion
+from support.steps import Conversion, StepError
+from support.undoing import as_written, check_undone, done, nodes_of
+from uplift.codecs.chain import chain_of_source
+from uplift.inspect_source.nodes import node_of
+from uplift.zarr_metadata.data_types import fill_value_v3
 
 NUMBERS = np.arange(20, dtype="<u2").reshape(4, 5)
 WORDS = np.array([f"wörd {i}" for i in range(4)], dtype=object)
@@ -102,8 +114,30 @@ def test_every_array_is_published_with_its_values_and_what_was_read_otherwise_is
     inventory = json.loads(conversion.path("inventory.json").read_text())
     listed = {one["path"] for one in inventory["findings"] if one["code"] == "source.repaired"}
     assert listed == CASES.keys() - SILENT
+    check_words(home / "in.zarr", home / "out.zarr", conversion, listed)
     verdict = json.loads(conversion.path("validation.json").read_text())
     assert verdict["verdict"] == "valid"
+
+
+def check_words(source, output, conversion, changed):
+    """Documents in their specification's words mean the same, and the source's come back."""
+    check_undone(source, output, conversion.work)
+    found = set()
+    for path, kind, _, changes in nodes_of(conversion.work):
+        if kind == "array" and changes:
+            found.add(path)
+            written, _ = as_written(source / path)
+            name = "zarr.json" if (source / path / "zarr.json").exists() else ".zarray"
+            before, plain = (
+                node_of({name: one}, path) for one in (written, done(written, changes))
+            )
+            assert plain.words == (), path
+            assert meaning(plain.array) == meaning(before.array), path
+    assert found == changed
+
+
+def meaning(array):
+    return array.shape, array.chunks, fill_value_v3(array), chain_of_source(array)
 
 
 GZIP = {"name": "gzip", "configuration": {"level": "9"}}
@@ -129,6 +163,10 @@ CASES_V3 = {
         {"codecs": [{"name": "transpose", "configuration": {"order": "C"}}, "bytes"]},
         None,
     ),
+    "names of other dimensions": ({"dimension_names": ["y"]}, None),
+    "an empty extension": ({"extensions": []}, None),
+    "no type of node": ({"node_type": None}, None),
+    "no attributes": ({"attributes": [], "shape": ["4", "5"]}, None),
     "no configuration": ({"codecs": [{"name": "bytes", "configuration": None}]}, None),
     "endian of drafts": ({"codecs": [{"name": "endian", "configuration": None}]}, None),
     **{
@@ -169,6 +207,7 @@ def test_arrays_of_zarr_v3_in_other_words(tmp_path):
     inventory = json.loads(conversion.path("inventory.json").read_text())
     listed = {one["path"] for one in inventory["findings"] if one["code"] == "source.repaired"}
     assert listed == CASES_V3.keys()
+    check_words(source, tmp_path / "out.zarr", conversion, listed)
 
 
 @pytest.mark.parametrize(
@@ -191,3 +230,105 @@ def test_an_image_in_f_order(tmp_path, order, codecs):
         assert [codec["name"] for codec in document["codecs"]] == expected
         read = zarr.open_array(tmp_path / "out.zarr" / name, mode="r", zarr_format=3)[...]
         np.testing.assert_array_equal(read, values)
+
+
+LITTLE = BytesCodec()
+INNER = ShardingCodec(chunk_shape=(2, 4), codecs=[LITTLE, ZstdCodec()])
+NESTED = {
+    "a shard in a shard": {"serializer": ShardingCodec(chunk_shape=(4, 8), codecs=[INNER])},
+    "three deep": {
+        "serializer": ShardingCodec(
+            chunk_shape=(4, 8),
+            codecs=[ShardingCodec(chunk_shape=(4, 4), codecs=[ShardingCodec(
+                chunk_shape=(2, 2), codecs=[BytesCodec(endian="big")])])],
+        )
+    },
+    "compressed as a whole": {"serializer": INNER, "compressors": [GzipCodec()]},
+    "turned before": {
+        "serializer": ShardingCodec(chunk_shape=(8, 4), codecs=[LITTLE]),
+        "filters": [TransposeCodec(order=(1, 0))],
+    },
+    "index at the start, big endian": {
+        "serializer": ShardingCodec(
+            chunk_shape=(4, 4),
+            codecs=[LITTLE],
+            index_codecs=[BytesCodec(endian="big"), Crc32cCodec()],
+            index_location="start",
+        )
+    },
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec")
+@pytest.mark.parametrize("name", NESTED)
+def test_shards_that_are_chunks(tmp_path, name):
+    """Each is decoded, an absent chunk in it too, and written as shards that every reader knows."""
+    source = zarr.create_group(tmp_path / "in.zarr")
+    values = np.arange(12 * 32, dtype="<u2").reshape(12, 32)
+    values[:2] = values[4:8, 8:24] = 7
+    options = {"compressors": None, "filters": None, "fill_value": 7, "chunks": (8, 16)}
+    array = source.create_array("a", shape=(12, 32), dtype="u2", **(options | NESTED[name]))
+    array[...] = values
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    assert conversion.all()["verdict"] == "valid"
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{tmp_path}/out.zarr/a/"}}
+    np.testing.assert_array_equal(tensorstore.open(spec).result().read().result(), values)
+    document = json.loads((tmp_path / "out.zarr" / "a" / "zarr.json").read_text())
+    (shard,) = document["codecs"]
+    assert "sharding_indexed" not in str(shard["configuration"]["codecs"])
+
+
+def test_a_damaged_shard_in_a_shard_is_a_bad_chunk(tmp_path, capsys):
+    source = zarr.create_group(tmp_path / "in.zarr")
+    options = {"compressors": None, "filters": None, "fill_value": 0, "chunks": (8, 16)}
+    options |= NESTED["compressed as a whole"] | {"compressors": None}
+    options["serializer"] = ShardingCodec(chunk_shape=(4, 8), codecs=[INNER])
+    source.create_array("a", shape=(8, 16), dtype="u2", **options)[...] = 5
+    chunk = tmp_path / "in.zarr" / "a" / "c" / "0" / "0"
+    data = bytearray(chunk.read_bytes())
+    data[40] ^= 255
+    chunk.write_bytes(data)
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    with pytest.raises(StepError):
+        conversion.all()
+    assert "cannot be decoded" in capsys.readouterr().err
+
+
+def test_bytes_without_a_meaning_by_the_name_of_the_specification(tmp_path):
+    """zarr-python knows them by another name."""
+    source = tmp_path / "in.zarr"
+    write_json(source / "zarr.json", {"zarr_format": 3, "node_type": "group"})
+    document = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [5],
+        "data_type": "r24",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4]}},
+        "chunk_key_encoding": {"name": "default"},
+        "fill_value": [1, 2, 3],
+        "codecs": ["bytes"],
+    }
+    write_json(source / "a" / "zarr.json", document)
+    (source / "a" / "c").mkdir()
+    (source / "a" / "c" / "0").write_bytes(bytes(range(12)))
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    assert conversion.all()["verdict"] == "valid"
+    check_words(source, tmp_path / "out.zarr", conversion, {"a"})
+    read = zarr.open_array(tmp_path / "out.zarr" / "a", mode="r", zarr_format=3)[...]
+    assert read.tobytes() == bytes([*range(12), 1, 2, 3])
+
+
+@pytest.mark.parametrize("words", ["[]", "null"])
+def test_no_attributes_as_writers_in_r_have_it(tmp_path, words):
+    source = tmp_path / "in.zarr"
+    write_json(source / ".zgroup", {"zarr_format": 2})
+    write_json(source / "a" / ".zarray", zarray(NUMBERS))
+    (source / "a" / "0.0").write_bytes(NUMBERS.tobytes())
+    for place in (source, source / "a"):
+        (place / ".zattrs").write_text(words)
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    assert conversion.all()["verdict"] == "valid"

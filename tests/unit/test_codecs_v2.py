@@ -9,6 +9,7 @@ import pytest
 
 from uplift.errors import SourceError
 from uplift.models.arrays import SourceArray
+from uplift.models.changes import Change
 from uplift.zarr_metadata.v2 import parse_v2
 
 GOOD: dict[str, Any] = {
@@ -85,32 +86,32 @@ def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "expected", "repair"),
     [
-        ({"zarr_format": "2"}, "zarr_format", 2, "zarr_format '2' is read as 2"),
-        ({"chunks": [5.0, "20"]}, "chunks", (5, 20), "chunks [5.0, '20'] is read as [5, 20]"),
-        ({"order": "f"}, "order", "F", "order 'f' is read as 'F'"),
-        ({"filters": [None]}, "filters", (), "filters [None] is read as []"),
-        ({"filters": {"id": "crc32"}}, "filters", ({"id": "crc32"},), "is read as [{'id'"),
-        ({"fill_value": "7"}, "fill_value", "7", "fill_value '7' is read as 7"),
-        ({"fill_value": "7.0"}, "fill_value", "7.0", "fill_value '7.0' is read as 7"),
+        ({"zarr_format": "2"}, "zarr_format", 2, 'zarr_format "2" is read as 2'),
+        ({"chunks": [5.0, "20"]}, "chunks", (5, 20), 'chunks [5.0, "20"] is read as [5, 20]'),
+        ({"order": "f"}, "order", "F", 'order "f" is read as "F"'),
+        ({"filters": [None]}, "filters", (), "filters [null] is read as []"),
+        ({"filters": {"id": "crc32"}}, "filters", ({"id": "crc32"},), 'is read as [{"id"'),
+        ({"fill_value": "7"}, "fill_value", "7", 'fill_value "7" is read as 7'),
+        ({"fill_value": "7.0"}, "fill_value", "7.0", 'fill_value "7.0" is read as 7'),
         ({"fill_value": 7.0}, "fill_value", 7.0, "fill_value 7.0 is read as 7"),
         (
             {"dtype": "|b1", "fill_value": "False"},
             "fill_value",
             "False",
-            "fill_value 'False' is read as False",
+            'fill_value "False" is read as false',
         ),
-        ({"dtype": "<f4", "fill_value": "1.5"}, "fill_value", "1.5", "'1.5' is read as 1.5"),
-        ({"dtype": "<U4", "fill_value": 0}, "fill_value", 0, "fill_value 0 is read as ''"),
+        ({"dtype": "<f4", "fill_value": "1.5"}, "fill_value", "1.5", '"1.5" is read as 1.5'),
+        ({"dtype": "<U4", "fill_value": 0}, "fill_value", 0, 'fill_value 0 is read as ""'),
     ],
 )
 def test_words_of_other_writers_with_one_reading(
     change: dict[str, Any], field: str, expected: Any, repair: str
 ) -> None:
-    repairs: list[str] = []
+    repairs: list[Change] = []
     source = parse_v2({**GOOD, **change}, "0/.zarray", repairs)
     assert getattr(source, field) == expected
     assert len(repairs) == 1
-    assert repair in repairs[0]
+    assert repair in repairs[0].text
 
 
 @pytest.mark.parametrize("compressor", ["zlib", {"type": "raw"}, {}, {"id": None}])
@@ -129,7 +130,7 @@ def test_nothing_is_repaired_in_what_zarr_python_writes() -> None:
         {"dtype": "|S3", "fill_value": ""},
         {"dtype": "|b1", "fill_value": False},
     ):
-        repairs: list[str] = []
+        repairs: list[Change] = []
         parse_v2({**GOOD, **change}, "x", repairs)
         assert repairs == []
 

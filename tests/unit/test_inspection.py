@@ -257,16 +257,16 @@ def test_words_of_other_writers_are_repaired_and_listed(tmp_path):
         (tmp_path / path).write_text(json.dumps(document))
     (tmp_path / "a" / "0").write_bytes(bytes(8))
     found = inspect_source(LocalStore(str(tmp_path)))
-    with pytest.raises(SourceError, match=r"zarr_format '2' is read as 2.*on_bad_metadata is fail"):
+    with pytest.raises(SourceError, match=r'zarr_format "2" is read as 2.*on_bad_metadata is fail'):
         inspect_source(LocalStore(str(tmp_path)), refuse_defects=True)
     assert [array.problem for array in found.arrays] == [None]
     assert [
         (f.path, f.severity, f.message) for f in found.findings if f.code == "source.repaired"
     ] == [
-        ("", "warning", "zarr_format '2' is read as 2"),
-        ("a", "warning", "codec {'type': 'raw'} is read as none"),
-        ("a", "warning", "fill_value '0' is read as 0"),
-        ("a", "warning", "zarr_format '2' is read as 2"),
+        ("", "warning", 'zarr_format "2" is read as 2'),
+        ("a", "warning", 'compressor {"type": "raw"} is read as null'),
+        ("a", "warning", 'fill_value "0" is read as 0'),
+        ("a", "warning", 'zarr_format "2" is read as 2'),
     ]
 
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from uplift.models.migration import Change
+from uplift.models.changes import Change
 from uplift.ngff.lossless import lost_attributes
 from uplift.ngff.migrate import migrate_attributes
 from uplift.ngff.registry import Facts

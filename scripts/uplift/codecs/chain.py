@@ -8,7 +8,7 @@ the stored bytes. Codecs are written as numcodecs configurations, in the order o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,12 @@ import numpy as np
 
 from uplift.codecs.codec import Codec, Config
 from uplift.codecs.compressors import SHUFFLES
+from uplift.codecs.nested_shards import config_of_shard
 from uplift.codecs.table import BY_ID, BY_V3_NAME, codec_v3_of, config_of
 from uplift.errors import UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.models.changes import Change, reread
 from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.fill_values import Vlen
 
@@ -78,7 +80,7 @@ def chain_of_source(source: SourceArray) -> Chain:
         raise UnsupportedError(f"{ndim} dimensions; at most {MAX_DIMENSIONS} are supported")
     dtype, vlen = data_types.numpy_dtype(source), data_types.vlen_of(source)
     if source.zarr_format == 3:
-        return _chain_v3(source.codecs or (), dtype, vlen, ndim)
+        return _chain_v3(source, dtype, vlen)
     configs = [config for config in map(config_of, _written(source)) if config is not None]
     codecs = _rows(configs, dtype, vlen)
     reverse = source.order == "F" and ndim > 1
@@ -95,27 +97,36 @@ def chain_of_target(target: TargetArray) -> Chain:
         if codec["name"] == "bytes" and codec.get("configuration", {}).get("endian") == "big":
             dtype = dtype.newbyteorder(">")
     vlen = data_types.vlen_of_v3(target.data_type)
-    return _chain_v3(target.codecs, dtype, vlen, len(target.shape))
+    return _chain_v3(target, dtype, vlen)
 
 
-def renamed_codecs(source: SourceArray) -> list[str]:
+def renamed_codecs(source: SourceArray) -> list[Change]:
     """Say which codecs of a Zarr v2 array are written in other words than zarr-python's."""
-    return [
-        f"codec {written} is read as {'none' if config is None else config}"
-        for written in _written(source)
-        if (config := config_of(written)) != written
-    ]
+    changed = []
+    if source.compressor is not None and (new := config_of(source.compressor)) != source.compressor:
+        changed.append(reread("compressor", source.compressor, new))
+    filters = [one for one in map(config_of, source.filters or ()) if one is not None]
+    if filters != list(source.filters or ()):
+        changed.append(reread("filters", list(source.filters or ()), filters))
+    return changed
 
 
-def plain_codecs(source: SourceArray) -> tuple[SourceArray, list[str]]:
-    """Spell the codecs of a Zarr v3 array as the specification does; a text for each that differs.
+def plain_codecs(
+    source: SourceArray, document: Mapping[str, Any]
+) -> tuple[SourceArray, list[Change]]:
+    """Spell the codecs of a Zarr v3 array as the specification does, and say which differ.
 
     Parameters
     ----------
     source
         As its document says; codecs are objects with a name.
+    document
+        ``zarr.json``, for the codecs as they are written there.
     """
-    changed: list[str] = []
+    changed: list[Change] = []
+    sharded = source.shards is not None
+    holder = document["codecs"][0]["configuration"] if sharded else document
+    inner = "/codecs/0/configuration" if sharded else ""
     found: dict[str, tuple[Config, ...]] = {}
     sized = _is_sized(source)
     for key, given in (("codecs", source.codecs), ("index_codecs", source.index_codecs)):
@@ -124,8 +135,8 @@ def plain_codecs(source: SourceArray) -> tuple[SourceArray, list[str]]:
         ndim = len(source.shape)
         ordered = sized or key != "codecs"
         found[key] = tuple(codec_v3_of(one, ndim, ordered=ordered) for one in given)
-        pairs = zip(given, found[key], strict=True)
-        changed += [f"codec {one} is read as {new}" for one, new in pairs if one != new]
+        if found[key] != given:
+            changed.append(reread(key, holder[key], list(found[key]), f"{inner}/{key}"))
     return source.model_copy(update=found) if changed else source, changed
 
 
@@ -144,13 +155,11 @@ def _written(source: SourceArray) -> tuple[Any, ...]:
     return (*(source.filters or ()), *compressor)
 
 
-def _chain_v3(
-    codecs: Sequence[Config], dtype: np.dtype[Any], vlen: Vlen | None, ndim: int
-) -> Chain:
-    order = tuple(range(ndim))
+def _chain_v3(array: SourceArray | TargetArray, dtype: np.dtype[Any], vlen: Vlen | None) -> Chain:
+    order = tuple(range(len(array.shape)))
     configs: list[Config] = []
     serialized = False
-    for codec in codecs:
+    for codec in array.codecs or ():
         name, configuration = codec["name"], codec.get("configuration") or {}
         if name == "transpose":
             if configs or serialized:
@@ -168,7 +177,13 @@ def _chain_v3(
                     f'codec "{name}" at this place of the pipeline is not supported'
                 )
             serialized = serialized or row.kind == "serializer"
-            configs.append(_config_of_v3(row, configuration, dtype))
+            if row.id == "sharding_indexed":
+                stored = tuple(array.chunks[axis] for axis in order)
+                configs.append(
+                    config_of_shard(configuration, stored, array.data_type, array.fill_value)
+                )
+            else:
+                configs.append(_config_of_v3(row, configuration, dtype))
     if not serialized:
         raise UnsupportedError("no codec turns the array into bytes")
     rows = _rows(configs, dtype, vlen)

@@ -104,7 +104,7 @@ class ChunkDecoder:
         if clipped is None or elements.size != math.prod(clipped):
             raise DecodeError(self._wrong_size(data, elements.size if self.chain.vlen else size))
         notes.append(f"holds only the {clipped} elements inside the array")
-        padded = self._filled()
+        padded = self.filled(chunks)
         padded[tuple(slice(n) for n in clipped)] = _arranged(elements, clipped, self.chain)
         return DecodedChunk(padded, "; ".join(notes), trailing)
 
@@ -133,13 +133,14 @@ class ChunkDecoder:
         region = element_slices(index, self.source.chunks, self.source.shape)
         return tuple(max(0, part.stop - part.start) for part in region)
 
-    def _filled(self) -> NDArray[Any]:
+    def filled(self, shape: Shape) -> NDArray[Any]:
+        """Array of `shape` that holds the fill value alone, of the type as stored."""
         fill = data_types.fill_scalar(
             data_types.data_type_v3(self.source), data_types.fill_value_v3(self.source)
         )
         if self.chain.vlen:
             fill = str(fill) if self.chain.vlen == "string" else bytes(fill)
-        return np.full(self.source.chunks, fill, dtype=self.dtype)
+        return np.full(shape, fill, dtype=self.dtype)
 
     def _wrong_size(self, data: Encoded, size: int) -> str:
         if self.chain.vlen:

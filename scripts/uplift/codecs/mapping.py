@@ -15,7 +15,6 @@ from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import nearest
 from uplift.zarr_metadata import data_types
-from uplift.zarr_metadata.v3 import INDEX_CODECS
 
 Codec = dict[str, Any]
 """A codec as Zarr v3 writes it."""
@@ -42,9 +41,6 @@ def unsupported_reason(source: SourceArray) -> str | None:
         data_types.fill_value_v3(source)
     except (UnsupportedError, SourceError) as error:
         return str(error)
-    if source.index_codecs is not None and not _is_plain_index(source.index_codecs):
-        names = ", ".join(codec["name"] for codec in source.index_codecs)
-        return f"index_codecs {names} are not supported"
     return None
 
 
@@ -107,6 +103,8 @@ def not_kept(source: SourceArray) -> str | None:
     if chain.dtype.fields is not None and not data_types.is_little(chain.dtype):
         return "big-endian records"
     rows = [row for row, _ in chain.beyond_texts]
+    if any(row.id == "sharding_indexed" for row in rows):
+        return "a shard as a chunk"
     return " and ".join(row.id for row in [row for row in rows if row.v3 is None] or rows)
 
 
@@ -173,13 +171,6 @@ def _target_of(
     return target, method
 
 
-def _is_plain_index(codecs: tuple[Codec, ...]) -> bool:
-    first = dict(codecs[0]) if codecs else {}
-    endian = (first.get("configuration") or {}).get("endian", "little")
-    known = [codec["name"] for codec in INDEX_CODECS]
-    return endian == "little" and [codec["name"] for codec in codecs] in (known[:1], known)
-
-
 def _transpose(chain: Chain) -> tuple[Codec, ...]:
     if chain.order == tuple(range(len(chain.order))):
         return ()
@@ -219,6 +210,9 @@ def _recoded(source: SourceArray, chain: Chain) -> tuple[Codec, ...]:
         return tuple(_completed(codec, chain) for codec in little if codec["name"] != "transpose")
     head = _serializer(chain, little=True)
     codecs = chain.beyond_texts
+    for row, config in codecs:
+        if row.id == "sharding_indexed":  # as its chunks are
+            return _recoded(config["array"], chain_of_source(config["array"]))
     if not codecs:
         return (head,)
     codec = _core_codec(*codecs[0], chain) if len(codecs) == 1 else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from uplift.codecs import compressors, filters, texts
+from uplift.codecs import compressors, filters, nested_shards, texts
 from uplift.codecs.codec import Codec, Config, allows
 from uplift.codecs.compressors import BLOSC_NAMES, SHUFFLES
 from uplift.codecs.filters import decode_numcodecs, encode_numcodecs
@@ -36,8 +36,8 @@ def _typed(name: str, **columns: Any) -> Codec:
 
 
 def _serializer(name: str, **columns: Any) -> Codec:
-    columns = {"problem": texts.problem, **columns}
-    return Codec(name, "serializer", size_after=_data_decide, **columns)
+    columns = {"problem": texts.problem, "size_after": _data_decide, **columns}
+    return Codec(name, "serializer", **columns)
 
 
 _BLOSC: dict[str, range | tuple[Any, ...]] = {
@@ -111,6 +111,12 @@ TABLE: tuple[Codec, ...] = (
     _serializer("json2", decode=texts.decode_json),
     _serializer("msgpack2", decode=texts.decode_msgpack),
     _serializer("pcodec", decode=filters.decode_pcodec, problem=filters.pcodec_problem),
+    _serializer(
+        "sharding_indexed",
+        v3="sharding_indexed",
+        decode=nested_shards.decode_shard,
+        problem=nested_shards.problem,
+    ),
 )
 BY_ID = {row.id: row for row in TABLE}
 BY_V3_NAME = {row.name_v3: row for row in TABLE}

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from uplift.codecs.chain import plain_codecs, renamed_codecs
-from uplift.errors import SourceError
+from uplift.errors import CORRECT, SourceError
 from uplift.models.arrays import SourceArray
-from uplift.ngff.documents import parse_document
+from uplift.models.changes import Change, reread
+from uplift.ngff.documents import attributes_of, parse_document
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v2 import parse_v2, whole
-from uplift.zarr_metadata.v3 import parse_v3
+from uplift.zarr_metadata.v3 import dimension_names, parse_v3
 
 METADATA_V2 = (".zarray", ".zgroup", ".zattrs")
 METADATA_V3 = "zarr.json"
@@ -39,8 +40,8 @@ class Node:
     array: SourceArray | None = None
     dimension_names: tuple[str | None, ...] | None = None
     explicit: bool = True
-    repairs: tuple[str, ...] = ()
-    """What the document says in other words than the specification's, and how it is read."""
+    words: tuple[Change, ...] = ()
+    """Those of the document that are not its specification's, and how they are read."""
 
 
 def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
@@ -63,14 +64,16 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
         return _node_v3(documents[METADATA_V3], join(where, METADATA_V3))
     attributes = documents.get(".zattrs", {})
     if ".zarray" in documents:
-        repairs: list[str] = []
-        array = parse_v2(documents[".zarray"], join(where, ".zarray"), repairs)
-        return Node(2, attributes, array, repairs=(*repairs, *renamed_codecs(array)))
+        words: list[Change] = []
+        array = parse_v2(documents[".zarray"], join(where, ".zarray"), words)
+        return Node(2, attributes, array, words=(*words, *renamed_codecs(array)))
     if ".zgroup" in documents:
         found = documents[".zgroup"].get("zarr_format", 2)
         if whole(found) != 2:
-            raise SourceError(f"{join(where, '.zgroup')}: zarr_format is {found!r}, expected 2")
-        return Node(2, attributes, repairs=_format_repair(found))
+            raise SourceError(
+                f"{join(where, '.zgroup')}: zarr_format is {found!r}, expected 2; {CORRECT}"
+            )
+        return Node(2, attributes, words=_format_words(found))
     return Node(2, attributes, explicit=False) if ".zattrs" in documents else None
 
 
@@ -123,38 +126,28 @@ def axis_names_of(node: Node, source: SourceArray) -> tuple[str, ...] | None:
 
 
 def _node_v3(document: Document, where: str) -> Node:
-    if whole(document.get("zarr_format")) != 3:
-        raise SourceError(f"{where}: zarr_format is {document.get('zarr_format')!r}, expected 3")
-    attributes = document.get("attributes")
-    if attributes is None:
-        attributes = {}
-    if not isinstance(attributes, dict):
-        raise SourceError(f"{where}: attributes is not a JSON object; repair it")
-    kind = document.get("node_type")
-    if kind == "group":
-        return Node(3, attributes, repairs=_format_repair(document["zarr_format"]))
-    if kind != "array":
-        raise SourceError(f'{where}: node_type is {kind!r}, expected "group" or "array"')
-    repairs = [*_format_repair(document["zarr_format"])]
-    array, renamed = plain_codecs(parse_v3(document, where, repairs))
-    names = _dimension_names(document, array, where)
-    return Node(3, attributes, array, names, repairs=(*repairs, *renamed))
-
-
-def _format_repair(found: Any) -> tuple[str, ...]:
-    return () if type(found) is int else (f"zarr_format {found!r} is read as {whole(found)}",)
-
-
-def _dimension_names(
-    document: Document, array: SourceArray, where: str
-) -> tuple[str | None, ...] | None:
-    names = document.get("dimension_names")
-    if names is None:
-        return None
-    if not isinstance(names, list) or not all(n is None or isinstance(n, str) for n in names):
-        raise SourceError(f"{where}: dimension_names is not a list of names; repair it")
-    if len(names) != len(array.shape):
+    written = document.get("zarr_format")
+    if whole(written) != 3:
         raise SourceError(
-            f"{where}: {len(names)} dimension_names for {len(array.shape)} dimensions; repair it"
+            f"{where}: zarr_format is {written!r}, expected 3; a draft of Zarr v3 has to be "
+            "written again with the program that wrote it"
         )
-    return tuple(names)
+    words = [*_format_words(written)]
+    attributes = attributes_of(document, 3, where)
+    kind = document.get("node_type")
+    if kind is None:
+        kind = "array" if "shape" in document else "group"
+        words.append(reread("node_type", document.get("node_type", ...), kind))
+    if kind == "group":
+        return Node(3, attributes, words=tuple(words))
+    if kind != "array":
+        raise SourceError(f'{where}: node_type is {kind!r}, expected "group" or "array"; {CORRECT}')
+    array, renamed = plain_codecs(parse_v3({**document, "node_type": kind}, where, words), document)
+    names = dimension_names(document, len(array.shape))
+    if names is None and document.get("dimension_names") is not None:
+        words.append(reread("dimension_names", document["dimension_names"], ...))
+    return Node(3, attributes, array, names, words=(*words, *renamed))
+
+
+def _format_words(found: Any) -> tuple[Change, ...]:
+    return () if type(found) is int else (reread("zarr_format", found, whole(found)),)

@@ -186,8 +186,8 @@ class _Walk:
         self._refuse_odd_names([*(info.key for info in folder.files), *folder.folders])
         if node is not None:
             self._formats.add(node.zarr_format)
-            for repair in node.repairs:
-                self._find("source.repaired", "warning", path, repair)
+            for change in node.words:
+                self._find("source.repaired", "warning", path, change.text)
             if node.array is not None:
                 self._take_array(folder, node, node.array)
                 return []
@@ -224,6 +224,7 @@ class _Walk:
             listing_sha256=chunks.listing_sha256,
             attributes_sha256=sha256_of_json(node.attributes) if node.attributes else None,
             problem=unsupported_reason(source) or _unreadable(path),
+            words=node.words or None,
         )
 
     def _refuse_image_in_array(self, path: str, attributes: dict[str, Any]) -> None:
@@ -273,6 +274,7 @@ class _Walk:
                     zarr_format=node.zarr_format if node is not None else newest,
                     attributes_sha256=sha256_of_json(attributes) if attributes else None,
                     explicit=node is not None and node.explicit,
+                    words=(node.words or None) if node is not None else None,
                 )
             )
 

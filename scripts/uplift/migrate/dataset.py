@@ -32,7 +32,7 @@ from uplift.storage.copying import copy_files
 from uplift.storage.files import is_network
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.consolidated import consolidate
-from uplift.zarr_metadata.v3 import array_document
+from uplift.zarr_metadata.v3 import array_document, dimension_names
 
 REWRITTEN_LATER = frozenset({"ro-crate-metadata.json"})
 """Files of the source that the crate step replaces: copied only where there is none yet."""
@@ -181,12 +181,13 @@ class _Run:
         document: dict[str, Any],
     ) -> Document:
         self.findings += migrated.findings
-        if migrated.changes:
+        changes = (*(node.words or ()), *migrated.changes)
+        if changes:
             made = MigratedNode(
                 path=node.path,
                 node=kind,
                 ome_version=node.ome_version if isinstance(node, InventoryGroup) else None,
-                changes=migrated.changes,
+                changes=changes,
             )
             self.nodes.append(made)
         # a plate has thousands of arrays that are alike
@@ -223,8 +224,7 @@ class _Run:
         if array.source.zarr_format == 2:
             own: tuple[str | None, ...] | None = axes.array_names(attributes, shape)
         else:
-            names = read.get("dimension_names")
-            own = tuple(names) if isinstance(names, list) else None
+            own = dimension_names(read, len(shape))
         if own is not None and axes.repeated(own):
             text = f"the array's dimensions are named {list(own)}: a name occurs twice, which not "
             self._warn("dimension-names.repeated", path, f"{text}every reader of Zarr v3 opens")

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from uplift.models.arrays import SourceArray
 from uplift.models.base import Model
+from uplift.models.changes import Change
 from uplift.models.findings import Finding
 
 GroupRole = Literal[
@@ -28,7 +29,8 @@ class InventoryGroup(Model):
     """One group. `roles` may hold several: a plate can be a bioformats2raw collection as well.
 
     `explicit` is false where the source has no ``.zgroup``/``zarr.json`` of its own there;
-    `zarr_format` is that of the document with its attributes.
+    `zarr_format` is that of the document with its attributes; `words` are those of the document
+    that are not its specification's.
     """
 
     path: str
@@ -37,6 +39,7 @@ class InventoryGroup(Model):
     attributes_sha256: str | None = None
     explicit: bool = True
     zarr_format: Literal[2, 3] = 2
+    words: tuple[Change, ...] | None = None
 
 
 class InventoryArray(Model):
@@ -55,6 +58,8 @@ class InventoryArray(Model):
         Digest over (key, size, modification stamp) of the stored chunks in key order.
     problem
         Why this array cannot be converted; ``None`` when it can.
+    words
+        Of the array's document that are not its specification's, and how they are read.
     """
 
     path: str
@@ -68,6 +73,7 @@ class InventoryArray(Model):
     listing_sha256: str
     attributes_sha256: str | None = None
     problem: str | None = None
+    words: tuple[Change, ...] | None = None
 
 
 class InventoryFile(Model):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from json.encoder import encode_basestring
+from typing import Any
 
 
 def canonical_json(value: object) -> str:
@@ -22,6 +24,17 @@ def readable_json(value: object, indent: int = 0) -> str:
     parts: list[str] = []
     _write(value, "\n" + "  " * indent, parts)
     return "".join(parts)
+
+
+def without_bare_nan(value: Any) -> Any:
+    """Write the bare NaN and Infinity that some JSON writers leave as the strings of Zarr."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, list):
+        return [without_bare_nan(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_bare_nan(item) for key, item in value.items()}
+    return value
 
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode

@@ -6,38 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from uplift.models.arrays import JsonValue
 from uplift.models.base import Model
+from uplift.models.changes import Change
 from uplift.models.findings import Finding
 from uplift.models.inventory import InventoryFile
-
-
-class Change(Model):
-    """What became of one attribute; enough to undo it.
-
-    Attributes
-    ----------
-    key
-        Its place for people, e.g. ``multiscales[0].version``; of an OME-Zarr key, below ``ome``.
-    action
-        ``moved`` (to below ``ome``), ``kept``, ``changed``, ``added`` or ``dropped``.
-    place
-        JSON Pointer (RFC 6901) into the attributes of the output at the time of the change; absent
-        where nothing but the place of the whole key changed. The last change is undone first.
-    old, new
-        The words before and after; an absent `old` of what was changed or dropped is ``null``, and
-        NaN and infinities are texts.
-    repair
-        Code of the repair, for what the source got wrong; absent where only the version differs.
-    """
-
-    key: str
-    action: Literal["moved", "kept", "changed", "added", "dropped"]
-    detail: str | None = None
-    place: str | None = None
-    old: JsonValue = None
-    new: JsonValue = None
-    repair: str | None = None
 
 
 class MigratedNode(Model):

@@ -21,7 +21,7 @@ def document_key(path: str, zarr_format: int) -> str:
 
 
 def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
-    """Decode a document; an absent one is empty.
+    """Decode a document; an absent one is empty, as are ``null`` and ``[]`` (of writers in R).
 
     Raises
     ------
@@ -50,6 +50,8 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
         raise SourceError(
             f"{where}: nested more than {MAX_DEPTH} levels deep; make it flatter"
         ) from None
+    if value is None or value == []:
+        return {}
     if not isinstance(value, dict):
         raise SourceError(f"{where}: is {_kind(value)}, expected a JSON object; repair it")
     if _deeper_than(value, MAX_DEPTH):
@@ -80,7 +82,7 @@ def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dic
         They are not a JSON object.
     """
     attributes = document if zarr_format == 2 else document.get("attributes")
-    if attributes is None:
+    if attributes is None or attributes == []:
         return {}
     if not isinstance(attributes, dict):
         raise SourceError(f"{where}: attributes are {_kind(attributes)}, not an object; repair it")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from uplift.models.migration import Change
+from uplift.models.changes import Change
 from uplift.ngff.places import ABSENT, Keys, pointer_of, text_of, value_at
 
 

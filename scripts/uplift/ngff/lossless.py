@@ -5,10 +5,11 @@ shown: with the listed changes undone, from the last to the first, the output's 
 source's, value for value; and each change is one that says the same in other words, or adds what
 the format wants said, in a place where it may (OME-Zarr 0.5). Anything else is a loss.
 
-The same in other words: a text and the number that it spells, a path and its plain spelling, a list
-and its only item, an axis and its name, an identity and the scale 1, NaN and its name. Dropped may
-be what says nothing (``null``, an empty list), what is said elsewhere (a version, a repetition), a
-level that is not there, and the unit of a scale that nobody gave.
+The same in other words: a text and the number that it spells, a path and its plain spelling, a text
+and the list of its letters, a word in capitals and in small letters, a list and its only item, an
+axis and its name, an identity and the scale 1, NaN and its name. Dropped may be what says nothing
+(``null``, an empty list), what is said elsewhere (a version, a repetition), a level that is not
+there, and the unit of a scale that nobody gave.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from uplift.models.migration import Change
+from uplift.models.changes import Change
 from uplift.ngff.places import ABSENT, keys_of, text_of, value_at
 
 _TRANSFORMS = r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations"
@@ -139,6 +140,8 @@ def _same_words(old: Any, new: Any) -> bool:
         return True
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(_same_words, old, new))
+    if isinstance(old, str) and isinstance(new, list) and new == list(old):
+        return True
     if isinstance(new, list):
         return len(new) == 1 and _same_words(old, new[0])
     if isinstance(old, (str, int)) and isinstance(new, Mapping):
@@ -147,7 +150,8 @@ def _same_words(old: Any, new: Any) -> bool:
     if isinstance(old, Mapping) and isinstance(new, str):
         return old.get("path") == new
     if isinstance(old, str) and isinstance(new, str):
-        return _segments(old)[-len(_segments(new)) :] == _segments(new)
+        ends = _segments(old)[-len(_segments(new)) :] == _segments(new)
+        return ends or old.lower() == new
     if isinstance(old, str) and isinstance(new, (int, float)):
         return _number(old) == new
     return isinstance(new, str) and type(old) is int and str(old) == new

@@ -16,8 +16,8 @@ from typing import Any
 
 from uplift.errors import SourceError, UnsupportedError
 from uplift.grid import Shape
+from uplift.models.changes import Change
 from uplift.models.findings import Finding
-from uplift.models.migration import Change
 from uplift.ngff import detect
 from uplift.ngff.alike import Alike, alike, holds_for_all, with_names
 from uplift.ngff.draft import Draft, Edit, as_json, copied

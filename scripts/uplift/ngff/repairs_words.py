@@ -26,6 +26,7 @@ _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _ENTRY = "multiscales/*"
 _LEVEL = f"{_ENTRY}/datasets/*"
 _TRANSFORMS = (f"{_ENTRY}/coordinateTransformations", f"{_LEVEL}/coordinateTransformations")
+_TYPES = frozenset({*AXIS_TYPES.values(), "scale", "translation", "identity"})
 _ITEM_KEYS: dict[str, frozenset[str]] = {
     "multiscales": frozenset({"datasets", "axes"}),
     "coordinateTransformations": frozenset({"type", "scale", "translation"}),
@@ -92,6 +93,18 @@ def text_of_item(spot: Spot) -> Iterator[Edit]:
     path = fields_of(spot.value).get("path")
     if isinstance(path, str):
         yield spot.becomes(path, "its path")
+
+
+@repair(
+    "axes.letters",
+    f"{_ENTRY}/axes",
+    wrong="all axes in one text (`tczyx`)",
+    right="the list of its letters",
+)
+def axes_of_letters(spot: Spot) -> Iterator[Edit]:
+    """Write ``"zyx"`` as ``["z", "y", "x"]``."""
+    if isinstance(spot.value, str) and spot.value and set(spot.value.lower()) <= set(AXIS_TYPES):
+        yield spot.becomes(list(spot.value), "a list of its letters")
 
 
 @repair(
@@ -260,6 +273,19 @@ def repeated(spot: Spot) -> Iterator[Edit]:
 
 
 @repair(
+    "type.case",
+    f"{_ENTRY}/axes/*/type",
+    *(f"{place}/*/type" for place in _TRANSFORMS),
+    wrong="the type of an axis or of a transformation in capitals",
+    right="the same in small letters",
+)
+def type_case(spot: Spot) -> Iterator[Edit]:
+    """Write ``"Space"`` as ``"space"``."""
+    if isinstance(spot.value, str) and spot.value.lower() in _TYPES - {spot.value}:
+        yield spot.becomes(spot.value.lower(), "in small letters")
+
+
+@repair(
     "axis.type",
     f"{_ENTRY}/axes",
     wrong="axes named t, c, z, y, x (or in capitals) without types",
@@ -340,6 +366,7 @@ WORDING: tuple[Repair, ...] = (
     single,
     item_of_text,
     text_of_item,
+    axes_of_letters,
     axis_of_text,
     empty,
     labels_null,
@@ -347,6 +374,7 @@ WORDING: tuple[Repair, ...] = (
     number_of_text,
     path_spelling,
     repeated,
+    type_case,
     axis_types,
     sides,
     well_index,

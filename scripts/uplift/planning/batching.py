@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from uplift import FORMAT_VERSION, grid
-from uplift.errors import UnsupportedError
+from uplift.errors import REWRITE, UnsupportedError
 from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
@@ -59,10 +59,7 @@ def skipped_arrays(inventory: Inventory, settings: BatchSettings) -> dict[str, s
     skipped = {e.path: e.problem for e in inventory.arrays if e.problem is not None}
     levels = [e.path for e in inventory.arrays if e.path in skipped and e.role == "level"]
     if levels:
-        remedy = (
-            "it is a level of an image, which is not valid without it: write it again, as "
-            "docs/CONVERSION.md has it"
-        )
+        remedy = f"it is a level of an image, which is not valid without it: {REWRITE}"
         raise _unsupported(levels[0], skipped, inventory, remedy)
     if skipped and settings.unsupported == "fail":
         remedy = "set unsupported: skip in the config to leave such arrays out"

@@ -11,6 +11,7 @@ import errno
 import itertools
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -103,9 +104,12 @@ class LocalStore(ReadableStore):
         key = key_of(wanted)
         descriptor = -1
         try:
-            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+            # a pipe that nobody writes to would be waited for without O_NONBLOCK
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(f"{self.root}/{key}", flags)
             status = os.fstat(descriptor)
             if not is_file(status.st_mode):
+                self._refuse_special(key, status.st_mode)
                 return None
             refuse_changed(wanted, status.st_size, str(status.st_mtime_ns), self.url)
             start = start if start >= 0 else max(0, status.st_size + start)
@@ -115,6 +119,8 @@ class LocalStore(ReadableStore):
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
+            if error.errno == errno.ENXIO:  # how a socket answers
+                self._refuse_special(key, stat.S_IFSOCK)
             raise self._refused(error, "read", key) from error
         finally:
             if descriptor >= 0:
@@ -136,6 +142,7 @@ class LocalStore(ReadableStore):
                 return None
             raise self._refused(error, "look at", key) from error
         if not is_file(status.st_mode):
+            self._refuse_special(key, status.st_mode)
             return None
         return _info_of(key, status)
 
@@ -311,9 +318,14 @@ class LocalStore(ReadableStore):
             status = entry.stat()
         except OSError as error:
             raise self._refused(error, "look at", key) from error
-        if not self._writable and not is_file(status.st_mode):  # reading one would wait for ever
-            raise SourceError(f"{self.root}/{key}: is a pipe, socket or device; remove it")
+        if not self._writable and not is_file(status.st_mode):
+            self._refuse_special(key, status.st_mode)
         return _info_of(key, status)
+
+    def _refuse_special(self, key: str, mode: int) -> None:
+        """Refuse what is neither a file nor a folder."""
+        if not stat.S_ISDIR(mode):
+            raise SourceError(f"{self.root}/{key}: is a pipe, socket or device; remove it")
 
     def _path_to_write(self, key: str) -> str:
         if not self._writable:

@@ -207,6 +207,13 @@ def fill_scalar(data_type: JsonValue, fill_value: JsonValue) -> Any:
         ) from None
 
 
+def raw_length(data_type: JsonValue) -> int | None:
+    """Bytes of an element without a meaning, by the name of the specification (``r16``)."""
+    found = re.fullmatch(r"r([1-9]\d{0,5})", data_type) if isinstance(data_type, str) else None
+    bits = int(found[1]) if found is not None else 1
+    return None if bits % 8 else bits // 8
+
+
 def is_raw_bytes(data_type: JsonValue) -> bool:
     """Whether the elements are bytes without a meaning, by either of their names in Zarr v3."""
     name = _named(data_type)[0]

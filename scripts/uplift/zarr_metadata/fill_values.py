@@ -13,19 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from uplift.models.json_text import without_bare_nan
+
 Vlen = Literal["string", "bytes"]
 SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 NOT_A_TIME = -(2**63)
 _TRUTH = {"true": 1, "false": 0}
-
-
-def without_bare_nan(value: Any) -> Any:
-    """Write the bare NaN and Infinity that some JSON writers leave as the strings of Zarr."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, list):
-        return [without_bare_nan(item) for item in value]
-    return value
 
 
 def fill_from_v2(dtype: np.dtype[Any], value: Any, vlen: Vlen | None = None) -> Any:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from uplift.errors import SourceError, UnsupportedError
+from uplift.errors import CORRECT, SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, Shape, SourceArray
+from uplift.models.changes import Change, reread
+from uplift.models.json_text import without_bare_nan
 from uplift.zarr_metadata import data_types
-from uplift.zarr_metadata.fill_values import without_bare_nan
 
 _NAMES = ("id", "type", "name")
 _NO_ORDER = re.compile("[=|]?([biufc])([1-9][0-9]?)")
 """What writers call the name of a codec: Zarr, N5 and its relatives, Zarr v3."""
 
 
-def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) -> SourceArray:
+def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None) -> SourceArray:
     """Parse a ``.zarray`` document.
 
     A data type or codec that is legal but cannot be converted is not an error here: see
@@ -28,7 +29,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) ->
     where
         Key of the document, for messages.
     repairs
-        What other writers write otherwise, but has one reading, is added here, a text each.
+        What other writers write otherwise, but has one reading, is added here.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) ->
         The document contradicts the specification; one line.
     """
     if not isinstance(zarray, dict):
-        raise SourceError(f"{where}: not a JSON object")
+        raise SourceError(f"{where}: not a JSON object; {CORRECT}")
     zarray, repaired = _one_reading(zarray)
     if zarray.get("zarr_format") != 2:
         raise _bad(where, "zarr_format", zarray.get("zarr_format"), "2")
@@ -57,7 +58,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[str] | None = None) ->
         repairs += repaired
         meant = data_types.repaired_fill_value(source)
         if meant is not None:
-            repairs.append(f"fill_value {source.fill_value!r} is read as {meant!r}")
+            repairs.append(reread("fill_value", source.fill_value, meant))
     return source
 
 
@@ -100,7 +101,7 @@ def check_fill_value(source: SourceArray, where: str) -> None:
         return  # the data type has a reason of its own, see mapping.unsupported_reason
 
 
-def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read what has one reading: numbers as texts, a codec without its list, and the like."""
     read = {**zarray, "zarr_format": whole(zarray.get("zarr_format"))}
     if isinstance(zarray.get("dtype"), str):
@@ -114,7 +115,7 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if key in zarray:
             read[key] = plain(zarray[key])
     changed = [key for key, value in zarray.items() if repr(value) != repr(read[key])]
-    return read, [f"{key} {zarray[key]!r} is read as {read[key]!r}" for key in changed]
+    return read, [reread(key, zarray[key], read[key]) for key in changed]
 
 
 def _one_codec(value: Any) -> Any:
@@ -158,8 +159,7 @@ def _chunks(value: Any, shape: Shape, where: str) -> Shape:
     chunks = parse_shape(value, where, "chunks", least=0)
     if len(chunks) != len(shape):
         raise SourceError(
-            f"{where}: chunks {list(chunks)} and shape {list(shape)} differ in length; "
-            "correct the source's metadata"
+            f"{where}: chunks {list(chunks)} and shape {list(shape)} differ in length; {CORRECT}"
         )
     if any(c == 0 and n > 0 for c, n in zip(chunks, shape, strict=True)):
         raise _bad(where, "chunks", list(chunks), "a list of integers, each at least 1")
@@ -205,6 +205,4 @@ def _filters(value: Any, where: str) -> tuple[dict[str, Any], ...] | None:
 def _bad(where: str, key: str, value: Any, wanted: str) -> SourceError:
     shown = repr(value)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return SourceError(
-        f"{where}: {key} is {shown}, expected {wanted}; correct the source's metadata"
-    )
+    return SourceError(f"{where}: {key} is {shown}, expected {wanted}; {CORRECT}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uplift.errors import SourceError
+from uplift.errors import CORRECT, REWRITE, SourceError
 from uplift.grid import Index, Shape, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray, TargetArray
+from uplift.models.changes import Change, reread
+from uplift.models.json_text import without_bare_nan
 from uplift.zarr_metadata import data_types
-from uplift.zarr_metadata.fill_values import without_bare_nan
 from uplift.zarr_metadata.v2 import check_fill_value, parse_shape, whole
 
 Codec = dict[str, Any]
@@ -31,7 +33,7 @@ ARRAY_KEYS = frozenset(
 _NUMBER = "(0|[1-9][0-9]{0,18})"
 
 
-def parse_v3(document: JsonValue, where: str, repairs: list[str] | None = None) -> SourceArray:
+def parse_v3(document: JsonValue, where: str, repairs: list[Change] | None = None) -> SourceArray:
     """Parse the ``zarr.json`` of an array; of a sharded one, `chunks` is the inner chunk.
 
     Parameters
@@ -41,7 +43,7 @@ def parse_v3(document: JsonValue, where: str, repairs: list[str] | None = None) 
     where
         Key of the document, for messages.
     repairs
-        What other writers write otherwise, but has one reading, is added here, a text each.
+        What other writers write otherwise, but has one reading, is added here.
 
     Raises
     ------
@@ -49,13 +51,15 @@ def parse_v3(document: JsonValue, where: str, repairs: list[str] | None = None) 
         The document contradicts the specification; one line.
     """
     if not isinstance(document, dict) or whole(document.get("zarr_format")) != 3:
-        raise SourceError(f"{where}: not a Zarr v3 document (zarr_format is not 3)")
+        raise _wrong(where, "not a Zarr v3 document (zarr_format is not 3)")
     if document.get("node_type") != "array":
-        raise SourceError(f"{where}: node_type is {document.get('node_type')!r}, not 'array'")
+        raise SourceError(
+            f"{where}: node_type is {document.get('node_type')!r}, not 'array'; {CORRECT}"
+        )
     if document.get("storage_transformers"):
-        raise SourceError(f"{where}: storage_transformers are not known to this version")
-    _refuse_extensions(document, where)
+        raise _wrong(where, "storage_transformers are not known to this version", REWRITE)
     document, repaired = _one_reading(document)
+    _refuse_extensions(document, where)
     shape = parse_shape(document.get("shape"), where, "shape", least=0)
     grid = _configuration(document.get("chunk_grid"), "regular", where, "chunk_grid")
     outer = _chunk_shape(grid.get("chunk_shape"), shape, where)
@@ -67,7 +71,7 @@ def parse_v3(document: JsonValue, where: str, repairs: list[str] | None = None) 
         data_type=document.get("data_type"),
         fill_value=without_bare_nan(document.get("fill_value")),
         separator=separator,
-        codecs=_codecs(document.get("codecs"), where),
+        codecs=parse_codecs(document.get("codecs"), where),
         key_encoding=encoding,
     )
     source = _unwrap_shards(source, where)
@@ -76,7 +80,7 @@ def parse_v3(document: JsonValue, where: str, repairs: list[str] | None = None) 
     if repairs is not None:
         repairs += repaired
         if type(fill_value) is not type(source.fill_value):
-            repairs.append(f"fill_value {source.fill_value!r} is read as {fill_value!r}")
+            repairs.append(reread("fill_value", document.get("fill_value", ...), fill_value))
     return source.model_copy(update={"fill_value": fill_value})
 
 
@@ -129,6 +133,15 @@ def array_document(
     return document
 
 
+def dimension_names(document: Mapping[str, Any], ndim: int) -> tuple[str | None, ...] | None:
+    """Names (or None) that an array gives its dimensions; None where they are not one for each."""
+    names = document.get("dimension_names")
+    if not isinstance(names, list) or len(names) != ndim:
+        return None
+    sound = all(name is None or isinstance(name, str) for name in names)
+    return tuple(names) if sound else None
+
+
 def chunk_key(source: SourceArray, index: Index) -> str:
     """Key of one stored object of the source (a shard when sharded), below the array's path."""
     separator = source.separator or "."
@@ -170,7 +183,11 @@ class ChunkKeys:
         return index if inside else None
 
 
-def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _wrong(where: str, what: str, remedy: str = CORRECT) -> SourceError:
+    return SourceError(f"{where}: {what}; {remedy}")
+
+
+def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read lengths as texts or floats, chunk keys that are not described, names alone."""
     read = dict(document)
     if isinstance(document.get("shape"), list):
@@ -189,8 +206,28 @@ def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     data_type = document.get("data_type")
     if isinstance(data_type, dict) and not data_type.get("configuration"):
         read["data_type"] = data_type.get("name")
+    length = data_types.raw_length(data_type)
+    if length is not None:  # no release of zarr-python reads the specification's own name
+        read["data_type"] = {"name": "raw_bytes", "configuration": {"length_bytes": length}}
+        read["fill_value"] = _raw_fill_value(document.get("fill_value"), length)
+    for key in sorted(document.keys() - ARRAY_KEYS):
+        if document[key] in (None, [], {}, False):  # asks nobody for anything
+            read[key] = {"must_understand": False}
     changed = [key for key, value in read.items() if repr(value) != repr(document.get(key))]
-    return read, [f"{key} {document.get(key)!r} is read as {read[key]!r}" for key in changed]
+    return read, [
+        reread(key, document.get(key, ...), read[key] if key in ARRAY_KEYS else ...)
+        for key in changed
+    ]
+
+
+def _raw_fill_value(value: Any, length: int) -> Any:
+    """Spell the bytes of a fill value in base64; the specification lists them as numbers."""
+    if value is None or value == 0:
+        value = [0] * length
+    try:
+        return base64.b64encode(bytes(value)).decode() if isinstance(value, list) else value
+    except (TypeError, ValueError):
+        return value
 
 
 def _refuse_extensions(document: dict[str, Any], where: str) -> None:
@@ -204,26 +241,37 @@ def _refuse_extensions(document: dict[str, Any], where: str) -> None:
             )
 
 
+def _is_plain_index(codecs: tuple[Codec, ...]) -> bool:
+    endian = (codecs[0].get("configuration") or {}).get("endian") or "little"
+    names, known = [codec["name"] for codec in codecs], [codec["name"] for codec in INDEX_CODECS]
+    return names in (known[:1], known) and str(endian).lower() in ("little", "le", "<")
+
+
 def _unwrap_shards(source: SourceArray, where: str) -> SourceArray:
     codecs = source.codecs or ()
     if len(codecs) != 1 or codecs[0]["name"] != "sharding_indexed":
         return source
     configuration = codecs[0].get("configuration", {})
+    index_codecs = parse_codecs(configuration.get("index_codecs", INDEX_CODECS), where)
+    if not _is_plain_index(index_codecs):  # decoded as a whole
+        return source
     inner = _chunk_shape(configuration.get("chunk_shape"), source.shape, where)
     if any(outer % n for outer, n in zip(source.chunks, inner, strict=True)):
         raise SourceError(
             f"{where}: shard shape {list(source.chunks)} is not a multiple of its "
-            f"chunk shape {list(inner)}"
+            f"chunk shape {list(inner)}; {CORRECT}"
         )
     location = configuration.get("index_location", "end")
     if location not in ("start", "end"):
-        raise SourceError(f'{where}: index_location is {location!r}, expected "start" or "end"')
+        raise SourceError(
+            f'{where}: index_location is {location!r}, expected "start" or "end"; {CORRECT}'
+        )
     return source.model_copy(
         update={
             "shards": source.chunks,
             "chunks": inner,
-            "codecs": _codecs(configuration.get("codecs"), where),
-            "index_codecs": _codecs(configuration.get("index_codecs", INDEX_CODECS), where),
+            "codecs": parse_codecs(configuration.get("codecs"), where),
+            "index_codecs": index_codecs,
             "index_location": location,
         }
     )
@@ -235,14 +283,15 @@ def _configuration(value: Any, name: str, where: str, key: str) -> dict[str, Any
         if isinstance(configuration, dict):
             return configuration
     found = value.get("name") if isinstance(value, dict) else value
-    raise SourceError(f'{where}: {key} is {found!r}, only "{name}" is known')
+    raise _wrong(where, f'{key} is {found!r}, only "{name}" is known', REWRITE)
 
 
 def _chunk_shape(value: Any, shape: Shape, where: str) -> Shape:
     chunks = parse_shape(value, where, "chunk_shape", least=1)
     if len(chunks) != len(shape):
         raise SourceError(
-            f"{where}: chunk_shape {list(chunks)} and shape {list(shape)} differ in length"
+            f"{where}: chunk_shape {list(chunks)} and shape {list(shape)} differ in length; "
+            f"{CORRECT}"
         )
     return chunks
 
@@ -252,11 +301,13 @@ def _key_encoding(value: Any, where: str) -> tuple[Any, Any]:
         value = {"name": value}
     name = value.get("name") if isinstance(value, dict) else None
     if name not in ("default", "v2"):
-        raise SourceError(f'{where}: chunk_key_encoding is {name!r}, expected "default" or "v2"')
+        raise SourceError(
+            f'{where}: chunk_key_encoding is {name!r}, only "default" and "v2" are known; {REWRITE}'
+        )
     configuration = _configuration(value, name, where, "chunk_key_encoding")
     separator = configuration.get("separator", "/" if name == "default" else ".")
     if separator not in (".", "/"):
-        raise SourceError(f'{where}: separator is {separator!r}, expected "." or "/"')
+        raise _wrong(where, f'separator is {separator!r}, expected "." or "/"')
     return name, separator
 
 
@@ -265,15 +316,20 @@ def _says_something(key: str, value: Any) -> bool:
     return value is not None and (key != "configuration" or isinstance(value, dict))
 
 
-def _codecs(value: Any, where: str) -> tuple[Codec, ...]:
+def parse_codecs(value: Any, where: str) -> tuple[Codec, ...]:
+    """Read a list of codecs; a bare name stands for an object with that name."""
     if not isinstance(value, (list, tuple)) or not value:
-        raise SourceError(f"{where}: codecs is {value!r}, expected a list of codecs")
+        raise _wrong(where, f"codecs is {value!r}, expected a list of codecs")
     codecs = []
     for item in value:
         codec = {"name": item} if isinstance(item, str) else item
         if not isinstance(codec, dict) or not isinstance(codec.get("name"), str):
-            raise SourceError(f'{where}: codecs holds {item!r}, expected an object with a "name"')
+            raise SourceError(
+                f'{where}: codecs holds {item!r}, expected an object with a "name"; {CORRECT}'
+            )
         if not isinstance(codec.get("configuration") or {}, dict):
-            raise SourceError(f"{where}: codec {codec['name']!r}: configuration is not an object")
+            raise SourceError(
+                f"{where}: codec {codec['name']!r}: configuration is not an object; {CORRECT}"
+            )
         codecs.append({key: value for key, value in codec.items() if _says_something(key, value)})
     return tuple(codecs)

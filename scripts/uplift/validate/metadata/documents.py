@@ -141,6 +141,8 @@ class Documents:
             document = json.loads(data)
         except ValueError as error:
             document = error
+        if document in (None, []):  # writers in R have no other empty object
+            document = {}
         if isinstance(document, dict):
             return self._parsed_documents.setdefault(data, document)
         text = f"{store.url}/{key}: is not a JSON object"

@@ -45,7 +45,10 @@ class Structure:
         self._version = migration.target_version
         self._skipped = migration.skipped
         self._spatialdata = migration.spatialdata
-        self._changes = {node.path: node.changes for node in migration.nodes}
+        self._changes = {
+            node.path: [change for change in node.changes if not change.in_document]
+            for node in migration.nodes
+        }
         self._findings = findings
         self._nodes: dict[str, GroupNode] = {}
         self._source: dict[str, Json] = {}
