@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from uplift.grid import Shape
+from uplift.models.changes import Change
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray, InventoryGroup
-from uplift.models.migration import Change, Migration
+from uplift.models.migration import Migration
 from uplift.ngff import detect
 from uplift.ngff.alike import alike
 from uplift.ngff.hierarchy_rules import ArrayNode, GroupNode, Tree, array_node, check_tree
