@@ -94,6 +94,11 @@ class Workers(Generic[C]):
         tick
             Called about once a second, and after each result.
 
+        Returns
+        -------
+        Iterator[B]
+            Results in the order in which they come.
+
         Raises
         ------
         WorkerError

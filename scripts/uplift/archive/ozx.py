@@ -51,6 +51,11 @@ def archive_dataset(
     before
         What this program said the last time; its archive may always be replaced.
 
+    Returns
+    -------
+    Archived
+        Name, bytes and digest of the archive.
+
     Raises
     ------
     OutputError

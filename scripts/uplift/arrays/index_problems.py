@@ -24,6 +24,11 @@ def index_problems(
         Bytes of the shard before its index.
     inside
         Length cells: whether a cell lies in the array's chunk grid.
+
+    Returns
+    -------
+    list[Problem]
+        Code and text of each; empty when all is well.
     """
     present = present_cells(index)
     problems: list[Problem] = []

@@ -82,6 +82,11 @@ def open_reader(
     version
         Zarr format of the array.
 
+    Returns
+    -------
+    Reader
+        An open array; regions are read in elements.
+
     Raises
     ------
     ReaderError

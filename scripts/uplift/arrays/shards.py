@@ -47,6 +47,11 @@ def write_shard(
     -------
     int
         Bytes of the shard; 0 when there was no chunk, or it was abandoned: nothing is written.
+
+    Raises
+    ------
+    StorageError
+        A write that failed.
     """
     places: list[tuple[int, int, int]] = []
     offset = 0
@@ -94,6 +99,11 @@ def read_index(
         Whether the index lies before the chunks (``index_location: start``).
     checksum
         Whether CRC-32C of the index follows it.
+
+    Returns
+    -------
+    ShardIndex | None
+        Offset and bytes of each chunk, shape (cells, 2).
 
     Raises
     ------

@@ -87,6 +87,11 @@ def tasks_of(item: BatchItem, stored: Stored | None, finished: list[Run]) -> Ite
         From :func:`stored_chunks`; objects without chunks appear in no task.
     finished
         Runs of objects that are written already, sorted.
+
+    Returns
+    -------
+    Iterator[Task]
+        In the order of the item's objects.
     """
     step = TASK_CHUNKS if item.target.shards is None else 1
     gaps = _gaps(item.start, item.stop, finished)

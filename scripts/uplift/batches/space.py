@@ -104,6 +104,11 @@ def space_for(
     warn
         Whether to say so only.
 
+    Returns
+    -------
+    Iterator[None]
+        A context in which the space is kept.
+
     Raises
     ------
     OutputError

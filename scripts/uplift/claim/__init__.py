@@ -49,6 +49,11 @@ def claim_output(
     known
         What this work folder published before: that may be taken up again.
 
+    Returns
+    -------
+    Claim
+        What ``claim.json`` is to say.
+
     Raises
     ------
     OutputError

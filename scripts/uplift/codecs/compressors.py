@@ -77,7 +77,10 @@ def check_blosc(data: Encoded, nbytes: int) -> int:
 def decode_blosc(
     data: Buffer, config: Config, limit: int, room: NDArray[np.uint8] | None = None
 ) -> Decoded:
-    """Decode blosc data as long as their header says, into `room` when they fill that."""
+    """Decode blosc data as long as their header says, into `room` when they fill that.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     data = raw(data) if isinstance(data, np.ndarray) else data
     version, *_, decoded, _, encoded = (
         BLOSC_HEADER.unpack_from(data) if len(data) >= BLOSC_HEADER.size else (0,) * 7
@@ -126,7 +129,10 @@ def check_zstd(data: Encoded, nbytes: int) -> int | None:
 
 
 def decode_zstd(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode all frames, never far beyond the limit even where they do not say their size."""
+    """Decode all frames, never far beyond the limit even where they do not say their size.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     data = raw(data)
     if data[:4] != streams.ZSTD_MAGIC:
         raise DecodeError(f"is not a zstd stream{_seen(data)}")
@@ -161,7 +167,10 @@ def gzip_v3(config: Config, element_bytes: int) -> Config:
 
 
 def decode_gzip(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode gzip members or one zlib stream, whichever it is: some writers mix up the names."""
+    """Decode gzip members or one zlib stream, whichever it is: some writers mix up the names.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     data, label = raw(data), config["id"]
     found = "gzip" if data[:2] == b"\x1f\x8b" else "zlib" if streams.is_zlib(data) else None
     if found is None:
@@ -210,7 +219,10 @@ def zlib_to_gzip(data: Encoded, nbytes: int) -> bytes:
 
 
 def decode_bz2(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode bz2 streams."""
+    """Decode bz2 streams.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     return streams.decompress_streams(bz2.BZ2Decompressor, raw(data), limit, "bz2")
 
 
@@ -220,7 +232,10 @@ def encode_bz2(data: Buffer, config: Config) -> bytes:
 
 
 def decode_lzma(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode lzma streams in the format (xz by default) and with the filters of the settings."""
+    """Decode lzma streams in the format (xz by default) and with the filters of the settings.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     form = config.get("format", lzma.FORMAT_XZ)
 
     def new() -> lzma.LZMADecompressor:
@@ -243,7 +258,10 @@ def encode_lzma(data: Buffer, config: Config) -> bytes:
 
 
 def decode_lz4(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode an LZ4 block after its decoded size, as numcodecs writes it."""
+    """Decode an LZ4 block after its decoded size, as numcodecs writes it.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     data = raw(data)
     if len(data) < 5:
         raise DecodeError(f"is too short for lz4 data ({len(data)} bytes)")

@@ -19,7 +19,10 @@ chunk, and a process meets few of them."""
 
 
 def decode_crc32c(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Remove and verify the checksum at the end (Zarr v3) or the start (an option of v2)."""
+    """Remove and verify the checksum at the end (Zarr v3) or the start (an option of v2).
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     data = raw(data)
     front = config.get("location", "end") == "start"
     body = data[CHECKSUM_BYTES:] if front else data[:-CHECKSUM_BYTES]
@@ -37,14 +40,20 @@ def encode_crc32c(data: Buffer, config: Config) -> bytes:
 
 
 def decode_checksum(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Remove and verify a checksum of numcodecs."""
+    """Remove and verify a checksum of numcodecs.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     if len(raw(data)) < CHECKSUM_BYTES:
         raise DecodeError(f"is too short for a {config['id']} checksum")
     return decode_numcodecs(data, config, limit)
 
 
 def decode_numcodecs(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Undo a filter of numcodecs; none of them makes much more of its input than it is."""
+    """Undo a filter of numcodecs; none of them makes much more of its input than it is.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     try:
         with np.errstate(all="ignore"):
             return Decoded(np.asarray(numcodecs_codec(config).decode(data)))
@@ -116,17 +125,26 @@ def numcodecs_codec(config: Config) -> Any:
 
 
 def size_with_checksum(config: Config, size: int, dtype: np.dtype[Any]) -> int:
-    """Bytes after a checksum was added."""
+    """Bytes after a checksum was added.
+
+    Result and parameters as :class:`~uplift.codecs.codec.Codec` says of `size_after`.
+    """
     return size + CHECKSUM_BYTES
 
 
 def size_packed(config: Config, size: int, dtype: np.dtype[Any]) -> int:
-    """Bytes after packbits: one bit an element, and a count of unused ones."""
+    """Bytes after packbits: one bit an element, and a count of unused ones.
+
+    Result and parameters as :class:`~uplift.codecs.codec.Codec` says of `size_after`.
+    """
     return 1 + -(-size // 8)
 
 
 def size_of_type(config: Config, size: int, dtype: np.dtype[Any]) -> int:
-    """Bytes after the elements became another type."""
+    """Bytes after the elements became another type.
+
+    Result and parameters as :class:`~uplift.codecs.codec.Codec` says of `size_after`.
+    """
     if config["id"] == "astype":
         before, after = np.dtype(config["decode_dtype"]), np.dtype(config["encode_dtype"])
     else:
@@ -142,7 +160,10 @@ def keeps_type(config: Config, dtype: np.dtype[Any]) -> bool:
 
 
 def decode_pcodec(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode numbers of pcodec, whose type is the array's."""
+    """Decode numbers of pcodec, whose type is the array's.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     from pcodec import standalone
 
     dtype = np.dtype(config["elements"])

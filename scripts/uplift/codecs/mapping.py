@@ -124,6 +124,12 @@ def target_of(
     codecs
         ``keep``, or a v3 pipeline for one chunk, which may leave out ``bytes`` and ``typesize``.
 
+    Returns
+    -------
+    TargetArray, Method
+        The array as its ``zarr.json`` is to describe it, and whether its chunks are kept,
+        re-wrapped or recoded.
+
     Raises
     ------
     PlanError

@@ -86,7 +86,10 @@ def problem(config: Config) -> str | None:
 
 
 def decode_shard(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode a whole shard to the elements in C order, little endian; `limit` is its size."""
+    """Decode a whole shard to the elements in C order, little endian; `limit` is its size.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     data, inner, index = raw(data), _decoder(config["array"]), _decoder(config["index"])
     size = _index_bytes(index) or 0
     if len(data) < size:

@@ -39,6 +39,22 @@ def decode_index(
 ) -> NDArray[np.uint64]:
     """Decode an index to shape (cells, 2).
 
+    Parameters
+    ----------
+    data
+        The encoded index alone, 16 bytes a cell and the checksum.
+    cells
+        Chunks of a shard.
+    where
+        Names the shard in messages.
+    checksum
+        Whether CRC-32C follows.
+
+    Returns
+    -------
+    NDArray[np.uint64]
+        Offset and bytes of each chunk, shape (cells, 2), cells in C order.
+
     Raises
     ------
     SourceError

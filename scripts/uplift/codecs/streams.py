@@ -96,6 +96,11 @@ def decompress_streams(
     several
         Whether the format lets streams follow one another.
 
+    Returns
+    -------
+    Decoded
+        Bytes of all streams, and where the last one ends.
+
     Raises
     ------
     DecodeError

@@ -177,6 +177,11 @@ def codec_v3_of(codec: Config, ndim: int, *, ordered: bool) -> Config:
         Dimensions of the array.
     ordered
         Whether elements have a byte order; it is little endian where ``bytes`` does not say.
+
+    Returns
+    -------
+    Config
+        A codec of Zarr v3, with the keys that it had.
     """
     name, given = codec["name"], dict(codec.get("configuration") or {})
     # numcodecs' own names of core codecs, bare names of its codecs, and addresses (zarrs)

@@ -28,7 +28,10 @@ def problem(config: Config) -> str | None:
 
 
 def decode_vlen(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode to a 1-d object array of at most `limit` items, ``str`` or ``bytes``."""
+    """Decode to a 1-d object array of at most `limit` items, ``str`` or ``bytes``.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     data = raw(data)
     items = np.empty(_count(data, limit), dtype=object)
     position = 4
@@ -55,7 +58,10 @@ def encode_vlen(items: Buffer, config: Config) -> bytes:
 
 
 def decode_json(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode a list in JSON to a 1-d object array of at most `limit` texts."""
+    """Decode a list in JSON to a 1-d object array of at most `limit` texts.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     try:
         listed = json.loads(raw(data).decode(config.get("encoding", "utf-8")))
     except (ValueError, LookupError, RecursionError) as error:
@@ -64,7 +70,10 @@ def decode_json(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def decode_msgpack(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Decode a list in MessagePack to a 1-d object array of at most `limit` texts."""
+    """Decode a list in MessagePack to a 1-d object array of at most `limit` texts.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
+    """
     import msgpack
 
     try:

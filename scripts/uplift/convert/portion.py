@@ -154,6 +154,11 @@ def convert_portion(
     read
         Called with how many bytes were read.
 
+    Returns
+    -------
+    Converted
+        What was done and what it cost.
+
     Raises
     ------
     SourceError

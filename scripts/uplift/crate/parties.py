@@ -32,6 +32,11 @@ class People:
             The property: begins the ids of parties that have no address.
         kind
             Type of a party that is known by nothing but a name.
+
+        Returns
+        -------
+        Any
+            ``{"@id": …}``, or a list of those.
         """
         given = parties if isinstance(parties, tuple) else (parties,)
         found = [

@@ -98,5 +98,20 @@ def license_changes(license_: str, old: SourceCrate) -> Iterator[Finding]:
 
 
 def finding(code: str, severity: Any, message: str) -> Finding:
-    """A finding about the crate."""
+    """A finding about the crate.
+
+    Parameters
+    ----------
+    code
+        Of ``docs/FINDINGS.md``.
+    severity
+        How bad it is.
+    message
+        One line for people.
+
+    Returns
+    -------
+    Finding
+        About the path of the crate.
+    """
     return Finding(code=code, severity=severity, path=CRATE_KEY, message=message)

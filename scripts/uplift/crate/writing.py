@@ -56,6 +56,11 @@ def write_crate(
     conversion
         What is known of the conversion itself.
 
+    Returns
+    -------
+    CrateRecord
+        What ``crate.json`` is to say.
+
     Raises
     ------
     InputError

@@ -127,6 +127,11 @@ def predict(
     target
         Version of OME-Zarr to be written.
 
+    Returns
+    -------
+    Prediction
+        Migrated attributes of each group, and what is wrong with them.
+
     Raises
     ------
     SourceError

@@ -49,7 +49,17 @@ class UnlistedSource:
         self._pool.shutdown(cancel_futures=True)
 
     def expect(self, path: str, node: Node | None, attributes: Mapping[str, Any]) -> None:
-        """Note what the node at `path` names: levels, labels, wells, fields, series."""
+        """Note what the node at `path` names: levels, labels, wells, fields, series.
+
+        Parameters
+        ----------
+        path
+            Of the node, from the root.
+        node
+            What is there; None: no metadata.
+        attributes
+            Its attributes, as they are read.
+        """
         if node is None:
             return
         if not path:

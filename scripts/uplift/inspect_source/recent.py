@@ -42,6 +42,11 @@ def recent_change(url: str, newest: Newest, now: float) -> str | None:
         What changed last there.
     now
         Seconds since 1970.
+
+    Returns
+    -------
+    str | None
+        One line.
     """
     last = newest.object
     if last is None or now - last.changed > RECENT_S:

@@ -71,6 +71,11 @@ def inspect_source(
     on_recent
         What happens to a source that changed minutes ago.
 
+    Returns
+    -------
+    Inventory
+        Groups, arrays and files in path order.
+
     Raises
     ------
     SourceError

@@ -68,7 +68,10 @@ class Model(BaseModel):
         _parent_namespace_depth: int = 2,
         _types_namespace: MappingNamespace | None = None,
     ) -> bool | None:
-        """Build the validator, one thread at a time: pydantic's own is not safe at first use."""
+        """Build the validator, one thread at a time: pydantic's own is not safe at first use.
+
+        Result and parameters as :meth:`pydantic.BaseModel.model_rebuild`.
+        """
         with _BUILDING:
             return super().model_rebuild(
                 force=force,

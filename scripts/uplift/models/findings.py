@@ -38,15 +38,45 @@ class Findings:
         self._found: dict[tuple[str, str], list[Finding]] = {}
 
     def error(self, code: str, path: str, message: str) -> None:
-        """Note something that makes the output invalid."""
+        """Note something that makes the output invalid.
+
+        Parameters
+        ----------
+        code
+            Of ``docs/FINDINGS.md``.
+        path
+            From the root of the dataset.
+        message
+            One line for people.
+        """
         self.add(Finding(code=code, severity="error", path=path, message=message))
 
     def warning(self, code: str, path: str, message: str) -> None:
-        """Note something a user should know."""
+        """Note something a user should know.
+
+        Parameters
+        ----------
+        code
+            Of ``docs/FINDINGS.md``.
+        path
+            From the root of the dataset.
+        message
+            One line for people.
+        """
         self.add(Finding(code=code, severity="warning", path=path, message=message))
 
     def info(self, code: str, path: str, message: str) -> None:
-        """Note something that is as it should be but worth a line."""
+        """Note something that is as it should be but worth a line.
+
+        Parameters
+        ----------
+        code
+            Of ``docs/FINDINGS.md``.
+        path
+            From the root of the dataset.
+        message
+            One line for people.
+        """
         self.add(Finding(code=code, severity="info", path=path, message=message))
 
     def add(self, finding: Finding) -> None:

@@ -110,6 +110,11 @@ def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[Group
         From the root of the source; ``""`` is the root.
     context
         ``Context()`` at the root, else the parent's :meth:`Context.below`.
+
+    Returns
+    -------
+    tuple[GroupRole, ...]
+        One at least, the most telling first.
     """
     own, parent = set(ome_keys_of(path, attributes)), context.parent_roles
     ome = {key: value for key, value in ome_of(attributes).items() if key in own}

@@ -70,6 +70,11 @@ class Draft:
             Code of the repair that makes it; None where it is part of the upgrade.
         inside
             Whether its keys start at the OME-Zarr metadata; otherwise at the attributes.
+
+        Returns
+        -------
+        Change
+            As ``migration.json`` lists it.
         """
         keys = (*self.ome, *edit.keys) if inside else edit.keys
         holder, last = value_at(self.attributes, keys[:-1]), keys[-1]

@@ -53,6 +53,11 @@ def lost_attributes(
         ``attributes`` of the output's ``zarr.json``.
     changes
         Of the node, as ``migration.json`` lists them.
+
+    Returns
+    -------
+    list[str]
+        A line each; empty when nothing is lost.
     """
     value: Any = copy.deepcopy(dict(output))
     lost: list[str] = []

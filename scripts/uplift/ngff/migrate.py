@@ -68,6 +68,11 @@ def migrate_attributes(
     spatialdata
         Whether to write the version texts of the spatialdata library.
 
+    Returns
+    -------
+    Migrated
+        The new attributes, what was changed, and what is wrong with the old ones.
+
     Raises
     ------
     SourceError

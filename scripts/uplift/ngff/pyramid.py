@@ -27,6 +27,11 @@ def check_scales(
     ----------
     shapes
         Shape of each level, by its path relative to the group.
+
+    Returns
+    -------
+    tuple[Finding, ...]
+        Warnings.
     """
     levels = []
     for level in map(fields_of, items_of(multiscale.get("datasets"))):

@@ -73,6 +73,11 @@ def facts_of(
     occupied
         Paths from the root at which something lies that is not an array; inspect lets no level
         be one of them, so that the later steps need not know.
+
+    Returns
+    -------
+    Facts
+        Paths in it are relative to the group.
     """
     prefix = f"{path}/" if path else ""
     levels = {

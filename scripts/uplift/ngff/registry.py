@@ -233,6 +233,21 @@ def check_rules(words: Any, rules: Iterable[Rule], facts: Facts) -> Iterator[tup
 
 
 def finding_of(broken: Rule, message: str, path: str) -> Finding:
-    """Finding about a broken rule."""
+    """Finding about a broken rule.
+
+    Parameters
+    ----------
+    broken
+        The rule.
+    message
+        How it is broken.
+    path
+        Of the group.
+
+    Returns
+    -------
+    Finding
+        With the code of the rule, and the severity that its outcome has.
+    """
     severity: Literal["error", "warning"] = "error" if broken.outcome == "refuse" else "warning"
     return Finding(code=broken.code, severity=severity, path=path, message=message)

@@ -57,6 +57,11 @@ def check_metadata(ome: Any, target: str, path: str = "") -> tuple[Finding, ...]
         The version; one of :data:`TARGETS`.
     path
         Of the group, for the findings.
+
+    Returns
+    -------
+    tuple[Finding, ...]
+        One a breach.
     """
     if isinstance(ome, dict) and _is_faultless(alike({"ome": ome}, path)[0], target):
         return ()

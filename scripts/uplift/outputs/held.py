@@ -41,6 +41,11 @@ def hold(
     durability
         ``fsync`` or ``none``, for local outputs.
 
+    Returns
+    -------
+    HeldOutput
+        The one kind of output that can be written.
+
     Raises
     ------
     InputError
@@ -95,7 +100,10 @@ class HeldOutput:
         return self._store.writer(key)
 
     def copy_from(self, source: Store, source_key: str, key: str) -> bool:
-        """Copy an object without its bytes passing through here; False where impossible."""
+        """Copy an object without its bytes passing through here; False where impossible.
+
+        Result and parameters as :meth:`uplift.storage.protocol.WritableStore.copy_from`.
+        """
         self._prepare(key)
         return self._store.copy_from(source, source_key, key)
 

@@ -54,6 +54,11 @@ def write_lock(output: WritableStore, run_id: str, generation: str, folder: Path
     folder
         The work folder of the run.
 
+    Returns
+    -------
+    Lock
+        The one at the output now, of this run.
+
     Raises
     ------
     OutputError

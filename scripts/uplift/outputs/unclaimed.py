@@ -43,6 +43,11 @@ class UnclaimedOutput:
         replacing
             Lock of an abandoned run, which goes first.
 
+        Returns
+        -------
+        HeldOutput
+            The same output, held.
+
         Raises
         ------
         OutputError

@@ -63,6 +63,11 @@ def decide(
     existing, supplied
         Decoded JSON and file name of the plan that stands there, and of the one the user gave.
 
+    Returns
+    -------
+    Decision
+        The plan in force, and what becomes of its files.
+
     Raises
     ------
     PlanError

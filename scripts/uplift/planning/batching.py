@@ -87,6 +87,11 @@ def split(
         Array path to target and method; arrays that are not in it belong to no batch.
     output
         URL to convert to.
+
+    Returns
+    -------
+    list[Batch]
+        Each object of the output is in one of them.
     """
     packs: list[list[BatchItem]] = []
     pack: list[BatchItem] = []

@@ -126,7 +126,22 @@ class Site:
 
 
 def site_of(costs: SiteCosts, cores: int, *, is_local: bool) -> Site:
-    """One machine with so many cores, as the config's ``costs`` section describes the site."""
+    """One machine with so many cores, as the config's ``costs`` section describes the site.
+
+    Parameters
+    ----------
+    costs
+        The config's ``costs`` section.
+    cores
+        That all jobs share.
+    is_local
+        Whether the storage is a file system and not a network.
+
+    Returns
+    -------
+    Site
+        Bytes a second and seconds a request as the section has them, or as is usual.
+    """
     speed, wait = (500.0, 0.0) if is_local else (125.0, 40.0)
     given = costs.megabytes_per_second, costs.request_ms
     return Site(
@@ -161,6 +176,20 @@ class Campaign:
 
 def load_of_plan(plan: Plan, slices: int, *, archive: bool = False) -> Load:
     """Load of a dataset that has a plan.
+
+    Parameters
+    ----------
+    plan
+        Of the dataset.
+    slices
+        Jobs that share its batches.
+    archive
+        Whether the output is packed into one file as well.
+
+    Returns
+    -------
+    Load
+        Bytes, objects, requests and CPU seconds.
 
     Raises
     ------
@@ -200,6 +229,11 @@ def load_of_kind(
         Whether chunks are encoded again.
     slices
         Jobs that share its batches.
+
+    Returns
+    -------
+    Load
+        What each of them brings, and how many they are.
     """
     rates = rates or Rates()
     method: Method = "recode" if recode else "repack"
@@ -264,7 +298,22 @@ def _fitted(
 
 
 def campaign_of(loads: Iterable[Load], measured: Measured, site: Site) -> Campaign:
-    """Add up what datasets take at a site."""
+    """Add up what datasets take at a site.
+
+    Parameters
+    ----------
+    loads
+        Of each dataset, or kind of dataset.
+    measured
+        Rates of the machine.
+    site
+        Cores, storage and prices.
+
+    Returns
+    -------
+    Campaign
+        Sums in bytes, hours and money.
+    """
     loads = list(loads)
     core_seconds = sum(load.count * measured.cpu_seconds(load) for load in loads) / measured.busy
     requests = sum(load.count * measured.requests_of(load) for load in loads)

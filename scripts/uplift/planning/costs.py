@@ -63,6 +63,11 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
         Array path to what becomes of it.
     rates
         Of the machine; None: those measured when this version was made.
+
+    Returns
+    -------
+    Costs
+        Memory in MiB, requests, bytes and CPU seconds.
     """
     rates = rates or Rates()
     entries = [entry for entry in inventory.arrays if entry.path in targets]

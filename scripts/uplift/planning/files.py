@@ -167,6 +167,11 @@ def targets_of_plan(
     memory_mib
         Memory that recoding one stored object may take; None: not checked.
 
+    Returns
+    -------
+    dict[str, tuple[TargetArray, Method]]
+        Array path to what becomes of it.
+
     Raises
     ------
     PlanError

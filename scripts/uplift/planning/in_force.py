@@ -80,6 +80,11 @@ def plan_in_force(
     where
         Name of the plan for messages.
 
+    Returns
+    -------
+    InForce
+        Targets and batches.
+
     Raises
     ------
     PlanError

@@ -16,6 +16,11 @@ def reason_of(wanted: Wanted, target: TargetArray, method: Method) -> str:
         What the plan asks of the array.
     target, method
         What that comes to.
+
+    Returns
+    -------
+    str
+        A few words for the plan.
     """
     if method == "repack":
         return "chunks keep their bytes"

@@ -45,6 +45,11 @@ def space_of(objects: int, size: int, grids: Iterable[Shape], *, archive: bool =
         Object grid of each array, length ndim: keys like ``c/0/1/2`` need folders.
     archive
         Whether all of it is packed into one file as well.
+
+    Returns
+    -------
+    Space
+        Bytes and inodes.
     """
     folders = sum(2 + _folders(shape) for shape in grids)
     if archive:

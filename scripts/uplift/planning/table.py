@@ -87,6 +87,11 @@ def rows_of(
         What the site charges, and how fast its storage is.
     cores
         That all jobs together use.
+
+    Returns
+    -------
+    list[PlanRow]
+        In the order given.
     """
     rows = [_row(one, measured, costs) for one in planned if one.plan.estimate is not None]
     if len(rows) < 2:

@@ -41,6 +41,11 @@ def publish_dataset(
     validate_command
         What to type to validate again, for messages.
 
+    Returns
+    -------
+    Published
+        What ``published.json`` is to say.
+
     Raises
     ------
     InputError

@@ -139,6 +139,11 @@ def read_plane(store: Store, level: Level, size: int) -> Plane:
     size
         Wanted pixels of the longer side; up to four times as many are kept, for a good reduction.
 
+    Returns
+    -------
+    Plane
+        Channels by rows by columns, and what was read.
+
     Raises
     ------
     ReaderError

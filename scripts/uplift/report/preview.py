@@ -103,6 +103,11 @@ def write_preview(store: Store, images: Sequence[str], folder: Path) -> Describe
         Paths of the groups of its images; the wells of a plate are found by themselves.
     folder
         Where the pictures and ``preview.json`` go.
+
+    Returns
+    -------
+    Described
+        What each picture shows.
     """
     _remove(folder)
     plate = _attributes(store, "").get("plate")

@@ -61,6 +61,11 @@ class Remembered:
             Work files of the dataset, and its row of the sheet.
         make
             Reads the work files.
+
+        Returns
+        -------
+        Entry
+            What the report and the catalog show of it.
         """
         # taken before the files are read: what changes meanwhile is read again the next time
         stamp, old = _stamp(folder, sample), self._old.get(folder.name)

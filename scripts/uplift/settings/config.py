@@ -106,6 +106,11 @@ def parse_config(
     arguments
         The ``key=value`` texts of ``--config`` as typed.
 
+    Returns
+    -------
+    Config
+        With the defaults of all that is not given.
+
     Raises
     ------
     MistakesError

@@ -44,6 +44,11 @@ def absent(path: str, sheet: Path | None, what: str) -> str:
         The sheet it is written in.
     what
         What is missing, such as ``folder or archive``.
+
+    Returns
+    -------
+    str
+        One line for people.
     """
     near = sheet.parent / path if sheet is not None else None
     if near is None or Path(path).is_absolute() or not near.exists():

@@ -22,6 +22,11 @@ def copy_files(
     keep
         Keys that are copied only where the output has none: a later step rewrites these.
 
+    Returns
+    -------
+    Iterator[CopiedFile]
+        Bytes and SHA-256 of each.
+
     Raises
     ------
     SourceError

@@ -83,7 +83,10 @@ class LocalStore(ReadableStore):
         start: int = 0,
         length: int | None = None,
     ) -> int | None:
-        """Read a file, or a range of it, straight into a buffer; see :class:`Store`."""
+        """Read a file, or a range of it, straight into a buffer; see :class:`Store`.
+
+        Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
+        """
 
         def fill(descriptor: int, start: int, length: int) -> int:
             room = room_in(buffer, at, length)
@@ -219,6 +222,8 @@ class LocalStore(ReadableStore):
         """Share the blocks of a source file (reflink); False where the file system cannot.
 
         The two files stay independent: writing to one never changes the other.
+
+        Result and parameters as :meth:`uplift.storage.protocol.WritableStore.copy_from`.
         """
         if not (self._can_clone and isinstance(source, LocalStore)):
             return False

@@ -67,6 +67,20 @@ class Store(Protocol):
         """Return `length` bytes from `start` (negative: from the end), or None when absent.
 
         Fewer where the object ends before.
+
+        Parameters
+        ----------
+        wanted
+            Key, or object as it was listed: then one that changed since is refused.
+        start
+            First byte; negative: so many before the end.
+        length
+            Bytes.
+
+        Returns
+        -------
+        bytes | None
+            None: there is no such object.
         """
 
     def read_into(
@@ -159,6 +173,18 @@ class WritableStore(Store, Protocol):
         """Copy an object without its bytes passing through here; False where that is impossible.
 
         Shares blocks on a file system that can (reflink); copies inside the server on S3.
+
+        Parameters
+        ----------
+        source
+            Store that has the object.
+        source_key, key
+            Its key there, and the one here.
+
+        Returns
+        -------
+        bool
+            Whether the object is here now; otherwise nothing was done.
         """
 
     def remove_unfinished(self, key: str | None = None) -> int:

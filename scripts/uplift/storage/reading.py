@@ -107,7 +107,10 @@ class ReadableStore(ABC):
         return None if data is None else bytes(data)
 
     def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
-        """Return `length` bytes from `start` (negative: from the end), or None when absent."""
+        """Return `length` bytes from `start` (negative: from the end), or None when absent.
+
+        Result and parameters as :meth:`uplift.storage.protocol.Store.get_range`.
+        """
         data = self._read(wanted, start, length)
         return None if data is None else bytes(data)
 
@@ -120,7 +123,10 @@ class ReadableStore(ABC):
         start: int = 0,
         length: int | None = None,
     ) -> int | None:
-        """Read an object, or a range of it, into a buffer; see :class:`Store`."""
+        """Read an object, or a range of it, into a buffer; see :class:`Store`.
+
+        Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
+        """
         data = self._read(wanted, start, length)
         if data is None:
             return None

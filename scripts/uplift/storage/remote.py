@@ -177,7 +177,10 @@ class RemoteStore(ReadableStore):
             self._asked("delete", prefix, lambda: self._delete(paths))
 
     def copy_from(self, source: Store, source_key: str, key: str) -> bool:
-        """Copy an object inside the server; False where that is not possible."""
+        """Copy an object inside the server; False where that is not possible.
+
+        Result and parameters as :meth:`uplift.storage.protocol.WritableStore.copy_from`.
+        """
         self._refuse_writing()
         if not (self._can_copy and isinstance(source, type(self)) and self._shares_server(source)):
             return False

@@ -24,6 +24,11 @@ def open_writable(
     durability
         ``fsync`` or ``none``, for local outputs.
 
+    Returns
+    -------
+    WritableStore
+        Open; nothing is written yet.
+
     Raises
     ------
     InputError

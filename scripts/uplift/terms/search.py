@@ -63,6 +63,11 @@ def search_ols(vocabulary: Vocabulary, query: str, timeout_s: float = 5.0) -> li
         Words, or an identifier.
     timeout_s
         Seconds to wait for the answer.
+
+    Returns
+    -------
+    list[Term] | None
+        The best first.
     """
     fields = {"q": query, "ontology": vocabulary.ontology, "rows": 10, "type": "class"}
     try:

@@ -201,7 +201,17 @@ class ItemListings:
                 self._digests[item.path, item.start] = ListingDigest()
 
     def add(self, path: str, position: int, info: ObjectInfo) -> None:
-        """Count one object."""
+        """Count one object.
+
+        Parameters
+        ----------
+        path
+            Of the array.
+        position
+            Of the object in the object grid, in C order.
+        info
+            As the listing has it.
+        """
         starts = self._starts[path]
         at = bisect.bisect_right(starts, position) - 1
         if at >= 0:

@@ -39,6 +39,11 @@ def group_of(step: str, slices: int, *, is_sized: bool, size: int | None) -> str
         its own makes the plan, and the others ask for what the plan says.
     size
         Stored bytes by the plan, when there is one.
+
+    Returns
+    -------
+    str | None
+        The same for steps that are to be one job of the cluster.
     """
     first = step in ("inspect_source", "plan")
     if slices > 1:

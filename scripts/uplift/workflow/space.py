@@ -72,7 +72,22 @@ def needed_by(work: WorkFolder, sample: Sample, *, archive: bool = False) -> Spa
 
 
 def shared_by(samples: Iterable[Sample], results: str, *, archive: bool = False) -> list[Shared]:
-    """File systems of this machine that datasets with a plan are still to be written to."""
+    """File systems of this machine that datasets with a plan are still to be written to.
+
+    Parameters
+    ----------
+    samples
+        Rows of the sheet.
+    results
+        Folder of all work folders.
+    archive
+        Whether outputs are packed into one file as well.
+
+    Returns
+    -------
+    list[Shared]
+        One a file system, with the bytes and inodes wanted there.
+    """
     found: dict[int, Shared] = {}
     for sample in samples:
         needed = needed_by(WorkFolder(Path(results, sample.dataset)), sample, archive=archive)

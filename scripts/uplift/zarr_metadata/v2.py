@@ -31,6 +31,11 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
     repairs
         What other writers write otherwise, but has one reading, is added here.
 
+    Returns
+    -------
+    SourceArray
+        With the words of the specification, codecs as they are written.
+
     Raises
     ------
     SourceError

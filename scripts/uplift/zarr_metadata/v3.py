@@ -45,6 +45,11 @@ def parse_v3(document: JsonValue, where: str, repairs: list[Change] | None = Non
     repairs
         What other writers write otherwise, but has one reading, is added here.
 
+    Returns
+    -------
+    SourceArray
+        With the words of the specification, codecs as they are written.
+
     Raises
     ------
     SourceError

@@ -301,6 +301,20 @@ def _is_storage(error: BaseException) -> bool:
 def open_url(url: str, options: StorageOptions, *, writable: bool) -> FsspecStore:
     """Open any URL that an installed fsspec file system knows.
 
+    Parameters
+    ----------
+    url
+        Of the folder.
+    options
+        The config's ``storage`` section.
+    writable
+        Whether objects may be written.
+
+    Returns
+    -------
+    FsspecStore
+        Open; nothing was asked of it yet.
+
     Raises
     ------
     InputError

@@ -215,7 +215,22 @@ class _Stream:
 
 
 def open_url(url: str, options: StorageOptions, *, writable: bool) -> ObstoreStore | None:
-    """Open a URL of one of `SCHEMES`; ``auto`` leaves keys such as ``a//b`` to another engine."""
+    """Open a URL of one of `SCHEMES`; ``auto`` leaves keys such as ``a//b`` to another engine.
+
+    Parameters
+    ----------
+    url
+        Of the folder.
+    options
+        The config's ``storage`` section.
+    writable
+        Whether objects may be written.
+
+    Returns
+    -------
+    ObstoreStore | None
+        Open; nothing was asked of it yet. None: another engine has to.
+    """
     parts = split_url(url)
     odd = options.engine == "auto" and has_odd_segments(parts)
     return (

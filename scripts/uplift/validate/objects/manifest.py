@@ -30,6 +30,11 @@ def manifest_text(output: Store, keys: Iterable[str], known: Sums, root_document
         The sums that the batches made.
     root_document
         The one to publish.
+
+    Returns
+    -------
+    str
+        A line each, as ``sha256sum`` writes them, in key order.
     """
     sums = {ROOT_KEY: hashlib.sha256(root_document).hexdigest()}
     for key in keys:

@@ -35,6 +35,11 @@ def check_portion(
     presence
         Whether to look for objects that must not exist, too.
 
+    Returns
+    -------
+    Compared
+        What was compared, and digests of it.
+
     Raises
     ------
     StorageError

@@ -55,6 +55,11 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
     findings
         Receives what the batches found.
 
+    Returns
+    -------
+    dict[str, ArrayWork]
+        Array path to what the batches did of it.
+
     Raises
     ------
     InputError
@@ -152,6 +157,11 @@ def array_validation(
         Regions that other readers compared.
     sha256
         Digest of the whole array, where there is one.
+
+    Returns
+    -------
+    ArrayValidation
+        As ``validation.json`` has it.
     """
     objects = math.prod(grid.grid_shape(work.target.shape, work.target.object_shape))
     edges = sorted((one.start, one.stop) for one in work.items)

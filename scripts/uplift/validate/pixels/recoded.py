@@ -183,6 +183,11 @@ def box_steps(shape: Shape, source: Shape, target: Shape, itemsize: int) -> Shap
         Chunk shapes of both sides.
     itemsize
         Bytes of an element.
+
+    Returns
+    -------
+    Shape
+        Length ndim.
     """
     steps = []
     for n, s, t in zip(shape, source, target, strict=True):

@@ -125,6 +125,11 @@ def check_array(
         The root's document, which is not at its place before publishing.
     digest_limit_bytes
         Decoded bytes up to which an array gets a digest of its own.
+
+    Returns
+    -------
+    Regions
+        How many were compared, and the digest of the whole where there is one.
     """
     findings, regions, sha256 = Findings(), regions_of(array), None
     dtype = numpy_dtype(array.source)
