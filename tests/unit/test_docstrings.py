@@ -37,10 +37,10 @@ def missing(function):
     """Sections that a docstring lacks."""
     arguments = function.args
     listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    doc = ast.get_docstring(function) or ""
+    doc = (ast.get_docstring(function) or "").replace("Yields\n------\n", "Returns\n-------\n")
     if len([one for one in listed if one.arg not in ("self", "cls")]) < 3:
         return
-    if "arameters as :" in doc:
+    if "parameters as :" in doc.lower():
         return
     returned = ast.unparse(function.returns) if function.returns else "None"
     wanted = {
