@@ -42,7 +42,7 @@ def new_jobs(cluster):
 def expected(tmp_path_factory):
     """An image, and what a computer alone makes of it."""
     folder = tmp_path_factory.mktemp("alone")
-    write_image(folder / "in.zarr", size=512, chunk=64)
+    write_image(folder / "in.zarr", size=1024, chunk=64)  # seconds, for those who kill
     assert snakemake(folder, "--config", *ONE).code == 0
     return folder
 
@@ -100,18 +100,16 @@ def assert_same(found, expected):
 
 def converting(folder, name):
     """Id of the process that converts a dataset, and its SLURM job's; None while there is none."""
-    for entry in Path("/proc").glob("[0-9]*"):
+    log = folder / f"results/{name}/logs/convert/1-of-1.log"
+    for opened in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            words = (entry / "cmdline").read_text().split("\0")
-            is_it = words[1].endswith("/convert.py") and f"results/{name}/logs" in words[3]
-            if not is_it or (entry / "cwd").resolve() != folder:
+            if opened.readlink() != log:
                 continue
-            variables = dict(
-                word.partition("=")[::2] for word in (entry / "environ").read_text().split("\0")
-            )
-        except (OSError, IndexError):  # it has ended, or is a process of the system
+            words = (opened.parents[1] / "environ").read_text().split("\0")
+        except OSError:  # it has ended
             continue
-        return int(entry.name), variables["SLURM_JOB_ID"]
+        variables = dict(word.partition("=")[::2] for word in words)
+        return int(opened.parents[1].name), variables["SLURM_JOB_ID"]
     return None
 
 

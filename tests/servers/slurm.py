@@ -63,8 +63,8 @@ def why_not() -> str | None:
 class Slurm:
     """A controller and a node."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, cpus: int | None = None) -> None:
+        self.home, self._cpus = home, cpus or os.cpu_count()
         self._daemons = ExitStack()
 
     def __enter__(self) -> "Slurm":
@@ -81,7 +81,7 @@ class Slurm:
             host=host,
             controller=controller,
             node=node,
-            cpus=os.cpu_count(),
+            cpus=self._cpus,
             memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 512,
         )
         (self.home / "slurm.conf").write_text(text)

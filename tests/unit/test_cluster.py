@@ -53,8 +53,12 @@ def test_cores_of_a_job():
 class Executor:
     """As SLURM's plugin looks after jobs; `answer` is what its controller says of them."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer=None, array_jobs=()):
         self._waits, self.answer, self.reported = 0, answer, []
+        self.array_jobs = set(array_jobs)
+
+    def additional_general_args(self):
+        return "--executor slurm-jobstep --jobs 1"
 
     @property
     def next_seconds_between_status_checks(self):
@@ -97,6 +101,14 @@ def test_waits_between_looks_have_a_limit():
     assert waits == [10, 15, 15, 15]
     executor.next_seconds_between_status_checks = 5
     assert executor.next_seconds_between_status_checks == 5
+
+
+def test_snakemake_starts_once_in_a_job():
+    executor, arrays = Executor(), Executor(array_jobs=["convert"])
+    for one in (executor, arrays):
+        cluster.watch_closely(one, 15)
+    assert executor.additional_general_args() == ""
+    assert arrays.additional_general_args() == "--executor slurm-jobstep --jobs 1"
 
 
 def test_jobs_are_not_forgotten_when_the_controller_gives_no_answer():

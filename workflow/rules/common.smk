@@ -4,6 +4,7 @@ Nothing here writes a file: Snakefiles are read for dry runs, too. What is to be
 when the first job is about to start.
 """
 
+import atexit
 import functools
 import inspect
 import re
@@ -189,9 +190,7 @@ def together(step):
     """Group of a step's jobs on a cluster: several steps are one job (`cluster`)."""
 
     def group(wildcards):
-        if workflow.is_main_process:
-            return groups_of(wildcards.dataset)[step]
-        return cluster.JOB if len(workflow.dag_settings.target_jobs) > 1 else None
+        return groups_of(wildcards.dataset)[step] if workflow.is_main_process else None
 
     return quick(group) if IS_CLUSTER else None
 
@@ -281,9 +280,7 @@ def look_for_damage(wildcards):
     dataset = wildcards.dataset
     # what a killed run left is whole or absent, so it needs no --rerun-incomplete
     workflow.dag_settings.force_incomplete |= not IS_MODULE
-    if not workflow.is_main_process:
-        inside_a_job()
-    elif dataset not in DAMAGE:
+    if workflow.is_main_process and dataset not in DAMAGE:
         place = start.local_output(SAMPLES[dataset])
         DAMAGE[dataset] = list(damage.damage_of(work_of(wildcards), place))
         for one in DAMAGE[dataset]:
@@ -291,11 +288,18 @@ def look_for_damage(wildcards):
     return []
 
 
+@functools.cache
 def inside_a_job():
-    """Settings of a job of several datasets, which Snakemake does not hand on to it."""
+    """What a cluster's job of several steps needs before the first of them.
+
+    Called when Snakemake lists its jobs: the job server imports while that goes on.
+    """
+    # one bad dataset stops none of the others, which Snakemake does not hand on to its jobs
     workflow.execution_settings.keep_going = True
-    together = len(workflow.dag_settings.target_jobs)
-    workflow.group_settings.group_components = {cluster.JOB: max(1, together)}
+    steps = {PROGRAMS[one.rulename] for one in workflow.dag_settings.target_jobs}
+    if len(workflow.dag_settings.target_jobs) > 1:
+        JOBS.start(steps)
+        atexit.register(JOBS.stop)
 
 
 def source_state(wildcards):
@@ -386,13 +390,12 @@ def program(step, *states, part=None, **options):
         place = (
             folder / log.format(**wildcards) if wildcards else folder / f"{step}.log"
         )
-        elsewhere = workflow.deployment_settings.deployment_method
-        if elsewhere:
+        if workflow.deployment_settings.deployment_method:
             begin = ["python", file]
-        elif workflow.is_main_process:
-            begin = JOBS.command(file)
         else:
-            begin = [sys.executable, file]
+            if not workflow.is_main_process:
+                inside_a_job()
+            begin = JOBS.command(file)
         return shlex.join([*begin, job.OPTION, str(place), *words])
 
     return {"compared": quick(compared), "command": quick(command)}

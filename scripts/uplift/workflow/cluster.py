@@ -17,9 +17,6 @@ from typing import Any
 LOOK, DATASET, SMALL, FINISH = "look", "dataset", "small", "finish"
 """Names of groups, for ``group-components``."""
 
-JOB = "job"
-"""The one group there is inside a job."""
-
 SMALL_BYTES = 2**30
 """Stored bytes of a small dataset: a minute or two of one core."""
 
@@ -109,9 +106,10 @@ def allotted_cores(variables: Mapping[str, str] = os.environ) -> int | None:
 
 
 def watch_closely(executor: Any, seconds: float) -> None:
-    """Make an executor look after its jobs often, and forget none of them.
+    """Make an executor start Snakemake once a job, look after jobs often, and forget none of them.
 
-    SLURM's plugin looks less and less often while no job ends, up to every three minutes, so that
+    SLURM's plugin starts a second Snakemake inside each job, as a job step that has all of the job.
+    It looks less and less often while no job ends, up to every three minutes, so that
     the next job of a dataset would wait for as long. And it loses all jobs that run, and waits for
     ever, when the controller is away for the length of one look.
 
@@ -126,6 +124,10 @@ def watch_closely(executor: Any, seconds: float) -> None:
     seen: set[int] = set()
 
     class Closely(kind):  # type: ignore[misc, valid-type]
+        def additional_general_args(self) -> str:
+            # arrays of jobs are what the plugin's job step takes apart
+            return str(super().additional_general_args()) if self.array_jobs else ""
+
         @property
         def next_seconds_between_status_checks(self) -> float:
             return float(min(seconds, super().next_seconds_between_status_checks))

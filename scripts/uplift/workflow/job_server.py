@@ -3,7 +3,8 @@
 A job is what it was without: Snakemake starts ``scripts/job_client.py`` in place of the program,
 which hands its folder, environment, streams and command line to the server, and ends as the fork
 ends. A client that is killed takes its job with it. Without a server the client becomes the
-program, so nothing depends on this: not on a node of a cluster, nor where the server was killed.
+program, so nothing depends on this, where the server was killed for example. A cluster's job of
+several steps has a server of its own.
 
 The server has one thread, and opens no store: clients of stores survive no fork.
 """
