@@ -43,10 +43,16 @@ SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,defer_batch=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
+PreemptMode=REQUEUE
 AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 Port={node} CPUs={cpus} RealMemory={memory} State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=5 PreemptMode=OFF
+PartitionName=cancelled Nodes={host} State=UP PriorityTier=1 PreemptMode=CANCEL
+PartitionName=requeued Nodes={host} State=UP PriorityTier=1 PreemptMode=REQUEUE
 """
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from uplift.work.folder import WorkFolder
-from uplift.workflow import cluster, slices
+from uplift.workflow import cluster, slices, slurm_plugin
 
 STEPS = ("inspect_source", "plan", "claim", "convert", "migrate", "crate", "validate", "publish")
 
@@ -93,7 +93,7 @@ def looked(executor, *jobs):
 
 def test_waits_between_looks_have_a_limit():
     executor = Executor()
-    cluster.watch_closely(executor, 15)
+    slurm_plugin.adapt(executor, 15)
     waits = []
     for _ in range(4):
         executor.next_seconds_between_status_checks += 10
@@ -106,7 +106,7 @@ def test_waits_between_looks_have_a_limit():
 def test_snakemake_starts_once_in_a_job():
     executor, arrays = Executor(), Executor(array_jobs=["convert"])
     for one in (executor, arrays):
-        cluster.watch_closely(one, 15)
+        slurm_plugin.adapt(one, 15)
     assert executor.additional_general_args() == ""
     assert arrays.additional_general_args() == "--executor slurm-jobstep --jobs 1"
 
@@ -114,16 +114,39 @@ def test_snakemake_starts_once_in_a_job():
 def test_jobs_are_not_forgotten_when_the_controller_gives_no_answer():
     executor = Executor()
     assert looked(executor, "a", "b") == [], "what the plugin does"
-    cluster.watch_closely(executor, 15)
+    slurm_plugin.adapt(executor, 15)
     assert looked(executor, "a", "b") == ["a", "b"]
     executor.answer = {"a": "done", "b": "runs", "c": "failed"}
     assert looked(executor, "a", "b", "c") == ["b"]
     assert executor.reported == ["a", ("c", "out of memory")]
 
 
+def test_jobs_that_will_not_run_again_are_cancelled():
+    """At once where sacct says by whom; a preempted one when it was not put back into the queue."""
+    answers = iter(
+        [
+            ({"1": "CANCELLED by 1000", "2": "PREEMPTED", "3": "PREEMPTED", "4": "RUNNING"}, 0.1),
+            (None, None),
+            ({"2": "PENDING", "3": "PREEMPTED", "4": "PREEMPTED"}, 0.1),
+        ]
+    )
+
+    async def ask(command, _logger):
+        assert command == "squeue"
+        return next(answers)
+
+    asked = slurm_plugin.told_apart(ask)
+    found = [asyncio.run(asked("squeue", None))[0] for _ in range(3)]
+    assert found == [
+        {"1": "CANCELLED", "2": "PREEMPTED", "3": "PREEMPTED", "4": "RUNNING"},
+        None,
+        {"2": "PENDING", "3": "CANCELLED", "4": "PREEMPTED"},
+    ]
+
+
 def test_an_executor_without_looks_is_left_alone():
     executor = object()
-    cluster.watch_closely(executor, 15)
+    slurm_plugin.adapt(executor, 15)
     assert type(executor) is object
 
 

@@ -30,6 +30,7 @@ from uplift.workflow import (
     job_server,
     rounds,
     slices as slicing,
+    slurm_plugin,
     space,
     start,
 )

@@ -34,7 +34,7 @@ def before_the_first_job():
         # of a job that failed in its last step, the others' files are whole, the verdict among them
         workflow.execution_settings.keep_incomplete = True
         most = workflow.remote_execution_settings.seconds_between_status_checks
-        cluster.watch_closely(workflow.scheduler._executor, most)
+        slurm_plugin.adapt(workflow.scheduler._executor, most)
 
 
 def refuse_little_space():

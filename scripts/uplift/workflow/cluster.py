@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 LOOK, DATASET, SMALL, FINISH = "look", "dataset", "small", "finish"
 """Names of groups, for ``group-components``."""
@@ -103,54 +102,3 @@ def allotted_cores(variables: Mapping[str, str] = os.environ) -> int | None:
     """Cores that the job of this process has; None where nothing says so."""
     text = variables.get("SLURM_CPUS_PER_TASK", "")
     return int(text) if text.isdigit() else None
-
-
-def watch_closely(executor: Any, seconds: float) -> None:
-    """Make an executor start Snakemake once a job, look after jobs often, and forget none of them.
-
-    SLURM's plugin starts a second Snakemake inside each job, as a job step that has all of the job.
-    It looks less and less often while no job ends, up to every three minutes, so that
-    the next job of a dataset would wait for as long. And it loses all jobs that run, and waits for
-    ever, when the controller is away for the length of one look.
-
-    Parameters
-    ----------
-    seconds
-        Between two looks at most. One look asks for all jobs of a run.
-    """
-    kind = type(executor)
-    if not hasattr(kind, "next_seconds_between_status_checks"):
-        return
-    seen: set[int] = set()
-
-    class Closely(kind):  # type: ignore[misc, valid-type]
-        def additional_general_args(self) -> str:
-            # arrays of jobs are what the plugin's job step takes apart
-            return str(super().additional_general_args()) if self.array_jobs else ""
-
-        @property
-        def next_seconds_between_status_checks(self) -> float:
-            return float(min(seconds, super().next_seconds_between_status_checks))
-
-        @next_seconds_between_status_checks.setter
-        def next_seconds_between_status_checks(self, value: float) -> None:
-            kind.next_seconds_between_status_checks.fset(self, value)
-
-        async def check_active_jobs(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
-            seen.clear()
-            async for active in super().check_active_jobs(active_jobs):
-                seen.add(id(active))
-                yield active
-            for unknown in active_jobs:
-                if id(unknown) not in seen:
-                    yield unknown
-
-        def report_job_success(self, job_info: Any) -> None:
-            seen.add(id(job_info))
-            super().report_job_success(job_info)
-
-        def report_job_error(self, job_info: Any, *about: Any, **more: Any) -> None:
-            seen.add(id(job_info))
-            super().report_job_error(job_info, *about, **more)
-
-    executor.__class__ = Closely
