@@ -142,29 +142,66 @@ def test_a_sheet(tmp_path, expected, cluster, new_jobs):
     assert "small3: not finished" in said
 
 
-def test_killed_jobs_are_tried_again(tmp_path, expected, cluster, new_jobs):
-    """One by the user, one by the system, which is given more memory."""
+def test_jobs_that_did_not_end_are_tried_again(tmp_path, expected, cluster, new_jobs):
+    """The user, the system or the time limit ended them: with more memory and time."""
+    left = {
+        "cancelled": lambda _, job: cluster.ask("scancel", job),
+        "killed": lambda process, _: os.kill(process, signal.SIGKILL),
+        "late": lambda process, job: (os.kill(process, signal.SIGSTOP), cluster.end(job)),
+    }
+    names = list(left)
     rows = ["dataset,input,output,license,jobs"]
-    for name in ("cancelled", "killed"):
+    for name in names:
         shutil.copytree(expected / "in.zarr", tmp_path / name / "in.zarr")
         rows.append(f"{name},{name}/in.zarr,{name}/out.zarr,CC0-1.0,1")
     (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
+
+    def all_ended():
+        for name in list(left):
+            if found := converting(tmp_path, name):
+                left.pop(name)(*found)
+        return not left
+
     run = Started(on_cluster(tmp_path, "samples=sheet.csv", "previews=false"), tmp_path / "log")
-    process, _ = run.until(lambda: converting(tmp_path, "killed"), "conversion")
-    os.kill(process, signal.SIGKILL)
-    _, job = run.until(lambda: converting(tmp_path, "cancelled"), "conversion")
-    assert not cluster.ask("scancel", job)
+    run.until(all_ended, "conversion")
     code, said = run.end()
     assert code == 0, said
-    for name in ("cancelled", "killed"):
+    for name in names:
         assert_same(tmp_path / name / "out.zarr", expected / "out.zarr")
-    found = [(one["JobState"], one["MinMemoryNode"]) for one in new_jobs()]
-    assert sorted(found) == [
-        ("CANCELLED", "1700M"),
-        ("COMPLETED", "3400M"),
-        ("COMPLETED", "3400M"),
-        ("FAILED", "1700M"),
-    ]
+    asked = {"1700M": [], "3400M": []}
+    for one in new_jobs():
+        asked[one["MinMemoryNode"]].append((one["JobState"], one["TimeLimit"]))
+    first, second = asked.values()
+    assert {state for state, _ in first} == {"CANCELLED", "FAILED", "TIMEOUT"}
+    assert {state for state, _ in second} == {"COMPLETED"}
+    assert len(second) == 3
+    assert {limit for _, limit in first} < {limit for _, limit in first + second}
+
+
+def test_preempted_and_lost_nodes(tmp_path, expected, cluster, new_jobs):
+    """A job that gives way to another, and does not come back; then its node dies."""
+    shutil.copytree(expected / "in.zarr", tmp_path / "in.zarr")
+    line = on_cluster(tmp_path, *ONE, "jobs=1", f"slurm={{partition: {slurm.GIVES_WAY}}}")
+    run = Started(line, tmp_path / "log")
+    process, first = run.until(lambda: converting(tmp_path, "in"), "conversion")
+    os.kill(process, signal.SIGSTOP)
+    cluster.ask("sbatch", "--exclusive", "--output=/dev/null", "--wrap=true")
+    process, second = run.until(
+        lambda: (found := converting(tmp_path, "in")) and found[1] != first and found,
+        "second attempt",
+    )
+    os.kill(process, signal.SIGSTOP)
+    cluster.lose_node()
+    cluster.run_now(second)
+    code, said = run.end()
+    assert code == 0, said
+    assert_same(tmp_path / "out.zarr", expected / "out.zarr")
+    found = {
+        one["JobId"]: (one["JobState"], one["Restarts"])
+        for one in new_jobs()
+        if one["Partition"] == slurm.GIVES_WAY
+    }
+    assert found == {first: ("PREEMPTED", "0"), second: ("COMPLETED", "1")}
 
 
 def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):

@@ -10,11 +10,14 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
 PACKAGES = "slurm-wlm munge"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
 DEFAULT_CONF = Path("/etc/slurm/slurm.conf")
+GIVES_WAY = "scavenger"
+"""A partition whose jobs are cancelled when others want their place."""
 _MUNGE_FILES = ("key", "pid", "log", "seed")
 _DEADLINE = 60.0
 
@@ -42,7 +45,7 @@ MinJobAge=300
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,defer_batch=0
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
@@ -51,8 +54,7 @@ AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 Port={node} CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PreemptType=preempt/partition_prio
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=5 PreemptMode=OFF
-PartitionName=cancelled Nodes={host} State=UP PriorityTier=1 PreemptMode=CANCEL
-PartitionName=requeued Nodes={host} State=UP PriorityTier=1 PreemptMode=REQUEUE
+PartitionName={gives_way} Nodes={host} State=UP PriorityTier=1 PreemptMode=CANCEL
 """
 
 
@@ -85,6 +87,7 @@ class Slurm:
         text = _CONF.format(
             home=self.home,
             host=host,
+            gives_way=GIVES_WAY,
             controller=controller,
             node=node,
             cpus=self._cpus,
@@ -121,6 +124,22 @@ class Slurm:
             for line in lines
             if line.startswith("JobId=")
         ]
+
+    def end(self, job: str) -> None:
+        """Let the time limit of a job that runs be now, instead of in a minute at the soonest."""
+        now = datetime.now().isoformat(timespec="seconds")  # noqa: DTZ005 - SLURM's are local
+        self.ask("scontrol", "update", f"JobId={job}", f"EndTime={now}")
+
+    def lose_node(self) -> None:
+        """As when it dies, and is back after the jobs were taken from it."""
+        self.ask("scontrol", "update", "NodeName=ALL", "State=DOWN", "Reason=test")
+        _wait_for(lambda: not self.ask("squeue", "-h", "-t", "R"), "end of the jobs")
+        self.ask("scontrol", "update", "NodeName=ALL", "State=RESUME")
+
+    def run_now(self, job: str) -> None:
+        """A job that was put back into the queue would wait for two minutes."""
+        _wait_for(lambda: "PENDING" in self.ask("squeue", "-h", "-j", job, "-o", "%T"), "requeue")
+        self.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def kill_controller(self) -> None:
         """As when its machine dies."""

@@ -1,0 +1,100 @@
+"""What Snakemake's plugin for SLURM does here otherwise than by itself.
+
+It starts a second Snakemake inside each job. It looks less and less often while no job ends, up to
+every three minutes, so that the next job of a dataset would wait for as long. And it waits for
+ever: for all jobs that run, when the controller is away for the length of one look; for a job that
+was preempted and not put back into the queue; and for one that was cancelled, where sacct says by
+whom.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+States = dict[str, str]
+"""State of each job of a run, by its number."""
+Answer = tuple[States | None, float | None]
+"""States and how long the answer took, in seconds; nothing where there was none."""
+
+
+def adapt(executor: Any, seconds: float) -> None:
+    """Have an executor start Snakemake once a job, look often, and wait for no job that has ended.
+
+    Parameters
+    ----------
+    seconds
+        Between two looks at most. One look asks for all jobs of a run.
+    """
+    kind = type(executor)
+    if not hasattr(kind, "next_seconds_between_status_checks"):
+        return
+    # not by classes to mix in: an object changes its class for one with the same bases alone
+    executor.__class__ = _without_job_steps(_looking_closely(kind, seconds))
+    plugin: Any = sys.modules[kind.__module__]
+    if hasattr(plugin, "query_job_status"):
+        plugin.query_job_status = told_apart(plugin.query_job_status)
+
+
+def _without_job_steps(kind: Any) -> Any:
+    class WithoutJobSteps(kind):  # type: ignore[misc]
+        def additional_general_args(self) -> str:
+            # a job step of another Snakemake; arrays of jobs are what it takes apart
+            return str(super().additional_general_args()) if self.array_jobs else ""
+
+    return WithoutJobSteps
+
+
+def _looking_closely(kind: Any, seconds: float) -> Any:
+    seen: set[int] = set()
+
+    class LookingClosely(kind):  # type: ignore[misc]
+        @property
+        def next_seconds_between_status_checks(self) -> float:
+            return float(min(seconds, super().next_seconds_between_status_checks))
+
+        @next_seconds_between_status_checks.setter
+        def next_seconds_between_status_checks(self, value: float) -> None:
+            kind.next_seconds_between_status_checks.fset(self, value)
+
+        async def check_active_jobs(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
+            seen.clear()
+            async for active in super().check_active_jobs(active_jobs):
+                seen.add(id(active))
+                yield active
+            for unknown in active_jobs:
+                if id(unknown) not in seen:
+                    yield unknown
+
+        def report_job_success(self, job_info: Any) -> None:
+            seen.add(id(job_info))
+            super().report_job_success(job_info)
+
+        def report_job_error(self, job_info: Any, *about: Any, **more: Any) -> None:
+            seen.add(id(job_info))
+            super().report_job_error(job_info, *about, **more)
+
+    return LookingClosely
+
+
+def told_apart(ask: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+    """Ask for states, and say CANCELLED of each job that will not run again.
+
+    A preempted job runs again where the site puts it back into the queue: it is PREEMPTED for a
+    moment then, and for ever where not.
+    """
+    preempted: set[str] = set()
+
+    async def asked(*arguments: Any) -> Answer:
+        states, took = await ask(*arguments)
+        if states is None:
+            return states, took
+        states = {job: state.partition(" by ")[0] for job, state in states.items()}
+        now = {job for job, state in states.items() if state == "PREEMPTED"}
+        gone = now & preempted
+        preempted.clear()
+        preempted.update(now)
+        return {job: "CANCELLED" if job in gone else state for job, state in states.items()}, took
+
+    return asked
