@@ -2,41 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from support.images import write_image
-from support.workflow import ROOT, environment, snakemake
-
-OUTER = """
-configfile: "outer.yaml"
-
-module uplift:
-    snakefile: "{root}/workflow/Snakefile"
-    config: config["uplift"]
-    prefix: "converted"
-
-use rule * from uplift as uplift_*
-
-rule everything:
-    default_target: True
-    input:
-        rules.uplift_all.input,
-    output:
-        "done.txt",
-    shell:
-        "touch {{output}}"
-"""
-
-
-def run_outer(folder, *arguments):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=environment(), check=False, capture_output=True, text=True
-    )
-    return done.returncode, done.stdout + done.stderr
+from support.outer import OUTER, run_outer
+from support.workflow import ROOT, snakemake
 
 
 @pytest.fixture

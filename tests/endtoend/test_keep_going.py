@@ -1,0 +1,104 @@
+"""One bad dataset stops no other, in every way in; a fault that meets all of them stops the run."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from servers.web import WebServer
+from support.images import write_image
+from support.outer import OUTER, run_outer
+from support.workflow import ROOT, command, environment, snakemake
+from uplift.work import ledger
+
+NAMES = [f"d{number}" for number in range(8)]
+SETTINGS = ["samples=sheet.csv", "defaults={license: CC0-1.0}", "previews=false"]
+
+
+def write_sheet(folder, names, source="{name}.zarr"):
+    rows = [f"{name},{source.format(name=name)},out/{name}.zarr" for name in names]
+    (folder / "sheet.csv").write_text("\n".join(["dataset,input,output", *rows]) + "\n")
+
+
+def as_a_module(folder):
+    (folder / "Snakefile").write_text(OUTER.format(root=ROOT))
+    settings = {"samples": "sheet.csv", "defaults": {"license": "CC0-1.0"}, "previews": False}
+    (folder / "outer.yaml").write_text(json.dumps({"uplift": settings}))
+    return run_outer(folder)[0]
+
+
+def with_the_profile(folder):
+    """As on a cluster, but for the cluster."""
+    profile = ["--workflow-profile", str(ROOT / "profiles/slurm"), "--executor", "local"]
+    return snakemake(folder, *profile, "--config", *SETTINGS).code
+
+
+@pytest.mark.parametrize("way", [as_a_module, with_the_profile])
+def test_one_bad_row(tmp_path, way):
+    names = ["a", "bad", "c", "d"]
+    for name in names:
+        write_image(tmp_path / f"{name}.zarr", size=32, labels=False)
+    (tmp_path / "bad.zarr" / ".zattrs").write_text("{")
+    write_sheet(tmp_path, names)
+    assert way(tmp_path) == 1
+    found = {path.parent.name for path in (tmp_path / "out").glob("*/zarr.json")}
+    assert found == {"a.zarr", "c.zarr", "d.zarr"}
+
+
+def tried(folder, step):
+    """Datasets whose step failed."""
+    failed = set()
+    for name in NAMES:
+        path = folder / "results" / name / ledger.NAME
+        spent = ledger.read(path) if path.exists() else ()
+        failed |= {name for one in spent if one.step == step and one.exit_code}
+    return failed
+
+
+def the_line(text):
+    """Line that says why the run stopped."""
+    (line,) = [line for line in text.splitlines() if "datasets failed since" in line]
+    return line
+
+
+def test_a_server_that_goes_down(tmp_path):
+    web = tmp_path / "web"
+    for name in NAMES:
+        write_image(web / f"{name}.zarr", size=64, labels=False)
+    server = WebServer(web)
+    write_sheet(tmp_path, NAMES, f"{server.url}/{{name}}.zarr")
+    storage = {server.url: {"retries": 0, "timeout": 2}}
+    line = command(tmp_path, "--config", *SETTINGS, f"storage={json.dumps(storage)}")
+    log = tmp_path / "log"
+    with log.open("wb") as stream, server:
+        run = subprocess.Popen(line, env=environment(), stdout=stream, stderr=stream)
+        end = time.monotonic() + 120
+        while not list(tmp_path.glob("results/*/claim.json")):
+            assert run.poll() is None, log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    assert run.wait(timeout=120) == 1
+    said = log.read_text()
+    assert "since the server does not answer: no further job was started" in the_line(said)
+    assert len(tried(tmp_path, "convert")) < len(NAMES)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="root alone mounts disks")
+def test_a_full_disk(tmp_path):
+    for name in NAMES:
+        write_image(tmp_path / f"{name}.zarr", size=256, labels=False)
+    write_sheet(tmp_path, NAMES)
+    (tmp_path / "out").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path / "out")]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        run = snakemake(tmp_path, "--config", *SETTINGS, "on_little_space=warn")
+    finally:
+        subprocess.run(["umount", str(tmp_path / "out")], check=True)
+    assert run.code == 1
+    assert "since the disk is full: no further job was started" in the_line(run.text)
+    assert len(tried(tmp_path, "convert")) < len(NAMES)
