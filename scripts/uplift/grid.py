@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,11 @@ def linear_index(index: Index, grid: Shape) -> int:
     for i, n in zip(index, grid, strict=True):
         position = position * n + i
     return position
+
+
+def strides_of(grid: Shape) -> Shape:
+    """What one step along each axis adds to :func:`linear_index`."""
+    return tuple(math.prod(grid[axis + 1 :]) for axis in range(len(grid)))
 
 
 def index_of(position: int, grid: Shape) -> Index:

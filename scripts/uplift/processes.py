@@ -8,6 +8,7 @@ again: clients of object stores have threads and connections of their own, which
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -44,7 +45,7 @@ class Workers(Generic[C]):
         Makes the first argument of every call, in the process that calls; can be pickled. It gets
         a function that counts bytes, whose sum is :meth:`counted`.
     preload
-        Modules that a server imports once for all.
+        Modules that are imported once for all.
     spent
         A function that a worker process calls after each call, and one that takes its result here.
     """
@@ -136,7 +137,10 @@ class Workers(Generic[C]):
     def _start(self, count: int, preload: Sequence[str]) -> None:
         is_fork = _has_one_thread()
         context: Any = multiprocessing.get_context("fork" if is_fork else "forkserver")
-        if not is_fork:
+        if is_fork:
+            for module in preload:
+                importlib.import_module(module)
+        else:
             context.set_forkserver_preload([__name__, *preload])
         self._counts = context.RawArray("Q", count)
         with contextlib.nullcontext() if is_fork else _hidden_main(), _no_interrupts():

@@ -19,7 +19,7 @@ from uplift.convert import repack
 from uplift.planning import batching
 from uplift.storage.local import LocalStore
 from uplift.validate.metadata import arrays
-from uplift.validate.pixels import repacked
+from uplift.validate.pixels import check, repacked
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_bytes_are_hashed_when_read_when_found_again_and_when_decoded(planned, m
         hashed["bytes"] += memoryview(data).nbytes
         return digest(data)
 
-    for module in (digests, repack, repacked):
+    for module in (digests, repack, check, repacked):
         monkeypatch.setattr(module, "digest_of", counting)
     conversion.convert()
     assert hashed["bytes"] == pytest.approx(2 * stored + 2 * SIDE * SIDE, rel=0.01)

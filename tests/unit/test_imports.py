@@ -16,7 +16,7 @@ ALLOWED = {
     "inspect_source": {"numpy"},
     "plan": {"numpy"},
     "claim": set(),
-    "convert": {"numpy", "zarr", "tensorstore", "numcodecs"},
+    "convert": {"numpy", "numcodecs"},
     "migrate": {"numpy"},
     "crate": set(),
     "validate": {"numpy", "zarr", "tensorstore", "numcodecs"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import struct
 import sys
 from typing import Any
 
@@ -25,6 +26,8 @@ ROW = np.dtype([("object", "<u8"), ("chunk", "<u8"), ("digest", "V16")])
 in their grids, and the digest. Of a repack it is of the encoded bytes (of a rewrap, of the deflate
 body; of a chunk that had to be recoded, of its values); of a recode, of the values that the object
 takes of the chunk."""
+
+_NUMBERS = struct.Struct("<QQ")
 
 NO_OBJECT = 2**64 - 1
 """In place of an object: the digest is of all values of the chunk, which several objects share."""
@@ -46,10 +49,18 @@ def canonical_bytes(values: NDArray[Any]) -> Readable:
             v.decode("latin-1") if isinstance(v, bytes) else v for v in values.ravel().tolist()
         ]
         return json.dumps(items, ensure_ascii=True, separators=(",", ":")).encode()
-    if values.flags.c_contiguous and values.dtype.isnative and _IS_LITTLE:
-        return values.reshape(-1).view(np.uint8).data
+    seen = viewed_bytes(values)
+    if seen is not None:
+        return seen
     little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
     return little.reshape(-1).view(np.uint8).data
+
+
+def viewed_bytes(values: NDArray[Any]) -> memoryview | None:
+    """Canonical bytes of an array whose memory holds them as they are; else None."""
+    if values.flags.c_contiguous and values.dtype.isnative and _IS_LITTLE:
+        return values.reshape(-1).view(np.uint8).data
+    return None
 
 
 def digest_of_values(values: NDArray[Any]) -> bytes:
@@ -79,7 +90,7 @@ def row(position: int, chunk: int, digest: bytes) -> bytes:
     bytes
         Bytes of one row.
     """
-    return position.to_bytes(8, "little") + chunk.to_bytes(8, "little") + digest
+    return _NUMBERS.pack(position, chunk) + digest
 
 
 def rows_to_text(rows: bytes) -> str:

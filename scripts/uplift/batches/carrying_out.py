@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import BadChunk, Record
 from uplift.processes import Workers
+from uplift.validate.pixels import modules_for
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 from uplift.work.job_lock import only_job
@@ -108,8 +110,10 @@ class _CarryOut:
                 return
             cores = processes_for(left, self._cores)
             open_context = functools.partial(self._place.open, self._settings, processes=cores)
+            items = itertools.chain.from_iterable(batch.items for batch in left)
+            modules = (*PRELOADED, *modules_for(items))
             workers = stack.enter_context(
-                Workers(cores, open_context, PRELOADED, (ledger.take_spent, ledger.add_spent))
+                Workers(cores, open_context, modules, (ledger.take_spent, ledger.add_spent))
             )
             stack.callback(self._release_all)
             self._total = total_cost(left)

@@ -66,6 +66,10 @@ class ChunkDecoder:
         only_blosc = [row.id for row, _ in self.chain.codecs] == ["blosc"]
         # Fresh memory for each chunk costs a page fault every 4 KiB.
         self._room = np.empty(limits[0], np.uint8) if reuse and only_blosc and self.nbytes else None
+        self.own_values: NDArray[Any] | None = None
+        """What every chunk of the usual size is decoded into; None: each has memory of its own."""
+        if self._room is not None:
+            self.own_values = _arranged(self._room.view(self.dtype), source.chunks, self.chain)
 
     def decode(self, data: Encoded, index: Index | None = None) -> NDArray[Any]:
         """Decode one chunk to an array of shape ``source.chunks``; parameters as :meth:`read`."""
@@ -88,6 +92,8 @@ class ChunkDecoder:
             The chunk cannot be decoded, or has another size.
         """
         buffer, notes, end = self._undone(data)
+        if self.own_values is not None and buffer is self._room:
+            return DecodedChunk(self.own_values, None, len(data) - end)
         chunks, trailing = self.source.chunks, len(data) - end
         size = buffer.nbytes if isinstance(buffer, np.ndarray) else len(buffer)
         if not self.chain.vlen and size % self.dtype.itemsize:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -106,6 +107,7 @@ class Engine(ABC):
         self._per_shard = grid.chunks_per_shard(target.object_shape, target.chunks)
         self._object_grid = grid.grid_shape(target.shape, target.object_shape)
         self._target_grid = grid.grid_shape(target.shape, target.chunks)
+        self._strides = grid.strides_of(chunks.grid)
         self._decoder = decoder_of(item.source)
         self._made_encoder: ChunkEncoder | None = None
 
@@ -193,7 +195,7 @@ class Engine(ABC):
 
     def _note(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
         """Keep the digest of what an object takes of a chunk; no object: of the whole chunk."""
-        number = grid.linear_index(chunk, self._chunks.grid)
+        number = sum(map(operator.mul, chunk, self._strides))
         outcome.rows.append(row(NO_OBJECT if position is None else position, number, digest))
 
     def _trail(self, chunk: Index, outcome: Outcome) -> None:

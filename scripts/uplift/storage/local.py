@@ -133,7 +133,7 @@ class LocalStore(ReadableStore):
                 f"{self.root}/{key}: was cut short while it was read; let nothing write there, "
                 "then run again"
             )
-        TRAFFIC.add(objects_read=1, bytes_read=length)
+        TRAFFIC.add_read(length)
         return found
 
     def stat(self, key: str) -> ObjectInfo | None:

@@ -66,6 +66,12 @@ class Traffic:
             for name, count in counts.items():
                 setattr(self, name, getattr(self, name) + count)
 
+    def add_read(self, count: int) -> None:
+        """Add one object that was read, the commonest case."""
+        with self._lock:
+            self.objects_read += 1
+            self.bytes_read += count
+
     def since(self, before: Traffic) -> Traffic:
         """What was added since a copy was taken."""
         return Traffic(**{n: getattr(self, n) - getattr(before, n) for n in TRAFFIC_COUNTS})
