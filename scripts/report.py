@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from uplift import command
+from uplift.models.site import SiteCosts
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
 from uplift.report.facts import STATES, State, datasets_of, facts_of
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, required=True, help="folder of the work files")
     parser.add_argument("--samples", type=Path, required=True, help="samples.json of the run")
     parser.add_argument("--previews", default="true", choices=("true", "false"))
+    parser.add_argument("--costs", type=command.json_argument, default={}, metavar="JSON")
     parser.add_argument("--last-line", action="store_true", help="print the states and the place")
     command.add_storage(parser)
     return command.run_program(parser, _report, argv)
@@ -36,12 +38,14 @@ def _report(arguments: argparse.Namespace) -> None:
     table = json_files.read_model(arguments.samples, SampleTable)
     folder, storage = arguments.results, arguments.storage
     limits = limits_for(len(table.samples))
-    remembered = Remembered(folder, [arguments.previews, storage, limits, str(folder.absolute())])
+    prices = SiteCosts.parse(arguments.costs, "--costs")
+    about = [arguments.previews, storage, limits, str(folder.absolute()), prices.to_json()]
+    remembered = Remembered(folder, about)
 
     def entry_of(place: Path, sample: Sample | None) -> Entry:
-        facts = facts_of(place, sample)
+        facts = facts_of(place, sample, prices)
         if arguments.previews == "true" and update_preview(facts, storage):
-            facts = facts_of(place, sample)
+            facts = facts_of(place, sample, prices)
         details = details_of(facts, storage, folder, limits)
         return Entry(row_of(facts), details, catalog_row(facts, storage), cost_rows(facts))
 
@@ -52,7 +56,10 @@ def _report(arguments: argparse.Namespace) -> None:
     write_catalog([one.catalog for one in entries], folder)
     write_costs([line for one in entries for line in one.costs], folder)
     write_page(
-        [one.row for one in entries], [one.details for one in entries], folder / "report.html"
+        [one.row for one in entries],
+        [one.details for one in entries],
+        folder / "report.html",
+        prices.currency,
     )
     remembered.write()
     if arguments.last_line:

@@ -50,7 +50,7 @@ def test_the_same_facts_give_the_same_document():
         {
             "author": "Ann <0000-0002-1825-0097>; Bob (A Lab)",
             "publisher": "A Lab <https://ror.org/02mhbdp94>",
-            "funder": "A Fund; B Fund <https://ror.org/00k4n6c32>",
+            "funder": "A Fund [X/1 2]; B Fund <https://ror.org/00k4n6c32> [https://g.org/1, 7]",
             "contact": "Cleo <cleo@example.org>",
             "agent": "Ann <0000-0002-1825-0097>",
             "notes": "for everybody's eyes",
@@ -105,6 +105,20 @@ def test_people_are_named_once():
     assert root["publisher"] == graph["#author"]["affiliation"]
     point = graph[graph["#author-2"]["contactPoint"]["@id"]]
     assert (point["@type"], point["email"]) == ("ContactPoint", "bob@example.org")
+
+
+def test_grants_stand_with_their_funder():
+    graph = graph_of(
+        build_crate(facts(funder="A Fund [X/1 2]; B <https://b.org> [https://g.org/9]"))
+    )
+    root = graph["./"]
+    assert root["funder"] == [{"@id": "#funder"}, {"@id": "https://b.org"}]
+    grants = [graph[one["@id"]] for one in root["funding"]]
+    assert [one["identifier"] for one in grants] == ["X/1 2", "https://g.org/9"]
+    assert [one["label"] for one in grants] == ["A Fund, grant X/1 2", "B, grant 9"]
+    assert [one["funder"] for one in grants] == root["funder"]
+    assert grants[1]["@id"] == "https://g.org/9"
+    assert graph_of(build_crate(facts(funder="A [1]")))["./"]["funding"] == {"@id": "#grant-1"}
 
 
 def test_an_address_alone_is_one_to_write_to():
@@ -253,6 +267,7 @@ def test_licenses(text, url, label):
         ({"author": "Ann <0000-0002-1825-0097>, Bob"}, "', Bob' stands behind brackets"),
         ({"author": "Ann https://orcid.org/0000-0002-1825-0097"}, "pointed brackets"),
         ({"funder": [{"name": "A", "orcid": "x"}]}, "is not an ORCID iD"),
+        ({"author": "Ann [12]"}, r"Ann: grants \(12\) stand with a funder"),
         ({"publisher": {"name": "A", "id": "example.org"}}, "id 'example.org' is not a URL"),
         ({"contact": {"name": "A", "mail": "x"}}, "contact: .* is not a name, an ORCID iD"),
     ],
@@ -299,8 +314,10 @@ def test_where_the_day_comes_from(monkeypatch):
         day()
 
 
-@pytest.mark.parametrize(("given", "name"), [("Cells", "Cells"), ("/", "d"), (None, "d")])
-def test_the_name_of_the_metadata_is_taken(given, name):
+@pytest.mark.parametrize(
+    ("given", "name"), [("Cells", "Cells"), ("/", "d"), (None, "d"), ("image", "d"), ("Image", "d")]
+)
+def test_the_name_of_the_metadata_is_taken_where_it_says_something(given, name):
     assert collected(About(license="MIT"), inventory(name=given)).name == name
 
 

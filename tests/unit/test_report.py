@@ -20,6 +20,7 @@ from uplift.report.facts import STATES, facts_of
 from uplift.report.opening import viewers_of, web_url
 from uplift.report.remembered import NAME
 from uplift.report.tables import TIMES
+from uplift.work import ledger
 
 HOSTILE = "<script>alert(1)"
 
@@ -59,8 +60,8 @@ def rows_of(file):
         return list(csv.DictReader(stream))
 
 
-def report(results):
-    run("report", results=results.folder, samples=results.write_samples())
+def report(results, **options):
+    run("report", results=results.folder, samples=results.write_samples(), **options)
     rows = {row["dataset"]: row for row in rows_of(results.folder / "catalog.csv")}
     return rows, Page((results.folder / "report.html").read_text(encoding="utf-8"))
 
@@ -142,6 +143,8 @@ def test_what_is_shown_of_a_dataset(converted):
     assert facts["organism"]["text"] == "Homo sapiens (NCBI:txid9606)"
     assert facts["organism"]["href"].startswith("http://purl.obolibrary.org/obo/NCBITaxon_9606")
     assert facts["license"]["text"] == "CC BY 4.0"
+    assert re.search(r"^[0-9.]+ s; [0-9.]+ s were spent in \d+ jobs$", facts["predicted CPU time"])
+    assert facts["compared"].startswith("65 chunks, ")
     assert facts["plan"].startswith("as proposed; repack: 4")
     assert facts["axes"] == "c: 2; z: 5; y: 64; x: 64"
     assert "objects, " in facts["predicted"]
@@ -219,7 +222,9 @@ def test_states_are_kept_apart(results):
     assert "no such folder" in rows["refused"]["message"]
     kept = page_.details("kept")
     assert ["conforms to", "OME-Zarr with defects"] in kept["facts"]
-    assert "source read once" in dict(kept["facts"])["verified"]
+    compared = dict(kept["facts"])["compared"]
+    assert "the source read once" in compared
+    assert compared.endswith("(verify: once)")
     assert kept["tables"][0]["rows"] == [["axes.order", "y before z", "viewers", "1"]]
     assert "free some space" in page_.words
     findings = next(t for t in page_.details("bad")["tables"] if t["title"] == "Findings")
@@ -249,6 +254,36 @@ def test_a_damaged_work_file_is_that_datasets_message(results):
     assert "inventory.json" in rows["d"]["message"]
     assert rows["e"]["message"] == "not started"
     assert "inventory.json" in page_.words
+
+
+def test_money_is_what_jobs_took_at_the_sites_prices(results):
+    folder = results.published("a", input="s3://in/a.zarr", output="s3://out/a.zarr")
+    results.published("b")
+    jobs = {"requests": 3000, "objects_written": 1000, "bytes_read": 5 * 10**9}
+    jobs |= {"bytes_written": 3 * 10**9, "wall_seconds": 1800, "threads": 4}
+    for _ in range(2):  # a run, and one after an edit
+        ledger.append(folder / ledger.NAME, ledger.Spent("convert", **jobs))
+    prices = {"currency": "EUR", "core_hour": 0.05, "get_1000": 0.1, "put_1000": 1, "egress_gb": 2}
+    _, page_ = report(results, costs=json.dumps(prices | {"stored_gb_month": 10}))
+    rows = {(row["dataset"], row["step"]): row for row in rows_of(results.folder / "costs.csv")}
+    row = rows["a", "convert"]
+    once = 0.05 * 4 * 0.5 + 0.1 * 2 + 1 + 2 * 2
+    assert float(row["core_seconds"]) == pytest.approx(2 * 4 * 1800, abs=5)
+    assert float(row["money"]) == pytest.approx(2 * once, rel=1e-3)
+    assert float(row["money_per_tb"]) == pytest.approx(
+        2 * once * 1e12 / int(row["source_bytes"]), rel=1e-3
+    )
+    assert row["currency"] == "EUR"
+    here = rows["b", "convert"]
+    assert float(here["money"]) == pytest.approx(
+        0.05 * float(here["core_seconds"]) / 3600, abs=1e-6
+    )
+    tables = {table["title"]: table for table in page_.details("a")["tables"]}
+    assert tables["Costs"]["head"][-1] == "cost EUR"
+    assert "a month" in dict(page_.details("a")["facts"])["storage"]
+    assert "EUR" in page_.words
+    report(results)
+    assert {row["money"] for row in rows_of(results.folder / "costs.csv")} == {""}
 
 
 def test_costs_are_a_row_a_dataset_and_step(results):

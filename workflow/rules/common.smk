@@ -123,6 +123,7 @@ REPORT = {
     "samples": f"{RESULTS}/samples.json",
     "previews": CONFIG.previews,
     "storage": STORAGE,
+    "costs": CONFIG.costs.to_json(),
 }
 
 

@@ -13,6 +13,7 @@ rule report:
             samples=REPORT["samples"],
             previews=REPORT["previews"],
             storage=REPORT["storage"],
+            costs=REPORT["costs"],
         ),
     message:
         "Reporting on {} datasets".format(len(SAMPLES))

@@ -168,7 +168,7 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
         root["resultOf"] = {"@id": ACQUISITION_ID}
     elif facts.organism is not None:
         root["biological_entity"] = {"@id": SPECIMEN_ID}
-    people = People()
+    people, grants = People(), list[Entity]()
     for mark, value in facts.stated:
         if mark.kind is None:
             root[mark.name] = value
@@ -176,6 +176,11 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
         root[mark.name] = people.references(value, mark.name, mark.kind)
         if mark.name == "maintainer":
             people.reachable(root[mark.name])
+        if mark.name == "funder":
+            grants = people.grants(value)
+    if grants:
+        found = [{"@id": grant["@id"]} for grant in grants]
+        root["funding"] = found[0] if len(found) == 1 else found
     root["mentions"] = {"@id": ACTION_ID}
     root["conformsTo"] = {"@id": _PROCESS_RUN}
     provenance = _provenance(facts, people)
@@ -183,6 +188,7 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
         {"@id": license_url, "@type": "CreativeWork", "label": license_label},
         *format_entities,
         *people.entities,
+        *grants,
         *_chain(facts),
         *provenance,
     ]

@@ -24,6 +24,8 @@ from uplift.models.crate import InCrate, Parties
 from uplift.models.inventory import Inventory
 from uplift.settings.columns import About, CrateSettings
 
+_VAGUE = {"", "0", "data", "default", "image", "image 0", "images", "multiscale", "multiscales"}
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -134,9 +136,14 @@ def _source_address(url: str) -> tuple[str, str]:
 
 
 def _given_name(inventory: Inventory) -> str | None:
-    """The name in the source's metadata, unless it is a mere path such as ``/``."""
+    """The name in the source's metadata, unless it says nothing, as what writers put there."""
     name = (inventory.name or "").strip()
-    return name if name.strip("/.") else None
+    return None if is_vague(name) else name
+
+
+def is_vague(name: str) -> bool:
+    """Whether a name could be that of any dataset: a mere path such as ``/``, or a writer's own."""
+    return name.strip("/. ").casefold() in _VAGUE
 
 
 def _source_facts(inventory: Inventory, conversion: Conversion) -> SourceFacts:

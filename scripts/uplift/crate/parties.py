@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from uplift.models.crate import URL, Parties, Party
 
@@ -61,6 +62,18 @@ class People:
                     "email": party["email"],
                 }
 
+    def grants(self, parties: Parties) -> list[Entity]:
+        """Grants of funders that are entities already, each with its funder.
+
+        The number of a grant stands for nothing without its funder, so that is part of its name.
+        """
+        given = parties if isinstance(parties, tuple) else (parties,)
+        return [
+            _grant(text, funder.name, self._by_name[funder.name])
+            for funder in [_party(one) for one in given if one]
+            for text in funder.grants
+        ]
+
     def _add(self, party: Party, fallback_id: str, kind: str) -> str:
         identity = party.orcid or party.id
         known = self._by_name.get(party.name)
@@ -93,3 +106,15 @@ def _party(party: Party | str) -> Party:
     if isinstance(party, Party):
         return party
     return Party(name=party, id=party if URL.fullmatch(party) else None)
+
+
+def _grant(text: str, funder: str, funder_id: str) -> Entity:
+    is_address = URL.fullmatch(text) is not None
+    number = text.rstrip("/").rpartition("/")[2] if is_address else text
+    return {
+        "@id": text if is_address else f"#grant-{quote(text, safe='')}",
+        "@type": "Grant",
+        "label": f"{funder}, grant {number}",
+        "identifier": text,
+        "funder": {"@id": funder_id},
+    }

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from uplift.crate.build import Document
+from uplift.crate.facts import is_vague
 from uplift.crate.licenses import drops_conditions, same_license
 from uplift.crate.merge import SourceCrate, parse_source_crate
 from uplift.errors import InputError
@@ -30,6 +31,10 @@ def gaps(document: Document, organism: str | None, modality: str | None) -> Iter
     Finding
         Warnings.
     """
+    name = str(document["@graph"][0].get("name"))
+    if is_vague(name):
+        text = f"the name {name!r} could be that of any dataset; give one in the column name"
+        yield finding("crate.name_vague", "info", text)
     if "author" not in document["@graph"][0]:
         text = "no author; give one in the column author, or for all as crate: {author: …}"
         yield finding("crate.author_missing", "warning", text)

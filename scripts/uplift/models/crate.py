@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from uplift.models.base import Model, said
 from uplift.models.findings import Finding
@@ -17,7 +17,7 @@ CRATE_KEY = "ro-crate-metadata.json"
 ORCID = re.compile(r"(?:https?://orcid\.org/)?([0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X])/?")
 URL = re.compile(r"https?://[^\s<>\"]+")
 _EMAIL = re.compile(r"[^@\s/]+@[^@\s/]+")
-_BRACKETS = re.compile(r"\s*(?:<([^<>]+)>|\(([^()]+)\))")
+_BRACKETS = re.compile(r"\s*(?:<([^<>]+)>|\(([^()]+)\)|\[([^\[\]]+)\])")
 
 
 def _orcid_url(text: str) -> str:
@@ -45,7 +45,8 @@ def _web_address(text: str) -> str:
 class Party(Model):
     """A person or organisation. `id` is a URL (ROR, home page); `orcid` with or without its host.
 
-    `affiliation` is the name of an organisation, or its URL.
+    `affiliation` is the name of an organisation, or its URL. `grants` are numbers or URLs of a
+    funder's grants.
     """
 
     name: str = Field(min_length=1)
@@ -53,13 +54,23 @@ class Party(Model):
     id: Annotated[str, AfterValidator(_web_address)] | None = None
     email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$")
     affiliation: str | None = None
+    grants: tuple[str, ...] = ()
+
+    @field_validator("grants", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        if isinstance(value, str | int):
+            value = str(value).split(",")
+        listed = [str(one).strip() for one in value] if isinstance(value, list | tuple) else value
+        return tuple(filter(None, listed)) if isinstance(listed, list) else value
 
 
 def parties_from_text(value: object) -> object:
     """Read ``Ann Lee <ORCID iD> (A Lab); Bob <bob@example.org>`` as parties; else the value itself.
 
     Parties are separated by semicolons. In pointed or round brackets stand an ORCID iD, an e-mail
-    address, a URL, or the affiliation. JSON is read as what the config's YAML may hold.
+    address, a URL, or the affiliation; in square ones numbers or URLs of grants. JSON is read as
+    what the config's YAML may hold.
     """
     if not isinstance(value, str):
         return value
@@ -89,10 +100,12 @@ def _party_from_text(text: str) -> object:
     if " " in name.strip() and "://" in name:
         raise said(f"{name!r}: write an address in pointed brackets, as in Ann Lee <https://…>")
     found = {"name": name.strip()}
-    for angled, rounded in _BRACKETS.findall(text):
-        inner = (angled or rounded).strip()
+    for angled, rounded, squared in _BRACKETS.findall(text):
+        inner = (angled or rounded or squared).strip()
         key = "affiliation"
-        if re.fullmatch(r"(https?://orcid\.org/)?[\dX]{4}(-[\dX]{4}){3}/?", inner):
+        if squared:
+            key = "grants"
+        elif re.fullmatch(r"(https?://orcid\.org/)?[\dX]{4}(-[\dX]{4}){3}/?", inner):
             key = "orcid"
         elif "@" in inner:
             key = "email"
@@ -107,7 +120,7 @@ Parties = Annotated[
     BeforeValidator(parties_from_text),
     Field(
         description="a name, an ORCID iD, {name: …, orcid: …, id: URL, email: …, affiliation: …}, "
-        "or a list of these"
+        "a funder also {grants: [number or URL]}, or a list of these"
     ),
 ]
 """One or several; a plain text is a name, an ORCID or a URL."""

@@ -41,6 +41,29 @@ class Prices(Model):
             (self.core_hour, self.get_1000, self.put_1000, self.egress_gb, self.stored_gb_month)
         )
 
+    def of_work(self, core_seconds: float, gets: float, puts: float, egress_bytes: float) -> float:
+        """Price of cores for a time, of requests, and of bytes that left the source's store.
+
+        Parameters
+        ----------
+        core_seconds
+            Cores times seconds that they were taken.
+        gets, puts
+            Requests that read or list, and that write.
+        egress_bytes
+            Bytes read from the source.
+        """
+        return (
+            self.core_hour * core_seconds / 3600
+            + self.get_1000 * gets / 1000
+            + self.put_1000 * puts / 1000
+            + self.egress_gb * egress_bytes / 1e9
+        )
+
+    def of_storage(self, stored_bytes: float) -> float:
+        """Price of storing bytes for a month."""
+        return self.stored_gb_month * stored_bytes / 1e9
+
 
 class SiteCosts(Prices):
     """What a site charges, and how fast its storage is: the config's ``costs`` section.

@@ -323,13 +323,8 @@ def campaign_of(loads: Iterable[Load], measured: Measured, site: Site) -> Campai
     prices = site.prices
     puts = min(requests, objects)
     egress = max(0.0, read - written)  # the output is read once, where it lies
-    money = (
-        prices.core_hour * core_seconds / 3600
-        + prices.get_1000 * (requests - puts) / 1000
-        + prices.put_1000 * puts / 1000
-        + prices.egress_gb * egress / 1e9
-        + prices.stored_gb_month * written / 1e9
-    )
+    money = prices.of_work(core_seconds, requests - puts, puts, egress)
+    money += prices.of_storage(written)
     return Campaign(
         datasets=sum(load.count for load in loads),
         jobs=sum(load.count * load.jobs for load in loads),

@@ -26,6 +26,9 @@ COST_COLUMNS = (
     *(figure.name for figure in fields(ledger.Sum)),
     "source_bytes",
     *(f"{name}_per_tb" for name in _PER_TERABYTE),
+    "money",
+    "money_per_tb",
+    "currency",
 )
 
 
@@ -83,6 +86,8 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
         "output_bytes": after[1] if after else None,
         "root_sha256": published.get("root_sha256"),
         **({key: value if facts.costs else None for key, value in asdict(cost).items()}),
+        **_money(facts, cost if facts.costs else None),
+        "storage_per_month": facts.prices.of_storage(shown) or None if shown else None,
     }
 
 
@@ -100,9 +105,21 @@ def cost_rows(facts: Facts) -> list[Row]:
                 for key in _PER_TERABYTE
                 if source
             },
+            **_money(facts, spent),
         }
         for step, spent in ledger.by_step(facts.costs).items()
     ]
+
+
+def _money(facts: Facts, spent: ledger.Sum | None) -> Row:
+    """What jobs have cost at the site's prices, and what that is for a TB of the source."""
+    money = None if spent is None else facts.money(spent)
+    source = facts.before[1] if facts.before else 0
+    return {
+        "money": money,
+        "money_per_tb": round(money * TERABYTE / source, 2) if money and source else None,
+        "currency": facts.prices.currency or None if money is not None else None,
+    }
 
 
 def write_catalog(rows: Sequence[Row], folder: Path) -> None:

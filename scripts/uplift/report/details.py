@@ -17,7 +17,7 @@ from uplift.errors import InputError
 from uplift.planning.files import is_edited
 from uplift.report.facts import STATES, Facts, size_text
 from uplift.report.opening import viewers_of
-from uplift.report.tables import TIMES, Limits, tables_of
+from uplift.report.tables import TIMES, Limits, money_text, span_text, tables_of
 from uplift.storage import is_local
 from uplift.terms import link_of
 from uplift.work import ledger
@@ -27,9 +27,9 @@ Details = dict[str, Any]
 PICTURES = ("image", "labels")
 """Keys whose values are addresses of pictures, relative to the report."""
 _CREATIVE_COMMONS = re.compile(r"https://creativecommons.org/licenses/([a-z-]+)/([0-9.]+)/")
-_VERIFIED = {
-    "once": "each chunk by its digest, source read once, regions from end to end by other readers",
-    "reread": "each chunk, the whole source read a second time",
+_COMPARED = {
+    "once": "the source read once: each chunk of the output with the digest of what was read",
+    "reread": "the whole source read a second time: each chunk of the output with it",
 }
 
 
@@ -124,6 +124,8 @@ def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
     yield "name", facts.said("name")
     yield "description", facts.said("description")
     yield "author", _people(facts)
+    for key in ("publisher", "funder", "contact"):
+        yield key, facts.parties(key)
     yield "organism", _term(facts.said("organism"))
     yield "modality", _term(facts.said("modality"))
     yield "license", _license(facts.said("license"))
@@ -142,14 +144,31 @@ def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
         yield "objects", f"{before[0]:,} → {after[0]:,}"
         yield "bytes", f"{size_text(before[1])} → {size_text(after[1])}"
     yield "predicted", _prediction(facts)
+    yield "predicted CPU time", _predicted_time(facts)
     yield "plan", _plan(facts)
     verdict = facts.files["validation"]
     if verdict:
         conforms = verdict.get("conforms")
         yield "conforms to", f"{conforms} 0.5" if conforms == "OME-Zarr" else conforms
-        yield "verified", _VERIFIED.get(str(verdict.get("verify", "reread")))
+        yield "compared", _compared(verdict)
     if facts.is_published:
+        month = facts.prices.of_storage(published.get("bytes") or 0)
+        yield "storage", f"{money_text(month)} {facts.prices.currency} a month" if month else None
         yield "published", str(published["published_at"])[:16].replace("T", " ") + " UTC"
+
+
+def _compared(verdict: Mapping[str, Any]) -> str:
+    """What was compared, and how: `valid` means nothing without it (docs/VALIDATION.md)."""
+    mode, arrays = str(verdict.get("verify", "reread")), verdict.get("arrays", [])
+    chunks, size, regions = (
+        sum(array.get(key) or 0 for array in arrays)
+        for key in ("chunks_compared", "bytes_compared", "regions_compared")
+    )
+    ends = f", and {regions:,} regions from end to end by other readers" if regions else ""
+    return (
+        f"{chunks:,} chunks, {size_text(size)} decoded; {_COMPARED.get(mode, mode)}{ends} "
+        f"(verify: {mode})"
+    )
 
 
 def _people(facts: Facts) -> str | None:
@@ -218,6 +237,16 @@ def _prediction(facts: Facts) -> str | None:
         return text
     objects, size = facts.after
     return f"{text}; {objects:,} objects, {size_text(size)} came of it, crate and metadata included"
+
+
+def _predicted_time(facts: Facts) -> str | None:
+    """CPU time of one conversion as foreseen, and what all jobs took, of repeated runs too."""
+    foreseen = (facts.files["plan"].get("estimate") or {}).get("costs") or {}
+    seconds = foreseen.get("cpu_seconds")
+    if seconds is None:
+        return None
+    spent = ledger.added_up(facts.costs)
+    return f"{span_text(seconds)}; {span_text(spent.cpu_seconds)} were spent in {spent.jobs} jobs"
 
 
 def _plan(facts: Facts) -> str | None:

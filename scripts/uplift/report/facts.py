@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from uplift.models.site import Prices
 from uplift.settings.columns import Sample
 from uplift.storage import display_url, is_local
 from uplift.work import ledger
@@ -70,6 +71,8 @@ class Facts:
         Why a work file cannot be read.
     asked
         The row of the sheet; None when the dataset is no longer in it.
+    prices
+        What the site charges.
     """
 
     dataset: str
@@ -78,6 +81,7 @@ class Facts:
     broken: str | None = None
     asked: Sample | None = None
     costs: list[ledger.Spent] = field(default_factory=list)
+    prices: Prices = field(default_factory=Prices)
 
     @property
     def input(self) -> str:
@@ -166,6 +170,19 @@ class Facts:
         verdict = self.files["validation"]
         return (verdict["objects"], verdict["bytes"]) if "objects" in verdict else None
 
+    def money(self, spent: ledger.Sum) -> float | None:
+        """What jobs have cost at the site's prices; None where nothing has a price.
+
+        The ledger counts the requests to all stores together: those that wrote objects are the
+        output's, where that is remote. What was read of the output is what was written to it.
+        """
+        if not self.prices.known():
+            return None
+        puts = 0 if is_local(self.output) else min(spent.requests, spent.objects_written)
+        egress = 0 if is_local(self.input) else max(0, spent.bytes_read - spent.bytes_written)
+        price = self.prices.of_work(spent.core_seconds, spent.requests - puts, puts, egress)
+        return round(price, 6)
+
 
 def datasets_of(samples: Iterable[Sample], results: Path) -> Iterator[tuple[Path, Sample | None]]:
     """Work folders of the sheet's datasets with their rows, then of all others that are there."""
@@ -177,7 +194,7 @@ def datasets_of(samples: Iterable[Sample], results: Path) -> Iterator[tuple[Path
             yield folder, None
 
 
-def facts_of(folder: Path, sample: Sample | None = None) -> Facts:
+def facts_of(folder: Path, sample: Sample | None = None, prices: Prices | None = None) -> Facts:
     """Read the work files of one dataset; a damaged one becomes its message."""
     files: dict[str, Mapping[str, Any]] = {}
     broken = None
@@ -192,7 +209,7 @@ def facts_of(folder: Path, sample: Sample | None = None) -> Facts:
             if isinstance(content, dict):
                 files[name] = content
     costs = ledger.read(folder / ledger.NAME)
-    return Facts(folder.name, folder, files, broken, sample, costs)
+    return Facts(folder.name, folder, files, broken, sample, costs, prices or Prices())
 
 
 def outcome_of(folder: Path, sample: Sample) -> Outcome:

@@ -25,7 +25,7 @@ from uplift import __version__
 from uplift.report.details import PICTURES, Details
 from uplift.report.explanations import FINDINGS, explain
 from uplift.report.facts import STATES, Facts, State, size_text
-from uplift.report.tables import Limits, span_text
+from uplift.report.tables import Limits, money_text, span_text
 from uplift.work import ledger
 from uplift.work.json_files import write_text
 
@@ -51,8 +51,8 @@ class Row:
         What else is found by searching.
     before, after
         Objects and bytes.
-    costs
-        Of all jobs; `source_bytes` is what they were about.
+    costs, money
+        Of all jobs, the latter at the site's prices.
     """
 
     dataset: str
@@ -67,6 +67,7 @@ class Row:
     warnings: int
     codes: frozenset[str]
     costs: ledger.Sum
+    money: float | None
     published_at: str
     thumbnail: str | None
     picture_bytes: int
@@ -88,7 +89,8 @@ def row_of(facts: Facts) -> Row:
         errors=severities["error"],
         warnings=severities["warning"],
         codes=frozenset(str(finding.get("code")) for finding in facts.findings),
-        costs=ledger.added_up(facts.costs),
+        costs=(costs := ledger.added_up(facts.costs)),
+        money=facts.money(costs),
         published_at=str(facts.files["published"].get("published_at") or "")[:10]
         if facts.is_published
         else "",
@@ -104,13 +106,17 @@ def limits_for(datasets: int) -> Limits:
     return Limits(6, 8) if datasets > MANY else Limits()
 
 
-def write_page(rows: Sequence[Row], details: Sequence[Details], file: Path) -> None:
+def write_page(
+    rows: Sequence[Row], details: Sequence[Details], file: Path, currency: str = ""
+) -> None:
     """Write the page.
 
     Parameters
     ----------
     rows, details
         What the table shows of each dataset, and what is shown when it is opened; same order.
+    currency
+        Of the site's prices.
     """
     embed = sum(row.picture_bytes for row in rows) <= PICTURE_BYTES
     environment = Environment(
@@ -120,7 +126,7 @@ def write_page(rows: Sequence[Row], details: Sequence[Details], file: Path) -> N
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"size": size_text, "span": span_text}
+    environment.filters |= {"size": size_text, "span": span_text, "money": money_text}
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     text = environment.get_template("page.html.j2").render(
         rows=rows,
@@ -128,6 +134,7 @@ def write_page(rows: Sequence[Row], details: Sequence[Details], file: Path) -> N
         labels=STATES,
         glyphs=_GLYPHS,
         total=totals(rows),
+        currency=currency,
         details=(_script_json(_with_pictures(one, file.parent, embed=embed)) for one in details),
         meanings=_script_json(_meanings(rows)),
         findings_page=FINDINGS.as_uri() if FINDINGS.is_file() else "",
@@ -150,19 +157,23 @@ def data_url(file: Path) -> str | None:
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
     """Add up what the published datasets were and are, and what all have cost.
 
-    Sizes in bytes, times in seconds; `cpu_per_tb` is of the published ones' sources as stored.
+    Sizes in bytes, times in seconds; figures per TB are of the published ones' sources as stored.
     """
     done = [row for row in rows if row.state in ("valid", "inherited") and row.before and row.after]
     before = [sum(row.before[at] for row in done if row.before) for at in (0, 1)]
     after = [sum(row.after[at] for row in done if row.after) for at in (0, 1)]
     cpu = sum(row.costs.cpu_seconds for row in done)
+    paid = [row.money for row in rows if row.money is not None]
+    per_tb = 1e12 / before[1] if before[1] else 0.0
     return {
         "published": len(done),
         "before": before,
         "after": after,
         "wall": sum(row.costs.wall_seconds for row in rows),
         "cpu": sum(row.costs.cpu_seconds for row in rows),
-        "cpu_per_tb": cpu * 1e12 / before[1] if before[1] else 0.0,
+        "cpu_per_tb": cpu * per_tb,
+        "money": sum(paid) if paid else None,
+        "money_per_tb": sum(row.money or 0 for row in done) * per_tb,
     }
 
 

@@ -128,20 +128,28 @@ def _costs(facts: Facts) -> Table:
     sums = [*steps.items()]
     if len(steps) > 1:
         sums.append(("all steps", ledger.added_up(facts.costs)))
+    priced = facts.prices.known()
     figures = [figure for figure in fields(ledger.Sum) if "head" in figure.metadata]
     rows = [
         [
             step,
             f"{spent.jobs}" + (f" ({spent.failed} failed)" if spent.failed else ""),
             *(_figure(figure.name, getattr(spent, figure.name)) for figure in figures),
+            *([money_text(facts.money(spent) or 0.0)] if priced else []),
         ]
         for step, spent in sums
     ]
-    head = ("step", "jobs", *(figure.metadata["head"] for figure in figures))
+    head = ["step", "jobs", *(figure.metadata["head"] for figure in figures)]
+    head += [f"cost {facts.prices.currency}".strip()] if priced else []
     hosts = sorted({spent.host for spent in facts.costs if spent.host})
     versions = facts.costs[-1].versions if facts.costs else {}
     note = ", ".join(f"{name} {version}" for name, version in versions.items())
     return _table("Costs", head, rows, note=f"on {', '.join(hosts)}; {note}" if hosts else note)
+
+
+def money_text(price: float) -> str:
+    """Write a price with cents, or two digits where it is less than that."""
+    return f"{price:,.2f}" if price >= 0.1 or not price else f"{price:.2g}"
 
 
 def _figure(name: str, value: float) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from uplift.models.base import Model
-from uplift.models.crate import InCrate, Parties
+from uplift.models.base import Model, said
+from uplift.models.crate import InCrate, Parties, Party
 from uplift.settings.storage import Switch
 from uplift.settings.values import (
     Chunks,
@@ -47,6 +47,14 @@ class Attribution(Model):
         None, title="whom to ask about them"
     )
     agent: Parties = Field(None, title="who converts them")
+
+    @field_validator("author", "publisher", "contact", "agent")
+    @classmethod
+    def _without_grants(cls, value: Parties) -> Parties:
+        for party in value if isinstance(value, tuple) else (value,):
+            if isinstance(party, Party) and party.grants:
+                raise said(f"{party.name}: grants ({', '.join(party.grants)}) stand with a funder")
+        return value
 
 
 class CrateSettings(Model):

@@ -226,6 +226,8 @@ def _headed(head: str) -> Any:
 class Sum:
     """Several jobs added up; `peak_memory_bytes` is that of the largest.
 
+    `core_seconds` are cores times seconds that they were taken, busy or not: what sites charge.
+
     ``costs.csv`` has every figure, the report those with a head.
     """
 
@@ -233,6 +235,7 @@ class Sum:
     failed: int
     wall_seconds: float = _headed("wall")
     cpu_seconds: float = _headed("CPU")
+    core_seconds: float
     peak_memory_bytes: int = _headed("peak memory")
     requests: int = _headed("requests")
     objects_read: int
@@ -254,6 +257,7 @@ def added_up(lines: Iterable[Spent]) -> Sum:
     return Sum(
         jobs=len(jobs),
         failed=sum(job.exit_code != 0 for job in jobs),
+        core_seconds=round(sum(job.threads * job.wall_seconds for job in jobs), 3),
         peak_memory_bytes=max((job.peak_memory_bytes for job in jobs), default=0),
         **totals,
     )
