@@ -103,6 +103,9 @@ def test_people_are_named_once():
     assert root["author"] == [{"@id": "#author"}, {"@id": "#author-2"}]
     assert root["maintainer"] == {"@id": "#author-2"}
     assert root["publisher"] == graph["#author"]["affiliation"]
+    known = graph_of(build_crate(facts(author="Ann (A Lab)", publisher="A Lab <https://a.org>")))
+    assert known["#author"]["affiliation"] == known["./"]["publisher"] == {"@id": "https://a.org"}
+    assert known["https://a.org"]["@type"] == "Organization"
     point = graph[graph["#author-2"]["contactPoint"]["@id"]]
     assert (point["@type"], point["email"]) == ("ContactPoint", "bob@example.org")
 

@@ -168,19 +168,9 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
         root["resultOf"] = {"@id": ACQUISITION_ID}
     elif facts.organism is not None:
         root["biological_entity"] = {"@id": SPECIMEN_ID}
-    people, grants = People(), list[Entity]()
-    for mark, value in facts.stated:
-        if mark.kind is None:
-            root[mark.name] = value
-            continue
-        root[mark.name] = people.references(value, mark.name, mark.kind)
-        if mark.name == "maintainer":
-            people.reachable(root[mark.name])
-        if mark.name == "funder":
-            grants = people.grants(value)
-    if grants:
-        found = [{"@id": grant["@id"]} for grant in grants]
-        root["funding"] = found[0] if len(found) == 1 else found
+    people = People()
+    stated, grants = _stated(facts.stated, people)
+    root |= stated
     root["mentions"] = {"@id": ACTION_ID}
     root["conformsTo"] = {"@id": _PROCESS_RUN}
     provenance = _provenance(facts, people)
@@ -193,6 +183,29 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
         *provenance,
     ]
     return root, entities
+
+
+def _stated(
+    stated: tuple[tuple[InCrate, Parties], ...], people: People
+) -> tuple[Entity, list[Entity]]:
+    """What the sheet says of the root, and the grants of its funders."""
+    for mark, value in stated:
+        if mark.kind is not None:
+            people.know(value)
+    root, grants = Entity(), list[Entity]()
+    for mark, value in stated:
+        if mark.kind is None:
+            root[mark.name] = value
+            continue
+        root[mark.name] = people.references(value, mark.name, mark.kind)
+        if mark.name == "maintainer":
+            people.reachable(root[mark.name])
+        if mark.name == "funder":
+            grants = people.grants(value)
+    if grants:
+        found = [{"@id": grant["@id"]} for grant in grants]
+        root["funding"] = found[0] if len(found) == 1 else found
+    return root, grants
 
 
 def _formats(versions: tuple[str, ...]) -> tuple[list[Any] | str, list[Entity]]:

@@ -22,6 +22,12 @@ class People:
         """All parties, with their affiliations and contact points."""
         return list(self._entities.values())
 
+    def know(self, parties: Parties) -> None:
+        """Learn the addresses of parties that another one, named earlier, may belong to."""
+        for one in parties if isinstance(parties, tuple) else (parties,):
+            if isinstance(one, Party) and (identity := one.orcid or one.id):
+                self._by_name.setdefault(one.name, identity)
+
     def references(self, parties: Parties, key: str, kind: str) -> Any:
         """Reference for a property of an entity: one, or a list of them.
 
