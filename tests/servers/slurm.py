@@ -41,7 +41,7 @@ SlurmdSpoolDir={home}/spool
 SlurmctldLogFile={home}/slurmctld.log
 SlurmdLogFile={home}/slurmd.log
 KillWait=5
-MinJobAge=300
+MinJobAge=7200
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,defer_batch=0
 SelectType=select/cons_tres

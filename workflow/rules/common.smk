@@ -93,6 +93,13 @@ if console.active() is not None:
         )
 
 ENVIRONMENT = HOME / "envs" / "environment.yaml"
+DEPLOYMENT = workflow.deployment_settings
+DEPLOYED = {method.item_to_choice() for method in DEPLOYMENT.deployment_method}
+if CONFIG.container is None:
+    DEPLOYED.discard("apptainer")
+elif "apptainer" in DEPLOYED:
+    # the programs of this folder, with the libraries of the image
+    DEPLOYMENT.apptainer_args += f" --bind {shlex.quote(str(HOME))}"
 ACTIVE = [dataset for dataset in SAMPLES if dataset not in EARLIER]
 LIMITS, REQUESTS = caps.resources_of(
     {dataset: (row.input, row.output) for dataset, row in SAMPLES.items()}, STORAGE
@@ -392,7 +399,7 @@ def program(step, *states, part=None, **options):
         place = (
             folder / log.format(**wildcards) if wildcards else folder / f"{step}.log"
         )
-        if workflow.deployment_settings.deployment_method:
+        if DEPLOYED:
             begin = ["python", file]
         else:
             if not workflow.is_main_process:

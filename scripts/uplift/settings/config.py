@@ -76,6 +76,7 @@ class Config(Columns):
     verify: Literal["once", "reread"] = "once"
     digest_limit_mib: Whole = Field(0, ge=0, description="a size in MiB, 0 or more")
     slurm: Slurm = Slurm()
+    container: Name = None
     crate: Crate = Crate()
     costs: SiteCosts = SiteCosts()
     storage: dict[str, StorageOptions] = Field(
