@@ -13,7 +13,7 @@ from support import s3
 from support.hierarchies import Array, Group, write
 from support.images import multiscales, write_array, write_image, write_json
 from support.steps import Conversion
-from uplift.arrays import digests
+from uplift.arrays import digests, readers
 from uplift.batches import portions
 from uplift.convert import repack
 from uplift.planning import batching
@@ -66,6 +66,29 @@ def test_arrays_that_are_alike_are_checked_once(tmp_path, monkeypatch):
     )
     conversion.all()
     assert checked == ["0", "other"]
+
+
+def test_other_readers_open_a_small_array_once_while_it_is_converted(tmp_path, monkeypatch):
+    write(tmp_path / "in.zarr", Group({str(n): Array((4, 4), (2, 2)) for n in range(20)}))
+    opened = Counter()
+    for reader in (readers.TensorstoreReader, readers.ZarrReader):
+
+        def counting(self, *others, init=reader.__init__, **options):
+            opened[others[1]] += 1
+            init(self, *others, **options)
+
+        monkeypatch.setattr(reader, "__init__", counting)
+    conversion = Conversion(
+        *(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"),
+        threads=1,
+        digest_limit_mib=0,
+    )
+    conversion.before_validation()
+    assert opened == {str(n): 2 for n in range(20)}, "each side once"
+    opened.clear()
+    found = conversion.validate()
+    assert not opened
+    assert {one["regions_compared"] for one in found["arrays"]} == {4}
 
 
 SIDE, CHUNK, CHUNKS = 512, 64, 64

@@ -287,5 +287,5 @@ def test_zarr_python_reads_through_the_projects_storage(name, tmp_path, monkeypa
     assert array.codes() == []
 
 
-def refusing(*_arguments):
+def refusing(*_arguments, **_options):
     raise ReaderError("tensorstore", ValueError("not today"))

@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Literal, NoReturn, Protocol
 
 import numpy as np
@@ -65,6 +65,9 @@ class Reader(Protocol):
             The reader cannot.
         """
 
+    def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
+        """Begin to read elements; what is returned waits for them, and raises as `read` does."""
+
 
 def open_reader(
     store: Store, path: str, root_document: bytes | None = None, version: Literal[2, 3] = 3
@@ -103,7 +106,9 @@ def open_reader(
     return ZarrReader(store, path, zarr_format=version)
 
 
-def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
+def open_planned(
+    store: Store, path: str, target: TargetArray, *, zarr_python: bool = False
+) -> Reader:
     """Open an array of the output whose document is not written yet: as it is planned.
 
     Parameters
@@ -114,6 +119,8 @@ def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
         Of the array, from the root of the output.
     target
         What the plan makes of it.
+    zarr_python
+        Whether zarr-python is to read it in any case.
 
     Returns
     -------
@@ -128,7 +135,7 @@ def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
     document = array_document(target, {}, None)
     root = _root_of(store)
     # tensorstore ends the whole process over a document with raw bytes that it takes as given
-    if root is not None and not is_raw_bytes(target.data_type):
+    if root is not None and not zarr_python and not is_raw_bytes(target.data_type):
         try:
             return TensorstoreReader(root, path, document)
         except ReaderError as error:
@@ -188,10 +195,19 @@ class TensorstoreReader:
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read elements."""
-        try:
-            return np.asarray(self._array[region].read().result())
-        except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
-            raise _reader_error(self.name, error) from error
+        return self.begin(region)()
+
+    def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
+        """Begin to read elements; tensorstore has threads of its own."""
+        begun = self._array[region].read()
+
+        def wait() -> NDArray[Any]:
+            try:
+                return np.asarray(begun.result())
+            except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
+                raise _reader_error(self.name, error) from error
+
+        return wait
 
 
 class ZarrReader:
@@ -226,6 +242,10 @@ class ZarrReader:
             return np.array(found, dtype=self._array.dtype)  # a text alone would lose its length
         except Exception as error:
             raise _reader_error(self.name, error) from error
+
+    def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
+        """Read when the elements are waited for."""
+        return functools.partial(self.read, region)
 
 
 @functools.cache

@@ -149,6 +149,7 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
         "objects_sha256": listing.hexdigest(),
         "chunks_compared": one.of("chunks"),
         "bytes_compared": one.of("compared_bytes"),
+        "regions_compared": one.of("regions"),
         "rows_sha256": hashlib.sha256(rows).hexdigest(),
     }
     if old is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import TypeVar
 
 from uplift.batches.carrying_out import bundled, processes_for, read_record
 from uplift.batches.portions import PORTION_ARRAYS, grouped
@@ -24,6 +26,9 @@ from uplift.work.folder import WorkFolder
 from uplift.work.journal import Journal
 
 log = logging.getLogger(__name__)
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,11 @@ class Validation:
         self._batches, self._work, self._settings = batches, work, settings
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
         self._cores = processes_for(batches, cores)
-        open_context = functools.partial(place.open, settings, processes=self._cores)
-        self._open = open_context
-        spent = (ledger.take_spent, ledger.add_spent)
-        self._workers = Workers(self._cores, open_context, [__name__], spent)
+        self._open = functools.partial(place.open, settings, processes=self._cores)
+        self._workers = contextlib.ExitStack()
+        self._started: Workers[Context] | None = None
 
     def __enter__(self) -> Validation:
-        self._workers.__enter__()
         return self
 
     def __exit__(
@@ -86,6 +89,15 @@ class Validation:
         trace: TracebackType | None,
     ) -> None:
         self._workers.__exit__(kind, error, trace)
+
+    def _as_done(self, function: Callable[[Context, A], B], inputs: Iterable[A]) -> Iterator[B]:
+        """Results as they come; processes are started once there is something to do."""
+        for value in (waiting := iter(inputs)):
+            if self._started is None:
+                spent = (ledger.take_spent, ledger.add_spent)
+                made = Workers(self._cores, self._open, [__name__], spent)
+                self._started = self._workers.enter_context(made)
+            yield from self._started.as_done(function, itertools.chain([value], waiting))
 
     def validate_again(self, listed: Mapping[tuple[str, int], str]) -> None:
         """Validate batches whose objects are not those that were validated, and write records.
@@ -121,7 +133,7 @@ class Validation:
         jobs = itertools.chain.from_iterable(
             self._jobs(run, records[name], surveys) for name, run in runs.items()
         )
-        for results in self._workers.as_done(run_job, jobs):
+        for results in self._as_done(run_job, jobs):
             for result in results:
                 run = runs[result.batch]
                 if run.add(result):
@@ -130,8 +142,14 @@ class Validation:
                     run.write(self._work, self._cores, verify, record.generation, record)
 
     def regions(self, arrays: Iterable[Chosen]) -> Iterator[Regions]:
-        """Have other readers compare regions of arrays."""
-        for found in self._workers.as_done(_check_arrays, self._groups(iter(arrays))):
+        """Have other readers compare regions of arrays, where the conversion has not."""
+        left = []
+        for chosen in arrays:
+            if chosen.compared and chosen.nbytes > self._digest_limit_bytes:
+                yield Regions(chosen.path, chosen.compared, ())
+            else:
+                left.append(chosen)
+        for found in self._as_done(_check_arrays, self._groups(iter(left))):
             yield from found
 
     def _groups(self, arrays: Iterator[Chosen]) -> Iterator[_Arrays]:

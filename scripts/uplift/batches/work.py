@@ -6,6 +6,7 @@ digests are compared with what the output gives back.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,7 @@ from uplift.storage import open_store
 from uplift.storage.caps import share_with
 from uplift.storage.protocol import Store
 from uplift.validate.objects.accounts import sha256_of
-from uplift.validate.pixels import check_portion
+from uplift.validate.pixels import check_portion, values_at_once
 from uplift.validate.pixels.check import Expected
 from uplift.work import ledger
 from uplift.work.job_lock import same_job
@@ -174,6 +175,7 @@ class Result:
     objects: int = 0
     object_bytes: int = 0
     listing: int = 0
+    regions: int = 0
     findings: tuple[Finding, ...] = ()
     sums: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -289,12 +291,17 @@ def _validate(
     presence: bool = False,
 ) -> None:
     findings = Findings()
-    counts = check_portion(item, chunks, context.output, expected, findings, presence=presence)
+    values = values_at_once(item, context.source, context.output)
+    counts = check_portion(
+        item, chunks, context.output, expected, findings, presence=presence, values=values
+    )
     result.chunks, result.compared_bytes = counts.chunks, counts.compared_bytes
     result.rows = sorted_pixel_rows(b"".join(counts.rows))
     result.objects, result.object_bytes = counts.objects, counts.object_bytes
     result.listing = counts.listing.total
     result.findings = findings.listed()
+    if values is not None and not result.findings:
+        result.regions = math.prod(chunks.grid)
     if context.settings.with_sums:
         for key in counts.keys:
             digest = sha256_of(context.output, key)

@@ -42,6 +42,9 @@ class ItemRecord(Model):
         Source chunks that were found again.
     bytes_compared
         Their decoded bytes.
+    regions_compared
+        Regions, all of a small array, that other readers found to be the same on both sides; 0: the
+        validation of the dataset has them compared.
     rows_sha256
         Digest of the item's rows in ``records/<batch>.digests``.
     wall_seconds, cpu_seconds
@@ -67,6 +70,7 @@ class ItemRecord(Model):
     objects_sha256: str = ""
     chunks_compared: int = 0
     bytes_compared: int = 0
+    regions_compared: int = 0
     rows_sha256: str = ""
     wall_seconds: float
     cpu_seconds: float

@@ -126,9 +126,14 @@ def validate_dataset(
         for one in inventory.findings
         if (one.code, one.severity) == ("array.separator", "info")
     }
+    broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
     chosen = (
         coverage.chosen_of(
-            path, work[path], entries[path].stored_chunks, misdeclared=path in misdeclared
+            path,
+            work[path],
+            entries[path].stored_chunks,
+            misdeclared=path in misdeclared,
+            broken=path in broken,
         )
         for path in sorted(work)
         if path in entries

@@ -2,6 +2,9 @@
 
 import importlib
 from collections.abc import Iterable
+from typing import Any
+
+from numpy.typing import NDArray
 
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.models.batch import BatchItem
@@ -9,9 +12,11 @@ from uplift.models.findings import Findings
 from uplift.storage.protocol import Store
 from uplift.validate.pixels.check import Compared, Expected, PixelCheck
 from uplift.validate.pixels.repacked import RepackCheck
+from uplift.validate.pixels.small import is_small
 
-_RECODED = "uplift.validate.pixels.recoded"
-"""Imported when it is needed: other people's readers take 0.5 s, and repacked chunks none."""
+_RECODED, _AT_ONCE = "uplift.validate.pixels.recoded", "uplift.validate.pixels.at_once"
+"""Imported when they are needed: other people's readers take 0.5 s, and repacked chunks of a large
+array none."""
 
 
 def check_portion(
@@ -22,6 +27,7 @@ def check_portion(
     findings: Findings,
     *,
     presence: bool = False,
+    values: NDArray[Any] | None = None,
 ) -> Compared:
     """Compare what the output holds of an array, or of a part of it, with what was read.
 
@@ -39,6 +45,9 @@ def check_portion(
         Where to note what is wrong.
     presence
         Whether to look for objects that must not exist, too.
+    values
+        Of the whole array, where another reader has read them from the output and found the same
+        in the source: then chunks that were kept need not be decoded once more.
 
     Returns
     -------
@@ -52,6 +61,7 @@ def check_portion(
     """
     kind = _recode_check() if item.method == "recode" else RepackCheck
     check = kind(item, chunks, output, expected, findings)
+    check.values = values
     if presence:
         check.check_presence()
     return check.run()
@@ -59,7 +69,30 @@ def check_portion(
 
 def modules_for(items: Iterable[BatchItem]) -> list[str]:
     """Modules that checking these takes, besides this one."""
-    return [_RECODED] if any(item.method == "recode" for item in items) else []
+    found = {_RECODED for item in items if item.method == "recode"}
+    return sorted(found | {_AT_ONCE for item in items if is_small(item)})
+
+
+def values_at_once(item: BatchItem, source: Store, output: Store) -> NDArray[Any] | None:
+    """Values of a small local array as other readers have them of both sides.
+
+    Parameters
+    ----------
+    item
+        Run of stored objects of an array.
+    source, output
+        Both sides.
+
+    Returns
+    -------
+    NDArray[Any] or None
+        Values of the output, in the array's shape, where those of the source are the same, bit for
+        bit; None where that is not known.
+    """
+    if not (is_small(item) and source.is_local and output.is_local):
+        return None
+    found: NDArray[Any] | None = importlib.import_module(_AT_ONCE).same_values(item, source, output)
+    return found
 
 
 def _recode_check() -> type[PixelCheck]:

@@ -88,6 +88,11 @@ class PixelCheck(ABC):
         Where to note what is wrong.
     compared
         Called with how many chunks were compared.
+
+    Attributes
+    ----------
+    values
+        Of the whole array, as another reader has them of the output; None: not known.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class PixelCheck(ABC):
         self.objects = StoredObjects(output, item.path, item.target, findings)
         self.expected = expected
         self.decoder = decoder_of(item.source)
+        self.values: NDArray[Any] | None = None
         self.counts = Compared()
         source = item.source
         self._has_edges = any(n % c for n, c in zip(source.shape, source.chunks, strict=True))

@@ -92,7 +92,12 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
 
 
 def chosen_of(
-    path: str, work: ArrayWork, stored_chunks: int, *, misdeclared: bool = False
+    path: str,
+    work: ArrayWork,
+    stored_chunks: int,
+    *,
+    misdeclared: bool = False,
+    broken: bool = False,
 ) -> Chosen:
     """Say which chunks of an array other readers are to look at.
 
@@ -107,6 +112,8 @@ def chosen_of(
     misdeclared
         Whether the source's document gives another separator than its keys have: other readers do
         not find its chunks.
+    broken
+        Whether something is wrong with the array: all is compared again, by its own document.
 
     Returns
     -------
@@ -129,6 +136,7 @@ def chosen_of(
         filled=work.filled,
         misdeclared=misdeclared,
         borders=tuple(sorted(one.start for one in work.items if one.start)),
+        compared=work.items[0].regions_compared if len(work.items) == 1 and not broken else 0,
     )
 
 

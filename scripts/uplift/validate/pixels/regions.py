@@ -26,6 +26,11 @@ from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.findings import Finding, Findings
 from uplift.storage.protocol import Store
 from uplift.validate.pixels.compare import first_difference, same_bits
+from uplift.validate.pixels.small import (
+    LEAST_REGIONS,
+    MOST_REGION_BYTES,
+    is_for_zarr_python,
+)
 from uplift.validate.pixels.whole import array_sha256
 from uplift.zarr_metadata.data_types import (
     data_type_v3,
@@ -34,10 +39,6 @@ from uplift.zarr_metadata.data_types import (
     numpy_dtype,
 )
 
-LEAST_REGIONS = 16
-"""Regions of an array that other readers read; an array of fewer chunks is read whole."""
-MOST_REGION_BYTES = 16 * 2**20
-"""Of a larger chunk only the beginning is read."""
 MOST_NAMED = 1000
 """Chunks that were recoded alone or retried, and sides of borders, that are looked at."""
 _ONE_READER_BYTES = 16 * 2**20
@@ -63,6 +64,8 @@ class Chosen:
         Chunk keys have another separator than the document says: other readers find no chunks.
     borders
         First objects of batches, as C-order linear indices, but for 0.
+    compared
+        Regions, all of the array, that were compared by the job that converted it.
     """
 
     path: str
@@ -74,6 +77,12 @@ class Chosen:
     filled: frozenset[Index] = frozenset()
     misdeclared: bool = False
     borders: tuple[int, ...] = field(default=())
+    compared: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Decoded bytes of the array."""
+        return math.prod(self.source.shape) * numpy_dtype(self.source).itemsize
 
 
 def regions_of(array: Chosen) -> list[Box]:
@@ -131,14 +140,13 @@ def check_array(
     Regions
         How many were compared, and the digest of the whole where there is one.
     """
-    findings, regions, sha256 = Findings(), regions_of(array), None
-    dtype = numpy_dtype(array.source)
-    nbytes = math.prod(array.source.shape) * dtype.itemsize
+    findings, sha256 = Findings(), None
+    regions = [] if array.compared else regions_of(array)
     try:
-        after = _output_reader(array, output, root)
         if regions:
+            after = _output_reader(array, output, root)
             before = _SourceReaders(array, source)
-            if not _is_same_at_once(array, regions, nbytes, before, after):
+            if not _is_same_at_once(array, regions, before, after):
                 for box in regions:
                     _compare(array, box, before, after, findings)
             if before.refusals:
@@ -147,27 +155,31 @@ def check_array(
                 )
                 text += "are decoded by this project"
                 findings.info("reader.refuses_source", array.path, text)
-        if nbytes <= digest_limit_bytes and not dtype.hasobject:
+        if array.nbytes <= digest_limit_bytes and not numpy_dtype(array.source).hasobject:
             steps = tuple(map(max, array.target.chunks, array.source.chunks))
             sha256 = array_sha256(open_reader(output, array.path, root), steps)
     except ReaderError as error:
         findings.error("reader.refuses", array.path, str(error))
-    return Regions(array.path, len(regions), findings.listed(), sha256)
+    return Regions(array.path, array.compared or len(regions), findings.listed(), sha256)
 
 
 def _is_same_at_once(
-    array: Chosen, regions: list[Box], nbytes: int, before: _SourceReaders, after: Reader
+    array: Chosen, regions: list[Box], before: _SourceReaders, after: Reader
 ) -> bool:
     """Whether a small array is the same when both sides are read whole, with one call each.
 
     What differs, or is refused, is looked at region by region.
     """
     covered = sum(math.prod(grid.box_shape(box)) for box in regions)
-    if array.misdeclared or nbytes > MOST_REGION_BYTES or covered != math.prod(array.source.shape):
+    if (
+        array.misdeclared
+        or array.nbytes > MOST_REGION_BYTES
+        or covered != math.prod(array.source.shape)
+    ):
         return False
-    whole = tuple(slice(0, n) for n in array.source.shape)
+    everything = tuple(slice(0, n) for n in array.source.shape)
     try:
-        return same_bits(before.first(whole), after.read(whole))
+        return same_bits(before.first(everything), after.read(everything))
     except ReaderError:
         return False
 
@@ -318,9 +330,7 @@ def _box(region: tuple[slice, ...]) -> Box:
 
 
 def _output_reader(array: Chosen, output: Store, root: bytes | None) -> Reader:
-    nbytes = math.prod(array.source.shape) * numpy_dtype(array.source).itemsize
-    drawn = hashlib.sha256(array.path.encode()).digest()[0] % 16 == 0
-    if nbytes > _ONE_READER_BYTES or drawn:
+    if array.nbytes > _ONE_READER_BYTES or is_for_zarr_python(array.path):
         return ZarrReader(output, array.path, root if not array.path else None)
     return open_reader(output, array.path, root)
 
