@@ -111,7 +111,7 @@ class _CarryOut:
             cores = processes_for(left, self._cores)
             open_context = functools.partial(self._place.open, self._settings, processes=cores)
             items = itertools.chain.from_iterable(batch.items for batch in left)
-            modules = (*PRELOADED, *modules_for(items))
+            modules = (*PRELOADED, *modules_for(items, local=context.is_local))
             workers = stack.enter_context(
                 Workers(cores, open_context, modules, (ledger.take_spent, ledger.add_spent))
             )

@@ -67,10 +67,13 @@ def check_portion(
     return check.run()
 
 
-def modules_for(items: Iterable[BatchItem]) -> list[str]:
-    """Modules that checking these takes, besides this one."""
-    found = {_RECODED for item in items if item.method == "recode"}
-    return sorted(found | {_AT_ONCE for item in items if is_small(item)})
+def modules_for(items: Iterable[BatchItem], *, local: bool) -> list[str]:
+    """Modules that checking these takes, besides this one; `local`: both sides are files."""
+    found = set()
+    for item in items:
+        found |= {_RECODED} if item.method == "recode" else set()
+        found |= {_AT_ONCE} if local and is_small(item) else set()
+    return sorted(found)
 
 
 def values_at_once(item: BatchItem, source: Store, output: Store) -> NDArray[Any] | None:
