@@ -12,7 +12,7 @@ from pathlib import Path
 
 from uplift import command
 from uplift.batches import reading
-from uplift.batches.carrying_out import carry_out
+from uplift.batches.converting import convert_batches
 from uplift.batches.outdated import PlanInForce
 from uplift.batches.space import space_for
 from uplift.batches.work import Place, Settings
@@ -64,7 +64,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     warn = arguments.on_little_space == "warn"
     cores, refuse = max(1, arguments.threads), in_force.refuse_other
     with space_for(batches, plan.batches, work, arguments.output, warn=warn):
-        carry_out(batches, work, place, settings, cores=cores, refuse_outdated=refuse)
+        convert_batches(batches, work, place, settings, cores=cores, refuse_outdated=refuse)
     done = Slice(
         dataset=arguments.dataset,
         output=arguments.output,

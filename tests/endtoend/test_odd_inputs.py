@@ -18,6 +18,7 @@ from support.undoing import check_undone
 pytestmark = pytest.mark.skipif(
     not odd.ODD.is_dir(), reason="no odd inputs: lay the folder `shared` next to this checkout"
 )
+PLAIN = {"mended": "repaired", "borne alone": "kept alone", "somebody": "a tool"}
 BEFORE_CONVERTING = ("inspect_source", "plan")
 
 
@@ -33,6 +34,8 @@ def test_odd_input(tmp_path, capsys, rows, script):
     conversion.crate = '{"enabled": false}'
     about = odd.cases()[script.name]["where people met it"].removeprefix("Inherited: ")
     met = about.split(": ")[0].removesuffix(".")
+    for word, plain in PLAIN.items():
+        met = met.replace(word, plain)
     name = script.stem[5:]
     try:
         validation = conversion.all()

@@ -26,10 +26,10 @@ ALLOWED = {
 
 
 def imported(code):
-    told = f"{code}\nimport sys; print(*sys.modules)"
+    asked = f"{code}\nimport sys; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run(
-        [sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True
     )
     return set(done.stdout.split())
 

@@ -17,8 +17,8 @@ rule archive:
             "archive",
             storage_places,
             output=from_sheet("output"),
-            overwrite=uncompared(CONFIG.overwrite),
-            storage=uncompared(STORAGE),
+            overwrite=no_rerun(CONFIG.overwrite),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Packing {wildcards.dataset} into one file"

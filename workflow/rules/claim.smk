@@ -15,14 +15,14 @@ rule claim:
         **program(
             "claim",
             storage_places,
-            source=uncompared(from_sheet("input")),
+            source=no_rerun(from_sheet("input")),
             output=from_sheet("output"),
-            overwrite=uncompared(CONFIG.overwrite),
-            license=uncompared(from_sample(sheet.license_to_check)),
+            overwrite=no_rerun(CONFIG.overwrite),
+            license=no_rerun(from_sample(sheet.license_to_check)),
             # no inputs: they are there when they matter, and are no reason to run either
             run=in_work_folder("run.json"),
             published=in_work_folder("published.json"),
-            storage=uncompared(STORAGE),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Claiming the output of {wildcards.dataset}"

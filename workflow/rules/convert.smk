@@ -27,11 +27,11 @@ rule convert:
             unsupported=CONFIG.unsupported,
             work=in_work_folder(),
             on_bad_chunk=CONFIG.on_bad_chunk,
-            verify=uncompared(CONFIG.verify),
-            manifest=uncompared(CONFIG.manifest),
-            on_little_space=uncompared(CONFIG.on_little_space),
-            durability=uncompared(CONFIG.durability),
-            storage=uncompared(STORAGE),
+            verify=no_rerun(CONFIG.verify),
+            manifest=no_rerun(CONFIG.manifest),
+            on_little_space=no_rerun(CONFIG.on_little_space),
+            durability=no_rerun(CONFIG.durability),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Converting {wildcards.dataset}, slice {wildcards.k} of {wildcards.K}"

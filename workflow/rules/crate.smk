@@ -22,7 +22,7 @@ rule crate:
             dataset=from_sheet("dataset"),
             about=from_sample(sheet.about),
             settings=from_sample(sheet.crate_settings),
-            storage=uncompared(STORAGE),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Writing the RO-Crate of {wildcards.dataset}"

@@ -1,5 +1,10 @@
 """What is done before the first job of a run, and after the last one."""
 
+import subprocess
+import sys
+
+from uplift.workflow import faults, rounds, slurm_plugin, space, start
+
 
 def before_the_first_job():
     """Write what is to be written before jobs run, and nothing in dry runs."""

@@ -22,9 +22,9 @@ rule inspect_source:
             target_version=CONFIG.target_version,
             on_bad_metadata=CONFIG.on_bad_metadata,
             litter=CONFIG.litter,
-            on_recent_change=uncompared(CONFIG.on_recent_change),
-            license=uncompared(from_sample(sheet.license_to_check)),
-            storage=uncompared(STORAGE),
+            on_recent_change=no_rerun(CONFIG.on_recent_change),
+            license=no_rerun(from_sample(sheet.license_to_check)),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Inspecting the source of {wildcards.dataset}"

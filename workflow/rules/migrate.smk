@@ -26,7 +26,7 @@ rule migrate:
             target_version=CONFIG.target_version,
             spatialdata=from_sheet("spatialdata"),
             consolidated_metadata=CONFIG.consolidated_metadata,
-            storage=uncompared(STORAGE),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Migrating the metadata of {wildcards.dataset}"

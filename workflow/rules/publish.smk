@@ -22,8 +22,8 @@ rule publish:
             run=in_work_folder("run.json"),
             records=in_work_folder("records"),
             output=from_sheet("output"),
-            validate_command=uncompared(validate_command),
-            storage=uncompared(STORAGE),
+            validate_command=no_rerun(validate_command),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Publishing {wildcards.dataset}"

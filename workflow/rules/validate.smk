@@ -30,7 +30,7 @@ rule validate:
             work=in_work_folder(),
             verify=CONFIG.verify,
             digest_limit_mib=CONFIG.digest_limit_mib,
-            storage=uncompared(STORAGE),
+            storage=no_rerun(STORAGE),
         ),
     message:
         "Validating {wildcards.dataset}"

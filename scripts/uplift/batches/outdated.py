@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Sequence
 
-from uplift.batches.carrying_out import read_record
+from uplift.batches.converting import read_record
 from uplift.batches.records import kept_lines
 from uplift.errors import InputError, OutputError
 from uplift.models.batch import Batch

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
 
-from uplift.batches.carrying_out import bundled, processes_for, read_record
+from uplift.batches.converting import bundled, processes_for, read_record
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys

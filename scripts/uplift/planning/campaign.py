@@ -250,9 +250,9 @@ def load_of_kind(
 
 
 def calibrated(runs: Sequence[Run]) -> Measured:
-    """Fit rates to earlier runs: least squares of relative errors, near the defaults.
+    """Fit rates to earlier runs: least squares of relative errors, close to the defaults.
 
-    With few runs, or runs all alike, what they cannot tell apart stays near the default.
+    With few runs, or runs all alike, what they cannot tell apart stays close to the default.
     """
     if not runs:
         return Measured()

@@ -50,13 +50,13 @@ def absent(path: str, sheet: Path | None, what: str) -> str:
     str
         One line for people.
     """
-    near = sheet.parent / path if sheet is not None else None
-    if near is None or Path(path).is_absolute() or not near.exists():
+    found = sheet.parent / path if sheet is not None else None
+    if found is None or Path(path).is_absolute() or not found.exists():
         start = "" if Path(path).is_absolute() else f" (relative paths start at {Path.cwd()})"
         return f"{path}: no such {what}; correct the path{start}"
     return (
         f"{path}: no such {what} in the working folder ({Path(path).absolute()}), where relative "
-        f"paths start, but there is one next to the sheet; write {near.resolve()} if that is meant"
+        f"paths start, but there is one next to the sheet; write {found.resolve()} if that is meant"
     )
 
 

@@ -91,7 +91,9 @@ class RemoteStore(ReadableStore):
             return None if info is None else b""
         etag = wanted.stamp or None if isinstance(wanted, ObjectInfo) and self.can_list else None
         try:
-            found = self._asked("read", key, lambda: self._fetch(key, start, length, etag))
+            found = self._request_if_present(
+                "read", key, lambda: self._fetch(key, start, length, etag)
+            )
         except ChangedError as changed:
             # Azure refuses If-Match where there is no object; others say that there is none
             try:
@@ -121,14 +123,14 @@ class RemoteStore(ReadableStore):
     @retried
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one object, or None when absent or a folder."""
-        info = self._asked("look at", key, lambda: self._describe(self.path_of(key)))
+        info = self._request_if_present("look at", key, lambda: self._describe(self.path_of(key)))
         return None if info is None else info._replace(key=key)
 
     @retried
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and objects (full keys), directly under `prefix`, sorted."""
         self._refuse_listing()
-        found = self._asked("list", prefix, lambda: self._list(prefix))
+        found = self._request_if_present("list", prefix, lambda: self._list(prefix))
         folders, files = found or ([], [])
         return sorted(set(folders)), sorted(info for info in files if info.key not in ("", prefix))
 
@@ -137,7 +139,7 @@ class RemoteStore(ReadableStore):
         """Write an object; readers see the old or the new one."""
         self._refuse_writing()
         self._cap.moved(len(data))
-        self._told("write", key, lambda: self._write(self.path_of(key), data))
+        self._request("write", key, lambda: self._write(self.path_of(key), data))
         TRAFFIC.add(objects_written=1, bytes_written=len(data))
 
     @retried
@@ -158,7 +160,7 @@ class RemoteStore(ReadableStore):
     def delete(self, key: str) -> None:
         """Delete one object; no error when absent."""
         self._refuse_writing()
-        self._asked("delete", key, lambda: self._delete([self.path_of(key)]))
+        self._request_if_present("delete", key, lambda: self._delete([self.path_of(key)]))
 
     def delete_tree(self, prefix: str) -> None:
         """Delete every object under the folder `prefix`."""
@@ -174,7 +176,7 @@ class RemoteStore(ReadableStore):
     @retried
     def _delete_all(self, paths: list[str], prefix: str) -> None:
         if paths:
-            self._asked("delete", prefix, lambda: self._delete(paths))
+            self._request_if_present("delete", prefix, lambda: self._delete(paths))
 
     def copy_from(self, source: Store, source_key: str, key: str) -> bool:
         """Copy an object inside the server; False where that is not possible.
@@ -195,7 +197,7 @@ class RemoteStore(ReadableStore):
 
     @retried
     def _copied(self, path: str, key: str) -> None:
-        self._told("copy", key, lambda: self._copy(path, self.path_of(key)))
+        self._request("copy", key, lambda: self._copy(path, self.path_of(key)))
 
     def remove_unfinished(self, key: str | None = None) -> int:
         """Abort what killed writers began and left unfinished (S3; others expire by themselves)."""
@@ -241,7 +243,7 @@ class RemoteStore(ReadableStore):
     @abstractmethod
     def _shares_server(self, other: Self) -> bool: ...
 
-    def _asked(self, action: str, key: str, request: Callable[[], R]) -> R | None:
+    def _request_if_present(self, action: str, key: str, request: Callable[[], R]) -> R | None:
         """Answer of a request; None when the object is absent, but not when its bucket is."""
         try:
             return self._sent(request)
@@ -252,7 +254,7 @@ class RemoteStore(ReadableStore):
         except self._failures as error:
             raise self._failed(error, key, action) from error
 
-    def _told(self, action: str, key: str, request: Callable[[], R]) -> R:
+    def _request(self, action: str, key: str, request: Callable[[], R]) -> R:
         """Answer of a request for which there is not the absence."""
         try:
             return self._sent(request)

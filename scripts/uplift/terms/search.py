@@ -30,7 +30,7 @@ def search_table(vocabulary: Vocabulary, query: str) -> list[Term]:
         return [vocabulary.terms[whole]] if whole in vocabulary.terms else []
     ranked = sorted(_ranked(vocabulary, query))
     found = [vocabulary.terms[identifier] for *_, identifier in ranked]
-    return found or vocabulary.near(query)
+    return found or vocabulary.similar(query)
 
 
 def _ranked(vocabulary: Vocabulary, query: str) -> Iterator[tuple[int, int, str, str]]:

@@ -101,10 +101,10 @@ class Vocabulary:
         if found:
             which = " or ".join(f"{term.identifier} ({term.label})" for term in found)
             raise ValueError(f'"{text}" may be {which}; give the identifier')
-        near = "".join(f"did you mean {term.label!r}? " for term in self.near(text)[:1])
+        near = "".join(f"did you mean {term.label!r}? " for term in self.similar(text)[:1])
         raise ValueError(f'"{text}" is not known here as {self.source}; {near}{finding(text)}')
 
-    def near(self, text: str) -> list[Term]:
+    def similar(self, text: str) -> list[Term]:
         """Terms with a name that is written almost so, the nearest first."""
         names = difflib.get_close_matches(letters(text), self.names, cutoff=_NEAR)
         found = {term.identifier: term for name in names for term in self.names[name]}

@@ -38,7 +38,7 @@ class JobServer:
     Attributes
     ----------
     place
-        Its socket, in a folder that is made when it starts: jobs are told of it before.
+        Its socket, in a folder that is made when it starts: jobs get its path before.
     """
 
     place: Path = field(

@@ -100,7 +100,7 @@ class FsspecStore(RemoteStore):
     @retried
     def _page_of_s3(self, prefix: str, wanted: dict[str, str]) -> dict[str, Any]:
         call = self.filesystem.call_s3
-        return self._told("list", prefix, lambda: dict(call("list_objects_v2", **wanted)))
+        return self._request("list", prefix, lambda: dict(call("list_objects_v2", **wanted)))
 
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
@@ -113,7 +113,7 @@ class FsspecStore(RemoteStore):
 
     @contextlib.contextmanager
     def _streamed(self, key: str) -> Iterator[ObjectWriter]:
-        stream = self._told("write", key, lambda: self._uploads.open(self.path_of(key), "wb"))
+        stream = self._request("write", key, lambda: self._uploads.open(self.path_of(key), "wb"))
         try:
             yield _Stream(stream, self._cap)
             stream.close()
@@ -140,7 +140,7 @@ class FsspecStore(RemoteStore):
                     f"{error.__cause__}; free some space there or set TMPDIR"
                 ) from error
             path = self.path_of(key)
-            self._told("write", key, lambda: self.filesystem.put_file(str(collected), path))
+            self._request("write", key, lambda: self.filesystem.put_file(str(collected), path))
 
     def _fetch(self, key: str, start: int, length: int | None, etag: str | None) -> Fetched:
         if not self.can_list:

@@ -76,7 +76,7 @@ class ObstoreStore(RemoteStore):
 
     @retried
     def _page(self, prefix: str, listing: _Listing) -> Any:
-        return self._told("list", prefix, listing.next_page)
+        return self._request("list", prefix, listing.next_page)
 
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:

@@ -17,8 +17,8 @@ import zarr
 from support.images import write_image
 from support.steps import SCRIPTS, Conversion
 from support.workflow import contents
-from uplift.batches import carrying_out, portions
-from uplift.batches.carrying_out import carry_out
+from uplift.batches import converting, portions
+from uplift.batches.converting import convert_batches
 from uplift.batches.work import Place, Settings
 from uplift.errors import SourceError, WorkerError
 from uplift.work.folder import WorkFolder
@@ -35,8 +35,8 @@ COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "threads", "started
 def small_portions(monkeypatch):
     """Everything is worth a process, and an array of a few shards is cut."""
     monkeypatch.setattr(portions, "PORTION_BYTES", 2**16)
-    monkeypatch.setattr(carrying_out, "_ALONE_BYTES", 2**16)
-    monkeypatch.setattr(carrying_out, "_ALONE_ARRAYS", 4)
+    monkeypatch.setattr(converting, "_ALONE_BYTES", 2**16)
+    monkeypatch.setattr(converting, "_ALONE_ARRAYS", 4)
 
 
 def claimed(root, plan, size=128):
@@ -51,7 +51,7 @@ def claimed(root, plan, size=128):
 
 def carried_out(made, cores=1, **settings):
     place = Place(made.source, made.output, made.path("claim.json"))
-    carry_out(
+    convert_batches(
         made.in_force().batches, WorkFolder(made.work), place, Settings(**settings), cores=cores
     )
 
@@ -109,13 +109,13 @@ def test_a_chunk_changed_since_it_was_listed_ends_the_job(tmp_path):
 JOB = """
 import pickle, sys
 sys.path[:0] = sys.argv[1:2]
-from uplift.batches import carrying_out, portions
+from uplift.batches import converting, portions
 from uplift.batches.work import Place, Settings
 from uplift.work.folder import WorkFolder
-portions.PORTION_BYTES = carrying_out._ALONE_BYTES = 2**16
+portions.PORTION_BYTES = converting._ALONE_BYTES = 2**16
 if __name__ == "__main__":
     batches, work, place = pickle.loads(sys.stdin.buffer.read())
-    carrying_out.carry_out(batches, WorkFolder(work), place, Settings(), cores=3)
+    converting.convert_batches(batches, WorkFolder(work), place, Settings(), cores=3)
 """
 
 
@@ -194,7 +194,7 @@ def is_of_group(process, group):
 
 def test_a_worker_that_is_killed_is_one_line(tmp_path, small_portions, monkeypatch):
     made = claimed(tmp_path, PLANS["repack"])
-    monkeypatch.setattr(carrying_out, "run_job", die)
+    monkeypatch.setattr(converting, "run_job", die)
     with pytest.raises(WorkerError, match="killed"):
         carried_out(made, cores=2)
 

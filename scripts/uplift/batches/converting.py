@@ -43,7 +43,7 @@ cost more than writing it."""
 PRELOADED = ("uplift.batches.work", "numcodecs.blosc")
 
 
-def carry_out(
+def convert_batches(
     batches: Sequence[Batch],
     work: WorkFolder,
     place: Place,
@@ -97,7 +97,7 @@ class _CarryOut:
         self._cores, self._refuse_outdated = cores, refuse_outdated
         self._runs: dict[str, BatchRun] = {}
         self._locks: dict[str, contextlib.ExitStack] = {}
-        self._flushed = self._told = time.monotonic()
+        self._flushed = self._last_line_at = time.monotonic()
         self._bad: list[BadChunk] = []
 
     def run(self, batches: Sequence[Batch]) -> None:
@@ -184,8 +184,8 @@ class _CarryOut:
                     stack.enter_context(run.journal.flushing())
                 context.output.flush(elsewhere=True)
             self._flushed = time.monotonic()
-        if now - self._told > progress.EVERY_S:
-            self._told = now
+        if now - self._last_line_at > progress.EVERY_S:
+            self._last_line_at = now
             log.info("%d MiB of chunks read", workers.counted() // 2**20)
 
     def _release_all(self) -> None:

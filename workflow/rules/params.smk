@@ -1,0 +1,182 @@
+"""Named functions that rules take their inputs and params from, and their programs' command lines."""
+
+import atexit
+import functools
+import inspect
+import shlex
+
+from uplift.models import json_text
+from uplift.work.folder import WorkFolder
+from uplift.workflow import job, start
+
+
+def quick(function):
+    """A function of a job, whose signature Snakemake need not find out for each job again."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
+def work_of(wildcards):
+    """The work files of a dataset, for programs and functions."""
+    return WorkFolder(Path(RESULTS, wildcards.dataset))
+
+
+def in_work_folder(name=""):
+    """Param: a work file that is not an input: it is no reason to run, or no rule makes it."""
+
+    def path(wildcards):
+        return str(work_of(wildcards).path / name)
+
+    return path
+
+
+def from_sheet(column):
+    """Param: what the sheet (or the config's defaults) says about the dataset."""
+
+    def value(wildcards):
+        return getattr(SAMPLES[wildcards.dataset], column)
+
+    return value
+
+
+def from_sample(function):
+    """Param: what a function of the sample and the config makes of them."""
+
+    def value(wildcards):
+        return function(SAMPLES[wildcards.dataset], CONFIG)
+
+    return value
+
+
+@quick
+def supplied_plan(wildcards):
+    """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
+    return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
+
+
+def source_state(wildcards):
+    """Param that changes when the metadata at the root of a local source do."""
+    return start.source_state(SAMPLES[wildcards.dataset].input)
+
+
+def storage_places(wildcards):
+    """Param that changes when the storage settings name other places."""
+    return start.storage_places(SAMPLES[wildcards.dataset], STORAGE)
+
+
+def plan_before_claim(wildcards):
+    """Input of claim: a new plan is not a reason to claim, and so to convert everything, again.
+
+    But where the output is another one: Snakemake compares no params behind a job that runs again,
+    and an ancient input alone starts nothing.
+    """
+    plan = f"{WORK}/plan.json".format(dataset=wildcards.dataset)
+    output = SAMPLES[wildcards.dataset].output
+    return (
+        plan
+        if start.is_claimed_elsewhere(work_of(wildcards), output)
+        else ancient(plan)
+    )
+
+
+COMMAND = "{params.command}"
+"""The same for all rules and versions: a new version's programs convert nothing again."""
+
+
+class NoRerun:
+    """Value of an option that changes no byte: nothing runs again when it changes."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+def no_rerun(value):
+    return NoRerun(value)
+
+
+PROGRAMS = {}
+"""Of rules."""
+
+
+@functools.cache
+def inside_a_job():
+    """What a cluster's job of several steps needs before the first of them.
+
+    Called when Snakemake lists its jobs: the job server imports while that goes on.
+    """
+    # one bad dataset stops none of the others, which Snakemake does not hand on to its jobs
+    workflow.execution_settings.keep_going = True
+    steps = {PROGRAMS[one.rulename] for one in workflow.dag_settings.target_jobs}
+    if len(workflow.dag_settings.target_jobs) > 1:
+        JOBS.start(steps)
+        atexit.register(JOBS.stop)
+
+
+def program(step, *states, part=None, **options):
+    """Params of a rule: its program's command line, and what Snakemake compares of it.
+
+    Inputs, outputs and options become ``--name value``. Two functions for each job, however many
+    options there are: Snakemake looks at each param of each job several times.
+
+    Parameters
+    ----------
+    states
+        Functions of the wildcards whose values are compared, and no options.
+    part
+        What tells logs of several jobs of a dataset apart.
+    options
+        Values, or functions of the wildcards; None leaves an option out.
+    """
+    PROGRAMS[workflow.modifier.modify_rulename(step)] = step
+    file = str(HOME / "scripts" / f"{step}.py")
+    log = f"logs/{step}/{part}.log" if part else f"logs/{step}.log"
+    given = {name: getattr(one, "value", one) for name, one in options.items()}
+    is_compared = {
+        name for name, one in options.items() if not isinstance(one, NoRerun)
+    }
+
+    def values(wildcards, names):
+        found = {name: given[name] for name in names}
+        return {
+            name: one(wildcards) if callable(one) else one
+            for name, one in found.items()
+        }
+
+    def compared(wildcards):
+        said = values(wildcards, sorted(is_compared))
+        return json_text.canonical_json([*(state(wildcards) for state in states), said])
+
+    # Snakemake does not compare params that ask for the output
+    def command(wildcards, input, output, threads):
+        folder = Path(RESULTS, wildcards.get("dataset", ""))
+        words = [*job.options_of(input), *job.options_of(output)]
+        words += job.options_of(values(wildcards, given))
+        if threads > 1:
+            words += ["--threads", str(threads)]
+        place = (
+            folder / log.format(**wildcards) if wildcards else folder / f"{step}.log"
+        )
+        if DEPLOYED:
+            begin = ["python", file]
+        else:
+            if not workflow.is_main_process:
+                inside_a_job()
+            begin = JOBS.command(file)
+        return shlex.join([*begin, job.OPTION, str(place), *words])
+
+    return {"compared": quick(compared), "command": quick(command)}
+
+
+def with_manifest(file):
+    """A file of rules that make or take check sums, when there is to be a manifest."""
+    return {"manifest": file} if CONFIG.manifest else {}
+
+
+def validate_command(wildcards):
+    """What to type to validate a dataset again."""
+    words = ["snakemake", str(work_of(wildcards).published), "--cores", "all"]
+    if Path(workflow.main_snakefile).parent != Path.cwd():
+        words += ["-s", str(workflow.main_snakefile), "--directory", str(Path.cwd())]
+    if TYPED:
+        words += ["--config", *TYPED]
+    return shlex.join([*words, "-R", NAMES["validate"]])

@@ -1,0 +1,123 @@
+"""Slices of a dataset, and the cores, memory, time and groups that its jobs ask for."""
+
+import functools
+
+from uplift.work.folder import WorkFolder
+from uplift.workflow import caps, cluster, slices as slicing
+
+LIMITS, REQUESTS = caps.resources_of(
+    {dataset: (row.input, row.output) for dataset, row in SAMPLES.items()}, STORAGE
+)
+for name, limit in LIMITS.items():
+    workflow.global_resources.setdefault(name, limit)  # --resources goes before
+
+IS_CLUSTER = workflow.resource_settings.nodes is not None
+if IS_CLUSTER and workflow.is_main_process:
+    NODES = cluster.nodes_of(CONFIG.slurm.partition)
+    CORES = NODES.cores if NODES else None
+else:
+    NODES, CORES = None, None if workflow.is_main_process else cluster.allotted_cores()
+if CORES is not None:
+    # jobs of a group run side by side in as many cores, and no job has more threads
+    workflow.global_resources["_cores"] = CORES
+SITE = {
+    resource: value
+    for resource, value in (
+        ("slurm_partition", CONFIG.slurm.partition),
+        ("slurm_account", CONFIG.slurm.account),
+        ("qos", CONFIG.slurm.qos),
+    )
+    if value is not None
+}
+
+
+@functools.cache
+def count_of(dataset):
+    """Slices of a dataset, the same for all of a run, whose jobs may make a plan meanwhile.
+
+    A job knows it from the slices that it is to make.
+    """
+    given = {
+        spec.wildcards_dict["dataset"]: int(spec.wildcards_dict["K"])
+        for spec in workflow.dag_settings.target_jobs
+        if spec.rulename == NAMES["convert"]
+    }
+    work, asked = WorkFolder(Path(RESULTS, dataset)), SAMPLES[dataset].jobs
+    return given.get(dataset) or slicing.slice_count(work, asked)
+
+
+@functools.cache
+def groups_of(dataset):
+    """Group of each step of a dataset, the same for all of a run."""
+    size = slicing.planned_bytes(WorkFolder(Path(RESULTS, dataset)))
+    is_sized = size is not None or SAMPLES[dataset].jobs is not None
+    return {
+        step: cluster.group_of(step, count_of(dataset), is_sized=is_sized, size=size)
+        for step in NAMES
+    }
+
+
+def together(step):
+    """Group of a step's jobs on a cluster: several steps are one job (`cluster`)."""
+
+    def group(wildcards):
+        return groups_of(wildcards.dataset)[step] if workflow.is_main_process else None
+
+    return quick(group) if IS_CLUSTER else None
+
+
+@quick
+def slices(wildcards):
+    """Files of all slices of a dataset; how many depends on what earlier runs left, on no job."""
+    count = count_of(wildcards.dataset)
+    folder = WORK.format(dataset=wildcards.dataset)
+    return [
+        f"{folder}/convert/{number}-of-{count}.json" for number in range(1, count + 1)
+    ]
+
+
+@quick
+def cores_of_size(wildcards):
+    """Threads of a job. Asked again when it is about to start: by then there is a plan."""
+    size = slicing.planned_bytes(work_of(wildcards))
+    return min(CONFIG.threads, slicing.cores_for(size or 0))
+
+
+def room(base_mb, minutes, per_core_mb=0, passes=0):
+    """Resources of a job on a cluster, from its plan: more of both for each further attempt.
+
+    Parameters
+    ----------
+    base_mb
+        Memory in MB besides that of the plan, which holds each array of the dataset.
+    minutes
+        Time in minutes besides that for the data.
+    per_core_mb
+        Least memory in MB of each core that the job uses.
+    passes
+        How often the job goes through its share of the stored bytes.
+    """
+
+    def mem_mb(wildcards, threads, attempt):
+        work = work_of(wildcards)
+        known = slicing.planned(work) or slicing.Planned()
+        core_mb = max(per_core_mb, known.core_mib * 5 // 4) if per_core_mb else 0
+        plan_mb = 40 * slicing.plan_size(work) // 2**20
+        asked = (base_mb + plan_mb + core_mb * threads) * 2 ** (attempt - 1)
+        # more than any node has would never start
+        return min(asked, NODES.memory_mb) if NODES else asked
+
+    # 5 MB/s of stored bytes is what a slow disk or a busy store allows, and twice the CPU time a
+    # slow node
+    def runtime(wildcards, threads, attempt):
+        work = work_of(wildcards)
+        known = slicing.planned(work) or slicing.Planned()
+        for_data = max(known.bytes / 5e6, 2 * known.cpu_seconds / threads) / 60
+        shares = passes / count_of(wildcards.dataset)
+        listed = known.objects // 100_000 + slicing.plan_size(work) // 2**20
+        return (minutes + listed + int(shares * for_data)) * attempt
+
+    # Snakemake looks at each resource of each job many times, and nothing else asks for these
+    if not IS_CLUSTER:
+        return REQUESTS
+    return {"mem_mb": quick(mem_mb), "runtime": quick(runtime), **SITE, **REQUESTS}

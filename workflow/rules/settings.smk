@@ -1,0 +1,98 @@
+"""Config and sample sheet: what all rules ask.
+
+Nothing here writes a file: Snakefiles are read for dry runs, too. What is to be written is written
+when the first job is about to start.
+"""
+
+import re
+import shlex
+import sys
+
+from snakemake.common.configfile import load_configfile
+
+from uplift.errors import InputError
+from uplift.settings import config as settings
+from uplift.settings import samples as sheet
+from uplift.settings.places import closed_to_the_group
+from uplift.workflow import earlier, job_server, start
+
+JOBS = job_server.JobServer()
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+# another workflow may give the rules other names
+NAMES = {
+    name: workflow.modifier.modify_rulename(name)
+    for name in (
+        *("inspect_source", "plan", "claim", "convert", "migrate", "crate"),
+        *("validate", "publish", "archive", "plans", "report"),
+    )
+}
+
+
+def config_sources():
+    """Where each part of the config comes from, the strongest last."""
+    if IS_MODULE:
+        return [("config of the module", config)]
+    files = [*workflow.configfiles, *workflow.config_settings.configfiles]
+    typed = workflow.config_settings.config
+    return [
+        *((str(path), load_configfile(path)) for path in files),
+        ("--config", typed),
+    ]
+
+
+TYPED = () if IS_MODULE else tuple(workflow.config_settings.config_args or ())
+try:
+    CONFIG = settings.parse_config(config, config_sources(), TYPED)
+    SAMPLES = start.without_secrets(
+        sheet.load_samples(CONFIG, look=workflow.is_main_process)
+    )
+    STORAGE = sheet.storage_settings(CONFIG)
+    WORK = f"{CONFIG.results}/{{dataset}}"
+    # where the rules' files are for programs, which know nothing of a module's prefix
+    RESULTS = str(Path(workflow.modifier.modify_path(f"{CONFIG.results}/x")).parent)
+    EARLIER = earlier.finished_before(SAMPLES, RESULTS)
+    if workflow.is_main_process:
+        outputs = [sample.output for sample in SAMPLES.values()]
+        doubts = [*sheet.unknown_terms(SAMPLES), *closed_to_the_group(outputs)]
+        sys.stderr.writelines(f"warning: {line}\n" for line in doubts)
+        start.refuse_gone_outputs(SAMPLES, RESULTS, STORAGE)
+        if EARLIER:
+            sys.stderr.write(f"{earlier.note_on(EARLIER, RESULTS)}\n")
+except InputError as error:
+    # one line for each mistake, before any job starts
+    sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
+    raise SystemExit(1)
+
+if console.active() is not None:
+    if CONFIG.console == "snakemake":
+        console.active().restore()
+    else:
+        console.active().configure(
+            SAMPLES,
+            RESULTS,
+            lambda name: start.outcome(SAMPLES[name], RESULTS),
+        )
+
+ENVIRONMENT = HOME / "envs" / "environment.yaml"
+DEPLOYMENT = workflow.deployment_settings
+DEPLOYED = {method.item_to_choice() for method in DEPLOYMENT.deployment_method}
+if CONFIG.container is None:
+    DEPLOYED.discard("apptainer")
+elif "apptainer" in DEPLOYED:
+    # the programs of this folder, with the libraries of the image
+    DEPLOYMENT.apptainer_args += f" --bind {shlex.quote(str(HOME))}"
+ACTIVE = [dataset for dataset in SAMPLES if dataset not in EARLIER]
+LAST = "archive.json" if CONFIG.ozx else "published.json"
+REPORT = {
+    "results": RESULTS,
+    "samples": f"{RESULTS}/samples.json",
+    "previews": CONFIG.previews,
+    "storage": STORAGE,
+    "costs": CONFIG.costs.to_json(),
+}
+
+
+wildcard_constraints:
+    dataset="|".join(re.escape(dataset) for dataset in ACTIVE) or "(?!)",
+    k=r"[1-9][0-9]*",
+    K=r"[1-9][0-9]*",
