@@ -91,9 +91,7 @@ class RemoteStore(ReadableStore):
             return None if info is None else b""
         etag = wanted.stamp or None if isinstance(wanted, ObjectInfo) and self.can_list else None
         try:
-            found = self._request_if_present(
-                "read", key, lambda: self._fetch(key, start, length, etag)
-            )
+            found = self._if_present("read", key, lambda: self._fetch(key, start, length, etag))
         except ChangedError as changed:
             # Azure refuses If-Match where there is no object; others say that there is none
             try:
@@ -123,14 +121,14 @@ class RemoteStore(ReadableStore):
     @retried
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one object, or None when absent or a folder."""
-        info = self._request_if_present("look at", key, lambda: self._describe(self.path_of(key)))
+        info = self._if_present("look at", key, lambda: self._describe(self.path_of(key)))
         return None if info is None else info._replace(key=key)
 
     @retried
     def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
         """Names of the folders, and objects (full keys), directly under `prefix`, sorted."""
         self._refuse_listing()
-        found = self._request_if_present("list", prefix, lambda: self._list(prefix))
+        found = self._if_present("list", prefix, lambda: self._list(prefix))
         folders, files = found or ([], [])
         return sorted(set(folders)), sorted(info for info in files if info.key not in ("", prefix))
 
@@ -160,7 +158,7 @@ class RemoteStore(ReadableStore):
     def delete(self, key: str) -> None:
         """Delete one object; no error when absent."""
         self._refuse_writing()
-        self._request_if_present("delete", key, lambda: self._delete([self.path_of(key)]))
+        self._if_present("delete", key, lambda: self._delete([self.path_of(key)]))
 
     def delete_tree(self, prefix: str) -> None:
         """Delete every object under the folder `prefix`."""
@@ -176,7 +174,7 @@ class RemoteStore(ReadableStore):
     @retried
     def _delete_all(self, paths: list[str], prefix: str) -> None:
         if paths:
-            self._request_if_present("delete", prefix, lambda: self._delete(paths))
+            self._if_present("delete", prefix, lambda: self._delete(paths))
 
     def copy_from(self, source: Store, source_key: str, key: str) -> bool:
         """Copy an object inside the server; False where that is not possible.
@@ -243,7 +241,7 @@ class RemoteStore(ReadableStore):
     @abstractmethod
     def _shares_server(self, other: Self) -> bool: ...
 
-    def _request_if_present(self, action: str, key: str, request: Callable[[], R]) -> R | None:
+    def _if_present(self, action: str, key: str, request: Callable[[], R]) -> R | None:
         """Answer of a request; None when the object is absent, but not when its bucket is."""
         try:
             return self._sent(request)
