@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.archive import ozx
 from uplift.models.publication import Archived
+from uplift.running import command
 from uplift.work import json_files
 
 

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.claim import claim_output
 from uplift.crate import check_license
 from uplift.models.publication import Published
+from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
 

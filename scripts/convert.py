@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.batches import reading
 from uplift.batches.converting import convert_batches
 from uplift.batches.outdated import PlanInForce
@@ -18,6 +17,7 @@ from uplift.batches.space import space_for
 from uplift.batches.work import Place, Settings
 from uplift.models.inventory import Inventory
 from uplift.models.slices import Slice
+from uplift.running import command
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command, crate
+from uplift import crate
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
 from uplift.outputs import hold
+from uplift.running import command
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage import open_store
 from uplift.work import json_files

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from uplift import command
 from uplift.errors import InputError
 from uplift.models.site import Prices
 from uplift.planning.campaign import Site, calibrated, campaign_of
+from uplift.running import command
 from uplift.workflow.campaign import (
     COLUMNS,
     finished_runs,

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift import command
 from uplift.errors import InputError
 from uplift.models import (
     base,
@@ -22,6 +21,7 @@ from uplift.models import (
     slices,
     validation,
 )
+from uplift.running import command
 from uplift.settings.columns import SampleTable
 from uplift.settings.config import Config
 

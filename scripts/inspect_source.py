@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from uplift import __version__, command
+from uplift import __version__
 from uplift.crate import check_license
 from uplift.inspect_source.walk import inspect_source
 from uplift.ngff.versions import TARGETS
 from uplift.outputs.overlap import refuse_overlap
+from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
 

@@ -9,8 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from uplift import command
 from uplift.errors import InputError
+from uplift.running import command
 from uplift.terms.search import search_ols, search_table
 from uplift.terms.tables import MODALITY, ORGANISM, Term, Vocabulary
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.batches import reading
 from uplift.migrate.dataset import migrate_dataset
 from uplift.models.inventory import Inventory
 from uplift.ngff.versions import TARGETS
 from uplift.outputs import hold
+from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
 from uplift.work.job_lock import only_job

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.models.inventory import Inventory
 from uplift.plan import make_plan
+from uplift.running import command
 from uplift.work import json_files
 
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.errors import UpliftError
 from uplift.models.inventory import Inventory
 from uplift.models.site import SiteCosts
@@ -18,6 +17,7 @@ from uplift.outputs.space import file_system_of
 from uplift.plan import plan_as_it_stands
 from uplift.planning.campaign import calibrated, load_of_plan
 from uplift.planning.table import Planned, as_text, rows_of
+from uplift.running import command
 from uplift.settings.columns import Sample, SampleTable
 from uplift.storage import is_local
 from uplift.work import json_files

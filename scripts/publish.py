@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.batches import reading
 from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.outputs import MANIFEST_KEY, hold
 from uplift.publish import publish_dataset, total_cost
+from uplift.running import command
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 

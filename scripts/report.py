@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from uplift import command
 from uplift.models.site import SiteCosts
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
@@ -18,6 +17,7 @@ from uplift.report.facts import STATES, State, datasets_of, facts_of
 from uplift.report.page import limits_for, row_of, write_page
 from uplift.report.preview import update_preview
 from uplift.report.remembered import Entry, Remembered
+from uplift.running import command
 from uplift.settings.columns import Sample, SampleTable
 from uplift.work import json_files
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift import command
 from uplift.batches import reading
 from uplift.batches.validating import Validation
 from uplift.batches.work import Place, Settings
@@ -16,6 +15,7 @@ from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
 from uplift.ngff.conformity import summary
+from uplift.running import command
 from uplift.storage import open_store
 from uplift.validate.dataset import WorkFiles, validate_dataset
 from uplift.validators import ome_zarr

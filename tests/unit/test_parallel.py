@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from uplift.errors import StorageError
-from uplift.parallel import as_done, in_order
+from uplift.running.parallel import as_done, in_order
 
 SHARDS = 40
 

@@ -11,7 +11,7 @@ import pytest
 
 from support.steps import SCRIPTS
 from uplift.errors import SourceError, WorkerError
-from uplift.processes import Workers
+from uplift.running.processes import Workers
 
 
 def opened(count):
@@ -64,7 +64,7 @@ def test_a_killed_worker_is_an_error_that_says_so():
 JOB = """
 import os, sys, time
 sys.path[:0] = sys.argv[1:3]
-from uplift.processes import Workers
+from uplift.running.processes import Workers
 
 if __name__ != "__main__":
     raise SystemExit("the main program is imported by a worker")
@@ -101,9 +101,9 @@ def test_no_worker_outlives_a_job_that_is_killed(tmp_path):
 FORKS = """
 import os, sys, threading, time
 sys.path[:0] = sys.argv[1:3]
-from uplift import command
+from uplift.running import command
 import numpy  # has threads of its own, if it may
-from uplift.processes import Workers
+from uplift.running.processes import Workers
 from uplift.work import ledger
 import unit_workers
 

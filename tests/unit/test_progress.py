@@ -8,7 +8,7 @@ import pytest
 
 from support.images import write_image
 from support.steps import Conversion
-from uplift import progress
+from uplift.running import progress
 
 
 def lines(caplog):

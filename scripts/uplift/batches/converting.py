@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from uplift import progress
 from uplift.batches.portions import Portion, grouped, total_cost
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys
@@ -25,7 +24,8 @@ from uplift.batches.work import (
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import BadChunk, Record
-from uplift.processes import Workers
+from uplift.running import progress
+from uplift.running.processes import Workers
 from uplift.validate.pixels import modules_for
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder

@@ -19,7 +19,7 @@ from uplift.batches.work import Context, Job, Place, Settings, run_job
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
-from uplift.processes import Workers
+from uplift.running.processes import Workers
 from uplift.validate.pixels.regions import Chosen, Regions, check_array
 from uplift.work import ledger
 from uplift.work.folder import WorkFolder

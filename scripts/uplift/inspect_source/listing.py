@@ -24,8 +24,8 @@ from uplift.inspect_source.nodes import (
 from uplift.inspect_source.recent import Newest
 from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import multiscales_of
-from uplift.parallel import in_order
-from uplift.progress import Progress
+from uplift.running.parallel import in_order
+from uplift.running.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.zarr_metadata.data_types import data_type_v3
 from uplift.zarr_metadata.v3 import ChunkKeys

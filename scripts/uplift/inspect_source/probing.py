@@ -26,7 +26,7 @@ from uplift.models.arrays import SourceArray
 from uplift.ngff.detect import Context, multiscales_of, ome_of, roles_of
 from uplift.ngff.paths import checked_path, is_plain
 from uplift.ngff.reading import as_read
-from uplift.progress import Progress
+from uplift.running.progress import Progress
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v3 import chunk_key, object_grid
 

@@ -37,7 +37,7 @@ from uplift.ngff.detect import (
 )
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.reading import as_read
-from uplift.parallel import in_order
+from uplift.running.parallel import in_order
 from uplift.storage.protocol import Store, join
 
 log = logging.getLogger(__name__)

@@ -52,6 +52,11 @@ class Prices(Model):
             Requests that read or list, and that write.
         egress_bytes
             Bytes read from the source.
+
+        Returns
+        -------
+        float
+            In the money of the prices.
         """
         return (
             self.core_hour * core_seconds / 3600

@@ -195,7 +195,22 @@ def datasets_of(samples: Iterable[Sample], results: Path) -> Iterator[tuple[Path
 
 
 def facts_of(folder: Path, sample: Sample | None = None, prices: Prices | None = None) -> Facts:
-    """Read the work files of one dataset; a damaged one becomes its message."""
+    """Read the work files of one dataset; a damaged one becomes its message.
+
+    Parameters
+    ----------
+    folder
+        Work folder of the dataset.
+    sample
+        Its row of the sheet, where it has one.
+    prices
+        Of the site; None: nothing is said about money.
+
+    Returns
+    -------
+    Facts
+        What is known of it, and what became of it.
+    """
     files: dict[str, Mapping[str, Any]] = {}
     broken = None
     for name in _FILES:

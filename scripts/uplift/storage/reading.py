@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from uplift.errors import ChangedError
-from uplift.parallel import in_order
+from uplift.running.parallel import in_order
 from uplift.storage import tuning
 from uplift.storage.protocol import Buffer, ObjectInfo, Range, Store, Wanted
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift import command
 from uplift.errors import UsageError
 from uplift.models.base import description_of
 from uplift.models.inventory import Inventory
 from uplift.models.plan import Plan
+from uplift.running import command
 from uplift.settings.columns import COLUMNS, Columns
 from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.samples import dataset_of_input
