@@ -218,3 +218,24 @@ def test_names_and_indices_of_the_wrong_type():
     plate = result.attributes["ome"]["plate"]
     assert (plate["field_count"], plate["wells"][0]["rowIndex"]) == (2, 0)
     assert codes(result) == [("warning", "source.repaired")] * 2
+
+
+def test_words_in_capitals_and_axes_in_one_text():
+    axes = [{"name": "y", "type": "Space"}, {"name": "x", "type": "SPACE"}]
+    level = {"path": "0", "coordinateTransformations": [{"type": "Scale", "scale": [1, 1]}]}
+    (entry,) = migrate({"multiscales": [{"axes": axes, "datasets": [level]}]}).attributes["ome"][
+        "multiscales"
+    ]
+    assert entry == {"axes": AXES, "datasets": [LEVEL]}
+    (entry,) = migrate({"multiscales": [{"axes": "yx", "datasets": [LEVEL]}]}).attributes["ome"][
+        "multiscales"
+    ]
+    assert entry["axes"] == AXES
+
+
+def test_words_that_are_none_of_the_formats_stay():
+    axes = [{"name": "y", "type": "Depth"}, {"name": "x", "type": "space"}]
+    result = migrate({"multiscales": [{"axes": axes, "datasets": [LEVEL]}]})
+    assert result.attributes["ome"]["multiscales"][0]["axes"] == axes
+    result = migrate({"multiscales": [{"axes": "yq", "datasets": [LEVEL]}]})
+    assert result.attributes["ome"]["multiscales"][0]["axes"] == "yq"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 Keys = tuple[str | int, ...]
 
@@ -14,7 +14,6 @@ class _Absent(enum.Enum):
     ABSENT = "absent"
 
 
-Absent = Literal[_Absent.ABSENT]
 ABSENT: Final = _Absent.ABSENT
 """Stands for a value that is not there; ``null`` is one that is."""
 

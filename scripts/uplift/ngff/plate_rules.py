@@ -18,7 +18,6 @@ _NOT_A_WELL = (
     "leaves it out; its images open one by one"
 )
 _NOT_FOR_NGIO = "validators and ngio reject the plate; ome-zarr-py and napari-ome-zarr open it"
-_COUNTS = (("field_count", 1),)
 _TIMES = (("id", 0), ("maximumfieldcount", 1), ("starttime", 0), ("endtime", 0))
 
 
