@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from uplift.codecs.chain import plain_codecs, renamed_codecs
@@ -98,7 +99,20 @@ def read_document(store: Store, key: str) -> Document | None:
     data = store.get(key)
     if data is None:
         return None
-    where = f"{store.url}/{key}"
+    known = _parsed_once(data)  # those of a plate's arrays are a handful
+    return known if known is not None else _parsed(data, f"{store.url}/{key}")
+
+
+@lru_cache(maxsize=256)
+def _parsed_once(data: bytes) -> Document | None:
+    """What equal documents share; None where a message has to name the file."""
+    try:
+        return _parsed(data, "")
+    except SourceError:
+        return None
+
+
+def _parsed(data: bytes, where: str) -> Document:
     if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
         raise SourceError(
             f"{where}: not JSON but a web page, or XML, came; give the address of the Zarr itself, "

@@ -19,6 +19,10 @@ def same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
     one, other = _little(one), _little(other)
     if one.dtype != other.dtype:
         return False
+    if one.dtype.fields is None and one.flags.c_contiguous and other.flags.c_contiguous:
+        # eight bytes at a time: small types take a quarter of the time
+        wide = "<u8" if one.nbytes % 8 == 0 else "<u1"
+        return bool(np.array_equal(one.reshape(-1).view(wide), other.reshape(-1).view(wide)))
     word = _WORDS.get(one.dtype.itemsize)
     if word is not None and one.dtype.fields is None:
         return bool(np.array_equal(one.view(word), other.view(word)))
