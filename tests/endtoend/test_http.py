@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from servers.web import WebServer
-from support.images import write_image, write_json
+from support.images import write_image, write_json, write_plate_of_one_well
 from support.steps import Conversion, StepError
 from uplift.errors import StorageError, UpliftError
 from uplift.inspect_source.walk import inspect_source
@@ -22,22 +22,8 @@ def folder(tmp_path):
 
 
 def write_plate(root):
-    """Write a plate of one well with two fields, one of them labelled."""
-    write_json(root / ".zgroup", {"zarr_format": 2})
-    plate = {
-        "version": "0.4",
-        "rows": [{"name": "A"}],
-        "columns": [{"name": "1"}],
-        "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}],
-    }
-    write_json(root / ".zattrs", {"plate": plate})
-    write_json(root / "A" / ".zgroup", {"zarr_format": 2})
-    write_json(root / "A/1/.zgroup", {"zarr_format": 2})
-    write_json(
-        root / "A/1/.zattrs", {"well": {"version": "0.4", "images": [{"path": "0"}, {"path": "1"}]}}
-    )
-    for field in range(2):
-        write_image(root / f"A/1/{field}", size=32, labels=field == 0, seed=field)
+    """Write the plate without what nothing names."""
+    write_plate_of_one_well(root)
     unseen(root)
 
 

@@ -12,7 +12,7 @@ from servers import rgw
 from servers.faulty_proxy import Faults, FaultyProxy
 from servers.web import WebServer
 from support import s3
-from support.images import write_image, write_json
+from support.images import write_image, write_json, write_plate_of_one_well
 from support.steps import Conversion, StepError
 from support.workflow import ROOT, contents, snakemake
 from uplift.storage import s3 as storage_s3
@@ -41,21 +41,8 @@ def bucket(client):
 
 
 def write_plate(root):
-    """Write a plate of one well with two fields, one of them labelled."""
-    write_json(root / ".zgroup", {"zarr_format": 2})
-    plate = {
-        "version": "0.4",
-        "rows": [{"name": "A"}],
-        "columns": [{"name": "1"}],
-        "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}],
-    }
-    write_json(root / ".zattrs", {"plate": plate})
-    write_json(root / "A" / ".zgroup", {"zarr_format": 2})
-    write_json(root / "A/1/.zgroup", {"zarr_format": 2})
-    well = {"version": "0.4", "images": [{"path": "0"}, {"path": "1"}]}
-    write_json(root / "A/1/.zattrs", {"well": well})
-    for field in range(2):
-        write_image(root / f"A/1/{field}", size=32, depth=2, labels=field == 0, seed=field)
+    """Write a plate of images with depth."""
+    write_plate_of_one_well(root, depth=2)
 
 
 def write_series(root):

@@ -95,3 +95,16 @@ def write_image(
             values = rng.integers(0, 9, (depth, n, n), dtype="<u4")
             write_array(folder / str(level), values, (1, chunk, chunk))
     return root
+
+
+def write_plate_of_one_well(root, **options):
+    """Write a plate of one well with two fields, one of them labelled; options of write_image."""
+    wells = [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
+    sides = {"rows": [{"name": "A"}], "columns": [{"name": "1"}]}
+    write_json(root / ".zattrs", {"plate": {"version": "0.4", **sides, "wells": wells}})
+    well = {"version": "0.4", "images": [{"path": "0"}, {"path": "1"}]}
+    write_json(root / "A/1/.zattrs", {"well": well})
+    for group in (root, root / "A", root / "A" / "1"):
+        write_json(group / ".zgroup", {"zarr_format": 2})
+    for field in range(2):
+        write_image(root / f"A/1/{field}", size=32, labels=field == 0, seed=field, **options)
