@@ -178,10 +178,7 @@ def _chain_v3(array: SourceArray | TargetArray, dtype: np.dtype[Any], vlen: Vlen
                 )
             serialized = serialized or row.kind == "serializer"
             if row.id == "sharding_indexed":
-                stored = tuple(array.chunks[axis] for axis in order)
-                configs.append(
-                    config_of_shard(configuration, stored, array.data_type, array.fill_value)
-                )
+                configs.append(_shard(array, configuration, order))
             else:
                 configs.append(_config_of_v3(row, configuration, dtype))
     if not serialized:
@@ -190,6 +187,19 @@ def _chain_v3(array: SourceArray | TargetArray, dtype: np.dtype[Any], vlen: Vlen
     if not data_types.is_little(dtype) and any(row.kind == "array" for row, _ in rows):
         raise UnsupportedError("array codecs on big-endian data are not supported")
     return Chain(order, dtype, vlen, rows)
+
+
+def _shard(
+    array: SourceArray | TargetArray, configuration: Config, order: tuple[int, ...]
+) -> Config:
+    """Describe a shard that is a chunk, where its chunks and its index can be decoded."""
+    stored = tuple(array.chunks[axis] for axis in order)
+    config = config_of_shard(configuration, stored, array.data_type, array.fill_value)
+    chain_of_source(config["array"])
+    size = chain_of_source(config["index"]).stage_bytes(config["index"].chunks)[-1]
+    if size is None:
+        raise UnsupportedError("index_codecs of which only the data say how long they are")
+    return {**config, "index_bytes": size}
 
 
 def _check_bytes(configuration: Config, vlen: Vlen | None) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uplift.codecs import streams
 from uplift.codecs.chain import Chain, chain_of_source, chain_of_target
-from uplift.codecs.codec import Buffer, DecodeError, Encoded, raw
+from uplift.codecs.codec import Buffer, Codec, Config, DecodeError, Encoded, raw
 from uplift.codecs.compressors import decode_blosc
 from uplift.codecs.filters import decode_crc32c
 from uplift.grid import Index, Shape, element_slices
@@ -62,7 +62,8 @@ class ChunkDecoder:
         limits = [UNKNOWN_LIMIT_BYTES if size is None else size for size in sizes]
         if self.chain.vlen:
             limits[0] = self.elements
-        self._undo = tuple(zip(self.chain.codecs, limits, strict=True))[::-1]
+        ready = [(row, _with_decoders(row, config)) for row, config in self.chain.codecs]
+        self._undo = tuple(zip(ready, limits, strict=True))[::-1]
         only_blosc = [row.id for row, _ in self.chain.codecs] == ["blosc"]
         # Fresh memory for each chunk costs a page fault every 4 KiB.
         self._room = np.empty(limits[0], np.uint8) if reuse and only_blosc and self.nbytes else None
@@ -221,6 +222,13 @@ class ChunkEncoder:
             assert row.encode is not None  # noqa: S101 -- plans name writable codecs only
             buffer = row.encode(buffer, config)
         return buffer if isinstance(buffer, bytes) else buffer.tobytes()
+
+
+def _with_decoders(row: Codec, config: Config) -> Config:
+    """Give a shard that is a chunk the decoders of its chunks and of its index."""
+    if row.id != "sharding_indexed":
+        return config
+    return config | {key: ChunkDecoder(config[key]) for key in ("array", "index")}
 
 
 def _wrong_raw_size(data: Encoded, nbytes: int | None) -> str:

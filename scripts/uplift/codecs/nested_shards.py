@@ -6,7 +6,7 @@ A shard with no codec but ``sharding_indexed`` is not decoded here: its chunks a
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from uplift.grid import Shape, element_slices, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray
 from uplift.zarr_metadata.v2 import parse_shape
 from uplift.zarr_metadata.v3 import INDEX_CODECS, parse_codecs
-
-if TYPE_CHECKING:
-    from uplift.codecs.chunks import ChunkDecoder
 
 
 def config_of_shard(
@@ -75,23 +72,15 @@ def config_of_shard(
     }
 
 
-def problem(config: Config) -> str | None:
-    """Say what in the shard, or in its index, cannot be decoded."""
-    try:
-        _decoder(config["array"])
-        size = _index_bytes(_decoder(config["index"]))
-    except UnsupportedError as error:
-        return str(error)
-    return "index_codecs of which only the data say how long they are" if size is None else None
-
-
 def decode_shard(data: Buffer, config: Config, limit: int) -> Decoded:
     """Decode a whole shard to the elements in C order, little endian; `limit` is its size.
 
+    In the place of the arrays in `config` are their decoders by now, and `index_bytes` with them.
+
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """
-    data, inner, index = raw(data), _decoder(config["array"]), _decoder(config["index"])
-    size = _index_bytes(index) or 0
+    inner, index = config["array"], config["index"]
+    data, size = raw(data), config["index_bytes"]
     if len(data) < size:
         raise DecodeError(f"has {len(data)} bytes, and its index alone {size}")
     cut = size if config["at_start"] else len(data) - size
@@ -107,14 +96,3 @@ def decode_shard(data: Buffer, config: Config, limit: int) -> Decoded:
             raise DecodeError(f"ends before its chunk {list(cell)}")
         values[element_slices(cell, chunks, shape)] = inner.decode(data[offset : offset + length])
     return Decoded(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1))
-
-
-def _index_bytes(decoder: ChunkDecoder) -> int | None:
-    return decoder.chain.stage_bytes(decoder.source.chunks)[-1]
-
-
-def _decoder(array: SourceArray) -> ChunkDecoder:
-    # chunks are decoded by the codecs of the table, and this is one of them
-    from uplift.codecs.chunks import ChunkDecoder
-
-    return ChunkDecoder(array)

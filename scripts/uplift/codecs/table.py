@@ -111,11 +111,12 @@ TABLE: tuple[Codec, ...] = (
     _serializer("json2", decode=texts.decode_json),
     _serializer("msgpack2", decode=texts.decode_msgpack),
     _serializer("pcodec", decode=filters.decode_pcodec, problem=filters.pcodec_problem),
-    _serializer(
+    Codec(
         "sharding_indexed",
+        "serializer",
+        nested_shards.decode_shard,
         v3="sharding_indexed",
-        decode=nested_shards.decode_shard,
-        problem=nested_shards.problem,
+        size_after=_data_decide,
     ),
 )
 BY_ID = {row.id: row for row in TABLE}
