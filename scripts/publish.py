@@ -42,7 +42,11 @@ def _publish(arguments: argparse.Namespace) -> None:
     )
     output = hold(arguments.output, arguments.claim, arguments.storage)
     work = WorkFolder(arguments.published.parent)
-    has_old_manifest = arguments.manifest is None and work.is_own_manifest(output.get(MANIFEST_KEY))
+    has_old_manifest = (
+        arguments.manifest is None
+        and work.manifest.is_file()  # else it is not asked for: that is a request
+        and work.is_own_manifest(output.get(MANIFEST_KEY))
+    )
     published = publish_dataset(
         output,
         arguments.root.read_bytes(),

@@ -1,9 +1,12 @@
 """A source that changes under way is noticed and named; old and new are never mixed."""
 
+from pathlib import Path
+
 import pytest
 
 from support.images import write_image
 from support.steps import Conversion, StepError
+from uplift.storage.local import LocalStore
 
 
 @pytest.fixture
@@ -41,6 +44,24 @@ def test_chunks_that_change_after_inspect_stop_the_conversion(conversion, tmp_pa
     conversion.migrate()
     conversion.write_crate()
     assert conversion.validate()["verdict"] == "valid"
+
+
+def test_a_chunk_that_changes_while_an_array_is_converted_stops_it(conversion, monkeypatch, capfd):
+    """Between the listing and the read: of arrays that are cut into portions, too."""
+    monkeypatch.setattr("uplift.batches.portions.PORTION_BYTES", 48 * 48)
+    prepared(conversion)
+    read_into = LocalStore.read_into
+
+    def changing(store, wanted, *others, **options):
+        if str(wanted.key if hasattr(wanted, "key") else wanted) == "0/0/2/2/2":
+            path = Path(store.root, "0/0/2/2/2")
+            path.write_bytes(path.read_bytes()[::-1])
+        return read_into(store, wanted, *others, **options)
+
+    monkeypatch.setattr(LocalStore, "read_into", changing)
+    with pytest.raises(StepError, match="convert"):
+        conversion.convert()
+    assert "0/0/2/2/2: changed since it was listed" in capfd.readouterr().err
 
 
 def test_attributes_that_change_after_inspect_are_named(conversion, tmp_path, capfd):

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from servers import rgw
 from support import s3
 from support.images import multiscales, write_json
 from support.steps import SCRIPTS, Conversion, words_of
@@ -103,6 +104,37 @@ def test_a_process_that_repacks_a_shard_of_a_gibibyte_stays_small(tmp_path):
     (item,) = record["items"]
     assert (item["method"], item["objects_written"]) == ("repack", 1)
     assert (item["bytes_compared"], record["threads"]) == (2**30, 2)
+    assert record["peak_memory_bytes"] < 300 * 10**6
+
+
+def test_a_shard_of_a_gibibyte_from_and_to_a_bucket(tmp_path, monkeypatch):
+    if (reason := rgw.why_not()) is not None:
+        pytest.skip(reason)
+    planes, chunk = 1024, bytes(MIB)
+    server = rgw.Rgw(tmp_path / "rgw", memory="5G")
+    try:
+        for name, value in s3.variables(server).items():
+            monkeypatch.setenv(name, value)
+        client = s3.client(server)
+        bucket = s3.new_bucket(client)
+        write_metadata(tmp_path / "in", array([planes, 1024, 512], [1, 1024, 512]), "zyx")
+        s3.upload(client, tmp_path / "in", bucket, "in.zarr")
+        with ThreadPoolExecutor(8) as pool:
+            keys = (f"in.zarr/0/{z}/0/0" for z in range(planes))
+            list(pool.map(lambda k: client.put_object(Bucket=bucket, Key=k, Body=chunk), keys))
+        steps = Conversion(f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr", tmp_path / "w")
+        steps.plan_settings = json.dumps({"shards": [planes, 1024, 512]})
+        for step in (steps.inspect, steps.plan, steps.claim):
+            step()
+        (batch,) = steps.batches()
+        words = words_of(steps.convert_options(1))
+        subprocess.run([sys.executable, str(SCRIPTS / "convert.py"), *words], check=True)
+    finally:
+        server.stop()
+    record = json.loads(steps.path("records", f"{batch}.json").read_text())
+    (item,) = record["items"]
+    assert (item["method"], item["objects_written"]) == ("repack", 1)
+    assert item["bytes_compared"] == 2**30
     assert record["peak_memory_bytes"] < 300 * 10**6
 
 

@@ -8,7 +8,7 @@ from support.converted import PATH, Case, Converted, recoded
 from uplift.codecs.mapping import target_of
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import key_of
-from uplift.validate.pixels.regions import Chosen, check_array, regions_of
+from uplift.validate.pixels.regions import Chosen, check_arrays, regions_of
 from uplift.zarr_metadata.v2 import parse_v2
 
 CASES = {
@@ -106,7 +106,7 @@ def test_a_source_read_wrongly_is_found_from_end_to_end(lied_to):
     """All chunks of a small array are looked at by other readers."""
     array = lied_to(Case(compressor=None))
     chosen = Chosen(PATH, array.item.source, array.item.target)
-    found = check_array(chosen, array.source, array.output, None, 0)
+    (found,) = check_arrays([chosen], array.source, array.output, None, 0)
     assert found.count == array.stored_chunks()
     assert {finding.code for finding in found.findings} == {"reader.differs"}
 

@@ -8,6 +8,7 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -80,6 +81,7 @@ class FaultyProxy:
         self.faults = faults
         self.counts: Counter[str] = Counter()
         self.asked: Counter[tuple[str, str]] = Counter()
+        self.spans: list[tuple[float, float]] = []
         self._upstream = port
         self._rng = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -98,6 +100,14 @@ class FaultyProxy:
         self._thread.join()
         self._loop.close()
 
+    def longest_wait(self) -> int:
+        """Requests of the longest chain in which each began after the one before had ended."""
+        count, end = 0, 0.0
+        for began, ended in sorted(self.spans, key=lambda span: span[1]):
+            if began >= end:
+                count, end = count + 1, ended
+        return count
+
     async def _end(self) -> None:
         self._server.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -111,7 +121,9 @@ class FaultyProxy:
         upstream = _Upstream(self._upstream)
         try:
             while (head := await _head(reader)) is not None:
+                began = time.monotonic()
                 await self._request(head, reader, writer, upstream)
+                self.spans.append((began, time.monotonic()))
         except _ResetError:
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

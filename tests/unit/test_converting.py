@@ -36,7 +36,7 @@ def small_portions(monkeypatch):
     """Everything is worth a process, and an array of a few shards is cut."""
     monkeypatch.setattr(portions, "PORTION_BYTES", 2**16)
     monkeypatch.setattr(converting, "_ALONE_BYTES", 2**16)
-    monkeypatch.setattr(converting, "_ALONE_ARRAYS", 4)
+    monkeypatch.setattr(converting, "ALONE_ARRAYS", 4)
 
 
 def claimed(root, plan, size=128):

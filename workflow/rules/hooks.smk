@@ -34,7 +34,9 @@ def before_the_first_job():
         for one in workflow.dag.needrun_jobs()
         if one.is_local or not IS_CLUSTER
     }
-    JOBS.start([*(PROGRAMS[name] for name in here if name in PROGRAMS), "report"])
+    urls = [url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)]
+    programs = [PROGRAMS[name] for name in here if name in PROGRAMS]
+    JOBS.start([*engines_of(urls, STORAGE), *programs, "report"])
     if IS_CLUSTER:
         # of a job that failed in its last step, the others' files are whole, the verdict among them
         workflow.execution_settings.keep_incomplete = True

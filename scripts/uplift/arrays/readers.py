@@ -13,6 +13,7 @@ import logging
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NoReturn, Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.abc.store import Store as ZarrStore
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from uplift.errors import is_little_memory
+from uplift.errors import StorageError, is_little_memory
 from uplift.models.arrays import TargetArray
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.data_types import is_raw_bytes
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _CACHE_BYTES = 64 * 2**20
 """Of tensorstore: neighbouring regions of one shard read its index and chunks once."""
+_REQUESTS = 64
+"""Of zarr-python under way at once; the store holds back those that a job may not have."""
 _opening = threading.Lock()
 """Filters of warnings are those of the whole process: two threads would undo each other's."""
 
@@ -46,7 +49,9 @@ class ReaderError(Exception):
 
 
 def _reader_error(reader: str, error: Exception) -> Exception:
-    """Word an error of a reader; want of memory says nothing about the array."""
+    """Word an error of a reader; a failed request or want of memory says nothing of the array."""
+    if isinstance(error, StorageError):
+        return error
     return MemoryError() if is_little_memory(error) else ReaderError(reader, error)
 
 
@@ -219,10 +224,12 @@ class ZarrReader:
         self, store: Store, path: str, document: bytes | None = None, *, zarr_format: int = 3
     ) -> None:
         try:
+            laid_over = {join(path, "zarr.json"): document}
+            if document is None:
+                laid_over = _documents(store, path, zarr_format)
             with _opening, warnings.catch_warnings():
                 # It warns about data types and codecs that are not in the core specification.
                 warnings.simplefilter("ignore")
-                laid_over = {} if document is None else {join(path, "zarr.json"): document}
                 self._array = zarr.open_array(
                     store=_ReadOnlyStore(store, laid_over),
                     path=path,
@@ -248,6 +255,21 @@ class ZarrReader:
         return functools.partial(self.read, region)
 
 
+def _documents(store: Store, path: str, zarr_format: int) -> dict[str, bytes | None]:
+    """Documents of an array of a remote store, read before the lock on opening is taken."""
+    if store.is_local:
+        return {}
+    names = (".zarray", ".zattrs") if zarr_format == 2 else ("zarr.json",)
+    keys = [join(path, name) for name in names]
+    return dict(zip(keys, store.read_many(keys), strict=True))
+
+
+@functools.cache
+def _requests() -> ThreadPoolExecutor:
+    """Threads that wait for remote stores; zarr-python's own are few, as they are for decoding."""
+    return ThreadPoolExecutor(_REQUESTS, thread_name_prefix="zarr")
+
+
 @functools.cache
 def _context() -> Any:
     """One thread each: the cores are busy with other processes."""
@@ -267,7 +289,7 @@ class _ReadOnlyStore(ZarrStore):
     supports_deletes = False
     supports_listing = False
 
-    def __init__(self, store: Store, documents: Mapping[str, bytes]) -> None:
+    def __init__(self, store: Store, documents: Mapping[str, bytes | None]) -> None:
         super().__init__(read_only=True)
         self._store = store
         self._documents = documents
@@ -282,7 +304,9 @@ class _ReadOnlyStore(ZarrStore):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read an object or a part of one."""
-        data = await asyncio.to_thread(self._read, key, byte_range)
+        pool = None if self._store.is_local else _requests()
+        loop = asyncio.get_running_loop()
+        data = await loop.run_in_executor(pool, self._read, key, byte_range)
         return None if data is None else prototype.buffer.from_bytes(data)
 
     def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:

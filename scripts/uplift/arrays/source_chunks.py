@@ -91,7 +91,7 @@ class ChunkSource:
         What a block holds is valid until the next one is asked for: files are read into the same
         few MiB again and again, since fresh memory costs a page fault every 4 KiB.
         """
-        if self._indexes is None and self.store.is_local:
+        if self._indexes is None and self.store.is_local and not self.store.reads_ahead:
             yield from self._file_blocks(indices)
             return
         ahead, wanted = itertools.tee(indices)

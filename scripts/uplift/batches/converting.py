@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 
 from uplift.batches.portions import Portion, grouped, total_cost
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
-from uplift.batches.surveys import Surveys
+from uplift.batches.surveys import Surveys, is_listed_first
 from uplift.batches.work import (
     Context,
     Job,
     Place,
     Result,
     Settings,
-    groups_at_once,
+    room_for,
     run_job,
+    weight_of,
 )
 from uplift.errors import InputError
 from uplift.models.batch import Batch
+from uplift.models.publication import Claim
 from uplift.models.record import BadChunk, Record
 from uplift.running import progress
 from uplift.running.processes import Workers
@@ -35,7 +37,7 @@ from uplift.work.journal import Journal
 log = logging.getLogger(__name__)
 
 _ALONE_BYTES = 128 * 2**20
-_ALONE_ARRAYS = 64
+ALONE_ARRAYS = 64
 """Less than this is done by the job itself: processes cost some tenths of a second to start."""
 _FLUSH_EVERY_S = 5.0
 """What a power cut may cost: small objects are put on disk together, since a sync for each would
@@ -103,22 +105,27 @@ class _CarryOut:
     def run(self, batches: Sequence[Batch]) -> None:
         """Carry out what is not done."""
         with contextlib.ExitStack() as stack:
-            context = self._place.open(self._settings)
-            generation = context.output.claim.generation
+            assert self._place.claim is not None  # noqa: S101
+            generation = json_files.read_model(self._place.claim, Claim).generation
             left = [batch for batch in batches if not self._is_done(batch, generation)]
-            if not left:
-                return
-            cores = processes_for(left, self._cores)
+            cores = processes_for(left, self._cores) if left else 1
             open_context = functools.partial(self._place.open, self._settings, processes=cores)
             items = itertools.chain.from_iterable(batch.items for batch in left)
-            modules = (*PRELOADED, *modules_for(items, local=context.is_local))
+            is_local = not self._place.engines()
+            modules = (*PRELOADED, *modules_for(items, local=is_local), *self._place.engines())
+            spent = (ledger.take_spent, ledger.add_spent)
+            # before anything is asked of a store, whose client has threads: so they are forks
             workers = stack.enter_context(
-                Workers(cores, open_context, modules, (ledger.take_spent, ledger.add_spent))
+                Workers(cores, open_context, modules, spent, room=room_for(self._place))
             )
+            context = self._place.open(self._settings)
+            if not left:
+                return
             stack.callback(self._release_all)
             self._total = total_cost(left)
             tick = functools.partial(self._tick, context, workers)
-            for results in workers.as_done(run_job, self._jobs(left, context), tick):
+            jobs = self._jobs(left, context)
+            for results in workers.as_done(run_job, jobs, tick, weight_of):
                 for result in results:
                     self._add(result, context, cores)
         if self._bad:
@@ -151,14 +158,14 @@ class _CarryOut:
             run.waiting += sum(map(len, groups))
             journals = {batch.batch: journal}
             yield from self._listings(run, context)
-            yield from bundled(groups, journals, local=context.is_local)
+            yield from (Job([group], journals) for group in groups)
 
     def _listings(self, run: BatchRun, context: Context) -> Iterator[Job]:
-        """Look, while others work, whether a large array is still what inspect saw."""
+        """Look, while others work, whether an array of many chunks is still what inspect saw."""
         cut = {portion.number for portion in run.portions() if not portion.whole}
         for number in sorted(cut):
             item = run.batch.items[number]
-            if item.start == 0 and context.source.can_list:
+            if item.start == 0 and context.source.can_list and not is_listed_first(item, context):
                 run.waiting += 1
                 yield Job(listing=Portion(run.batch.batch, number, item, whole=True))
 
@@ -193,42 +200,13 @@ class _CarryOut:
             lock.close()
 
 
-def bundled(
-    groups: Sequence[Sequence[Portion]], journals: dict[str, Journal] | None, *, local: bool
-) -> Iterator[Job]:
-    """Make jobs of groups: of remote stores a process has several under way.
-
-    Parameters
-    ----------
-    groups
-        Portions of one batch each, in the order in which they are to be done.
-    journals
-        By batch; None where nothing is journaled.
-    local
-        Whether both sides are on this machine: there each group is a job.
-
-    Yields
-    ------
-    Job
-        Jobs, each for one process.
-    """
-    bundle: list[Sequence[Portion]] = []
-    for group in groups:
-        bundle.append(group)
-        if len(bundle) >= groups_at_once(group, local=local):
-            yield Job(bundle, journals)
-            bundle = []
-    if bundle:
-        yield Job(bundle, journals)
-
-
 def processes_for(batches: Sequence[Batch], cores: int) -> int:
     """Processes that the work is worth."""
     arrays = sum(len(batch.items) for batch in batches)
     cost = total_cost(batches)
-    if cost < _ALONE_BYTES and arrays < _ALONE_ARRAYS:
+    if cost < _ALONE_BYTES and arrays < ALONE_ARRAYS:
         return 1
-    most = max(cost // (_ALONE_BYTES // 4), arrays // (_ALONE_ARRAYS // 4))
+    most = max(cost // (_ALONE_BYTES // 4), arrays // (ALONE_ARRAYS // 4))
     return max(1, min(cores, most))
 
 

@@ -16,7 +16,7 @@ from uplift.arrays.source_chunks import ChunkSource, inside
 from uplift.arrays.tasks import by_object, region_of
 from uplift.batches.portions import Portion, with_survey
 from uplift.batches.work import Context
-from uplift.convert.portion import Survey, existing_objects
+from uplift.convert.portion import MOST_LISTED, Survey, existing_objects, refuse_other_listing
 from uplift.models.batch import Batch, BatchItem
 from uplift.validate.pixels.check import is_dense
 
@@ -78,9 +78,11 @@ class ArraySurvey:
         existing = np.fromiter(there, pairs)
         self._existing = existing[np.argsort(existing["position"])]
         chunks = ChunkSource(context.source, item.path, item.source)
-        self._grid = chunks.grid
+        if convert and is_listed_first(item, context):
+            refuse_other_listing(item, chunks)
+        self._grid, self._listed = chunks.grid, chunks.listed
         self._stored = None
-        # the listing of a dense array is left to a job of its own: nothing waits for it
+        # the listing of a large dense array is left to a job of its own: nothing waits for it
         if not is_dense(item, chunks):
             found = chunks.stored_in(region_of(item)) if item.start < item.stop else ()
             numbers = (grid.linear_index(index, self._grid) for index in found)
@@ -91,14 +93,23 @@ class ArraySurvey:
         ends = (part.start, part.stop)
         first, last = np.searchsorted(self._existing["position"], ends).tolist()
         existing = dict(self._existing[first:last].tolist())
-        if self._stored is None or part.start >= part.stop:
+        if part.start >= part.stop:
             return Survey(existing, None if self._stored is None else {})
         region = region_of(part)
+        listed = {at: info for at, info in self._listed.items() if inside(at, region)}
+        if self._stored is None:
+            return Survey(existing, None, listed)
         corners = (tuple(a for a, _ in region), tuple(b - 1 for _, b in region))
         low, high = (grid.linear_index(corner, self._grid) for corner in corners)
         first, last = np.searchsorted(self._stored, (low, high + 1)).tolist()
         near = (grid.index_of(number, self._grid) for number in self._stored[first:last].tolist())
-        return Survey(existing, by_object(part, (one for one in near if inside(one, region))))
+        stored = by_object(part, (one for one in near if inside(one, region)))
+        return Survey(existing, stored, listed)
+
+
+def is_listed_first(item: BatchItem, context: Context) -> bool:
+    """Whether an array that is cut has so few chunks that each is read as it was listed."""
+    return context.source.can_list and item.stored_chunks <= MOST_LISTED
 
 
 def _objects_of(item: BatchItem, context: Context) -> Iterator[tuple[int, int]]:

@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
 
-from uplift.batches.converting import bundled, processes_for, read_record
+from uplift.batches.converting import ALONE_ARRAYS, processes_for, read_record
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys
-from uplift.batches.work import Context, Job, Place, Settings, run_job
+from uplift.batches.work import Context, Job, Place, Settings, room_for, run_job, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
 from uplift.running.processes import Workers
-from uplift.validate.pixels.regions import Chosen, Regions, check_array
+from uplift.validate.pixels.regions import Chosen, Regions, check_arrays
 from uplift.work import ledger
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Journal
@@ -75,6 +75,7 @@ class Validation:
         self._batches, self._work, self._settings = batches, work, settings
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
         self._cores = processes_for(batches, cores)
+        self._place, self._room = place, room_for(place)
         self._open = functools.partial(place.open, settings, processes=self._cores)
         self._workers = contextlib.ExitStack()
         self._started: Workers[Context] | None = None
@@ -90,14 +91,25 @@ class Validation:
     ) -> None:
         self._workers.__exit__(kind, error, trace)
 
-    def _as_done(self, function: Callable[[Context, A], B], inputs: Iterable[A]) -> Iterator[B]:
+    def _as_done(
+        self,
+        function: Callable[[Context, A], B],
+        inputs: Iterable[A],
+        weigh: Callable[[A], int],
+        cores: int | None = None,
+    ) -> Iterator[B]:
         """Results as they come; processes are started once there is something to do."""
         for value in (waiting := iter(inputs)):
             if self._started is None:
                 spent = (ledger.take_spent, ledger.add_spent)
-                made = Workers(self._cores, self._open, [__name__], spent)
+                modules = [__name__, *self._place.engines()]
+                cores = cores or self._cores
+                opened = functools.partial(self._place.open, self._settings, processes=cores)
+                made = Workers(cores, opened, modules, spent, room=self._room)
                 self._started = self._workers.enter_context(made)
-            yield from self._started.as_done(function, itertools.chain([value], waiting))
+            yield from self._started.as_done(
+                function, itertools.chain([value], waiting), weigh=weigh
+            )
 
     def validate_again(self, listed: Mapping[tuple[str, int], str]) -> None:
         """Validate batches whose objects are not those that were validated, and write records.
@@ -133,7 +145,7 @@ class Validation:
         jobs = itertools.chain.from_iterable(
             self._jobs(run, records[name], surveys) for name, run in runs.items()
         )
-        for results in self._as_done(run_job, jobs):
+        for results in self._as_done(run_job, jobs, weight_of):
             for result in results:
                 run = runs[result.batch]
                 if run.add(result):
@@ -142,14 +154,22 @@ class Validation:
                     run.write(self._work, self._cores, verify, record.generation, record)
 
     def regions(self, arrays: Iterable[Chosen]) -> Iterator[Regions]:
-        """Have other readers compare regions of arrays, where the conversion has not."""
+        """Have other readers compare regions of arrays, where the conversion has not.
+
+        Of a few arrays of remote stores in this process: it waits for answers, and starting others
+        takes longer than that.
+        """
         left = []
         for chosen in arrays:
             if chosen.compared and chosen.nbytes > self._digest_limit_bytes:
                 yield Regions(chosen.path, chosen.compared, ())
             else:
                 left.append(chosen)
-        for found in self._as_done(_check_arrays, self._groups(iter(left))):
+        alone = bool(self._place.engines()) and len(left) < ALONE_ARRAYS
+        groups = self._groups(iter(left))
+        for found in self._as_done(
+            _check_arrays, groups, lambda _: self._room, cores=1 if alone else None
+        ):
             yield from found
 
     def _groups(self, arrays: Iterator[Chosen]) -> Iterator[_Arrays]:
@@ -179,11 +199,10 @@ class Validation:
         portions = (replace(portion, bad=bad[portion.number]) for portion in found)
         groups = list(grouped(portions))
         run.waiting += sum(map(len, groups))
-        yield from bundled(groups, None, local=self._cores == 1)
+        yield from (Job([group]) for group in groups)
 
 
 def _check_arrays(context: Context, job: _Arrays) -> list[Regions]:
-    return [
-        check_array(chosen, context.source, context.output, job.root, job.digest_limit_bytes)
-        for chosen in job.chosen
-    ]
+    return check_arrays(
+        job.chosen, context.source, context.output, job.root, job.digest_limit_bytes
+    )

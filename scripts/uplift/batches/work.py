@@ -9,9 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from uplift.outputs import hold
 from uplift.storage import open_store
 from uplift.storage.caps import share_with
 from uplift.storage.protocol import Store
+from uplift.storage.settings import engines_of
 from uplift.validate.objects.accounts import sha256_of
 from uplift.validate.pixels import check_portion, values_at_once
 from uplift.validate.pixels.check import Expected
@@ -40,10 +39,11 @@ from uplift.work import ledger
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal
 
-_SMALL_AT_ONCE = 8
+_ROOM = 9
 """Groups of small arrays of a remote store, mostly round trips, that one process has under way."""
-_LARGE_AT_ONCE = 2
-"""Large portions of a remote store: the next is read while the last is sent."""
+_LARGE = 3
+"""So many of those a large portion counts: two are read while the last one is sent and read back,
+and the memory of three is what a process has."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,6 @@ class Context:
     output: Any
     settings: Settings
     read: Read = lambda _: None
-    threads: ThreadPoolExecutor | None = None
 
     @property
     def is_local(self) -> bool:
@@ -102,6 +101,10 @@ class Place:
     claim: Path | None
     storage: Mapping[str, Any] = field(default_factory=dict)
     durability: str = "fsync"
+
+    def engines(self) -> list[str]:
+        """Modules that opening imports, where a side is remote."""
+        return engines_of((self.source, self.output), self.storage)
 
     def open(
         self, settings: Settings, read: Read = lambda _: None, *, processes: int = 1
@@ -184,25 +187,23 @@ class Result:
 
 
 def run_job(context: Context, job: Job) -> list[Result]:
-    """Carry out a job; of remote stores several groups side by side."""
+    """Carry out a job; of remote stores a process has several under way."""
     if job.listing is not None:
         item = job.listing.item
         refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
         return [Result(job.listing.batch, job.listing.number, item.start)]
-    one = partial(_run_group, context, job)
-    if context.is_local or len(job.groups) == 1:
-        return [result for group in job.groups for result in one(group)]
-    if context.threads is None:
-        context.threads = ThreadPoolExecutor(_SMALL_AT_ONCE)
-    return [result for results in context.threads.map(one, job.groups) for result in results]
+    return [result for group in job.groups for result in _run_group(context, job, group)]
 
 
-def groups_at_once(group: Sequence[Portion], *, local: bool) -> int:
-    """How many groups like this one a job takes."""
-    if local:
-        return 1
-    large = sum(portion.cost for portion in group) >= PORTION_BYTES // 8
-    return _LARGE_AT_ONCE if large else _SMALL_AT_ONCE
+def room_for(place: Place) -> int:
+    """Weight of the jobs that a process has under way: of files one job at a time."""
+    return _ROOM if place.engines() else 1
+
+
+def weight_of(job: Job) -> int:
+    """How much of that a job takes."""
+    cost = sum(portion.cost for group in job.groups for portion in group)
+    return _LARGE if cost >= PORTION_BYTES // 8 else 1
 
 
 def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Result]:
@@ -229,6 +230,8 @@ def _carried_out(context: Context, portion: Portion, journal: Journal) -> Result
     found = portion.survey
     if found is None:
         found = survey_item(item, chunks, context.output)
+    elif found.listed is not None:
+        chunks.listed = found.listed
     done = convert_portion(
         item,
         chunks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.lock import is_abandoned, read_lock, refuse_foreign
 from uplift.outputs.overlap import refuse_overlap
 from uplift.outputs.unclaimed import UnclaimedOutput
+from uplift.running.parallel import at_once
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store
 
@@ -63,16 +64,19 @@ def claim_output(
     output = place.store
     if source_url is not None:
         refuse_overlap(source_url, output.url)
-    lock = read_lock(output)
+    looks: list[Callable[[], Any]] = [
+        lambda: read_lock(output),
+        lambda: output.get(ROOT_KEY),
+        lambda: output.list_folder(""),
+    ]
+    lock, root, (folders, files) = at_once(looks, threads=not output.is_local)
     abandoned = lock is not None and lock.run_id != run_id and is_abandoned(lock)
     if lock is not None and not abandoned:
         refuse_foreign(output, lock, run_id)
         held = place.take(run_id, lock.generation, folder)
         held.hide()
         return held.claim
-    root = output.get(ROOT_KEY)
     ours = known is not None and _is_known(output, root, known)
-    folders, files = output.list_folder("")
     # a run that was killed while it took the lock leaves a leftover, which is not a dataset
     names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
     if names and not ours:

@@ -17,11 +17,12 @@ from uplift.convert.engine import Engine, Outcome, Read, first_of, largest_of
 from uplift.convert.recode import RecodeEngine
 from uplift.convert.repack import RepackEngine
 from uplift.errors import INSPECT_AGAIN, SourceError
+from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
 from uplift.storage import tuning
 from uplift.storage.files import is_temporary
-from uplift.storage.protocol import WritableStore, join
+from uplift.storage.protocol import ObjectInfo, WritableStore, join
 from uplift.storage.retries import written_again
 from uplift.work.journal import Done, Journal, boot_id
 from uplift.zarr_metadata.v3 import target_key
@@ -41,10 +42,14 @@ class Survey(NamedTuple):
         Bytes of the objects at the output, by position.
     stored
         Source chunks by object; None when every chunk is stored.
+    listed
+        Objects of source chunks as they were listed, of an array that is cut; each read is
+        compared with that.
     """
 
     existing: dict[int, int]
     stored: Stored | None
+    listed: dict[Index, ObjectInfo] | None = None
 
 
 @dataclass
@@ -101,8 +106,18 @@ def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
     SourceError
         They differ.
     """
-    if item.start or not chunks.store.can_list:
-        return
+    if item.start == 0 and chunks.store.can_list:
+        refuse_other_listing(item, chunks)
+
+
+def refuse_other_listing(item: BatchItem, chunks: ChunkSource) -> None:
+    """List an array and compare; of one with few chunks they are kept, for reading.
+
+    Raises
+    ------
+    SourceError
+        The source changed since it was inspected.
+    """
     if chunks.survey(keep=item.stored_chunks <= MOST_LISTED) != item.listing_sha256:
         raise SourceError(
             f"{chunks.store.url}/{item.path}: chunks changed since the source was "

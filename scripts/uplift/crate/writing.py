@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from uplift.crate.build import ACTION_ID, INVENTORY_ID, CrateFacts, Document, build_crate
 from uplift.crate.facts import Conversion, collect_facts
@@ -22,6 +23,7 @@ from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
 from uplift.outputs import HeldOutput
+from uplift.running.parallel import at_once
 from uplift.settings.columns import About, CrateSettings
 from uplift.storage.protocol import Store
 
@@ -67,10 +69,16 @@ def write_crate(
         There is no license, it drops conditions of that of the source's own crate, or a value
         of the sheet or config cannot be understood.
     """
-    original = _original(inventory, source)
     copy_key = _copy_key(inventory)
+    looks: list[Callable[[], Any]] = [
+        lambda: _original(inventory, source),
+        lambda: output.get(CRATE_KEY),
+        lambda: output.get(copy_key),
+    ]
+    original, *there = at_once(looks, threads=not output.is_local)
+    before = dict(zip((CRATE_KEY, copy_key), there, strict=True))
     if not settings.enabled:
-        _put_changed(output, {CRATE_KEY: original, copy_key: None})
+        _put_changed(output, before, {CRATE_KEY: original, copy_key: None})
         return CrateRecord(
             dataset=dataset,
             enabled=False,
@@ -79,12 +87,12 @@ def write_crate(
         )
     old = parse_source_crate(original) if original is not None else None
     refuse_relicensing(about.license, old, relicense=settings.relicense)
-    conversion = _unless_written(conversion, output.get(CRATE_KEY))
+    conversion = _unless_written(conversion, before[CRATE_KEY])
     facts = collect_facts(inventory, dataset, about, settings, conversion, old)
     own = build_crate(facts)
     merged = merge_crates(own, old) if old is not None else Merged(own, (), {}, ())
     data = (json.dumps(merged.document, indent=2, ensure_ascii=False) + "\n").encode()
-    _put_changed(output, {CRATE_KEY: data, copy_key: original})
+    _put_changed(output, before, {CRATE_KEY: data, copy_key: original})
     record = _record(facts, merged, old, _sha256(data))
     if original is None:
         return record
@@ -154,10 +162,12 @@ def _copy_key(inventory: Inventory) -> str:
         number += 1
 
 
-def _put_changed(output: HeldOutput, objects: Mapping[str, bytes | None]) -> None:
+def _put_changed(
+    output: HeldOutput, before: Mapping[str, bytes | None], objects: Mapping[str, bytes | None]
+) -> None:
     """Make the output hold these objects (None: no such object), writing what differs."""
     for key, data in objects.items():
-        if output.get(key) == data:
+        if before[key] == data:
             continue
         if data is None:
             output.delete(key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from uplift.inspect_source.nodes import (
     METADATA_V3,
     Document,
     Node,
+    checked_document,
     node_of,
     read_document,
     two_formats,
@@ -27,6 +29,7 @@ from uplift.ngff.detect import multiscales_of
 from uplift.running.parallel import in_order
 from uplift.running.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.zarr_metadata.data_types import data_type_v3
 from uplift.zarr_metadata.v3 import ChunkKeys
 
@@ -84,6 +87,8 @@ class ListedSource:
         # a remote answer takes as long as a thousand local ones: documents are fetched together
         self._pool = None if store.is_local else ThreadPoolExecutor(REQUESTS_AT_ONCE)
         self._levels: set[str] = set()
+        self._listings: dict[str, Future[Iterator[ObjectInfo]]] = {}
+        """Of arrays whose documents are being read."""
         self.newest = Newest()
 
     def expect(self, path: str, node: Node | None, attributes: Mapping[str, Any]) -> None:
@@ -121,17 +126,14 @@ class ListedSource:
             array = self._probe(path, name, documents)
             if array is not None:
                 return array
+        self._listings.pop(path, None)
         folders, objects = self._store.list_folder(path)
         self.newest.add(*objects)
-        files = []
-        for info in objects:
-            name = info.key.rpartition("/")[2]
-            if name not in METADATA:
-                files.append(info)
-            elif name not in documents:
-                document = read_document(self._store, info.key)
-                if document is not None:
-                    documents[name] = document
+        names = {info.key.rpartition("/")[2]: info for info in objects}
+        files = [info for name, info in names.items() if name not in METADATA]
+        self._read_documents(
+            path, [name for name in names if name in METADATA and name not in documents], documents
+        )
         node = node_of(documents, join(self._store.url, path))
         if node is not None and node.array is not None:
             return self._read_array(path, node, node.array)
@@ -142,20 +144,45 @@ class ListedSource:
         return Folder(path, node, folders, files, older=older)
 
     def _probe(self, path: str, name: str, documents: dict[str, Document]) -> Folder | None:
-        """Read an array by its documents, without listing its folder as one of a group."""
-        document = read_document(self._store, join(path, name))
+        """Read an array by its documents, without listing its folder as one of a group.
+
+        Of a remote store all documents that it may have are asked for at once, and its listing.
+        """
+        if self._pool is not None:
+            if path:
+                self._listings[path] = self._pool.submit(_begun, self._store.list_tree(path))
+            names = [name, ".zattrs"] if path and name == ".zarray" else [name]
+            self._read_documents(path, names if path else METADATA, documents)
+        else:
+            self._read_documents(path, [name], documents)
+        document = documents.get(name)
         if document is None:
             return None
-        documents[name] = document
         if name == METADATA_V3 and document.get("node_type") != "array":
             return None
-        if name == ".zarray":
-            attributes = read_document(self._store, join(path, ".zattrs"))
-            documents |= {} if attributes is None else {".zattrs": attributes}
-        node = node_of(documents, join(self._store.url, path))
+        own = (name, ".zattrs") if name == ".zarray" else (name,)
+        if len(own) > 1 and self._pool is None:
+            self._read_documents(path, own[1:], documents)
+        found = {one: documents[one] for one in own if one in documents}
+        node = node_of(found, join(self._store.url, path))
         if node is None or node.array is None:
             return None
         return self._read_array(path, node, node.array)
+
+    def _read_documents(
+        self, path: str, names: Sequence[str], documents: dict[str, Document]
+    ) -> None:
+        """Add the documents of a folder that are there, asked for side by side."""
+        keys = [join(path, name) for name in names]
+        found = self._store.read_many(keys, DOCUMENT_BYTES)
+        for name, key, data in zip(names, keys, found, strict=True):
+            if data is not None:
+                documents[name] = checked_document(data, f"{self._store.url}/{key}")
+
+    def _listed(self, path: str) -> Iterator[ObjectInfo]:
+        """All objects of an array, whose listing may have begun."""
+        begun = self._listings.pop(path, None)
+        return self._store.list_tree(path) if begun is None else begun.result()
 
     def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
         keys = self._sort_keys(path, source)
@@ -217,7 +244,7 @@ class ListedSource:
         index_of = ChunkKeys(source).index_of
         foreign = None if other is None else ChunkKeys(other).index_of
         listed = Progress(f"{path or 'array'}: %d objects listed")
-        for info in self._store.list_tree(path):
+        for info in self._listed(path):
             listed.add()
             self.newest.add(info)
             key = info.key[skip:]
@@ -237,6 +264,12 @@ class ListedSource:
         """End the threads."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+
+
+def _begun(listing: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+    """Wait for the first page of a listing."""
+    first = next(listing, None)
+    return listing if first is None else itertools.chain([first], listing)
 
 
 class ChunkCount:

@@ -97,10 +97,19 @@ def read_document(store: Store, key: str) -> Document | None:
         It could not be read.
     """
     data = store.get(key)
-    if data is None:
-        return None
+    return None if data is None else checked_document(data, f"{store.url}/{key}")
+
+
+def checked_document(data: bytes, where: str) -> Document:
+    """Decode a metadata document; `where` is its address, for messages.
+
+    Raises
+    ------
+    SourceError
+        It is not a JSON object, or has a key twice.
+    """
     known = _parsed_once(data)  # those of a plate's arrays are a handful
-    return known if known is not None else _parsed(data, f"{store.url}/{key}")
+    return known if known is not None else _parsed(data, where)
 
 
 @lru_cache(maxsize=256)

@@ -31,6 +31,7 @@ from uplift.outputs import HeldOutput
 from uplift.storage.copying import copy_files
 from uplift.storage.files import is_network
 from uplift.storage.protocol import Store, join
+from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.zarr_metadata.consolidated import consolidate
 from uplift.zarr_metadata.v3 import array_document, dimension_names
 
@@ -87,16 +88,18 @@ def migrate_dataset(
     run = _Run(inventory, source, target_version, spatialdata)
     root, count, held = b"", 0, dict[str, Any]()
     documents = itertools.chain(run.groups(), run.arrays(targets, skipped))
+    there = run.written_before(output, skipped)
     for some in _in_portions(documents):
         root = next((data for path, data in some if not path), root)
-        _write(output, [(f"{path}/zarr.json", data) for path, data in some if path])
+        _write(output, [(f"{path}/zarr.json", data, next(there)) for path, data in some if path])
         count += len(some)
         if consolidated:
             held |= {path: json.loads(data) for path, data in some}
     if len(held) > 1:
         root = _encoded(consolidate(held.pop(""), held))
-    for path in skipped:
-        if output.stat(join(path, "zarr.json")) is not None:
+    left = output.stat_many(join(path, "zarr.json") for path in skipped)
+    for path, info in zip(skipped, left, strict=True):
+        if info is not None:
             output.delete_tree(path)
     files = copy_files(inventory.files, source, output, keep=REWRITTEN_LATER)
     migration = Migration(
@@ -131,10 +134,15 @@ class _Run:
 
     def groups(self) -> Iterator[Document]:
         """Documents of all groups, also of those that the source only implies."""
+        return self._migrated_groups(self._read(_with_parents(self.inventory)))
+
+    def _migrated_groups(
+        self, found: Iterator[tuple[InventoryGroup, dict[str, Any]]]
+    ) -> Iterator[Document]:
         arrays = self.inventory.arrays
         shapes = {array.path: array.source.shape for array in arrays}
         named = {array.path: array.axes for array in arrays if array.axes is not None}
-        for group, read in self._read(_with_parents(self.inventory)):
+        for group, read in found:
             attributes = attributes_of(read, group.zarr_format, group.path)
             self._refuse_changed(group, attributes)
             facts = facts_of(group.path, attributes, shapes, named)
@@ -159,7 +167,14 @@ class _Run:
     ) -> Iterator[Document]:
         """Documents of all arrays that are converted."""
         converted = [array for array in self.inventory.arrays if array.path not in skipped]
-        for array, read in self._read(converted):
+        return self._migrated_arrays(targets, self._read(converted))
+
+    def _migrated_arrays(
+        self,
+        targets: Mapping[str, TargetArray],
+        found: Iterator[tuple[InventoryArray, dict[str, Any]]],
+    ) -> Iterator[Document]:
+        for array, read in found:
             attributes = attributes_of(read, array.source.zarr_format, array.path)
             self._refuse_changed(array, attributes)
             names = self._dimension_names(array, read, attributes)
@@ -168,10 +183,21 @@ class _Run:
             document = array_document(targets[array.path], migrated.attributes, names)
             yield self._document(array, "array", migrated, document)
 
+    def written_before(self, output: Store, skipped: Mapping[str, str]) -> Iterator[bytes | None]:
+        """What the output has in the place of each document but the root's, in their order."""
+        groups = [group.path for group in _with_parents(self.inventory)]
+        arrays = [one.path for one in self.inventory.arrays if one.path not in skipped]
+        keys = [f"{path}/zarr.json" for path in (*groups, *arrays) if path]
+        return iter(output.read_many(keys, DOCUMENT_BYTES))
+
     def _read(self, nodes: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Ask for documents of the source; they are parsed as they are wanted."""
         keys = [document_key(node.path, _format_of(node)) for node in nodes]
-        for node, key, data in zip(nodes, keys, self.source.read_many(keys), strict=True):
-            yield node, parse_document(data, f"{self.source.url}/{key}")
+        found = self.source.read_many(keys, DOCUMENT_BYTES)
+        return (
+            (node, parse_document(data, f"{self.source.url}/{key}"))
+            for node, key, data in zip(nodes, keys, found, strict=True)
+        )
 
     def _document(
         self,
@@ -324,10 +350,9 @@ def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:
         yield some
 
 
-def _write(output: HeldOutput, documents: list[tuple[str, bytes]]) -> None:
+def _write(output: HeldOutput, documents: list[tuple[str, bytes, bytes | None]]) -> None:
     """Put documents whose bytes are not there yet."""
-    there = output.read_many([key for key, _ in documents])
-    new = [(key, data) for (key, data), old in zip(documents, there, strict=True) if data != old]
+    new = [(key, data) for key, data, old in documents if data != old]
     if output.is_local and not is_network(output.url):
         for key, data in new:
             output.put(key, data)

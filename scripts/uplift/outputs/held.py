@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from uplift.models.publication import Claim
+from uplift.models.publication import Claim, Lock
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.lock import read_lock, refuse_foreign, renew_lock, write_lock
+from uplift.running.parallel import at_once
 from uplift.storage.protocol import ObjectWriter, Store, WritableStore
 from uplift.storage.writable import open_writable
 from uplift.work.json_files import read_model
@@ -55,9 +56,7 @@ def hold(
     """
     output = open_writable(url, settings, durability=durability)
     held = HeldOutput(output, read_model(claim, Claim), claim.parent)
-    lock = read_lock(output)
-    if lock is not None:
-        refuse_foreign(output, lock, held.claim.run_id)
+    held.look()
     return held
 
 
@@ -71,6 +70,7 @@ class HeldOutput:
     def __init__(self, store: WritableStore, claim: Claim, folder: Path) -> None:
         self.claim = claim
         self.url, self.can_list, self.is_local = store.url, store.can_list, store.is_local
+        self.reads_ahead = store.reads_ahead
         self.get, self.get_range, self.read_into = store.get, store.get_range, store.read_into
         self.read_many, self.read_ranges = store.read_many, store.read_ranges
         self.stat, self.stat_many = store.stat, store.stat_many
@@ -81,8 +81,29 @@ class HeldOutput:
         self._folder = folder
         self._is_hidden = False
         self._seen: float | None = None
+        self._lock: Lock | None = None
+        """As it was seen when the output was opened, until the first write renews it."""
         # writers are threads: the first one hides the dataset, the others wait for that
         self._first = threading.Lock()
+
+    def look(self) -> None:
+        """Look who holds the output and whether its root document is to be seen.
+
+        The first write need not look again when that is soon: on object stores these two requests
+        are made side by side, and no write waits for others.
+
+        Raises
+        ------
+        OutputError
+            Another run holds it.
+        """
+        store = self._store
+        looks: list[Callable[[], Any]] = [lambda: read_lock(store), lambda: store.stat(ROOT_KEY)]
+        lock, root = at_once(looks, threads=not self.is_local)
+        if lock is not None:
+            refuse_foreign(store, lock, self.claim.run_id)
+            self._lock, self._seen = lock, time.monotonic()
+            self._is_hidden = root is None
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object; readers see the old or the new one, never a part."""
@@ -119,24 +140,29 @@ class HeldOutput:
 
     def remove_unfinished(self, key: str | None = None) -> int:
         """Remove what killed writers left, which no reader sees; return how many there were."""
-        self._look_at_lock()
+        with self._first:
+            self._look_unless_seen()
         return self._store.remove_unfinished(key)
 
     def show(self, root_document: bytes) -> None:
         """Write the root document, after everything else is on disk: readers see the dataset."""
-        self._look_at_lock()
+        looks: list[Callable[[], Any]] = [self._look_at_lock, lambda: self.get(ROOT_KEY)]
+        _, there = at_once(looks, threads=not self.is_local)
         self.flush()
-        if self.get(ROOT_KEY) != root_document:
+        if there != root_document:
             self._store.put(ROOT_KEY, root_document)
         self._is_hidden = False
         self.flush()
 
     def hide(self) -> None:
         """Remove the root document, so that readers see no dataset."""
-        self._look_at_lock()
-        if self.stat(ROOT_KEY) is not None:
-            self._store.delete(ROOT_KEY)
-        self._is_hidden = True
+        with self._first:
+            self._look_unless_seen()
+            self._hide()
+
+    def taken(self, lock: Lock) -> None:
+        """Note that this run has just written, or seen, the lock."""
+        self._lock, self._seen = lock, time.monotonic()
 
     def clear(self) -> None:
         """Delete everything but the lock."""
@@ -154,18 +180,33 @@ class HeldOutput:
         if lock is not None and lock.run_id == self.claim.run_id:
             self._store.delete(LOCK_KEY)
 
+    def _hide(self) -> None:
+        if self._store.stat(ROOT_KEY) is not None:
+            self._store.delete(ROOT_KEY)
+        self._is_hidden = True
+
     def _prepare(self, key: str) -> None:
         """Be sure, before a write, that the place is this run's and no dataset is to be seen."""
         if key in ("", ROOT_KEY, LOCK_KEY):
             raise ValueError(f"{key or 'the whole output'}: not for steps to write")
-        now = time.monotonic()
-        if self._is_hidden and self._seen is not None and now - self._seen < SEEN_EVERY_S:
+        if self._is_hidden and self._lock is None and self._is_seen():
             return
         with self._first:
-            if self._seen is None or now - self._seen >= SEEN_EVERY_S:
-                self._look_at_lock()
+            self._look_unless_seen()
             if not self._is_hidden:
-                self.hide()
+                self._hide()
+
+    def _look_unless_seen(self) -> None:
+        """Look at the lock, or only renew it when that was done a moment ago."""
+        if not self._is_seen():
+            self._look_at_lock()
+        elif self._lock is not None:
+            renew_lock(self._store, self._lock)
+        self._lock = None
+
+    def _is_seen(self) -> bool:
+        """Whether the lock was seen so lately that it need not be looked at."""
+        return self._seen is not None and time.monotonic() - self._seen < SEEN_EVERY_S
 
     def _look_at_lock(self) -> None:
         """Take the lock if there is none, else renew it; refuse another run's."""

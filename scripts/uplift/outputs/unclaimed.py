@@ -57,7 +57,9 @@ class UnclaimedOutput:
             self._store.delete(LOCK_KEY)
         lock = write_lock(self._store, run_id, generation, folder)
         claim = Claim(run_id=run_id, output=self.store.url, generation=lock.generation)
-        return HeldOutput(self._store, claim, folder)
+        held = HeldOutput(self._store, claim, folder)
+        held.taken(lock)
+        return held
 
 
 class ArchiveFile:

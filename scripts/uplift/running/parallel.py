@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -84,3 +84,24 @@ def as_done(
     finally:
         for future in under_way:
             future.cancel()
+
+
+def at_once(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> list[Any]:
+    """Results of a few calls that wait for a server, made side by side.
+
+    Parameters
+    ----------
+    calls
+        What to call.
+    threads
+        Whether each gets a thread; no: one after the other, as for files.
+
+    Returns
+    -------
+    list[Any]
+        What they returned, in order. The first one's error counts.
+    """
+    if not threads:
+        return [call() for call in calls]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(lambda call: call(), calls))

@@ -15,6 +15,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -48,6 +50,9 @@ class Workers(Generic[C]):
         Modules that are imported once for all.
     spent
         A function that a worker process calls after each call, and one that takes its result here.
+    room
+        Weight of the calls that one process has under way, in threads. 1: one call at a time. What
+        waits for answers of a server takes more, and the next call begins as soon as one ends.
     """
 
     def __init__(
@@ -56,8 +61,11 @@ class Workers(Generic[C]):
         open_context: Callable[[Count], C],
         preload: Sequence[str] = (),
         spent: tuple[Callable[[], Any], Callable[[Any], None]] | None = None,
+        *,
+        room: int = 1,
     ) -> None:
         self._spent = spent
+        self._room = room
         self._open = open_context
         self._here: C | None = None
         self._workers: dict[Connection, Any] = {}
@@ -83,6 +91,7 @@ class Workers(Generic[C]):
         function: Callable[[C, A], B],
         inputs: Iterable[A],
         tick: Callable[[], None] = lambda: None,
+        weigh: Callable[[A], int] = lambda _: 1,
     ) -> Iterator[B]:
         """Yield what ``function(context, input)`` returns, as it comes.
 
@@ -94,6 +103,8 @@ class Workers(Generic[C]):
             Taken one by one, when a process is idle.
         tick
             Called about once a second, and after each result.
+        weigh
+            Weight of the call for an input, at most the room of a process.
 
         Returns
         -------
@@ -108,25 +119,32 @@ class Workers(Generic[C]):
         if not self._workers:
             if self._here is None:
                 self._here = self._open(partial(_add, self._counts, 0))
-            for value in inputs:
-                result = function(self._here, value)
+            call = partial(function, self._here)
+            for result in _called(call, inputs, tick, weigh, self._room):
                 tick()
                 yield result
             return
         waiting = iter(inputs)
-        idle, busy = list(self._workers), set[Connection]()
+        free = dict.fromkeys(self._workers, self._room)
+        under_way: dict[int, tuple[Connection, int]] = {}
+        value, ticket = next(waiting, _END), 0
         while True:
-            while idle and (value := next(waiting, _END)) is not _END:
-                connection = idle.pop()
-                _send(connection, (function, value))
-                busy.add(connection)
-            if not busy:
+            while value is not _END:
+                weight = min(weigh(value), self._room)
+                connection = max(free, key=lambda one: free[one])
+                if free[connection] < weight:
+                    break
+                ticket += 1
+                free[connection] -= weight
+                under_way[ticket] = connection, weight
+                _send(connection, (ticket, function, value))
+                value = next(waiting, _END)
+            if not under_way:
                 return
-            ready: list[Any] = list(wait(list(busy), _TICK_S))
+            ready: list[Any] = list(wait({one for one, _ in under_way.values()}, _TICK_S))
             for connection in ready:
-                result = self._received(connection)
-                busy.discard(connection)
-                idle.append(connection)
+                done, result = self._received(connection)
+                free[connection] += under_way.pop(done)[1]
                 yield result
             tick()
 
@@ -149,7 +167,7 @@ class Workers(Generic[C]):
                 take = None if self._spent is None else self._spent[0]
                 # a fork has copies of these, and others would not see the job's end
                 inherited = [*self._workers, ours] if is_fork else []
-                arguments = (theirs, self._open, self._counts, number, take, inherited)
+                arguments = (theirs, self._open, self._counts, number, take, inherited, self._room)
                 process = context.Process(target=_serve, args=arguments, daemon=True)
                 process.start()
                 theirs.close()
@@ -157,7 +175,7 @@ class Workers(Generic[C]):
 
     def _received(self, connection: Connection) -> Any:
         try:
-            value, error, spent = connection.recv()
+            ticket, value, error, spent = connection.recv()
         except (EOFError, OSError):
             process = self._workers[connection]
             process.join(_TICK_S)
@@ -171,7 +189,34 @@ class Workers(Generic[C]):
             self._spent[1](spent)
         if error is not None:
             raise error
-        return value
+        return ticket, value
+
+
+def _called(
+    call: Callable[[A], B],
+    inputs: Iterable[A],
+    tick: Callable[[], None],
+    weigh: Callable[[A], int],
+    room: int,
+) -> Iterator[B]:
+    """Yield results of calls in this process, in threads where there is room for several."""
+    if room == 1:
+        yield from map(call, inputs)
+        return
+    under_way: dict[Future[B], int] = {}
+    waiting, free = iter(inputs), room
+    value: Any = next(waiting, _END)
+    with ThreadPoolExecutor(room) as pool:
+        while value is not _END or under_way:
+            while value is not _END and (weight := min(weigh(value), room)) <= free:
+                under_way[pool.submit(call, value)] = weight
+                free -= weight
+                value = next(waiting, _END)
+            ended, _ = wait_for(under_way, _TICK_S, FIRST_COMPLETED)
+            for future in ended:
+                free += under_way.pop(future)
+                yield future.result()
+            tick()
 
 
 _END: Any = object()
@@ -194,6 +239,7 @@ def _serve(
     number: int,
     take: Callable[[], Any] | None,
     inherited: Sequence[Connection],
+    room: int,
 ) -> None:
     """Answer calls until the other side is gone."""
     for other in inherited:
@@ -203,17 +249,30 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job, which ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     context: C | None = None
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while True:
-            function, value = connection.recv()
-            answer: Any
-            try:
+    # one thread opens the context, the others wait for that; and their answers do not mix
+    opening, answering = threading.Lock(), threading.Lock()
+
+    def answer(ticket: int, function: Callable[[C, A], B], value: A) -> None:
+        nonlocal context
+        found: Any
+        try:
+            with opening:
                 if context is None:
                     context = open_context(partial(_add, counts, number))
-                answer = (function(context, value), None)
-            except Exception as error:
-                answer = (None, error)
-            connection.send((*answer, None if take is None else take()))
+            found = (function(context, value), None)
+        except Exception as error:
+            found = (None, error)
+        with answering, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.send((ticket, *found, None if take is None else take()))
+
+    pool = ThreadPoolExecutor(room) if room > 1 else None
+    with contextlib.suppress(EOFError, ConnectionResetError):
+        while True:
+            call = connection.recv()
+            if pool is None:
+                answer(*call)
+            else:
+                pool.submit(answer, *call)
 
 
 def _end_with_parent() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 from uplift.errors import INSPECT_AGAIN, ChangedError, SourceError
 from uplift.models.inventory import InventoryFile
 from uplift.models.migration import CopiedFile
+from uplift.running.parallel import in_order
+from uplift.storage import tuning
 from uplift.storage.protocol import ObjectInfo, Store, WritableStore
 from uplift.storage.reading import pieces_of, sha256_of
 
@@ -32,12 +37,29 @@ def copy_files(
     SourceError
         A file is gone, or has another size than when the source was inspected.
     """
-    for file in files:
-        if file.path in keep and output.stat(file.path) is not None:
-            digest = sha256_of(_pieces(file, source))
-        else:
-            digest = _digest_if_equal(file, source, output) or _write(file, source, output)
-        yield CopiedFile(path=file.path, bytes=file.bytes, sha256=digest)
+    copy = partial(_copied, source, output, keep)
+    with files_pool(source, output) as pool:
+        yield from in_order(pool, copy, files, 2 * tuning.FILES_AT_ONCE)
+
+
+@contextlib.contextmanager
+def files_pool(source: Store, output: Store) -> Iterator[Executor | None]:
+    """Threads that copy or compare files side by side, where a store is remote."""
+    if source.is_local and output.is_local:
+        yield None
+        return
+    with ThreadPoolExecutor(tuning.FILES_AT_ONCE, thread_name_prefix="files") as pool:
+        yield pool
+
+
+def _copied(
+    source: Store, output: WritableStore, keep: frozenset[str], file: InventoryFile
+) -> CopiedFile:
+    if file.path in keep and output.stat(file.path) is not None:
+        digest = sha256_of(_pieces(file, source))
+    else:
+        digest = _digest_if_equal(file, source, output) or _write(file, source, output)
+    return CopiedFile(path=file.path, bytes=file.bytes, sha256=digest)
 
 
 def _write(file: InventoryFile, source: Store, output: WritableStore) -> str:

@@ -60,6 +60,10 @@ class Store(Protocol):
     """False for plain HTTP: walk by known keys there."""
     is_local: bool
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether each read is a round trip, so that many are under way at once."""
+
     def get(self, wanted: Wanted) -> bytes | None:
         """Return the whole object, or None when absent."""
 

@@ -34,8 +34,10 @@ class ReadAhead:
     ) -> Iterator[bytes | None]:
         """Yield ``read(key)`` in the order of `keys` with a bounded number under way.
 
-        The window is wider than the pool: what is read already waits for its turn in it. It grows
-        from a few requests on, unless the size to expect of an object is known.
+        The first ones are asked for at once, before the iterator is: several readers that are made
+        one after the other wait for the server together. The window is wider than the pool: what
+        is read already waits for its turn in it. It grows from a few requests on, unless the size
+        to expect of an object is known.
 
         Parameters
         ----------
@@ -46,18 +48,27 @@ class ReadAhead:
         expected_bytes
             Of one object; 0: not known.
 
-        Yields
-        ------
-        bytes | None
+        Returns
+        -------
+        Iterator[bytes | None]
             What was read; None where an object is absent.
         """
-        waiting: deque[Future[bytes | None]] = deque()
-        largest = 1
         window = min(tuning.FIRST_WINDOW, self._concurrency)
         if expected_bytes:
             window = self._window(expected_bytes)
         pool = self._started()
         source = iter(keys)
+        first = (pool.submit(read, key) for key in itertools.islice(source, window - 1))
+        return self._in_order(read, source, deque(first), window)
+
+    def _in_order(
+        self,
+        read: Callable[[K], bytes | None],
+        source: Iterator[K],
+        waiting: deque[Future[bytes | None]],
+        window: int,
+    ) -> Iterator[bytes | None]:
+        largest, pool = 1, self._started()
         try:
             for key in source:
                 waiting.append(pool.submit(read, key))
@@ -92,6 +103,11 @@ class ReadableStore(ABC):
 
     _ahead: ReadAhead | None = None
     """None where reading ahead does not pay, as with files: the page cache does it."""
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether each read is a round trip, so that many are under way at once."""
+        return self._ahead is not None
 
     @abstractmethod
     def _read(self, wanted: Wanted, start: int, length: int | None) -> Data | None:

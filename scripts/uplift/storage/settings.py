@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from uplift.errors import InputError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import engines
+from uplift.storage.urls import display_url, is_local
 
 
 def options_for(url: str, settings: Mapping[str, Any] | None) -> StorageOptions:
@@ -29,3 +30,23 @@ def options_for(url: str, settings: Mapping[str, Any] | None) -> StorageOptions:
             f"{', '.join(known)}"
         )
     return options
+
+
+def engines_of(urls: Iterable[str], settings: Mapping[str, Any] | None) -> list[str]:
+    """Modules of the engines that are asked first for the remote ones of some URLs.
+
+    Parameters
+    ----------
+    urls
+        Of datasets; those of files need no engine.
+    settings
+        The config's ``storage`` section.
+
+    Returns
+    -------
+    list[str]
+        Names of modules, each once; nothing is imported.
+    """
+    asked = {options_for(display_url(url), settings).engine for url in urls if not is_local(url)}
+    found = {engines.names()[0] if name == "auto" else name for name in asked}
+    return [f"{engines.__name__}.{name}" for name in sorted(found)]

@@ -23,6 +23,10 @@ WINDOW_BYTES = 48 * 2**20
 link of 10 Gbit/s delivers in 30 ms. Counts towards the memory of a job."""
 FIRST_WINDOW = 4
 """Requests under way until the size of an object is known."""
+DOCUMENT_BYTES = 2**14
+"""Of a metadata document, about: so many small ones are asked for at once as there may be."""
+FILES_AT_ONCE = 8
+"""Files of remote stores that are copied or compared side by side, each with a piece in memory."""
 PIECE_BYTES = 8 * 2**20
 """Files that are copied or hashed are held in memory so far: large enough that a request's 40 ms
 count little."""
@@ -37,8 +41,9 @@ PAGE = 10_000
 
 # -- writing
 
-PART_BYTES = 16 * 2**20
-"""Smallest part of a streamed upload; S3 takes 10,000 of them, so objects of 160 GB."""
+PART_BYTES = 8 * 2**20
+"""Parts of a streamed upload; S3 takes 10,000 of them, so objects of 80 GB. Five are in memory, one
+that is filled and `UPLOADS` on their way; what is left for the end is at most one."""
 UPLOADS = 4
 """Parts of one object on their way at once: four fill a link where one waits for its answer."""
 DELETE_TOGETHER = 1000

@@ -20,10 +20,11 @@ from uplift.models.record import Verify
 from uplift.models.validation import Validation
 from uplift.ngff import axes
 from uplift.ngff.conformity import conforms, defects_of
-from uplift.outputs.keys import MANIFEST_KEY
+from uplift.outputs.keys import MANIFEST_KEY, ROOT_KEY
 from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated
-from uplift.validate.metadata.documents import Documents, Json
+from uplift.validate.metadata.documents import Documents, Json, Node
 from uplift.validate.metadata.structure import Structure
 from uplift.validate.objects import accounts
 from uplift.validate.objects.crate import checked_crate
@@ -104,7 +105,15 @@ def validate_dataset(
     findings.extend((*inventory.findings, *migration.findings))
     listed_items = ItemListings(files.batches)
     check = _DatasetCheck(inventory, migration, files, findings)
-    has_old = not files.with_manifest and files.folder.is_own_manifest(output.get(MANIFEST_KEY))
+    root_document = files.root_document
+    # asked for before the listing, so that all of them wait for the stores together
+    documents = check.asked(source, output, root_document)
+    asked_for = iter(output.read_many((ROOT_KEY, CRATE_KEY), DOCUMENT_BYTES))
+    has_old = (
+        not files.with_manifest
+        and files.folder.manifest.is_file()  # else it is not asked for: that is a request
+        and files.folder.is_own_manifest(output.get(MANIFEST_KEY))
+    )
     account, keys = check.listed(output.list_tree(""), files, has_old, listed_items.add)
     pixels.validate_again(listed_items.digests())
     work = coverage.gather(files.batches, files.folder, findings)
@@ -113,14 +122,13 @@ def validate_dataset(
         findings.warning("array.skipped", path, f"left out: {reason}")
     for path in coverage.uncovered(entries, work, set(files.skipped)):
         findings.error("batches.incomplete", path, "no batch converts this array")
-    root_document = files.root_document
-    accounts.check_root(output, root_document, findings)
-    check.documents(source, output, root_document)
+    accounts.check_root(next(asked_for), root_document, findings)
+    check.documents(*documents)
     if verify == "reread" or not source.can_list:
         accounts.check_source(source, inventory, findings)
     accounts.check_files(source, output, check.copies(files.crate), findings)
     if files.crate is not None:
-        findings.extend(checked_crate(files.crate, output.get(CRATE_KEY)))
+        findings.extend(checked_crate(files.crate, next(asked_for)))
     misdeclared = {
         one.path
         for one in inventory.findings
@@ -246,8 +254,10 @@ class _DatasetCheck:
         self.groups = _with_parents(inventory)
         self.root_attributes: Json | None = None
 
-    def documents(self, source: Store, output: Store, root_document: bytes) -> None:
-        """Check every ``zarr.json`` against the source's, and let the validators look at them."""
+    def asked(
+        self, source: Store, output: Store, root_document: bytes
+    ) -> tuple[Iterator[Node], Iterator[Node]]:
+        """Ask for the documents of all groups and of all arrays."""
         documents = Documents(
             self._inventory,
             self.groups,
@@ -257,15 +267,19 @@ class _DatasetCheck:
             root_document,
             self._findings,
         )
+        return documents.groups(), documents.arrays()
+
+    def documents(self, groups: Iterator[Node], arrays: Iterator[Node]) -> None:
+        """Check every ``zarr.json`` against the source's, and let the validators look at them."""
         structure = Structure(self.groups, self._entries, self._migration, self._findings)
         found: dict[str, Json] = {}
-        for node in documents.groups():
+        for node in groups:
             if node.document is not None:
                 found[node.path] = node.document
             structure.check_group(node)
         structure.check_tree()
         check = ArrayCheck(self._findings)
-        for node in documents.arrays():
+        for node in arrays:
             if node.document is not None:
                 found[node.path] = node.document
             entry = self._entries[node.path]

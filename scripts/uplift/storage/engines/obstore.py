@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import obstore
-import requests
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
@@ -155,6 +154,8 @@ class ObstoreStore(RemoteStore):
             return None if refusal is None else refusal.retry_after
         if not self.url.startswith("http"):
             return None
+        import requests  # hundreds of modules, for what few servers ever want
+
         try:
             answer = requests.head(f"{self.url}/{quote(key)}", timeout=tuning.CONNECT_S)
         except requests.RequestException as error:
@@ -212,6 +213,13 @@ class _Stream:
     def write_all(self, pieces: Sequence[Readable]) -> None:
         """Append a copy of pieces whose memory may be used again."""
         self._stream.write(b"".join(pieces))
+
+
+def prepare() -> None:
+    """Import what opening a store and looking for credentials imports."""
+    import botocore.client
+    import botocore.credentials
+    import botocore.session  # noqa: F401
 
 
 def open_url(url: str, options: StorageOptions, *, writable: bool) -> ObstoreStore | None:

@@ -11,6 +11,7 @@ from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.ngff.documents import document_key
 from uplift.storage.protocol import Store, join
+from uplift.storage.tuning import DOCUMENT_BYTES
 
 Json = dict[str, Any]
 _NONE: Json = {}
@@ -80,23 +81,36 @@ class Documents:
 
     def groups(self) -> Iterator[Node]:
         """Every group, in path order."""
-        yield from self._nodes([*self._groups], "group")
+        return self._nodes([*self._groups], "group")
 
     def arrays(self) -> Iterator[Node]:
         """Every array that was to be converted, in path order."""
         wanted = [one for one in self._inventory.arrays if one.path not in self._skipped]
-        yield from self._nodes([*wanted], "array")
+        return self._nodes([*wanted], "array")
 
     def _nodes(
         self, entries: list[InventoryGroup | InventoryArray], kind: Literal["group", "array"]
     ) -> Iterator[Node]:
-        after = self._output.read_many(join(entry.path, "zarr.json") for entry in entries)
-        before = self._source.read_many(
-            document_key(entry.path, _format_of(entry)) for entry in entries
-        )
+        """Ask for the documents of both sides; they are looked at as they are wanted."""
         old_arrays = [e for e in entries if kind == "array" and _format_of(e) == 2]
-        shapes = iter(self._source.read_many(join(e.path, ".zarray") for e in old_arrays))
-        for entry, new, old in zip(entries, after, before, strict=True):
+        asked = (
+            (self._output, [join(entry.path, "zarr.json") for entry in entries if entry.path]),
+            (self._source, [document_key(entry.path, _format_of(entry)) for entry in entries]),
+            (self._source, [join(entry.path, ".zarray") for entry in old_arrays]),
+        )
+        reads = [iter(store.read_many(keys, DOCUMENT_BYTES)) for store, keys in asked]
+        return self._side_by_side(entries, kind, *reads)
+
+    def _side_by_side(
+        self,
+        entries: list[InventoryGroup | InventoryArray],
+        kind: Literal["group", "array"],
+        after: Iterator[bytes | None],
+        before: Iterator[bytes | None],
+        shapes: Iterator[bytes | None],
+    ) -> Iterator[Node]:
+        for entry in entries:
+            new, old = next(after) if entry.path else None, next(before)
             v2 = _format_of(entry) == 2
             found = self._parsed(self._source, document_key(entry.path, 2 if v2 else 3), old)
             document = found

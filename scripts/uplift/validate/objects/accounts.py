@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from uplift.arrays.output_objects import position_of_key
 from uplift.grid import Shape, grid_shape
@@ -11,9 +12,12 @@ from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory
 from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
+from uplift.running.parallel import in_order
 from uplift.storage import reading
+from uplift.storage.copying import files_pool
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import ObjectInfo, Store, join
+from uplift.storage.tuning import FILES_AT_ONCE
 from uplift.zarr_metadata.v3 import ChunkKeys
 
 _V2_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
@@ -96,19 +100,18 @@ class OutputAccount:
         return False
 
 
-def check_root(output: Store, root_document: bytes, findings: Findings) -> None:
+def check_root(published: bytes | None, root_document: bytes, findings: Findings) -> None:
     """Compare the root document of a published output with the one that is to be published.
 
     Parameters
     ----------
-    output
-        That may be published.
+    published
+        The output's, if it is published.
     root_document
         The one to publish.
     findings
         Receives what is found.
     """
-    published = output.get(ROOT_KEY)
     if published is not None and published != root_document:
         text = "the root document at the output is not the one to publish"
         findings.error("root.differs", "", text)
@@ -170,16 +173,30 @@ def check_files(
         Files that were compared.
     """
     count = 0
-    for before, after in places:
-        count += 1
-        digests = [sha256_of(source, before), sha256_of(output, after)]
-        if digests[1] is None:
-            findings.error("file.missing", after, f"{after}: was not copied")
-        elif digests[0] is None:
-            findings.error("source.changed", before, f"{before}: is gone from the source")
-        elif digests[0] != digests[1]:
-            findings.error("file.differs", after, f"{after}: is not what the source has")
+    with files_pool(source, output) as pool:
+        asked = in_order(pool, partial(_digests, source, output), places, 2 * FILES_AT_ONCE)
+        for before, after, digests in asked:
+            count += 1
+            _note_file(before, after, digests, findings)
     return count
+
+
+def _digests(
+    source: Store, output: Store, place: tuple[str, str]
+) -> tuple[str, str, tuple[str | None, str | None]]:
+    before, after = place
+    return before, after, (sha256_of(source, before), sha256_of(output, after))
+
+
+def _note_file(
+    before: str, after: str, digests: tuple[str | None, str | None], findings: Findings
+) -> None:
+    if digests[1] is None:
+        findings.error("file.missing", after, f"{after}: was not copied")
+    elif digests[0] is None:
+        findings.error("source.changed", before, f"{before}: is gone from the source")
+    elif digests[0] != digests[1]:
+        findings.error("file.differs", after, f"{after}: is not what the source has")
 
 
 def sha256_of(store: Store, key: str) -> str | None:

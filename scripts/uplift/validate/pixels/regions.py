@@ -6,10 +6,13 @@ the array alone, not on chance: the same ones are read on every run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +27,7 @@ from uplift.codecs.chunks import DecodeError
 from uplift.grid import Box, Index, Shape
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.findings import Finding, Findings
+from uplift.running.parallel import in_order
 from uplift.storage.protocol import Store
 from uplift.validate.pixels.compare import first_difference, same_bits
 from uplift.validate.pixels.small import (
@@ -41,6 +45,10 @@ from uplift.zarr_metadata.data_types import (
 
 MOST_NAMED = 1000
 """Chunks that were recoded alone or retried, and sides of borders, that are looked at."""
+_REGIONS_AT_ONCE = 64
+"""Regions of remote stores under way at once: as many as a job may have requests by default."""
+_BYTES_AT_ONCE = 128 * 2**20
+"""Decoded bytes of both sides that these may hold together."""
 _ONE_READER_BYTES = 16 * 2**20
 """Smaller arrays are read by tensorstore on both sides (by two of its drivers), but for one in
 sixteen: zarr-python takes milliseconds to open one."""
@@ -119,15 +127,22 @@ class Regions:
     sha256: str | None = None
 
 
-def check_array(
-    array: Chosen, source: Store, output: Store, root: bytes | None, digest_limit_bytes: int
-) -> Regions:
-    """Compare the regions of an array bit for bit.
+def check_arrays(
+    arrays: Sequence[Chosen],
+    source: Store,
+    output: Store,
+    root: bytes | None,
+    digest_limit_bytes: int,
+) -> list[Regions]:
+    """Compare the regions of arrays bit for bit.
+
+    Of remote stores many regions of all arrays are under way at once: each is a chain of requests
+    (index, chunk, the source's chunk) that wait for one another.
 
     Parameters
     ----------
-    array
-        The array.
+    arrays
+        The arrays.
     source, output
         Both sides.
     root
@@ -137,56 +152,125 @@ def check_array(
 
     Returns
     -------
-    Regions
-        How many were compared, and the digest of the whole where there is one.
+    list[Regions]
+        What was found of each array, in their order.
     """
-    findings, sha256 = Findings(), None
-    regions = [] if array.compared else regions_of(array)
-    try:
-        if regions:
-            after = _output_reader(array, output, root)
-            before = _SourceReaders(array, source)
-            if not _is_same_at_once(array, regions, before, after):
-                for box in regions:
-                    _compare(array, box, before, after, findings)
-            if before.refusals:
-                text = (
-                    f"the source: {before.refusals[0]}; {len(before.refusals)} regions of it are "
-                )
-                text += "are decoded by this project"
+    checks = [_ArrayCheck(array, source, output, root) for array in arrays]
+    with contextlib.ExitStack() as stack:
+        pool, at_once = None, 1
+        if not (source.is_local and output.is_local):
+            largest = max((check.region_bytes for check in checks), default=1)
+            at_once = max(1, min(_REGIONS_AT_ONCE, _BYTES_AT_ONCE // (2 * largest)))
+            pool = stack.enter_context(ThreadPoolExecutor(at_once, thread_name_prefix="regions"))
+        opens = [opens for check in checks for opens in (check.open_output, check.open_source)]
+        for _ in in_order(pool, lambda opens: opens(), opens, 2 * at_once):
+            pass
+        parts = [(check, boxes) for check in checks for boxes in check.parts()]
+        found = in_order(pool, lambda part: part[0].compare(part[1]), parts, 2 * at_once)
+        for (check, _), outcome in zip(parts, found, strict=True):
+            check.note(outcome)
+    return [check.result(digest_limit_bytes) for check in checks]
+
+
+class _ArrayCheck:
+    """Check of one array; its methods may run in several threads."""
+
+    def __init__(self, array: Chosen, source: Store, output: Store, root: bytes | None) -> None:
+        self._array, self._output, self._root = array, output, root
+        # none where the job that converted the array has compared all of it
+        self._regions = [] if array.compared else regions_of(array)
+        self._before = _SourceReaders(array, source)
+        self._after: Reader | None = None
+        self._refused: ReaderError | None = None
+        dtype = numpy_dtype(array.source)
+        self._has_objects = dtype.hasobject
+        self._is_read_whole = self._is_small()
+        sizes = [math.prod(grid.box_shape(box)) * dtype.itemsize for box in self._regions]
+        self.region_bytes = max(1, array.nbytes if self._is_read_whole else max(sizes, default=0))
+        """Decoded bytes of the largest part that is read at once."""
+        self._findings = Findings()
+
+    def open_output(self) -> None:
+        """Open the output with one of its readers."""
+        try:
+            if self._regions:
+                self._after = _output_reader(self._array, self._output, self._root)
+        except ReaderError as error:
+            self._refused = error
+
+    def open_source(self) -> None:
+        """Open the source with the first of its readers."""
+        if self._regions and not self._array.misdeclared:
+            self._before.open_first()
+
+    def parts(self) -> list[list[Box]]:
+        """Regions that are compared by one call: all of a small array, else one."""
+        if self._after is None:
+            return []
+        return [self._regions] if self._is_read_whole else [[box] for box in self._regions]
+
+    def compare(self, boxes: list[Box]) -> list[Finding] | ReaderError:
+        """Compare regions, with one read of both sides where these are the whole array."""
+        assert self._after is not None  # noqa: S101
+        findings: list[Finding] = []
+        try:
+            if self._is_read_whole and self._is_same_at_once(self._after):
+                return findings
+            for box in boxes:
+                findings += _compared(self._array, box, self._before, self._after)
+        except ReaderError as error:
+            return error
+        return findings
+
+    def note(self, outcome: list[Finding] | ReaderError) -> None:
+        """Keep what a comparison found; called in the order of the regions."""
+        if isinstance(outcome, ReaderError):
+            self._refused = self._refused or outcome
+        else:
+            self._findings.extend(outcome)
+
+    def result(self, digest_limit_bytes: int) -> Regions:
+        """Sum up, and make the digest of the whole array when it is small enough."""
+        array, findings, sha256 = self._array, self._findings, None
+        refusals = [self._before.refusals[b] for b in self._regions if b in self._before.refusals]
+        try:
+            if self._refused is not None:
+                raise self._refused
+            if refusals:
+                text = f"the source: {refusals[0]}; {len(refusals)} regions of it are "
+                text += "decoded by this project"
                 findings.info("reader.refuses_source", array.path, text)
-        if array.nbytes <= digest_limit_bytes and not numpy_dtype(array.source).hasobject:
-            steps = tuple(map(max, array.target.chunks, array.source.chunks))
-            sha256 = array_sha256(open_reader(output, array.path, root), steps)
-    except ReaderError as error:
-        findings.error("reader.refuses", array.path, str(error))
-    return Regions(array.path, array.compared or len(regions), findings.listed(), sha256)
+            if array.nbytes <= digest_limit_bytes and not self._has_objects:
+                steps = tuple(map(max, array.target.chunks, array.source.chunks))
+                reader = open_reader(self._output, array.path, self._root)
+                sha256 = array_sha256(reader, steps)
+        except ReaderError as error:
+            findings.error("reader.refuses", array.path, str(error))
+        return Regions(array.path, array.compared or len(self._regions), findings.listed(), sha256)
+
+    def _is_small(self) -> bool:
+        """Whether both sides are read whole, with one call each: the regions are all of it."""
+        array = self._array
+        covered = sum(math.prod(grid.box_shape(box)) for box in self._regions)
+        return (
+            bool(self._regions)
+            and not array.misdeclared
+            and array.nbytes <= MOST_REGION_BYTES
+            and covered == math.prod(array.source.shape)
+        )
+
+    def _is_same_at_once(self, after: Reader) -> bool:
+        """Whether the whole array is the same; what differs is looked at region by region."""
+        whole = tuple(slice(0, n) for n in self._array.source.shape)
+        try:
+            return same_bits(self._before.first(whole), after.read(whole))
+        except ReaderError:
+            return False
 
 
-def _is_same_at_once(
-    array: Chosen, regions: list[Box], before: _SourceReaders, after: Reader
-) -> bool:
-    """Whether a small array is the same when both sides are read whole, with one call each.
-
-    What differs, or is refused, is looked at region by region.
-    """
-    covered = sum(math.prod(grid.box_shape(box)) for box in regions)
-    if (
-        array.misdeclared
-        or array.nbytes > MOST_REGION_BYTES
-        or covered != math.prod(array.source.shape)
-    ):
-        return False
-    everything = tuple(slice(0, n) for n in array.source.shape)
-    try:
-        return same_bits(before.first(everything), after.read(everything))
-    except ReaderError:
-        return False
-
-
-def _compare(
-    array: Chosen, box: Box, before: _SourceReaders, after: Reader, findings: Findings
-) -> None:
+def _compared(
+    array: Chosen, box: Box, before: _SourceReaders, after: Reader
+) -> tuple[Finding, ...]:
     """Compare one region with what the first reader of the source has that agrees.
 
     Readers differ over what Zarr v2 leaves open (text of fixed length, NaNs of fill values), so
@@ -197,7 +281,7 @@ def _compare(
     found, differing = after.read(region), list[tuple[str, NDArray[Any]]]()
     for name, expected in before.read(region):
         if same_bits(expected, found) or _same_but_nans(expected, found):
-            return
+            return ()
         differing.append((name, expected))
     name, expected = differing[0]
     text = f"{name} reads other values of the source at elements {box} than {after.name} "
@@ -205,7 +289,8 @@ def _compare(
     if expected.shape == found.shape and expected.dtype.itemsize == found.dtype.itemsize:
         at = first_difference(expected, found)
         text += f", first at {tuple(int(i) + low for i, (low, _) in zip(at, box, strict=True))}"
-    findings.error("reader.differs", array.path, text)
+    finding = Finding(code="reader.differs", severity="error", path=array.path, message=text)
+    return (finding,)
 
 
 def _same_but_nans(one: NDArray[Any], other: NDArray[Any]) -> bool:
@@ -233,7 +318,13 @@ class _SourceReaders:
         self._source = source
         self._opened: dict[int, Reader | ReaderError] = {}
         self._own: _OwnReader | None = None
-        self.refusals: list[ReaderError] = []
+        # regions are compared in several threads: the first one opens, the others wait for that
+        self._lock = threading.Lock()
+        self.refusals: dict[Box, ReaderError] = {}
+
+    def open_first(self) -> None:
+        """Open the first reader; that it cannot is seen when it is asked for a region."""
+        self._reader(0)
 
     def first(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read a region with the first reader.
@@ -263,26 +354,28 @@ class _SourceReaders:
             read = True
             yield reader.name, values
         if not read and refused is not None:
-            self.refusals.append(refused)
+            self.refusals[_box(region)] = refused
         fill_value = self._array.source.fill_value
         if not read or fill_value is None or _is_bits(fill_value):
-            self._own = self._own or _OwnReader(self._array, self._source)
+            with self._lock:
+                self._own = own = self._own or _OwnReader(self._array, self._source)
             # With null the format leaves open what is not stored: here zero, elsewhere other things
-            if not read or fill_value is not None or not self._own.is_stored(region):
-                yield self._own.name, self._own.read(region)
+            if not read or fill_value is not None or not own.is_stored(region):
+                yield own.name, own.read(region)
 
     def _reader(self, number: int) -> Reader | ReaderError:
-        if number not in self._opened:
-            path, version = self._array.path, self._array.source.zarr_format
-            try:
-                self._opened[number] = (
-                    ZarrReader(self._source, path, zarr_format=version)
-                    if number
-                    else open_reader(self._source, path, version=version)
-                )
-            except ReaderError as error:
-                self._opened[number] = error
-        return self._opened[number]
+        with self._lock:
+            if number not in self._opened:
+                path, version = self._array.path, self._array.source.zarr_format
+                try:
+                    self._opened[number] = (
+                        ZarrReader(self._source, path, zarr_format=version)
+                        if number
+                        else open_reader(self._source, path, version=version)
+                    )
+                except ReaderError as error:
+                    self._opened[number] = error
+            return self._opened[number]
 
 
 def _is_bits(fill_value: object) -> bool:
