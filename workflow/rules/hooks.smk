@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from uplift.storage.settings import engines_of
 from uplift.workflow import faults, rounds, slurm_plugin, space, start
 
 
@@ -34,7 +35,9 @@ def before_the_first_job():
         for one in workflow.dag.needrun_jobs()
         if one.is_local or not IS_CLUSTER
     }
-    urls = [url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)]
+    urls = [
+        url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)
+    ]
     programs = [PROGRAMS[name] for name in here if name in PROGRAMS]
     JOBS.start([*engines_of(urls, STORAGE), *programs, "report"])
     if IS_CLUSTER:

@@ -14,7 +14,6 @@ from uplift.errors import InputError
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
 from uplift.settings.places import closed_to_the_group
-from uplift.storage.settings import engines_of
 from uplift.workflow import earlier, job_server, start
 
 JOBS = job_server.JobServer()
