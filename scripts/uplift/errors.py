@@ -122,7 +122,7 @@ def remedy_for(error: OSError) -> str:
 
 
 def is_little_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: nothing is at fault with anybody's data then.
+    """Whether an error says that memory ran out, and not that data are wrong.
 
     Python says RuntimeError where a thread's stack finds no room.
     """

@@ -21,7 +21,7 @@ from uplift.storage.engines.obstore import ObstoreStore
 ENGINES = ("obstore", "fsspec")
 PAGE = ROOT / "docs" / "S3.md"
 RUNS = int(os.environ.get("UPLIFT_FAULT_RUNS", "3"))
-"""Seeds of the runs with faults; every fourth is through s3fs, which takes thrice as long."""
+"""Seeds of the runs with faults; every fourth is through s3fs, which takes three times as long."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Where S3 data may lie, and whence settings may come: both engines alike, on a real server."""
+"""Where S3 data may lie, and where settings may come from: both engines alike, on a real server."""
 
 import uuid
 

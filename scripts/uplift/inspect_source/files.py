@@ -23,7 +23,7 @@ def is_litter(key: str) -> bool:
 
 
 class SourceFiles:
-    """Sorts files as a walk comes upon them.
+    """Sorts files as a walk finds them.
 
     Attributes
     ----------

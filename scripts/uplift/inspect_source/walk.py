@@ -152,7 +152,7 @@ class _Walk:
     def look_for_recent_change(self, *, refuse: bool) -> None:
         """Warn of a source that something may still write to, or refuse it.
 
-        It is no finding: it depends on the time of the inspection, not on the source.
+        It is not a finding: it depends on the time of the inspection, not on the source.
         """
         newest = self._reader.newest if isinstance(self._reader, ListedSource) else None
         text = recent_change(self._store.url, newest, time.time()) if newest else None

@@ -147,7 +147,7 @@ def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
     """Keys of a group that belong to OME-Zarr, in the order in which they stand there.
 
     ``labels`` counts only in a group of that name and ``series`` only in one named ``OME``:
-    elsewhere they are the user's own attributes. At the root, whose name is anybody's choice,
+    elsewhere they are the user's own attributes. At the root, which may have any name,
     each counts when it is a list of texts and no other OME key is there. A text or number under the
     key of an object (``"plate": "P1"``) is the user's own as well.
     """

@@ -36,7 +36,7 @@ def _details(documents: Documents, path: str) -> list[Any]:
             _apply(documents, path, ome)
         except ValidationError as error:
             return list(error.errors(include_url=False))
-        except Exception as error:  # its checks raise whatever they come upon
+        except Exception as error:  # its checks let any error through
             cause = _cause(error)
             if isinstance(cause, ValidationError):
                 return list(cause.errors(include_url=False))

@@ -58,7 +58,7 @@ _HIDDEN = (
     "Assuming unrestricted shared filesystem",
     "Multiple includes of",
     "Building DAG of jobs",
-    # an account is guessed where none is given, which is no news
+    # an account is guessed where none is given, which is not worth a line
     "No SLURM account given",
     "No account was given",
     "Unable to guess SLURM account",
