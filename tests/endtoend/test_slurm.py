@@ -1,5 +1,6 @@
 """The workflow on a real SLURM, with the profile that users get."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import pytest
 import zarr
 
 from servers import slurm
+from servers.web import WebServer
 from support.crates import without_times
 from support.images import write_image
 from support.sources import write_plate
@@ -202,6 +204,26 @@ def test_preempted_and_lost_nodes(tmp_path, expected, cluster, new_jobs):
         if one["Partition"] == slurm.GIVES_WAY
     }
     assert found == {first: ("PREEMPTED", "0"), second: ("COMPLETED", "1")}
+
+
+def test_no_more_requests_than_a_site_allows(tmp_path, cluster, new_jobs):
+    """Those of all jobs together, and of datasets that share one."""
+    cap, names = 4, "abc"
+    for name in names:
+        write_image(tmp_path / f"web/{name}.zarr", size=64, labels=False)
+    with WebServer(tmp_path / "web", delay_s=0.05) as server:
+        rows = [f"{n},{server.url}/{n}.zarr,out/{n}.zarr,CC0-1.0,1" for n in names]
+        sheet = ["dataset,input,output,license,jobs", *rows]
+        (tmp_path / "sheet.csv").write_text("\n".join(sheet) + "\n")
+        storage = {server.url: {"concurrency": cap, "max_requests": cap}}
+        settings = ["samples=sheet.csv", "previews=false", f"storage={json.dumps(storage)}"]
+        options = ["--group-components", "look=8", "small=2"]
+        code, said = finish(on_cluster(tmp_path, *settings, options=options))
+        assert code == 0, said
+        assert 1 < server.most_at_once <= cap
+    times = sorted((one["StartTime"], one["EndTime"]) for one in new_jobs())
+    assert len(times) == 2
+    assert times[0][1] <= times[1][0], "one after the other"
 
 
 def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):
