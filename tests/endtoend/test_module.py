@@ -1,10 +1,13 @@
 """Used as a Snakemake module, and in the ways in which the workflow catalog uses it."""
 
+import base64
 import json
+import re
 import shutil
 
 import pytest
 
+from servers.web import WebServer
 from support.images import write_image
 from support.outer import OUTER, run_outer
 from support.workflow import ROOT, snakemake
@@ -48,8 +51,26 @@ def test_mistakes_name_the_config_of_the_module(folder):
     assert line.startswith("error: config of the module: inptu: unknown key")
 
 
+def test_a_module_from_a_url_is_refused_in_one_line(folder):
+    with WebServer(ROOT) as server:
+        outer = (folder / "Snakefile").read_text().replace(str(ROOT), server.url)
+        (folder / "Snakefile").write_text(outer)
+        code, said = run_outer(folder)
+    assert code == 1
+    (line,) = said.splitlines()
+    assert line.startswith(f"error: {server.url}/workflow: the rules need the programs")
+    assert "clone the project" in line
+
+
 def test_the_small_dataset_of_the_catalog(tmp_path):
     shutil.copytree(ROOT / ".test", tmp_path / "t", ignore=shutil.ignore_patterns(".snakemake"))
     run = snakemake(tmp_path / "t")
     assert run.code == 0, run.text
     assert (tmp_path / "t" / "output" / "cells.zarr" / "zarr.json").exists()
+
+    run = snakemake(tmp_path / "t", "--report", "all.html")
+    assert run.code == 0, run.text
+    page = (tmp_path / "t" / "all.html").read_text()
+    for name in ("report.html", "catalog.csv", "costs.csv"):
+        (content,) = re.findall(rf'filename={re.escape(name)};base64,([^"]+)"', page)
+        assert base64.b64decode(content) == (tmp_path / "t" / "results" / name).read_bytes()
