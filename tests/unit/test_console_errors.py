@@ -42,6 +42,11 @@ ERRORS = [
     ("Error: cores have to be specified", "cores have to be specified"),
     (TRACEBACK, "/snakemake/dag.py, line 9: KeyError: 'x'"),
     ("AssertionError.", "AssertionError"),
+    (
+        'InputFunctionException in rule x in file "{here}/own.smk", line 9:\nError:\n'
+        "  InputError: 'foo' is not a dataset of the sheet\nWildcards:\n  dataset=foo\nTraceback:",
+        "'foo' is not a dataset of the sheet",
+    ),
 ]
 
 

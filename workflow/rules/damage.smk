@@ -6,6 +6,13 @@ DAMAGE = {}
 
 
 @quick
+def in_sheet(wildcards):
+    """Input function without inputs: refuses what is not in the sheet."""
+    SAMPLES[wildcards.dataset]
+    return []
+
+
+@quick
 def look_for_damage(wildcards):
     """Input function without inputs, of a rule that every dataset's jobs depend on.
 

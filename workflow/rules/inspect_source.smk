@@ -1,4 +1,6 @@
 rule inspect_source:
+    input:
+        in_sheet,
     output:
         inventory=f"{WORK}/inventory.json",
         # facts of the first run (its id, its day) outlive a second look at the source

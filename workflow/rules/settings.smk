@@ -43,9 +43,8 @@ def config_sources():
 TYPED = () if IS_MODULE else tuple(workflow.config_settings.config_args or ())
 try:
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
-    SAMPLES = start.without_secrets(
-        sheet.load_samples(CONFIG, look=workflow.is_main_process)
-    )
+    loaded = sheet.load_samples(CONFIG, look=workflow.is_main_process)
+    SAMPLES = start.Samples(start.without_secrets(loaded))
     STORAGE = sheet.storage_settings(CONFIG)
     WORK = f"{CONFIG.results}/{{dataset}}"
     # where the rules' files are for programs, which know nothing of a module's prefix
@@ -73,7 +72,6 @@ if console.active() is not None:
             lambda name: start.outcome(SAMPLES[name], RESULTS),
         )
 
-ENVIRONMENT = HOME / "envs" / "environment.yaml"
 DEPLOYMENT = workflow.deployment_settings
 DEPLOYED = {method.item_to_choice() for method in DEPLOYMENT.deployment_method}
 if CONFIG.container is None:
@@ -81,7 +79,15 @@ if CONFIG.container is None:
 elif "apptainer" in DEPLOYED:
     # the programs of this folder, with the libraries of the image
     DEPLOYMENT.apptainer_args += f" --bind {shlex.quote(str(HOME))}"
+# Snakemake makes up all params of all jobs for what may need an environment.
+is_deployed = "conda" in DEPLOYED or "--lint" in sys.argv
+ENVIRONMENT = HOME / "envs" / "environment.yaml" if is_deployed else None
 ACTIVE = [dataset for dataset in SAMPLES if dataset not in EARLIER]
+# Snakemake searches the text of this for each file of each job: with the names of all rows in it,
+# that takes time with the square of the rows. Another name than theirs is refused by `Samples`.
+NAMED = "[^/]+"
+if IS_MODULE or EARLIER:
+    NAMED = "|".join(re.escape(dataset) for dataset in ACTIVE) or "(?!)"
 LAST = "archive.json" if CONFIG.ozx else "published.json"
 REPORT = {
     "results": RESULTS,
@@ -93,6 +99,6 @@ REPORT = {
 
 
 wildcard_constraints:
-    dataset="|".join(re.escape(dataset) for dataset in ACTIVE) or "(?!)",
+    dataset=NAMED,
     k=r"[1-9][0-9]*",
     K=r"[1-9][0-9]*",

@@ -11,6 +11,8 @@ _HEAD = re.compile(
     r'(?P<kind>\w+)(?: in rule \S+)?(?: in file "(?P<file>.+?)", line (?P<line>\d+))?[:.]'
 )
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+), in ')
+_OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
+"""An error of this project, which says it all, inside one of Snakemake's."""
 _TRACEBACK = "Traceback (most recent call last):"
 _END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
 _CONSEQUENCES = (
@@ -36,6 +38,8 @@ def one_line(text: str, workflow: Any = None) -> str:
     workflow
         Snakemake's; it knows which Snakefile is being read.
     """
+    if own := _OWN.search(text):
+        return own["what"]
     lines = text.strip().splitlines()
     if _TRACEBACK in lines:
         return _python_error(lines[lines.index(_TRACEBACK) + 1 :])

@@ -39,6 +39,14 @@ _PATIENCE_S = 10.0
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
 
+class Samples(dict[str, Sample]):
+    """Rows of the sheet, by dataset."""
+
+    def __missing__(self, dataset: str) -> Sample:
+        """Say that a file was asked for whose dataset is not there."""
+        raise InputError(f"{dataset!r} is not a dataset of the sheet")
+
+
 def source_state(url: str) -> str | None:
     """Digest of the metadata at the root of a local source; None for a remote one.
 
