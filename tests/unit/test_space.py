@@ -149,8 +149,8 @@ def test_a_job_counts_what_others_still_write(plans, disk, tmp_path):
             assert len(list((tmp_path / "results" / ".space").glob("*.json"))) == 2
     disk(2 * size - 1)
     with space_for(*plans["b"]):  # alone it fits
-        (note,) = (tmp_path / "results" / ".space").glob("*.json")
-    assert not note.exists()
+        assert len(list((tmp_path / "results" / ".space").glob("*.json"))) == 1
+    assert not (tmp_path / "results" / ".space").exists()
 
 
 def test_what_a_running_job_has_written_is_not_counted_again(plans, disk, tmp_path):
@@ -179,6 +179,7 @@ def test_a_job_that_was_killed_needs_no_space(plans, disk, tmp_path):
     disk(2 * size - 1)
     with space_for(*plans["b"]):
         assert not killed.exists()
+    assert not killed.parent.exists()
 
 
 def test_objects_that_a_job_replaces_are_not_those_that_it_wrote(plans, disk, tmp_path):

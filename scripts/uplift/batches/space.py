@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import logging
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -164,16 +165,36 @@ def _is_there(need: Need, place: FileSystem) -> bool:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[Path | None]:
-    """Let one job at a time look and note; None on a file system without locks."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as stream:
+    """Let one job at a time look and note; None on a file system without locks.
+
+    The last one to leave takes the folder away.
+    """
+    try:
+        stream = _locked(folder)
+    except OSError as error:
+        log.info("space is looked for without that of other jobs: %s", error.strerror)
+        yield None
+        return
+    with stream:
         try:
+            yield folder
+        finally:
+            if not any(folder.glob("*.json")):
+                Path(stream.name).unlink()
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+def _locked(folder: Path) -> TextIO:
+    """Wait for the lock of a folder. One that was taken away meanwhile is waited for again."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
+            stream = stack.enter_context((folder / "lock").open("a"))
             fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
-        except OSError as error:
-            log.info("space is looked for without that of other jobs: %s", error.strerror)
-            yield None
-            return
-        yield folder
+            if os.path.samestat(os.fstat(stream.fileno()), (folder / "lock").stat()):
+                stack.pop_all()
+                return stream
 
 
 def _under_way(folder: Path | None) -> Iterator[Need]:
@@ -205,4 +226,5 @@ def _noted(need: Need, folder: Path) -> Iterator[None]:
             stream.flush()
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with _alone(folder):
+                path.unlink(missing_ok=True)
