@@ -276,6 +276,8 @@ def test_requests_of_each_step_and_those_that_wait_for_others(
     where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr"
     conversion = Conversion(*where, tmp_path / "far", threads=1)
     conversion.plan_settings = json.dumps({"shards": [256, 256]})
+    # how much of a file is read at once says nothing about requests
+    monkeypatch.setattr("uplift.arrays.output_objects.BUFFER_BYTES", 2**10)
     found = {}
     with FaultyProxy(s3_server.port, Faults(latency_s=0.15)) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)

@@ -22,6 +22,8 @@ from uplift.models.findings import Findings
 from uplift.storage.protocol import ObjectInfo, Readable, Store, join
 from uplift.zarr_metadata.v3 import target_key
 
+_RANGE_BYTES = 4 * 2**20
+"""Chunks of a remote shard that are read with one request: of files, what a buffer holds."""
 _CANONICAL = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -134,7 +136,7 @@ class StoredObjects:
             yield from self._runs(opened, [(0, [opened.info.size])])
             return
         places = opened.index[[self.cell_of(chunk) for chunk in chunks]].tolist()
-        runs = list(_joined(places))
+        runs = list(_joined(places, _RANGE_BYTES if self._store.reads_ahead else BUFFER_BYTES))
         inside = [run for run in runs if run[0] + sum(run[1]) <= opened.body_bytes]
         found = self._runs(opened, inside)
         for start, lengths in runs:
@@ -235,12 +237,12 @@ def _pieces(data: memoryview, lengths: list[int]) -> Iterator[Readable | None]:
         at += length
 
 
-def _joined(places: list[list[int]]) -> Iterator[tuple[int, list[int]]]:
-    """Join places that follow each other into runs: (offset, lengths)."""
+def _joined(places: list[list[int]], most: int) -> Iterator[tuple[int, list[int]]]:
+    """Join places that follow each other into runs of `most` bytes: (offset, lengths)."""
     start, end, run = 0, -1, list[int]()
     for offset, length in places:
         absent = offset == shard_index.ABSENT
-        follows = not absent and offset == end and end - start + length <= BUFFER_BYTES
+        follows = not absent and offset == end and end - start + length <= most
         if run and not follows:
             yield start, run
             run = []
