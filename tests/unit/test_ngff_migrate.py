@@ -6,6 +6,7 @@ import pytest
 
 from support.migrations import AXES, ENTRY, LEVEL, codes, migrate
 from uplift.errors import SourceError, UnsupportedError
+from uplift.ngff import migrate as migrating
 from uplift.ngff.axes import array_names, level_names, relative_scales
 from uplift.ngff.migrate import keep_attributes, migrate_attributes
 from uplift.ngff.registry import Facts
@@ -251,3 +252,24 @@ def test_dimension_names():
 )
 def test_migration_and_proof_agree_on_whose_a_key_is(attributes, path, zarr_format):
     migrate(attributes, path, zarr_format=zarr_format)
+
+
+def test_images_that_differ_in_a_name_alone_are_migrated_once(monkeypatch):
+    migrated, made = migrating._migrated, []
+
+    def counting(*others, **options):
+        made.append(others)
+        return migrated(*others, **options)
+
+    monkeypatch.setattr(migrating, "_migrated", counting)
+    migrating._migrated_alike.cache_clear()
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    scale = [{"type": "scale", "scale": [0.5, 0.5]}]
+    levels = [{"path": "0", "coordinateTransformations": scale}]
+    names = [f"field {number}" for number in range(20)]
+    for number, name in enumerate(names):
+        entry = {"version": "0.4", "name": name, "axes": axes, "datasets": levels}
+        facts = Facts(f"A/1/{number}", shapes={"0": (8, 8)})
+        result = migrate_attributes({"multiscales": [entry]}, "0.5", facts)
+        assert result.attributes["ome"]["multiscales"][0]["name"] == name
+    assert len(made) == 1
