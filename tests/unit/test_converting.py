@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -14,19 +15,28 @@ import psutil
 import pytest
 import zarr
 
-from support.images import write_image
+from support.images import multiscales, write_array, write_image, write_json
 from support.steps import SCRIPTS, Conversion
 from support.workflow import contents
 from uplift.batches import converting, portions
 from uplift.batches.converting import convert_batches
-from uplift.batches.work import Place, Settings
+from uplift.batches.portions import portions_of
+from uplift.batches.work import Job, Place, Settings, run_job
+from uplift.codecs.chunks import ChunkEncoder
 from uplift.errors import SourceError, WorkerError
+from uplift.validate.pixels.repacked import RepackCheck
 from uplift.work.folder import WorkFolder
+from uplift.work.journal import Journal
 
 PLANS = {
     "repack": '{"shards": {"z": 5, "y": 64, "x": 64}}',
     "recode": '{"shards": {"z": 5, "y": 48, "x": 80}, "chunks": {"z": 1, "y": 24, "x": 40}}',
     "unsharded": '{"shards": "none"}',
+}
+ONE_SHARD = {
+    "repack": '{"shards": [4, 128, 128]}',
+    "recode": '{"shards": [4, 128, 128], "codec": "zstd"}',
+    "other chunks": '{"shards": [4, 144, 144], "chunks": [1, 24, 48]}',
 }
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "threads", "started")
 
@@ -88,6 +98,66 @@ def test_the_same_bytes_with_any_number_of_processes(tmp_path, small_portions, p
     assert all(r["findings"] == [] for n, r in results[0][1].items() if n.endswith(".json"))
 
 
+def one_shard(root, plan):
+    """A dataset of one array that becomes one object; some of its chunks are absent."""
+    values = np.random.default_rng(0).integers(0, 4000, (4, 128, 128), dtype="<u2")
+    write_json(root / "in.zarr" / ".zgroup", {"zarr_format": 2})
+    write_json(root / "in.zarr" / ".zattrs", {"multiscales": multiscales(1, "zyx")})
+    write_array(root / "in.zarr" / "0", values, (1, 32, 32), keep=lambda i: sum(i) % 5 != 3)
+    return claimed(root, plan)
+
+
+@pytest.mark.parametrize("plan", ONE_SHARD)
+def test_cores_without_a_shard_of_their_own_help_with_another(
+    tmp_path, small_portions, monkeypatch, plan
+):
+    results, at_work = [], set()
+    encode, check = ChunkEncoder.encode, RepackCheck._compare
+
+    def noted(function):
+        def call(*arguments):
+            at_work.add(threading.get_ident())
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(ChunkEncoder, "encode", noted(encode))
+    monkeypatch.setattr(RepackCheck, "_compare", noted(check))
+    for cores in (1, 3):
+        root = tmp_path / str(cores)
+        made = one_shard(root, ONE_SHARD[plan])
+        (batch,) = made.in_force().batches
+        assert converting.shared_out([batch], cores) == (1, cores)
+        carried_out(made, cores)
+        results.append((contents(root / "out.zarr"), found(made)))
+        results[-1][0].pop(".ngff-uplift.lock")
+        assert at_work
+        assert (threading.get_ident() in at_work) == (cores == 1)
+        at_work.clear()
+    assert results[0] == results[1]
+
+
+def test_helpers_find_what_is_wrong(tmp_path, small_portions):
+    made = one_shard(tmp_path, ONE_SHARD["repack"])
+    carried_out(made)
+    (shard,) = (path for path in (tmp_path / "out.zarr" / "0").rglob("*") if path.is_file())
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    (batch,) = made.in_force().batches
+    shard.write_bytes(data)
+    place = Place(made.source, made.output, None)
+    reports = []
+    for threads in (1, 3):
+        context = place.open(Settings(threads=threads))
+        lines = Journal(WorkFolder(made.work).journal(batch.batch)).done
+        (portion,) = portions_of(batch, lines)
+        (result,) = run_job(context, Job([[portion]]))
+        reports.append((result.findings, result.chunks, result.rows))
+    assert reports[0] == reports[1]
+    (finding,) = reports[0][0]
+    assert (finding.code, finding.path) == ("chunk.bytes_differ", "0")
+
+
 def test_what_is_done_is_not_done_again(tmp_path):
     made = claimed(tmp_path, PLANS["repack"])
     carried_out(made)
@@ -109,6 +179,7 @@ def test_a_chunk_changed_since_it_was_listed_ends_the_job(tmp_path):
 JOB = """
 import pickle, sys
 sys.path[:0] = sys.argv[1:2]
+from uplift.running import command  # first of all, as programs do
 from uplift.batches import converting, portions
 from uplift.batches.work import Place, Settings
 from uplift.work.folder import WorkFolder
@@ -138,7 +209,7 @@ def killed(made, script, victim, after_s):
     job = job_of(made, script)
     time.sleep(after_s)
     group = [p for p in psutil.process_iter() if is_of_group(p, job.pid)]
-    workers = [p for p in group if p.pid != job.pid and p.ppid() != job.pid]
+    workers = [p for p in group if p.ppid() == job.pid]
     if victim == "worker" and workers:
         random.choice(workers).kill()
     elif job.poll() is None:

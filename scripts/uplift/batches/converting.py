@@ -8,8 +8,9 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from uplift.batches.portions import Portion, grouped, total_cost
+from uplift.batches.portions import Portion, grouped, portions_of, total_cost
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys, is_listed_first
 from uplift.batches.work import (
@@ -108,8 +109,9 @@ class _CarryOut:
             assert self._place.claim is not None  # noqa: S101
             generation = json_files.read_model(self._place.claim, Claim).generation
             left = [batch for batch in batches if not self._is_done(batch, generation)]
-            cores = processes_for(left, self._cores) if left else 1
-            open_context = functools.partial(self._place.open, self._settings, processes=cores)
+            cores, threads = shared_out(left, self._cores)
+            settings = replace(self._settings, threads=threads)
+            open_context = functools.partial(self._place.open, settings, processes=cores)
             items = itertools.chain.from_iterable(batch.items for batch in left)
             is_local = not self._place.engines()
             modules = (*PRELOADED, *modules_for(items, local=is_local), *self._place.engines())
@@ -127,7 +129,7 @@ class _CarryOut:
             jobs = self._jobs(left, context)
             for results in workers.as_done(run_job, jobs, tick, weight_of):
                 for result in results:
-                    self._add(result, context, cores)
+                    self._add(result, context, cores * threads)
         if self._bad:
             raise undecodable_error(self._bad, context.source.url)
 
@@ -208,6 +210,14 @@ def processes_for(batches: Sequence[Batch], cores: int) -> int:
         return 1
     most = max(cost // (_ALONE_BYTES // 4), arrays // (ALONE_ARRAYS // 4))
     return max(1, min(cores, most))
+
+
+def shared_out(batches: Sequence[Batch], cores: int) -> tuple[int, int]:
+    """Processes that the work is worth, and threads of each: shards may be fewer than cores."""
+    cores = processes_for(batches, cores)
+    groups = (group for batch in batches for group in grouped(portions_of(batch)))
+    processes = max(1, min(cores, len(list(itertools.islice(groups, cores)))))
+    return processes, cores // processes
 
 
 def is_done(record: Record, generation: str, settings: Settings) -> bool:

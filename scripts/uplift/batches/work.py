@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from uplift.models.batch import BatchItem
 from uplift.models.findings import Finding, Findings
 from uplift.models.record import BadChunk, Verify
 from uplift.outputs import hold
+from uplift.running.parallel import Helpers
 from uplift.storage import open_store
 from uplift.storage.caps import share_with
 from uplift.storage.protocol import Store
@@ -58,11 +60,14 @@ class Settings:
         ``once`` or ``reread``.
     with_sums
         Whether to make SHA-256 sums of the stored objects.
+    threads
+        Of each process, for one object: more than 1 where there are fewer portions than cores.
     """
 
     fill_bad_chunks: bool = False
     verify: Verify = "once"
     with_sums: bool = False
+    threads: int = 1
 
 
 @dataclass
@@ -73,6 +78,11 @@ class Context:
     output: Any
     settings: Settings
     read: Read = lambda _: None
+
+    @cached_property
+    def helpers(self) -> Helpers:
+        """Threads for one object; started when they are needed."""
+        return Helpers(self.settings.threads)
 
     @property
     def is_local(self) -> bool:
@@ -241,6 +251,7 @@ def _carried_out(context: Context, portion: Portion, journal: Journal) -> Result
         found,
         fill=settings.fill_bad_chunks,
         read=context.read,
+        helpers=context.helpers,
     )
     total = done.total
     result = Result(
@@ -297,7 +308,14 @@ def _validate(
     findings = Findings()
     values = values_at_once(item, context.source, context.output)
     counts = check_portion(
-        item, chunks, context.output, expected, findings, presence=presence, values=values
+        item,
+        chunks,
+        context.output,
+        expected,
+        findings,
+        presence=presence,
+        values=values,
+        helpers=context.helpers,
     )
     result.chunks, result.compared_bytes = counts.chunks, counts.compared_bytes
     result.rows = sorted_pixel_rows(b"".join(counts.rows))

@@ -18,6 +18,7 @@ from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
+from uplift.running.parallel import ALONE, Helpers
 from uplift.storage import join
 from uplift.storage.protocol import Readable, WritableStore
 from uplift.zarr_metadata.v3 import target_key
@@ -87,6 +88,8 @@ class Engine(ABC):
         Whether chunks that cannot be decoded are replaced by the fill value.
     read
         Called with the bytes of each chunk that is read.
+    helpers
+        Threads that decode and encode.
     """
 
     def __init__(
@@ -97,8 +100,10 @@ class Engine(ABC):
         *,
         fill: bool,
         read: Read = lambda _: None,
+        helpers: Helpers = ALONE,
     ) -> None:
         self.item = item
+        self._helpers = helpers
         self._chunks = chunks
         self._output = output
         self._fill_bad = fill

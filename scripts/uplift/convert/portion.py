@@ -20,6 +20,7 @@ from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
+from uplift.running.parallel import ALONE, Helpers
 from uplift.storage import tuning
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import ObjectInfo, WritableStore, join
@@ -147,6 +148,7 @@ def convert_portion(
     *,
     fill: bool = False,
     read: Read = lambda _: None,
+    helpers: Helpers = ALONE,
 ) -> Converted:
     """Write the objects of a portion.
 
@@ -168,6 +170,8 @@ def convert_portion(
         Whether chunks that cannot be decoded are replaced by the fill value.
     read
         Called with how many bytes were read.
+    helpers
+        Threads that decode and encode.
 
     Returns
     -------
@@ -191,7 +195,7 @@ def convert_portion(
     for task in tasks_of(item, survey.stored, finished) if item.stored_chunks else ():
         if engine is None:
             kind = RecodeEngine if item.method == "recode" else RepackEngine
-            engine = kind(item, chunks, output, fill=fill, read=read)
+            engine = kind(item, chunks, output, fill=fill, read=read, helpers=helpers)
         else:
             journal.refuse_superseded()
         outcome = Outcome()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,10 @@ from numpy.typing import NDArray
 
 from uplift import grid
 from uplift.arrays.digests import digest_of_values
+from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Piece
 from uplift.arrays.source_chunks import Region, inside_part
-from uplift.codecs.chunks import DecodeError
+from uplift.codecs.chunks import ChunkDecoder, DecodeError
 from uplift.convert.engine import Engine, Outcome
 from uplift.grid import Index
 from uplift.planning.estimates import RECODE_BLOCK_BYTES
@@ -35,6 +38,7 @@ class RecodeEngine(Engine):
     ) -> None:
         super().__init__(*arguments, **settings)
         self._block_bytes = block_bytes
+        self._of_thread = threading.local()
         target = self.item.target
         self._dtype = numpy_dtype_v3(target.data_type)
         self._fill_value = fill_scalar(target.data_type, target.fill_value)
@@ -65,16 +69,30 @@ class RecodeEngine(Engine):
     def _alike_pieces(
         self, position: int, needed: Sequence[Index], outcome: Outcome
     ) -> Iterator[list[Piece]]:
+        for piece, part in self._helpers.map(
+            partial(self._alike_piece, position), self._each(needed, outcome)
+        ):
+            outcome += part
+            if not outcome.undecodable:
+                yield [piece]
+
+    def _each(self, needed: Sequence[Index], outcome: Outcome) -> Iterator[tuple[Index, Readable]]:
         for block in self._chunks.blocks(needed):
-            for chunk, data in block:
-                decoded = self._decoded_chunk(chunk, self._count(chunk, data, outcome), outcome)
-                if decoded is None:
-                    inside = self._filled(grid.box_shape(self._elements_of(_alone(chunk))))
-                else:
-                    inside = inside_part(decoded, chunk, self.item.source)
-                    self._note(position, chunk, digest_of_values(inside), outcome)
-                if not outcome.undecodable:
-                    yield [Piece(self._cell(chunk), self._encoder.encode(self._whole(inside)))]
+            for chunk, found in block:
+                data = self._count(chunk, found, outcome)
+                # the next block is read into the same memory while helpers are at this one
+                yield chunk, data if self._helpers.count == 1 else bytes(data)
+
+    def _alike_piece(self, position: int, read: tuple[Index, Readable]) -> tuple[Piece, Outcome]:
+        chunk, data = read
+        outcome = Outcome()
+        decoded = self._decoded_chunk(chunk, data, outcome)
+        if decoded is None:
+            inside = self._filled(grid.box_shape(self._elements_of(_alone(chunk))))
+        else:
+            inside = inside_part(decoded, chunk, self.item.source)
+            self._note(position, chunk, digest_of_values(inside), outcome)
+        return Piece(self._cell(chunk), self._encoder.encode(self._whole(inside))), outcome
 
     def _decoded(
         self, position: int, box: Region, block: Region, needed: list[Index], outcome: Outcome
@@ -118,7 +136,7 @@ class RecodeEngine(Engine):
 
     def _decoded_chunk(self, chunk: Index, data: Readable, outcome: Outcome) -> NDArray[Any] | None:
         try:
-            decoded, note, trailing = self._decoder.read(data, chunk)
+            decoded, note, trailing = self._decoder_here().read(data, chunk)
         except DecodeError as error:
             self._bad(chunk, str(error), outcome, recoded=False)
             return None
@@ -128,22 +146,35 @@ class RecodeEngine(Engine):
             self._trail(chunk, outcome)
         return decoded
 
+    def _decoder_here(self) -> ChunkDecoder:
+        """Decoder of this thread, whose memory is used again for each chunk."""
+        if self._helpers.count == 1:
+            return self._decoder
+        if not hasattr(self._of_thread, "decoder"):
+            self._of_thread.decoder = decoder_of(self.item.source)
+        found: ChunkDecoder = self._of_thread.decoder
+        return found
+
     def _encoded(
         self, block: Region, needed: list[Index], dense: bool, origin: Index, values: NDArray[Any]
     ) -> Iterator[list[Piece]]:
         """Yield the stored target chunks of a block, in C order."""
         covered = set(needed)
-        chunks = self.item.target.chunks
-        for chunk in grid.indices_in(block):
-            under = () if dense else grid.indices_in(self._overlapped(_alone(chunk)))
-            if not dense and covered.isdisjoint(under):
-                continue
-            inside = (
-                slice(i * c - o, (i + 1) * c - o)
-                for i, c, o in zip(chunk, chunks, origin, strict=True)
-            )
-            cut: Any = (..., *inside)  # the ellipsis: an array also when it has no axes
-            yield [Piece(self._cell(chunk), self._encoder.encode(self._whole(values[cut])))]
+        stored = (
+            chunk
+            for chunk in grid.indices_in(block)
+            if dense or not covered.isdisjoint(grid.indices_in(self._overlapped(_alone(chunk))))
+        )
+        encode = partial(self._encoded_piece, origin, values)
+        return ([piece] for piece in self._helpers.map(encode, stored))
+
+    def _encoded_piece(self, origin: Index, values: NDArray[Any], chunk: Index) -> Piece:
+        inside = (
+            slice(i * c - o, (i + 1) * c - o)
+            for i, c, o in zip(chunk, self.item.target.chunks, origin, strict=True)
+        )
+        cut: Any = (..., *inside)  # the ellipsis: an array also when it has no axes
+        return Piece(self._cell(chunk), self._encoder.encode(self._whole(values[cut])))
 
     def _whole(self, piece: NDArray[Any]) -> NDArray[Any]:
         """Fill a chunk at the array's edge up."""

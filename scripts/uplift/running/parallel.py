@@ -1,4 +1,4 @@
-"""Map over a pool with a bounded number of calls under way."""
+"""Map over a pool with a bounded number of calls under way; threads of one process."""
 
 from __future__ import annotations
 
@@ -105,3 +105,29 @@ def at_once(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> list
         return [call() for call in calls]
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(lambda call: call(), calls))
+
+
+class Helpers:
+    """Threads of a process, for one shard: codecs and digests of large chunks hold no lock.
+
+    Parameters
+    ----------
+    count
+        Threads; 1: everything is done by the caller, and nothing is started.
+    """
+
+    def __init__(self, count: int = 1) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count) if count > 1 else None
+
+    def map(self, function: Callable[[A], B], inputs: Iterable[A]) -> Iterator[B]:
+        """Yield results in the order of `inputs`, which is read twice `count` ahead at most."""
+        return in_order(self._pool, function, inputs, 2 * self.count)
+
+    def shares(self, items: Sequence[A]) -> Iterator[Sequence[A]]:
+        """Cut a sequence into as many runs as there are threads."""
+        step = max(1, -(-len(items) // self.count))
+        return (items[first : first + step] for first in range(0, len(items), step))
+
+
+ALONE = Helpers()

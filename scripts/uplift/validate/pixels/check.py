@@ -29,6 +29,7 @@ from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.findings import Findings
 from uplift.models.record import BadChunk
+from uplift.running.parallel import ALONE, Helpers
 from uplift.storage.protocol import Readable, Store
 from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_value_v3
 
@@ -86,8 +87,8 @@ class PixelCheck(ABC):
         What they must hold.
     findings
         Where to note what is wrong.
-    compared
-        Called with how many chunks were compared.
+    helpers
+        Threads that share the chunks of an object.
 
     Attributes
     ----------
@@ -102,7 +103,7 @@ class PixelCheck(ABC):
         output: Store,
         expected: Expected,
         findings: Findings,
-        compared: Callable[[int], None] = lambda _: None,
+        helpers: Helpers = ALONE,
     ) -> None:
         self.item = item
         self.path = item.path
@@ -116,7 +117,7 @@ class PixelCheck(ABC):
         self.counts = Compared()
         source = item.source
         self._has_edges = any(n % c for n, c in zip(source.shape, source.chunks, strict=True))
-        self._compared = compared
+        self._helpers = helpers
         self._strides = grid.strides_of(chunks.grid)
         # most chunks are decoded into the same memory, again and again
         self._own = None if self._has_edges else self.decoder.own_values
@@ -133,9 +134,7 @@ class PixelCheck(ABC):
                 text += "the output has the fill value there"
                 self.findings.warning("chunk.filled", self.path, text)
         for position in self.positions():
-            before = self.counts.chunks
             self._check_object(position)
-            self._compared(self.counts.chunks - before)
         return self.counts
 
     def check_presence(self) -> None:

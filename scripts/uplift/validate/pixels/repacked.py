@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from uplift import grid
 from uplift.arrays.digests import digest_of, digest_of_values, rewrapped_body
+from uplift.arrays.output_objects import Opened
 from uplift.arrays.reused import keeper_of
 from uplift.arrays.source_chunks import inside_part
 from uplift.codecs.chunks import ChunkDecoder, DecodeError
 from uplift.codecs.compressors import GZIP_HEADER
 from uplift.grid import Index
+from uplift.models.findings import Findings
 from uplift.storage.protocol import Readable
 from uplift.validate.pixels.check import PixelCheck
 from uplift.zarr_metadata.v3 import array_document, parse_v3
@@ -43,9 +47,27 @@ class RepackCheck(PixelCheck):
             return
         every = stored is None and exact is chunks
         self.objects.check_index(position, opened, None if every else exact)
-        wanted = self._wanted(position, exact, self._digest_of_source)
-        found = self.objects.read(opened, exact)
-        for chunk, want, after in zip(exact, wanted, found, strict=True):
+        if self._helpers.count == 1:
+            self._check_chunks(position, opened, exact)
+            return
+        check = partial(self._checked, position, opened)
+        for part in self._helpers.map(check, list(self._helpers.shares(exact))):
+            self.findings.extend(part.findings.listed())
+            self.counts.chunks += part.counts.chunks
+            self.counts.compared_bytes += part.counts.compared_bytes
+            self.counts.rows += part.counts.rows
+
+    def _checked(self, position: int, opened: Opened, chunks: Sequence[Index]) -> RepackCheck:
+        """Check some chunks of an object in this thread, with a decoder of its own."""
+        part = RepackCheck(self.item, self.chunks, self.output, self.expected, Findings())
+        part.values = self.values
+        part._check_chunks(position, opened, chunks)
+        return part
+
+    def _check_chunks(self, position: int, opened: Opened, chunks: Sequence[Index]) -> None:
+        wanted = self._wanted(position, chunks, self._digest_of_source)
+        found = self.objects.read(opened, chunks)
+        for chunk, want, after in zip(chunks, wanted, found, strict=True):
             if want is not None and after is not None:
                 self._compare(position, chunk, want, after)
 
