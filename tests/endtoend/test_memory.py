@@ -27,6 +27,7 @@ sys.path.insert(0, sys.argv[1])
 from uplift.convert.recode import RecodeEngine
 from uplift.storage import tuning
 import convert
+import uplift.validate.pixels.recoded  # when it is needed: other people's readers
 
 def peak():
     status = open("/proc/self/status").read()
