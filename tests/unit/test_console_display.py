@@ -4,7 +4,9 @@ import io
 import json
 import os
 import pty
+import re
 import select
+import threading
 import time
 
 import pytest
@@ -137,3 +139,47 @@ def test_many_datasets_are_counted_above_the_bars(tmp_path):
     assert lines[:2] == ["3 of 40 datasets done", "d0: planning"]
     assert lines[-1] == "and 8 more"
     assert len(lines) == 14
+
+
+def screen_of(text):
+    """Lines of a terminal that is wide and high enough, after all that was written to it."""
+    lines, at = [""], 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r\n|\r|[^\x1b\r]+", text):
+        if part == "\r\n":
+            at += 1
+            lines += [""] * (at + 1 - len(lines))
+        elif part == "\x1b[1A":
+            at -= 1
+        elif part == "\x1b[2K":
+            lines[at] = ""
+        elif part != "\r" and not part.startswith("\x1b"):
+            lines[at] += part
+    return [line for line in lines if line]
+
+
+def test_no_line_is_lost_while_bars_come_and_go(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(display, "_TICK_S", 0.0005)
+    ours, theirs = pty.openpty()
+    seen = []
+
+    def take():
+        while b"the end" not in (b"".join(seen[-3:])):
+            seen.append(os.read(ours, 100_000))
+
+    reader = threading.Thread(target=take, daemon=True)
+    reader.start()
+    with os.fdopen(theirs, "w") as stream:
+        shown = display.display_for(stream)
+        shown.start(tmp_path)
+        for n in range(300):
+            shown.show("a", "planning" if n % 2 else "")
+            shown.show("b", "planning" if n % 3 else "")
+            shown.done(f"line {n}")
+        shown.stop()
+        stream.write("the end\n")
+        stream.flush()
+        reader.join(30)
+    os.close(ours)
+    lines = screen_of(b"".join(seen).decode())
+    assert lines == [*(f"✓ line {n}" for n in range(300)), "the end"]

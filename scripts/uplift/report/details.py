@@ -246,7 +246,8 @@ def _predicted_time(facts: Facts) -> str | None:
     if seconds is None:
         return None
     spent = ledger.added_up(facts.costs)
-    return f"{span_text(seconds)}; {span_text(spent.cpu_seconds)} were spent in {spent.jobs} jobs"
+    came = f"; {span_text(spent.cpu_seconds)} were spent in {spent.jobs} jobs" if spent.jobs else ""
+    return f"{span_text(seconds)}{came}"
 
 
 def _plan(facts: Facts) -> str | None:

@@ -148,8 +148,8 @@ def _costs(facts: Facts) -> Table:
 
 
 def money_text(price: float) -> str:
-    """Write a price with cents, or two digits where it is less than that."""
-    return f"{price:,.2f}" if price >= 0.1 or not price else f"{price:.2g}"
+    """Write a price with cents; costs.csv has the rest."""
+    return "< 0.01" if 0 < price < 0.005 else f"{price:,.2f}"
 
 
 def _figure(name: str, value: float) -> str:

@@ -14,6 +14,7 @@ EVERY_S = 30.0
 """Between lines on progress where there is no terminal."""
 _SHOWN = 12
 """Datasets shown at once."""
+_TICK_S = 0.25
 _BAR = 16
 _GAP = 2
 _APART = _GAP * " "
@@ -168,20 +169,37 @@ class TerminalDisplay:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._work = Work()
         self._live: Any = None
+        # rich measures the picture and writes it in two steps: where its own thread draws one of
+        # another height in between, a line that was printed is wiped out
+        self._lock = threading.RLock()
+        self._stopped = threading.Event()
 
     def start(self, results: Path) -> None:
         """Begin to draw, four times a second."""
         from rich.live import Live
 
         self._work.results = results
-        if self._live is None:
-            self._live = Live(
-                get_renderable=self._drawn,
-                console=self._console,
-                refresh_per_second=4,
-                transient=True,
-            )
-            self._live.start()
+        with self._lock:
+            if self._live is None:
+                self._live = Live(
+                    get_renderable=self._drawn,
+                    console=self._console,
+                    auto_refresh=False,
+                    transient=True,
+                )
+                self._live.start(refresh=True)
+                # a daemon, so that no way to end the workflow waits for it
+                threading.Thread(target=self._tick, daemon=True).start()
+
+    def _tick(self) -> None:
+        while not self._stopped.wait(_TICK_S):
+            with self._lock:
+                if self._live is not None:
+                    self._live.refresh()
+
+    def _print(self, text: str, **how: Any) -> None:
+        with self._lock:
+            self._console.print(text, **how)
 
     def show(self, dataset: str, steps: str) -> None:
         """Keep what is being done, for the next picture."""
@@ -193,29 +211,31 @@ class TerminalDisplay:
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        self._console.print(text, markup=False)
+        self._print(text, markup=False)
 
     def done(self, text: str) -> None:
         """Print a line with a green mark."""
-        self._console.print(f"[green]✓[/green] {_escaped(text)}")
+        self._print(f"[green]✓[/green] {_escaped(text)}")
 
     def stumbled(self, text: str) -> None:
         """Print a line with a red mark."""
-        self._console.print(f"[red]✗[/red] {_escaped(text)}")
+        self._print(f"[red]✗[/red] {_escaped(text)}")
 
     def warned(self, text: str) -> None:
         """Print in yellow."""
-        self._console.print(text, style="yellow", markup=False)
+        self._print(text, style="yellow", markup=False)
 
     def failed(self, text: str) -> None:
         """Print in red."""
-        self._console.print(text, style="red", markup=False)
+        self._print(text, style="red", markup=False)
 
     def stop(self) -> None:
         """Take the bars away."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        with self._lock:
+            self._stopped.set()
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
 
     def _drawn(self) -> Any:
         from rich.console import Group
