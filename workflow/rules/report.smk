@@ -1,16 +1,3 @@
-def files_for_report():
-    """What every run writes when it ends, for `snakemake --report`, which runs nothing."""
-    if not any(word.startswith("--report") for word in sys.argv):
-        return []
-    tables = {"report.html": "Report", "catalog.csv": "Catalog", "costs.csv": "Costs"}
-    marked = functools.partial(report, category="Datasets")
-    return [
-        marked(f"{CONFIG.results}/{name}", labels={"table": title})
-        for name, title in tables.items()
-        if Path(RESULTS, name).is_file()
-    ]
-
-
 # Every run makes the report when it ends; `snakemake report` makes it from what there is.
 rule report:
     log:
