@@ -27,8 +27,8 @@ from uplift.storage.local import LocalStore
 original, calls = LocalStore.writer, []
 
 @contextlib.contextmanager
-def writer(self, key):
-    with original(self, key) as stream:
+def writer(self, key, expected=0):
+    with original(self, key, expected) as stream:
         yield stream
         calls.append(key)
         if len(calls) == 2:

@@ -11,7 +11,7 @@ from support.images import write_image
 from support.store_contract import PROMISES
 from uplift.errors import InputError, StorageError, TransientError, UpliftError
 from uplift.inspect_source.walk import inspect_source
-from uplift.storage import open_store
+from uplift.storage import open_store, tuning
 from uplift.storage import s3 as storage_s3
 from uplift.storage.writable import open_writable
 from uplift.work.ledger import TRAFFIC
@@ -86,6 +86,20 @@ def test_what_goes_over_storage_is_counted(bucket, engine):
     assert (moved.objects_written, moved.bytes_written) == (2, 8)
     assert (moved.objects_read, moved.bytes_read) == (2, 7)
     assert moved.requests == 5
+
+
+def test_parts_of_an_upload_grow_with_what_is_expected(bucket, client, monkeypatch):
+    monkeypatch.setattr(tuning, "PARTS", 2)
+    store = opened(bucket, "obstore", writable=True)
+    data = bytes(20 * 2**20)
+    for key, expected in (("small parts", 0), ("large parts", len(data))):
+        with store.writer(key, expected) as stream:
+            stream.write(data)
+    heads = [
+        client.head_object(Bucket=bucket, Key=store.path_of(key))
+        for key in ("small parts", "large parts")
+    ]
+    assert [head["ETag"].strip('"').rpartition("-")[2] for head in heads] == ["3", "2"]
 
 
 def test_only_unfinished_uploads_below_the_root_are_aborted(bucket, engine, client):

@@ -70,7 +70,7 @@ def archive_dataset(
     if not overwrite:
         _refuse_foreign(file, {_sha256(root), before.root_sha256 if before else ""})
     entries = in_order(output.list_tree(""))
-    with file.writer() as stream:
+    with file.writer(sum(info.size for info in entries)) as stream:
         digest = _Digest(stream)
         writer = ZipWriter(digest)
         for info, crc, pieces in _contents(output, entries):

@@ -115,10 +115,14 @@ class HeldOutput:
         self._prepare(key)
         return self._store.put_new(key, data)
 
-    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
-        """Write an object in pieces: committed on a clean exit, discarded on an exception."""
+    def writer(self, key: str, expected: int = 0) -> AbstractContextManager[ObjectWriter]:
+        """Write an object in pieces: committed on a clean exit, discarded on an exception.
+
+        `expected`: its size in bytes, where it is known; parts of an upload are as large as
+        it needs.
+        """
         self._prepare(key)
-        return self._store.writer(key)
+        return self._store.writer(key, expected)
 
     def copy_from(self, source: Store, source_key: str, key: str) -> bool:
         """Copy an object without its bytes passing through here; False where impossible.

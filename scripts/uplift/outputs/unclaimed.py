@@ -80,9 +80,9 @@ class ArchiveFile:
         self._store = open_writable(folder, self.options)
         self.store: Store = self._store
 
-    def writer(self) -> AbstractContextManager[ObjectWriter]:
-        """Write the file in pieces; readers see the old or the new one, never a part."""
-        return self._store.writer(self.name)
+    def writer(self, expected: int) -> AbstractContextManager[ObjectWriter]:
+        """Write it, about `expected` bytes, in pieces; readers see the old or the new file."""
+        return self._store.writer(self.name, expected)
 
     def finish(self) -> int:
         """Make it survive a power cut, and remove what killed writers of it left; how many."""

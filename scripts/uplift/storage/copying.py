@@ -64,7 +64,7 @@ def _copied(
 
 def _write(file: InventoryFile, source: Store, output: WritableStore) -> str:
     digest = hashlib.sha256()
-    with output.writer(file.path) as writer:
+    with output.writer(file.path, file.bytes) as writer:
         for piece in _pieces(file, source):
             digest.update(piece)
             writer.write(piece)

@@ -193,7 +193,7 @@ class LocalStore(ReadableStore):
         return True
 
     @contextlib.contextmanager
-    def writer(self, key: str) -> Iterator[LocalWriter]:
+    def writer(self, key: str, expected: int = 0) -> Iterator[LocalWriter]:
         """Write a file in pieces: renamed into place on a clean exit, removed on an exception."""
         path = self._path_to_write(key)
         temporary, descriptor = self._open_temporary(path, key)

@@ -158,8 +158,12 @@ class WritableStore(Store, Protocol):
     def put_new(self, key: str, data: bytes) -> bool:
         """Write an object only if there is none; False when there is one already."""
 
-    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
-        """Write an object in pieces: committed on a clean exit, discarded on an exception."""
+    def writer(self, key: str, expected: int = 0) -> AbstractContextManager[ObjectWriter]:
+        """Write an object in pieces: committed on a clean exit, discarded on an exception.
+
+        `expected`: its size in bytes, where it is known; parts of an upload are as large as
+        it needs.
+        """
 
     def delete(self, key: str) -> None:
         """Delete one object; no error when absent."""

@@ -42,8 +42,10 @@ PAGE = 10_000
 # -- writing
 
 PART_BYTES = 8 * 2**20
-"""Parts of a streamed upload; S3 takes 10,000 of them, so objects of 80 GB. Five are in memory, one
-that is filled and `UPLOADS` on their way; what is left for the end is at most one."""
+"""Parts of a streamed upload, larger where an object needs more than `PARTS`. Five are in memory,
+one that is filled and `UPLOADS` on their way; what is left for the end is at most one."""
+PARTS = 9000
+"""S3 takes 10,000; a tenth is spare for what is not exactly known: the size of an archive."""
 UPLOADS = 4
 """Parts of one object on their way at once: four fill a link where one waits for its answer."""
 DELETE_TOGETHER = 1000

@@ -103,7 +103,7 @@ class FsspecStore(RemoteStore):
         return self._request("list", prefix, lambda: dict(call("list_objects_v2", **wanted)))
 
     @contextlib.contextmanager
-    def writer(self, key: str) -> Iterator[ObjectWriter]:
+    def writer(self, key: str, expected: int = 0) -> Iterator[ObjectWriter]:
         """Write an object in pieces: committed on a clean exit, discarded on an exception."""
         self._refuse_writing()
         way = self._streamed if self._name in _DISCARDING else self._spooled

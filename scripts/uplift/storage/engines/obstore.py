@@ -78,7 +78,7 @@ class ObstoreStore(RemoteStore):
         return self._request("list", prefix, listing.next_page)
 
     @contextlib.contextmanager
-    def writer(self, key: str) -> Iterator[ObjectWriter]:
+    def writer(self, key: str, expected: int = 0) -> Iterator[ObjectWriter]:
         """Stream an object: one request when small, else a multipart upload, aborted on errors."""
         self._refuse_writing()
         self._pause.wait()
@@ -86,7 +86,7 @@ class ObstoreStore(RemoteStore):
             with obstore.open_writer(
                 self._uploads,
                 self.path_of(key),
-                buffer_size=tuning.PART_BYTES,
+                buffer_size=max(tuning.PART_BYTES, -(-expected // tuning.PARTS)),
                 max_concurrency=tuning.UPLOADS,
             ) as stream:
                 yield _Stream(stream, self._cap)
