@@ -8,7 +8,8 @@ from support.converted import PATH, Case, Converted, recoded
 from uplift.codecs.mapping import target_of
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import key_of
-from uplift.validate.pixels.regions import Chosen, check_arrays, regions_of
+from uplift.validate.pixels.chosen import Chosen, regions_of
+from uplift.validate.pixels.regions import check_arrays
 from uplift.zarr_metadata.v2 import parse_v2
 
 CASES = {

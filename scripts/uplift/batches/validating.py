@@ -20,7 +20,8 @@ from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
 from uplift.running.processes import Workers
-from uplift.validate.pixels.regions import Chosen, Regions, check_arrays
+from uplift.validate.pixels.chosen import Chosen
+from uplift.validate.pixels.regions import Regions, check_arrays
 from uplift.work import ledger
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Journal

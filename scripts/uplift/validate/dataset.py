@@ -30,7 +30,8 @@ from uplift.validate.objects import accounts
 from uplift.validate.objects.crate import checked_crate
 from uplift.validate.objects.manifest import manifest_text, read_sums
 from uplift.validate.pixels import coverage
-from uplift.validate.pixels.regions import Chosen, Regions
+from uplift.validate.pixels.chosen import Chosen
+from uplift.validate.pixels.regions import Regions
 from uplift.validators.ome_zarr import releases, run_validators
 from uplift.work.folder import WorkFolder
 from uplift.zarr_metadata.data_types import data_type_v3

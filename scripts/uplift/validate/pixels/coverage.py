@@ -17,8 +17,8 @@ from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray
 from uplift.models.record import BadChunk, ItemRecord, Record
 from uplift.models.validation import ArrayValidation
+from uplift.validate.pixels.chosen import Chosen
 from uplift.validate.pixels.digests import Run, chunks_sha256, first_gap, rows_sha256, runs_of
-from uplift.validate.pixels.regions import Chosen
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 

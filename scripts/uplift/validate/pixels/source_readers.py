@@ -1,0 +1,144 @@
+"""Readers of the source's side: other people's, and this project's own where all others refuse."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uplift import grid
+from uplift.arrays.readers import Reader, ReaderError, ZarrReader, open_reader
+from uplift.arrays.reused import decoder_of
+from uplift.arrays.source_chunks import ChunkSource
+from uplift.codecs.chunks import DecodeError
+from uplift.grid import Box, Index
+from uplift.storage.protocol import Store
+from uplift.validate.pixels.chosen import Chosen
+from uplift.zarr_metadata.data_types import (
+    data_type_v3,
+    fill_scalar,
+    fill_value_v3,
+    numpy_dtype,
+)
+
+
+class SourceReaders:
+    """Readers of one array of the source by its own document, each opened when it is needed.
+
+    Attributes
+    ----------
+    refusals
+        Regions that no other people's reader reads: what the last one said. Some writers' arrays
+        and chunks are read by nobody else.
+    """
+
+    def __init__(self, array: Chosen, source: Store) -> None:
+        self._array = array
+        self._source = source
+        self._opened: dict[int, Reader | ReaderError] = {}
+        self._own: _OwnReader | None = None
+        # regions are compared in several threads: the first one opens, the others wait for that
+        self._lock = threading.Lock()
+        self.refusals: dict[Box, ReaderError] = {}
+
+    def open_first(self) -> None:
+        """Open the first reader; that it cannot is seen when it is asked for a region."""
+        self._reader(0)
+
+    def first(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a region with the first reader.
+
+        Raises
+        ------
+        ReaderError
+            It cannot.
+        """
+        reader = self._reader(0)
+        if isinstance(reader, ReaderError):
+            raise reader
+        return reader.read(region)
+
+    def read(self, region: tuple[slice, ...]) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield the region as each reader has it; by this project when all others refuse."""
+        refused, read = None, False
+        for number in range(0 if self._array.misdeclared else 2):
+            reader = self._reader(number)
+            try:
+                if isinstance(reader, ReaderError):
+                    raise reader
+                values = reader.read(region)
+            except ReaderError as error:
+                refused = error
+                continue
+            read = True
+            yield reader.name, values
+        if not read and refused is not None:
+            self.refusals[_box(region)] = refused
+        fill_value = self._array.source.fill_value
+        if not read or fill_value is None or _is_bits(fill_value):
+            with self._lock:
+                self._own = own = self._own or _OwnReader(self._array, self._source)
+            # With null the format leaves open what is not stored: here zero, elsewhere other things
+            if not read or fill_value is not None or not own.is_stored(region):
+                yield own.name, own.read(region)
+
+    def _reader(self, number: int) -> Reader | ReaderError:
+        with self._lock:
+            if number not in self._opened:
+                path, version = self._array.path, self._array.source.zarr_format
+                try:
+                    self._opened[number] = (
+                        ZarrReader(self._source, path, zarr_format=version)
+                        if number
+                        else open_reader(self._source, path, version=version)
+                    )
+                except ReaderError as error:
+                    self._opened[number] = error
+            return self._opened[number]
+
+
+def _is_bits(fill_value: object) -> bool:
+    """Whether a fill value is written as its bits, as Zarr v3 does: in v2 others misread that."""
+    return isinstance(fill_value, str) and fill_value.startswith("0x")
+
+
+class _OwnReader:
+    """Regions of the source, each inside a chunk, by this project's own decoder."""
+
+    name = "ngff-uplift"
+
+    def __init__(self, array: Chosen, source: Store) -> None:
+        self.shape = array.source.shape
+        self._source = array.source
+        self._chunks = ChunkSource(source, array.path, array.source)
+
+    def _chunk(self, box: Box) -> Index:
+        return tuple(a // c for (a, _), c in zip(box, self._source.chunks, strict=True))
+
+    def is_stored(self, region: tuple[slice, ...]) -> bool:
+        """Whether the chunk that holds the region is stored."""
+        (data,) = self._chunks.read([self._chunk(_box(region))])
+        return data is not None
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read elements of one chunk."""
+        box = _box(region)
+        chunk = self._chunk(box)
+        (data,) = self._chunks.read([chunk])
+        if data is None:
+            fill = fill_scalar(data_type_v3(self._source), fill_value_v3(self._source))
+            return np.full(grid.box_shape(box), fill, dtype=numpy_dtype(self._source))
+        try:
+            values = decoder_of(self._source).decode(data, chunk)
+        except DecodeError as error:
+            raise ReaderError(self.name, error) from error
+        covers = grid.element_box(chunk, self._source.chunks, self._source.shape)
+        found: NDArray[Any] = values[grid.relative(box, covers)]
+        return found
+
+
+def _box(region: tuple[slice, ...]) -> Box:
+    return tuple((part.start, part.stop) for part in region)
