@@ -12,8 +12,8 @@ from uplift.crate.licenses import drops_conditions, license_term, same_license
 from uplift.crate.rules import check_crate
 from uplift.crate.text import describe
 from uplift.errors import InputError
-from uplift.models.crate import Party
 from uplift.models.inventory import InventoryGroup
+from uplift.models.parties import Party
 from uplift.settings.columns import About, CrateSettings
 from uplift.validators.ro_crate import validate_crate
 
@@ -91,45 +91,6 @@ def test_prefixes_expand():
     subjects = {str(subject) for subject in found.subjects()}
     assert "http://purl.obolibrary.org/obo/FBbi_00000243" in subjects
     assert "https://www.ncbi.nlm.nih.gov/taxonomy/?term=txid7227" in subjects
-
-
-def test_people_are_named_once():
-    graph = graph_of(
-        build_crate(
-            facts(author="Ann (A Lab); Bob", contact="Bob <bob@example.org>", publisher="A Lab")
-        )
-    )
-    root = graph["./"]
-    assert root["author"] == [{"@id": "#author"}, {"@id": "#author-2"}]
-    assert root["maintainer"] == {"@id": "#author-2"}
-    assert root["publisher"] == graph["#author"]["affiliation"]
-    known = graph_of(build_crate(facts(author="Ann (A Lab)", publisher="A Lab <https://a.org>")))
-    assert known["#author"]["affiliation"] == known["./"]["publisher"] == {"@id": "https://a.org"}
-    assert known["https://a.org"]["@type"] == "Organization"
-    point = graph[graph["#author-2"]["contactPoint"]["@id"]]
-    assert (point["@type"], point["email"]) == ("ContactPoint", "bob@example.org")
-
-
-def test_grants_stand_with_their_funder():
-    graph = graph_of(
-        build_crate(facts(funder="A Fund [X/1 2]; B <https://b.org> [https://g.org/9]"))
-    )
-    root = graph["./"]
-    assert root["funder"] == [{"@id": "#funder"}, {"@id": "https://b.org"}]
-    grants = [graph[one["@id"]] for one in root["funding"]]
-    assert [one["identifier"] for one in grants] == ["X/1 2", "https://g.org/9"]
-    assert [one["label"] for one in grants] == ["A Fund, grant X/1 2", "B, grant 9"]
-    assert [one["funder"] for one in grants] == root["funder"]
-    assert grants[1]["@id"] == "https://g.org/9"
-    assert graph_of(build_crate(facts(funder="A [1]")))["./"]["funding"] == {"@id": "#grant-1"}
-
-
-def test_an_address_alone_is_one_to_write_to():
-    graph = graph_of(build_crate(facts(contact="desk@example.org", author="https://u@example.org")))
-    contact = graph[graph["./"]["maintainer"]["@id"]]
-    assert (contact["label"], contact["email"]) == ("desk@example.org", "desk@example.org")
-    assert graph[contact["contactPoint"]["@id"]]["email"] == "desk@example.org"
-    assert "email" not in graph[graph["./"]["author"]["@id"]]
 
 
 def test_a_source_is_described():
@@ -262,24 +223,6 @@ def test_licenses(text, url, label):
     assert license_term(text, "d") == (url, label)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"author": "0000-0002-1825-0098"}, "is not an ORCID iD"),
-        ({"author": "Ann <0000-0002-1825-0098>"}, "is not an ORCID iD"),
-        ({"author": "Ann <0000-0002-1825-0097>, Bob"}, "', Bob' stands behind brackets"),
-        ({"author": "Ann https://orcid.org/0000-0002-1825-0097"}, "pointed brackets"),
-        ({"funder": [{"name": "A", "orcid": "x"}]}, "is not an ORCID iD"),
-        ({"author": "Ann [12]"}, r"Ann: grants \(12\) stand with a funder"),
-        ({"publisher": {"name": "A", "id": "example.org"}}, "id 'example.org' is not a URL"),
-        ({"contact": {"name": "A", "mail": "x"}}, "contact: .* is not a name, an ORCID iD"),
-    ],
-)
-def test_parties_are_refused_in_the_sheet(changes, message):
-    with pytest.raises(InputError, match=message):
-        About.parse(changes, "row")
-
-
 def test_a_license_that_is_none():
     with pytest.raises(InputError, match="neither an SPDX identifier"):
         build_crate(facts(license="all rights reserved"))
@@ -327,20 +270,6 @@ def test_the_name_of_the_metadata_is_taken_where_it_says_something(given, name):
 def test_no_license_names_both_remedies():
     with pytest.raises(InputError, match=r"column license.*enabled: false"):
         collected(About())
-
-
-@pytest.mark.parametrize(
-    ("about", "agent"),
-    [
-        ({"author": "Ann", "publisher": "Lab", "contact": "Cleo", "agent": "Bob"}, "Bob"),
-        ({"author": "Ann", "publisher": "Lab", "contact": "Cleo"}, "Cleo"),
-        ({"author": "Ann", "publisher": "Lab"}, "Lab"),
-        ({"author": "Ann"}, "Ann"),
-        ({}, None),
-    ],
-)
-def test_who_converted(about, agent):
-    assert collected(About(license="MIT", **about)).action.agent == agent
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from uplift import TOOL_NAME, __version__
 from uplift.crate.licenses import license_term
 from uplift.crate.parties import Entity, People
 from uplift.crate.rules import CONTEXT, SPECIFICATION
-from uplift.models.crate import CRATE_KEY, InCrate, Parties
+from uplift.models.crate import CRATE_KEY, InCrate
+from uplift.models.parties import Parties
 from uplift.terms import MODALITY, ORGANISM, label_of
 
 Document = dict[str, Any]
@@ -87,6 +88,8 @@ class ActionFacts:
         ISO 8601, UTC.
     agent
         Who did it.
+    agent_from
+        The column that says so: ``agent``, or the one that was taken in its place.
     tool_url
         Address of this workflow, where it is known.
     """
@@ -96,6 +99,7 @@ class ActionFacts:
     began: str
     ended: str
     agent: Parties = None
+    agent_from: str | None = None
     tool_url: str | None = None
 
 

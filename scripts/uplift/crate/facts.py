@@ -20,8 +20,9 @@ from uplift.crate.text import (
     title_of_conversion,
 )
 from uplift.errors import InputError
-from uplift.models.crate import InCrate, Parties
+from uplift.models.crate import InCrate
 from uplift.models.inventory import Inventory
+from uplift.models.parties import Parties
 from uplift.settings.columns import About, CrateSettings
 
 _VAGUE = {"", "0", "data", "default", "image", "image 0", "images", "multiscale", "multiscales"}
@@ -89,6 +90,8 @@ def collect_facts(
             "such as CC-BY-4.0, or a URL), or switch the crate off with crate: {enabled: false}"
         )
     target_version = conversion.target_version
+    columns = ("agent", "contact", "publisher", "author")
+    agent_from = next((name for name in columns if getattr(about, name)), None)
     return CrateFacts(
         dataset=dataset,
         name=about.name or (old.text("name") if old else None) or _given_name(inventory) or dataset,
@@ -103,7 +106,8 @@ def collect_facts(
             summary=sentence_of_conversion(inventory, target_version),
             began=conversion.began,
             ended=conversion.ended,
-            agent=about.agent or about.contact or about.publisher or about.author,
+            agent=getattr(about, agent_from) if agent_from else None,
+            agent_from=agent_from,
             tool_url=settings.tool_url or TOOL_URL,
         ),
         target_version=target_version if inventory.ome_versions else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from uplift.models.crate import URL, Parties, Party
+from uplift.models.parties import URL, Parties, Party
 
 Entity = dict[str, Any]
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from uplift.crate.build import Document
+from uplift.crate.build import CrateFacts, Document
 from uplift.crate.facts import is_vague
 from uplift.crate.licenses import drops_conditions, same_license
 from uplift.crate.merge import SourceCrate, parse_source_crate
 from uplift.errors import InputError
 from uplift.models.crate import CRATE_KEY
 from uplift.models.findings import Finding
+from uplift.models.parties import Party
 from uplift.storage.protocol import Store
 from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
+
+_NUMBERED = re.compile(r"(?!https?://)(\S.*?)\s+((?:\S*\d){5}\S*)")
+"""A name, and a last word with at least five digits: Horizon 2020 is a funder's name."""
 
 
 def gaps(document: Document, organism: str | None, modality: str | None) -> Iterator[Finding]:
@@ -46,6 +51,22 @@ def gaps(document: Document, organism: str | None, modality: str | None) -> Iter
         elif label_of(value) is None:
             text = f"{kind} {value} is not known here, check the digits: {vocabulary.iri_of(value)}"
             yield finding(f"crate.{kind}_unknown", "warning", text)
+
+
+def assumptions(facts: CrateFacts) -> Iterator[Finding]:
+    """What was taken from words that may mean something else: who converted, names of funders."""
+    column = facts.action.agent_from
+    if column not in (None, "agent"):
+        text = f"who converted is taken from {column}; name them in the column agent, or for all "
+        yield finding("crate.agent_assumed", "info", f"{text}as crate: {{agent: …}}")
+    funders = [value for mark, value in facts.stated if mark.name == "funder"]
+    for value in funders:
+        for one in value if isinstance(value, tuple) else (value,):
+            name = one.name if isinstance(one, Party) else str(one)
+            if (isinstance(one, Party) and one.grants) or not (found := _NUMBERED.fullmatch(name)):
+                continue
+            text = f"funder {name!r} ends in a number; if that is a grant, write it in brackets: "
+            yield finding("crate.grant_in_name", "warning", f"{text}{found[1]} [{found[2]}]")
 
 
 def refuse_relicensing(given: str | None, old: SourceCrate | None, *, relicense: bool) -> None:

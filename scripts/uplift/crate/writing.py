@@ -17,7 +17,7 @@ from typing import Any
 from uplift.crate.build import ACTION_ID, INVENTORY_ID, CrateFacts, Document, build_crate
 from uplift.crate.facts import Conversion, collect_facts
 from uplift.crate.merge import Merged, SourceCrate, merge_crates, parse_source_crate
-from uplift.crate.review import finding, gaps, license_changes, refuse_relicensing
+from uplift.crate.review import assumptions, finding, gaps, license_changes, refuse_relicensing
 from uplift.crate.rules import check_crate
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Finding
@@ -104,7 +104,7 @@ def write_crate(
 def _record(facts: CrateFacts, merged: Merged, old: SourceCrate | None, sha256: str) -> CrateRecord:
     organism = facts.organism or _old_term(old, "biosample", "organism_classification")
     modality = facts.modality or _old_term(old, "image_acquisition", "fbbi_id")
-    findings = [*gaps(merged.document, organism, modality), *merged.findings]
+    findings = [*gaps(merged.document, organism, modality), *assumptions(facts), *merged.findings]
     if old is not None and facts.license:
         findings += license_changes(facts.license, old)
     if old is None:

@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from uplift.models.base import Model, said
-from uplift.models.crate import InCrate, Parties, Party
+from uplift.models.crate import InCrate
+from uplift.models.parties import Parties, Party, refuse_two_in_one
 from uplift.settings.storage import Switch
 from uplift.settings.values import (
     Chunks,
@@ -47,6 +48,23 @@ class Attribution(Model):
         None, title="whom to ask about them"
     )
     agent: Parties = Field(None, title="who converts them")
+
+    @field_validator("author", "contact", "agent", mode="before")
+    @classmethod
+    def _each_by_itself(cls, value: object) -> object:
+        return refuse_two_in_one(value)
+
+    @field_validator("funder")
+    @classmethod
+    def _without_affiliation(cls, value: Parties) -> Parties:
+        for party in value if isinstance(value, tuple) else (value,):
+            if isinstance(party, Party) and party.affiliation:
+                number = party.affiliation.split()[-1]
+                raise said(
+                    f"{party.name}: a funder has no affiliation ({party.affiliation}); grants "
+                    f"stand in square brackets, as in {party.name} [{number}]"
+                )
+        return value
 
     @field_validator("author", "publisher", "contact", "agent")
     @classmethod
