@@ -79,15 +79,35 @@ def checked(folder, command):
     return run(folder, command)
 
 
-@pytest.mark.parametrize("page", ["FIRST.md", "COLLECTION.md", "AFTER.md", "REPORT.md"])
+WHOLE = ["FIRST.md", "COLLECTION.md", "AFTER.md", "REPORT.md", "AUDIT.md"]
+"""Pages whose commands are run to the end, in their order."""
+
+
+@pytest.mark.parametrize("page", WHOLE)
 def test_what_a_page_says_works_from_its_first_line_to_its_last(folder, page):
     for command in blocks_of(page):
         done = checked(folder, command)
         assert done is None or done.returncode == 0, (command, done.stdout, done.stderr)
 
 
+def test_digests_of_pixels_can_be_computed_as_the_docs_say(folder):
+    if not (folder / "audit.zarr").exists():
+        done = checked(folder, blocks_of("AUDIT.md")[0])
+        assert done.returncode == 0, done.stderr
+    code = [
+        re.search(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)[1]
+        for page in (ROOT / "docs" / "VALIDATION.md", ROOT / "docs" / "AUDIT.md")
+    ]
+    done = run(
+        folder, shlex.join(["python", "-W", "error::DeprecationWarning", "-c", "\n".join(code)])
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 8, done.stderr
+    assert all(line.endswith(" True") for line in lines)
+
+
 def test_all_other_commands_are_understood(folder):
-    others = {page.name for page in PAGES} - {"FIRST.md", "COLLECTION.md", "AFTER.md", "REPORT.md"}
+    others = {page.name for page in PAGES} - set(WHOLE)
     shown = blocks_of(*others)
     assert len(shown) > 8
     for command in shown:
