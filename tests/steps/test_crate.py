@@ -66,7 +66,8 @@ def test_writes_crate_and_record(arguments, tmp_path):
     assert run(arguments) == 0
     record = json.loads((tmp_path / "crate.json").read_text())
     assert record["schema"] == "ngff-uplift/crate/1"
-    assert [finding["code"] for finding in record["findings"]] == ["crate.organism_missing"]
+    codes = [finding["code"] for finding in record["findings"]]
+    assert codes == ["crate.organism_missing", "crate.agent_assumed"]
     written = tmp_path / "out.zarr" / "ro-crate-metadata.json"
     first = written.read_bytes()
     root = json.loads(first)["@graph"][0]

@@ -14,6 +14,7 @@ from uplift.models.base import Model, said
 ORCID = re.compile(r"(?:https?://orcid\.org/)?([0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X])/?")
 URL = re.compile(r"https?://[^\s<>\"]+")
 _EMAIL = re.compile(r"[^@\s/<>()\[\]]+@[^@\s/<>()\[\]]+")
+_ADDRESS = r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$"
 _PAIRS = {"<": ">", "(": ")", "[": "]"}
 _BRACKETS = re.compile(r"\s*(?:<([^<>]+)>|\(([^()]+)\)|\[([^\[\]]+)\])")
 
@@ -41,7 +42,7 @@ def _web_address(text: str) -> str:
 
 
 def _e_mail(text: str) -> str:
-    if not re.fullmatch(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", text):
+    if not re.match(_ADDRESS, text):
         raise said(f"{text!r} is not an e-mail address; write it as in ann@example.org")
     return text
 
@@ -56,7 +57,10 @@ class Party(Model):
     name: str = Field(min_length=1)
     orcid: Annotated[str, AfterValidator(_orcid_url)] | None = None
     id: Annotated[str, AfterValidator(_web_address)] | None = None
-    email: Annotated[str, AfterValidator(_e_mail)] | None = None
+    email: (
+        Annotated[str, AfterValidator(_e_mail), Field(json_schema_extra={"pattern": _ADDRESS})]
+        | None
+    ) = None
     affiliation: str | None = None
     grants: tuple[str, ...] = ()
 
