@@ -69,11 +69,13 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def last_line(states: Counter[State], page: Path) -> str:
-    """How many datasets of the sheet are in which state, and where the report is."""
+    """How many datasets of the sheet are in which state, where the report is, what valid means."""
+    meaning = " · what valid means: docs/VALIDATION.md"
+    end = f"{page}{meaning if states['valid'] or states['inherited'] else ''}"
     if states.total() <= 1:
-        return f"Report: {page}"
+        return f"Report: {end}"
     counts = (f"{states[state]} {label}" for state, label in STATES.items() if states[state])
-    return f"{states.total()} datasets: {', '.join(counts)} · report: {page}"
+    return f"{states.total()} datasets: {', '.join(counts)} · report: {end}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A run as people see it: a few lines, failures last, then where the report is."""
 
+import csv
 import json
 import re
 import subprocess
@@ -58,7 +59,7 @@ def test_what_a_run_prints(folder):
     assert sum(": valid, 2 arrays with every pixel compared" in line for line in lines) == 2
     assert lines[-2].startswith("error: bad: ")
     assert lines[-2].endswith("(results/bad/logs/inspect_source.log)")
-    assert lines[-1] == "3 datasets: 2 valid, 1 refused · report: results/report.html"
+    assert lines[-1] == f"3 datasets: 2 valid, 1 refused · report: results/report.html{MEANING}"
     said = [line for line in lines if line.startswith("warning: ")]
     assert lines[4:-2] == said, "after the datasets and before the errors"
     assert said[0].startswith("warning: 2 sources (good, more) changed less than 5 minutes before")
@@ -96,6 +97,7 @@ def test_plans_end_with_the_table_and_where_it_is(folder):
     assert not (folder / "new.zarr").exists()
 
 
+MEANING = " · what valid means: docs/VALIDATION.md"
 MODULE = f"""module uplift:
     snakefile: {str(ROOT / "Snakefile")!r}
     config: {{"input": "good.zarr", "license": "MIT", "results": "mine", "output": "module.zarr"}}
@@ -147,7 +149,7 @@ def test_the_same_as_a_module(folder):
     assert code == 0, lines
     assert lines[0] == "Converting 1 dataset: good"
     assert lines[1].startswith("good: valid, 2 arrays")
-    assert lines[-1] == "Report: mine/report.html"
+    assert lines[-1] == f"Report: mine/report.html{MEANING}"
     kept = [line for line in lines if not line.startswith("warning: ")]
     assert len(kept) <= len(recorded("FIRST.md")) == 3
 
@@ -157,5 +159,27 @@ def test_snakemakes_own_messages(folder):
     code, lines = printed(folder, *options, "console=snakemake")
     assert code == 0
     assert any("steps (100%) done" in line for line in lines)
-    code, lines = printed(folder, "--quiet", "host", *options)
+    code, lines = printed(
+        folder, "--quiet", "host", *options, "costs={core_hour: 9, currency: EUR}"
+    )
     assert any(line.startswith("Nothing to be done (") for line in lines)
+    assert lines[-1] == f"Report: own/report.html{MEANING}"
+    costs = (folder / "own" / "costs.csv").read_text()
+    assert ",EUR\n" in costs
+
+
+def test_prices_given_after_a_finished_run(folder):
+    options = ("--config", "input=good.zarr", "output=own.zarr", "license=MIT", "results=own")
+    assert printed(folder, *options)[0] == 0
+    for currency in ("CHF", "USD"):
+        code, lines = printed(folder, *options, f"costs={{core_hour: 9, currency: {currency}}}")
+        assert code == 0
+        assert lines[0].startswith("Nothing to be done: valid when published, 1 of 1")
+        assert lines[1:] == [f"Report: own/report.html{MEANING}"]
+        for name in ("costs.csv", "catalog.csv"):
+            with (folder / "own" / name).open(newline="") as stream:
+                assert {row["currency"] for row in csv.DictReader(stream)} == {currency}
+        assert currency in (folder / "own" / "report.html").read_text()
+    stamp = (folder / "own" / "costs.csv").stat().st_mtime_ns
+    printed(folder, "-n", *options)
+    assert (folder / "own" / "costs.csv").stat().st_mtime_ns == stamp

@@ -10,6 +10,7 @@ from uplift.inspect_source.recent import MARK
 from uplift.report.facts import Outcome
 from uplift.workflow import console, faults, last_words
 
+MEANING = " · what valid means: docs/VALIDATION.md"
 NO_AUTHOR = ("crate.author_missing", "no author; give one")
 
 
@@ -41,6 +42,35 @@ def test_warnings_are_one_line_a_kind():
     assert list(last_words.warning_lines(outcomes)) == [
         "warning: 8 datasets (d0, d1, d2, d3, d4, d5 and 2 more): no author; give one",
         "warning: d7: 0: x (and 1 more of this kind)",
+    ]
+
+
+def test_datasets_share_a_line_where_all_that_they_say_is_the_same():
+    unit, empty = "yaozarrs says: unit 'pixel'", "labels: yaozarrs says: no label"
+    said = {"time": [unit], "blobs": [unit], "plate": [empty, unit], "labelled": [empty]}
+    outcomes = {
+        name: Outcome("valid", "", tuple(("yaozarrs.inherited", text) for text in texts))
+        for name, texts in said.items()
+    }
+    assert list(last_words.warning_lines(outcomes)) == [
+        f"warning: 2 datasets (time, blobs): {unit}",
+        f"warning: plate: {empty} (and 1 more of this kind)",
+        f"warning: labelled: {empty}",
+    ]
+    more = Outcome("valid", "", (("yaozarrs.inherited", "0: other"),))
+    assert list(last_words.warning_lines({**outcomes, "other": more})) == [
+        "warning: 5 datasets (time, blobs, plate, labelled, other): yaozarrs.inherited, not the "
+        f"same in all, see the report; of time: {unit}"
+    ]
+
+
+def test_the_datasets_own_name_makes_no_difference():
+    outcomes = {
+        name: Outcome("valid", "", (("a", f"out/{name}.zarr: odd"), ("a", "2: odd")))
+        for name in "bc"
+    }
+    assert list(last_words.warning_lines(outcomes)) == [
+        "warning: 2 datasets (b, c): out/b.zarr: odd (and 1 more of this kind each)"
     ]
 
 
@@ -116,6 +146,8 @@ def test_the_last_line_counts_the_datasets_of_the_sheet():
     states = Counter({"failed": 3, "valid": 5, "inherited": 1})
     assert report_program.last_line(states, page) == (
         "9 datasets: 5 valid, 1 valid with inherited defects, 3 failed · report: "
-        f"results{os.sep}report.html"
+        f"results{os.sep}report.html{MEANING}"
     )
-    assert report_program.last_line(Counter({"valid": 1}), page) == "Report: results/report.html"
+    one = f"Report: results/report.html{MEANING}"
+    assert report_program.last_line(Counter({"valid": 1}), page) == one
+    assert report_program.last_line(Counter({"failed": 1}), page) == "Report: results/report.html"

@@ -188,6 +188,7 @@ def test_states_are_kept_apart(results):
     verdict = json.loads((defective / "validation.json").read_text())
     defect = {"code": "axes.order", "message": "y before z", "breaks": "viewers", "groups": 1}
     verdict |= {"conforms": "OME-Zarr with defects", "defects": [defect], "verify": "once"}
+    verdict["arrays"][0]["regions_compared"] = 1
     (defective / "validation.json").write_text(json.dumps(verdict))
     results.validated("bad", finding("error", "pixels.differ", "differ"), verdict="invalid")
     refused = results.listed("refused")
@@ -224,12 +225,36 @@ def test_states_are_kept_apart(results):
     assert ["conforms to", "OME-Zarr with defects"] in kept["facts"]
     compared = dict(kept["facts"])["compared"]
     assert "the source read once" in compared
+    assert "1 region compared from end to end" in compared
+    assert (rows["kept"]["verify"], rows["kept"]["conforms"]) == ("once", "OME-Zarr with defects")
     assert compared.endswith("(verify: once)")
     assert kept["tables"][0]["rows"] == [["axes.order", "y before z", "viewers", "1"]]
     assert "free some space" in page_.words
     findings = next(t for t in page_.details("bad")["tables"] if t["title"] == "Findings")
     assert findings["rows"] == [["error", "pixels.differ", "/", "differ"]]
     assert "bit for bit" in page_.data["meanings"]["pixels.differ"]
+
+
+def test_without_a_stored_chunk_nothing_was_compared(results):
+    folder = results.published("empty")
+    verdict = json.loads((folder / "validation.json").read_text())
+    for array in verdict["arrays"]:
+        array |= {"chunks_compared": 0, "bytes_compared": 0}
+    (folder / "validation.json").write_text(json.dumps(verdict))
+    rows, _ = report(results)
+    assert rows["empty"]["message"].startswith(
+        "valid, 2 arrays with no stored chunk to compare, 9 objects (70.0 kB) in "
+    )
+
+
+def test_every_column_of_the_catalog_is_documented(results):
+    results.published("a")
+    report(results)
+    header = (results.folder / "catalog.csv").read_text().splitlines()[0]
+    page_ = (Path(__file__).parents[2] / "docs" / "REPORT.md").read_text(encoding="utf-8")
+    table = page_.partition("## The catalog's columns")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == header.split(",")
 
 
 def test_datasets_that_left_the_sheet_are_in_the_report(results):
@@ -274,6 +299,9 @@ def test_money_is_what_jobs_took_at_the_sites_prices(results):
         2 * once * 1e12 / int(row["source_bytes"]), rel=1e-3
     )
     assert row["currency"] == "EUR"
+    assert float(rows["a", "validate"]["money_per_tb"]) == pytest.approx(
+        (0.05 / 3600 + 2 * 65_536 / 1e9) * 1e12 / int(row["source_bytes"]), abs=0.01
+    ), "of the money before it was rounded"
     here = rows["b", "convert"]
     assert float(here["money"]) == pytest.approx(
         0.05 * float(here["core_seconds"]) / 3600, abs=1e-6

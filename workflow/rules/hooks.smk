@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from uplift.storage.settings import engines_of
-from uplift.workflow import faults, rounds, slurm_plugin, space, start
+from uplift.workflow import faults, idle, rounds, slurm_plugin, space, start
 
 
 def before_the_first_job():
@@ -62,6 +62,27 @@ def refuse_little_space():
         raise SystemExit(1)
 
 
+def write_report():
+    """The report on all datasets, with the prices of this run's config."""
+    # a login node draws no pictures; the target `report` is a job that does
+    options = job.options_of({**REPORT, "previews": CONFIG.previews and not IS_CLUSTER})
+    if CONFIG.previews and IS_CLUSTER:
+        if NAMES["report"] not in workflow.dag_settings.targets:
+            sys.stderr.write("Previews are drawn by a job: the target report\n")
+    program = str(HOME / "scripts" / "report.py")
+    words = [*JOBS.command(program), "--quiet", "--last-line", *options]
+    sys.stderr.flush()
+    subprocess.run(words, check=False, stdout=sys.stderr)
+
+
+def after_no_job():
+    """The report where nothing is to be done: rows and prices may be others than the last time."""
+    if not workflow.is_main_process or workflow.touch or not Path(RESULTS).is_dir():
+        return
+    start.note_samples(SAMPLES, RESULTS)
+    write_report()
+
+
 def after_the_last_job():
     """One line for each dataset on standard error, and the report on all of them."""
     if not workflow.is_main_process or workflow.touch:
@@ -72,15 +93,7 @@ def after_the_last_job():
     else:
         lines = start.summary_lines(SAMPLES, RESULTS)
         sys.stderr.writelines(f"{line}\n" for line in lines)
-    # a login node draws no pictures; the target `report` is a job that does
-    options = job.options_of({**REPORT, "previews": CONFIG.previews and not IS_CLUSTER})
-    if CONFIG.previews and IS_CLUSTER:
-        if NAMES["report"] not in workflow.dag_settings.targets:
-            sys.stderr.write("Previews are drawn by a job: the target report\n")
-    program = str(HOME / "scripts" / "report.py")
-    words = [*JOBS.command(program), "--quiet", "--last-line", *options]
-    sys.stderr.flush()
-    subprocess.run(words, check=False, stdout=sys.stderr)
+    write_report()
     if NAMES["plans"] in workflow.dag_settings.targets:
         given = workflow.resource_settings
         options = {
@@ -106,6 +119,8 @@ def chained(first, hook):
 
     return both
 
+
+idle.watch(workflow, after_no_job)
 
 if IS_MODULE:
     # Snakemake takes no hooks from modules

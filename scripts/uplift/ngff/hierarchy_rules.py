@@ -252,7 +252,8 @@ def label_levels(tree: Tree) -> Iterator[tuple[str, str]]:
         ours = multiscales_of(tree.groups[label].attributes) if label in tree.groups else []
         theirs = multiscales_of(tree.groups[image].attributes) if image in tree.groups else []
         if path and ours and theirs and len(ours[0].levels) != len(theirs[0].levels):
-            found = f"{len(ours[0].levels)} levels, its image {len(theirs[0].levels)}"
+            count, others = len(ours[0].levels), len(theirs[0].levels)
+            found = f"{count} level{'' if count == 1 else 's'}, its image {others}"
             yield label, f"a label image with {found}"
 
 
@@ -311,7 +312,7 @@ def role_is_met(tree: Tree) -> Iterator[tuple[str, str]]:
         wanted = {_KEYS[role]: role for role in reversed(group.roles) if role in _KEYS}
         for key, role in wanted.items():
             if key not in words:
-                yield path, f"a {role} without {key}"
+                yield path, f"a {role} whose metadata have no key {key!r}"
 
 
 def _join(path: str, name: str) -> str:

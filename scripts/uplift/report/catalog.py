@@ -73,6 +73,8 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
         "kind": facts.kind or None,
         "published_at": published.get("published_at"),
         "from_version": " ".join(facts.files["inventory"].get("ome_versions", [])) or None,
+        "conforms": verdict.get("conforms"),
+        "verify": verdict.get("verify"),
         "errors": facts.severities["error"] if verdict else None,
         "warnings": facts.severities["warning"] if verdict else None,
         "images": len(facts.images) if facts.files["inventory"] else None,
@@ -115,9 +117,10 @@ def _money(facts: Facts, spent: ledger.Sum | None) -> Row:
     """What jobs have cost at the site's prices, and what that is for a TB of the source."""
     money = None if spent is None else facts.money(spent)
     source = facts.before[1] if facts.before else 0
+    per_tb = TERABYTE / source if source else 0.0
     return {
-        "money": money,
-        "money_per_tb": round(money * TERABYTE / source, 2) if money and source else None,
+        "money": None if money is None else round(money, 6),
+        "money_per_tb": None if money is None or not source else round(money * per_tb, 2),
         "currency": facts.prices.currency or None if money is not None else None,
     }
 

@@ -164,11 +164,16 @@ def _compared(verdict: Mapping[str, Any]) -> str:
         sum(array.get(key) or 0 for array in arrays)
         for key in ("chunks_compared", "bytes_compared", "regions_compared")
     )
-    ends = f", and {regions:,} regions from end to end by other readers" if regions else ""
+    ends = f", and {_counted(regions, 'region')} compared from end to end by other readers"
     return (
-        f"{chunks:,} chunks, {size_text(size)} decoded; {_COMPARED.get(mode, mode)}{ends} "
+        f"{_counted(chunks, 'chunk')}, {size_text(size)} decoded; {_COMPARED.get(mode, mode)}"
+        f"{ends if regions else ''} "
         f"(verify: {mode})"
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _people(facts: Facts) -> str | None:

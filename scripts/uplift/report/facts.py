@@ -47,6 +47,7 @@ _FILES = (
 )  # fmt: skip
 _NEWEST_LOGS = 12
 """Logs that are read to find the newest error: a dataset may have one for each of 1,000 slices."""
+_NO_CHUNK = "no stored chunk to compare"
 _REFUSING = ("inspect", "inspect_source", "plan", "plan_chunks")
 
 
@@ -180,8 +181,7 @@ class Facts:
             return None
         puts = 0 if is_local(self.output) else min(spent.requests, spent.objects_written)
         egress = 0 if is_local(self.input) else max(0, spent.bytes_read - spent.bytes_written)
-        price = self.prices.of_work(spent.core_seconds, spent.requests - puts, puts, egress)
-        return round(price, 6)
+        return self.prices.of_work(spent.core_seconds, spent.requests - puts, puts, egress)
 
 
 def datasets_of(samples: Iterable[Sample], results: Path) -> Iterator[tuple[Path, Sample | None]]:
@@ -285,9 +285,10 @@ def _published(facts: Facts) -> str:
     if facts.asked and is_local(facts.asked.output):
         asked = facts.asked.output
         place = asked if str(Path(asked).absolute()) == place else place
+    pixels = f"every pixel compared ({size_text(compared)} decoded)" if compared else _NO_CHUNK
     return (
-        f"{published['verdict']}{_conforming(verdict)}, {arrays} with every pixel compared "
-        f"({size_text(compared)} decoded), {published['objects']} objects "
+        f"{published['verdict']}{_conforming(verdict)}, {arrays} with {pixels}, "
+        f"{published['objects']} objects "
         f"({size_text(published['bytes'])}) in {display_url(place)}{noted}"
     )
 
@@ -306,7 +307,7 @@ def _conforming(verdict: Mapping[str, Any]) -> str:
     if verdict.get("conforms") == "plain Zarr":
         return " as plain Zarr, not an OME-Zarr"
     if verdict.get("conforms") == "OME-Zarr with defects":
-        return f" with {defects} defect{'' if defects == 1 else 's'} of its source"
+        return f" with {defects} inherited defect{'' if defects == 1 else 's'}"
     return ""
 
 

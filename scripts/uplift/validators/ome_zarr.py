@@ -103,7 +103,7 @@ def inherited(complaints: Iterator[Finding]) -> Iterator[Finding]:
     for (tool, path), same in grouped.items():
         first = min(same, key=lambda one: (one.message, one.code))
         more = f" (and {len(same) - 1} more of the kind)" if len(same) > 1 else ""
-        text = f"complains about what the source has too: {first.message}{more}"
+        text = f"{tool} says of the source and of the output: {first.message}{more}"
         yield Finding(code=f"{tool}.inherited", severity="warning", path=path, message=text)
 
 

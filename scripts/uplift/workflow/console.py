@@ -319,9 +319,6 @@ class Console(logging.Handler):
             f"Nothing to be done: valid when published, {valid} of {len(self._datasets)} "
             "(-R validate looks at the outputs again)"
         )
-        report = self._results / "report.html"
-        if report.exists():
-            self._display.note(f"Report: {report}")
 
     def _say_what_would_be_done(self) -> None:
         jobs: dict[str, Counter[str]] = defaultdict(Counter)

@@ -10,6 +10,8 @@ from uplift.report.facts import Outcome
 
 _ALIKE = 3
 """Datasets that fail in the same words, from which one line stands for all of them."""
+_SAYINGS = 3
+"""What warnings of one kind say, from more of which one line stands for all of them."""
 _KINDS = 5
 """Kinds of warnings that are shown; the report has all of them."""
 _NAMES = 6
@@ -25,8 +27,7 @@ def error_lines(reasons: Mapping[str, str]) -> Iterator[str]:
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for dataset, text in reasons.items():
-        name = rf"(?<![\w-]){re.escape(dataset)}(?![\w-])"
-        groups[re.sub(r"\d+", "#", re.sub(name, "*", text))].append(dataset)
+        groups[re.sub(r"\d+", "#", _unnamed(dataset, text))].append(dataset)
     for names in groups.values():
         shown = names[:1] if len(names) >= _ALIKE else names
         for name in shown:
@@ -35,7 +36,9 @@ def error_lines(reasons: Mapping[str, str]) -> Iterator[str]:
 
 
 def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
-    """One line for each kind of warning: in which datasets, and what the first one says.
+    """One line for each kind of warning and what it says, with the datasets that it is true of.
+
+    Datasets share a line where all that they say of the kind differs in their own names alone.
 
     Parameters
     ----------
@@ -46,15 +49,34 @@ def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     for dataset, outcome in outcomes.items():
         for code, text in outcome.warnings:
             found.setdefault(code, {}).setdefault(dataset, []).append(text)
-    often = sorted(found.values(), key=len, reverse=True)
-    for datasets in often[:_KINDS]:
-        first, texts = next(iter(datasets.items()))
-        count = sum(map(len, datasets.values())) - len(datasets)
-        more = f" (and {count} more of this kind)" if count else ""
-        where = first if len(datasets) == 1 else f"{len(datasets)} datasets ({listed([*datasets])})"
-        yield f"warning: {where}: {texts[0]}{more}"
+    often = sorted(found.items(), key=lambda kind: len(kind[1]), reverse=True)
+    for code, texts in often[:_KINDS]:
+        groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for dataset, said in texts.items():
+            groups[tuple(_unnamed(dataset, text) for text in said)].append(dataset)
+        if len(groups) > _SAYINGS:
+            first, said = next(iter(texts.items()))
+            yield (
+                f"warning: {_where([*texts])}: {code}, not the same in all, see the report; "
+                f"of {first}: {said[0]}"
+            )
+            continue
+        for names in groups.values():
+            said = texts[names[0]]
+            each = " each" if len(names) > 1 else ""
+            more = f" (and {len(said) - 1} more of this kind{each})" if len(said) > 1 else ""
+            yield f"warning: {_where(names)}: {said[0]}{more}"
     if len(often) > _KINDS:
         yield f"warning: {len(often) - _KINDS} more kinds of warnings are in the report"
+
+
+def _unnamed(dataset: str, text: str) -> str:
+    """A text without the name of the dataset that it is about."""
+    return re.sub(rf"(?<![\w-]){re.escape(dataset)}(?![\w-])", "*", text)
+
+
+def _where(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} datasets ({listed(names)})"
 
 
 def recent_line(datasets: Sequence[str]) -> str:
