@@ -124,6 +124,8 @@ def remedy_for(error: OSError) -> str:
 def is_little_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, and not that data are wrong.
 
-    Python says RuntimeError where a thread's stack finds no room.
+    Python says RuntimeError where a thread's stack finds no room, the system ENOMEM.
     """
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or "can't start new thread" in str(error)

@@ -52,6 +52,7 @@ from uplift.validate.pixels.recoded import box_steps
         (np.array([1j], "<c16"), np.array([1j], ">c16"), True),
         (np.array([b"a", b""], "S3"), np.array([b"a", b""], "S3"), True),
         (np.array(["é"], "<U2"), np.array(["é"], ">U2"), True),
+        (np.array(["a", "bcd"], "<U3"), np.array(["a", "bce"], "<U3"), False),  # 12 bytes each
         (np.array(["a", ""], object), np.array(["a", ""], np.dtypes.StringDType()), True),
         (np.array(["a"], object), np.array(["b"], object), False),
         (np.array(7, "<u1"), np.array(7, "<u1"), True),

@@ -14,7 +14,7 @@ from support.steps import Conversion
 from uplift.arrays import digests
 from uplift.convert import repack
 from uplift.storage.local import LocalStore
-from uplift.validate.pixels import repacked
+from uplift.validate.pixels import check, repacked
 from uplift.work import ledger
 
 CASE = Case(shape=(160, 160), chunks=(20, 20), shards=(80, 80))
@@ -82,7 +82,7 @@ def test_bytes_are_hashed_twice_as_stored_and_once_decoded(array, monkeypatch):
         hashed.append(memoryview(data).nbytes)
         return digest_of(data)
 
-    for module in (digests, repack, repacked):
+    for module in (digests, repack, repacked, check):
         monkeypatch.setattr(module, "digest_of", noted)
     array.convert()
     stored = sum(p.stat().st_size for p in array.source_folder.iterdir() if p.name != ".zarray")

@@ -64,6 +64,8 @@ def run_program(
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
     except OSError as error:  # of work files; storage words its own
+        if is_little_memory(error):
+            return _too_little_memory()
         where = error.filename or "a work file"
         sys.stderr.write(f"error: {where}: {error.strerror or error}; {remedy_for(error)}\n")
         return 1

@@ -47,7 +47,8 @@ class RepackCheck(PixelCheck):
             return
         every = stored is None and exact is chunks
         self.objects.check_index(position, opened, None if every else exact)
-        if self._helpers.count == 1:
+        # what is read ahead of a remote object is most of a job's memory: it is read by one
+        if self._helpers.count == 1 or not self.output.is_local:
             self._check_chunks(position, opened, exact)
             return
         check = partial(self._checked, position, opened)
