@@ -1,7 +1,7 @@
 """Take the output place for this run: write the lock there, hide what an earlier run published.
 
 Refuses a place that another run holds, or that holds a dataset this run did not start (unless
-``--overwrite true``, which empties it).
+``--overwrite true``, which empties it), or that holds what was made from another source.
 """
 
 import argparse
@@ -11,10 +11,14 @@ from pathlib import Path
 
 from uplift.claim import claim_output
 from uplift.crate import check_license
+from uplift.models.inventory import Inventory
 from uplift.models.publication import Published
+from uplift.outputs.overlap import is_same_place
 from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
+from uplift.work.made_from import content_sha256, note_claimed, read_made_from
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +43,8 @@ def _claim(arguments: argparse.Namespace) -> None:
     known = None
     if published is not None and published.is_file():
         known = json_files.read_model(published, Published)
+    work = WorkFolder(arguments.run.parent)
+    inventory = json_files.read_model(work.inventory, Inventory)
     claimed = claim_output(
         arguments.output,
         arguments.storage,
@@ -47,9 +53,21 @@ def _claim(arguments: argparse.Namespace) -> None:
         source_url=arguments.source,
         overwrite=arguments.overwrite == "true",
         known=known,
+        made_from=_another_source(work, arguments.source, inventory),
     )
+    note_claimed(work, arguments.source, inventory)
     asked = claimed.model_copy(update={"asked": arguments.output})
     json_files.write_json(arguments.claim, asked)
+
+
+def _another_source(work: WorkFolder, source: str, inventory: Inventory) -> str | None:
+    """The source of the output's data, when it is another than now and not one that was moved."""
+    made = read_made_from(work)
+    if made is None or made.source is None:
+        return None
+    if any(is_same_place(made.source, here) for here in (source, inventory.source)):
+        return None
+    return None if made.inventory_sha256 == content_sha256(inventory) else made.source
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ MODELS: dict[str, type[base.Model]] = {
     "migration": migration.Migration,
     "validation": validation.Validation,
     "claim": publication.Claim,
+    "made_from": publication.MadeFrom,
     "published": publication.Published,
     "archive": publication.Archived,
 }

@@ -15,6 +15,8 @@ from uplift.outputs.overlap import refuse_overlap
 from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
+from uplift.work.made_from import note_inspected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +58,8 @@ def _inspect(arguments: argparse.Namespace) -> None:
             "tool_version": __version__,
         }
         json_files.write_json(arguments.run, facts)
+    # first: what an array that is gone from the source left at the output is known by this alone
+    note_inspected(WorkFolder(arguments.inventory.parent), inventory)
     json_files.write_json(arguments.inventory, inventory)
 
 

@@ -16,7 +16,9 @@ from uplift.outputs import hold
 from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
 from uplift.work.job_lock import only_job
+from uplift.work.made_from import note_migrated, read_made_from
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +48,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
     inventory = json_files.read_model(arguments.inventory, Inventory)
     plan = reading.in_force(arguments, inventory)
     reading.read_slices(arguments.slices, plan.sha256)
+    work = WorkFolder(arguments.inventory.parent)
     source = open_store(inventory.source, arguments.storage)
     output = hold(arguments.output, arguments.claim, arguments.storage)
     migration, root = migrate_dataset(
@@ -57,7 +60,9 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
         arguments.target_version,
         consolidated=arguments.consolidated_metadata == "true",
         spatialdata=arguments.spatialdata == "true",
+        known=read_made_from(work),
     )
+    note_migrated(work, inventory)
     json_files.write_text(arguments.root, root.decode())
     json_files.write_json(arguments.migration, migration)
     command.log.info(

@@ -1,11 +1,13 @@
 """A source that changes under way is noticed and named; old and new are never mixed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from support.images import write_image
 from support.steps import Conversion, StepError
+from support.workflow import contents, snakemake
 from uplift.storage.local import LocalStore
 
 
@@ -74,3 +76,121 @@ def test_attributes_that_change_after_inspect_are_named(conversion, tmp_path, ca
     (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
     assert "labels/nuclei" in line
     assert "-R inspect_source" in line
+
+
+def published(conversion):
+    conversion.all()
+    return conversion
+
+
+def inspected(conversion, source):
+    conversion.source = str(source)
+    conversion.inspect()
+    conversion.path("plan.json").unlink()
+    conversion.plan()
+
+
+def finished(conversion):
+    for step in (conversion.claim, conversion.convert, conversion.migrate, conversion.write_crate):
+        step()
+    assert conversion.validate()["verdict"] == "valid"
+    conversion.publish()
+
+
+def test_another_source_is_refused_before_anything_is_hidden(conversion, tmp_path, capfd):
+    output = Path(published(conversion).output)
+    before = contents(output)
+    inspected(conversion, write_image(tmp_path / "other.zarr", size=32, labels=False, seed=1))
+    with pytest.raises(StepError, match="claim"):
+        conversion.claim()
+    (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert f"out.zarr: holds the dataset made from {tmp_path}/in.zarr; with overwrite: true" in line
+    assert f"made from {tmp_path}/other.zarr; or name another output" in line
+    assert contents(output) == before
+    inspected(conversion, tmp_path / "in.zarr")
+    finished(conversion)
+
+
+def test_another_source_with_overwrite_leaves_nothing_of_the_old_one(conversion, tmp_path):
+    output = Path(published(conversion).output)
+    assert (output / "labels").is_dir()
+    conversion.overwrite = "true"
+    inspected(conversion, write_image(tmp_path / "other.zarr", size=32, labels=False, seed=1))
+    conversion.claim()
+    assert [path.name for path in output.iterdir()] == [".ngff-uplift.lock"]
+    conversion.convert()
+    shards = {key for key in contents(output) if "/c/" in key}
+    conversion.claim()
+    assert {key for key in contents(output) if "/c/" in key} == shards, "emptied once"
+    finished(conversion)
+    assert not (output / "labels").exists()
+
+
+def test_what_was_begun_from_another_source_is_refused(conversion, tmp_path, capfd):
+    prepared(conversion)
+    conversion.convert()
+    inspected(conversion, write_image(tmp_path / "other.zarr", size=32, labels=False, seed=1))
+    with pytest.raises(StepError, match="claim"):
+        conversion.claim()
+    assert "with overwrite: true" in capfd.readouterr().err
+
+
+def test_a_source_that_was_moved_is_the_same(conversion, tmp_path):
+    output = Path(published(conversion).output)
+    shards = {p: p.stat().st_ino for p in output.rglob("*") if "c" in p.parts and p.is_file()}
+    (tmp_path / "in.zarr").rename(tmp_path / "moved.zarr")
+    inspected(conversion, tmp_path / "moved.zarr")
+    finished(conversion)
+    assert shards
+    assert {path: path.stat().st_ino for path in shards} == shards
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_what_the_source_has_no_more_goes_from_the_output(conversion, tmp_path, is_published):
+    """And nothing that others put there, which stays a finding."""
+    source, output = tmp_path / "in.zarr", Path(conversion.output)
+    (source / "notes.txt").write_text("a")
+    (source / "labels" / "notes.txt").write_text("b")
+    prepared(conversion)
+    conversion.convert()
+    if is_published:
+        conversion.migrate()
+        conversion.write_crate()
+        conversion.validate()
+        conversion.publish()
+    assert (output / "labels" / "nuclei").is_dir()
+    shutil.rmtree(source / "labels")
+    (source / "notes.txt").unlink()
+    foreign = output / "labels" / "mine" / "zarr.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("{}")
+    inspected(conversion, source)
+    conversion.convert()
+    conversion.migrate()
+    conversion.write_crate()
+    (error,) = [x for x in conversion.validate()["findings"] if x["severity"] == "error"]
+    assert (error["code"], error["path"]) == ("output.stray", "labels/mine/zarr.json")
+    assert error["message"].endswith("; delete it")
+    foreign.unlink()
+    finished(conversion)
+    assert not [key for key in contents(output) if "labels" in key or "notes" in key]
+
+
+def test_the_sheet_names_another_source(tmp_path):
+    write_image(tmp_path / "in.zarr", size=48)
+    write_image(tmp_path / "other.zarr", size=32, labels=False, seed=1)
+    common = ["dataset=d", "output=out.zarr", "license=CC0-1.0", "previews=false"]
+    run = snakemake(tmp_path, "--config", "input=in.zarr", *common)
+    assert run.code == 0, run.text
+    before = contents(tmp_path / "out.zarr")
+    for more in ([], ["-F"]):
+        run = snakemake(tmp_path, *more, "--config", "input=other.zarr", *common)
+        assert run.code == 1
+        (line,) = run.errors
+        assert "holds the dataset made from in.zarr; with overwrite: true" in line
+        assert contents(tmp_path / "out.zarr") == before
+    run = snakemake(tmp_path, "--config", "input=other.zarr", *common, "overwrite=true")
+    assert run.code == 0, run.text
+    assert not (tmp_path / "out.zarr" / "labels").exists()
+    run = snakemake(tmp_path, "--config", "input=other.zarr", *common)
+    assert "Nothing to be done" in run.text

@@ -331,6 +331,17 @@ def test_costs_are_a_row_a_dataset_and_step(results):
     assert [spent.step for spent in costs.costs] == ["convert", "validate"]
 
 
+def test_an_invalid_dataset_is_named_with_the_command_that_validates_again(results):
+    results.validated("bad", finding("error", "pixels.differ", "differ"), verdict="invalid")
+    log = results.folder / "bad" / "logs" / "publish.log"
+    log.parent.mkdir(exist_ok=True)
+    said = "bad: not published, it is invalid: x; after repairing it validate again: snakemake -R y"
+    log.write_text(f"error: {said}\n")
+    message = facts_of(results.folder / "bad").outcome.message
+    assert message.startswith("invalid, not published: pixels.differ at ")
+    assert message.endswith("; after repairing it validate again: snakemake -R y")
+
+
 def test_an_edited_plan_is_said_to_be(results):
     results.planned("edited", edited=True)
     _, page_ = report(results)

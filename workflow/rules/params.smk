@@ -67,16 +67,15 @@ def storage_places(wildcards):
 def plan_before_claim(wildcards):
     """Input of claim: a new plan is not a reason to claim, and so to convert everything, again.
 
-    But where the output is another one: Snakemake compares no params behind a job that runs again,
+    But where the output or the source is another one: Snakemake compares no params behind a job that runs again,
     and an ancient input alone starts nothing.
     """
     plan = f"{WORK}/plan.json".format(dataset=wildcards.dataset)
-    output = SAMPLES[wildcards.dataset].output
-    return (
-        plan
-        if start.is_claimed_elsewhere(work_of(wildcards), output)
-        else ancient(plan)
-    )
+    sample, work = SAMPLES[wildcards.dataset], work_of(wildcards)
+    is_another = start.is_claimed_elsewhere(
+        work, sample.output
+    ) or start.is_made_from_another(work, sample.input)
+    return plan if is_another else ancient(plan)
 
 
 COMMAND = "{params.command}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from uplift.errors import OutputError
 from uplift.models.publication import Claim, Published
+from uplift.outputs.held import HeldOutput
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.lock import is_abandoned, read_lock, refuse_foreign
 from uplift.outputs.overlap import refuse_overlap
@@ -33,6 +34,7 @@ def claim_output(
     source_url: str | None = None,
     overwrite: bool = False,
     known: Published | None = None,
+    made_from: str | None = None,
 ) -> Claim:
     """Take the output for this run and hide what is published there.
 
@@ -49,6 +51,9 @@ def claim_output(
         Empty the place when another dataset is there.
     known
         What this work folder published before: that may be taken up again.
+    made_from
+        The source of what this run has at the output, where it is another than `source_url`:
+        refused before anything is hidden, or emptied with `overwrite`.
 
     Returns
     -------
@@ -58,7 +63,8 @@ def claim_output(
     Raises
     ------
     OutputError
-        The place is locked by another run, or holds something that this run did not start.
+        The place is locked by another run, or holds something that this run did not start, or
+        that it made from another source.
     """
     place = UnclaimedOutput(url, settings)
     output = place.store
@@ -71,14 +77,25 @@ def claim_output(
     ]
     lock, root, (folders, files) = at_once(looks, threads=not output.is_local)
     abandoned = lock is not None and lock.run_id != run_id and is_abandoned(lock)
+    # a run that was killed while it took the lock leaves a leftover, which is not a dataset
+    names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
+    ours = known is not None and _is_known(output, root, known)
     if lock is not None and not abandoned:
         refuse_foreign(output, lock, run_id)
+        ours = True
+    if names and ours and made_from is not None:
+        if not overwrite:
+            raise OutputError(
+                f"{output.url}: holds the dataset made from {made_from}; with overwrite: true it "
+                f"is emptied and made from {source_url}; or name another output"
+            )
+        held = place.take(run_id, uuid.uuid4().hex, folder, replacing=lock)
+        _empty(held)
+        return held.claim
+    if lock is not None and not abandoned:
         held = place.take(run_id, lock.generation, folder)
         held.hide()
         return held.claim
-    ours = known is not None and _is_known(output, root, known)
-    # a run that was killed while it took the lock leaves a leftover, which is not a dataset
-    names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
     if names and not ours:
         _refuse_unless_replaceable(output, names, overwrite=overwrite, unfinished=abandoned)
     if known is not None and known.output != output.url and not ours:
@@ -96,9 +113,13 @@ def claim_output(
     held = place.take(run_id, generation, folder, replacing=lock)
     held.hide()
     if names and not ours:
-        log.info("%s: emptying it (overwrite: true)", output.url)
-        held.clear()
+        _empty(held)
     return held.claim
+
+
+def _empty(held: HeldOutput) -> None:
+    log.info("%s: emptying it (overwrite: true)", held.url)
+    held.clear()
 
 
 def _is_known(output: Store, root: bytes | None, known: Published) -> bool:

@@ -16,11 +16,13 @@ from typing import Any
 
 from uplift.errors import INSPECT_AGAIN, InputError, SourceError
 from uplift.grid import Shape
+from uplift.migrate.gone import remove_gone
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
+from uplift.models.publication import MadeFrom
 from uplift.ngff import axes, detect
 from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
 from uplift.ngff.json_kinds import items_of
@@ -57,6 +59,7 @@ def migrate_dataset(
     *,
     consolidated: bool = False,
     spatialdata: bool = False,
+    known: MadeFrom | None = None,
 ) -> tuple[Migration, bytes]:
     """Write all documents but the root's, and copy the other files.
 
@@ -70,6 +73,8 @@ def migrate_dataset(
         Whether the root's document holds those of all other nodes too.
     spatialdata
         Whether to write the version texts of the spatialdata library.
+    known
+        What else this run may have put there: what the source has no more is deleted.
 
     Returns
     -------
@@ -97,6 +102,8 @@ def migrate_dataset(
             held |= {path: json.loads(data) for path, data in some}
     if len(held) > 1:
         root = _encoded(consolidate(held.pop(""), held))
+    if known is not None:
+        remove_gone(inventory, known, output)
     left = output.stat_many(join(path, "zarr.json") for path in skipped)
     for path, info in zip(skipped, left, strict=True):
         if info is not None:

@@ -52,6 +52,28 @@ class Claim(Model):
     asked: str | None = None
 
 
+class MadeFrom(Model):
+    """``made_from.json``: which source the output's data come from.
+
+    Attributes
+    ----------
+    source
+        As the sheet names it; None before the output is claimed.
+    inventory_sha256
+        Digest of what the source held: one that was only moved has the same.
+    arrays, groups, files
+        Paths of all that may stand at the output: of this source, and of what was there before it
+        changed.
+    """
+
+    schema_: Literal["ngff-uplift/made-from/1"] = Field("ngff-uplift/made-from/1", alias="schema")
+    source: str | None = None
+    inventory_sha256: str | None = None
+    arrays: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
 class Cost(Model):
     """What all convert jobs of a dataset cost together; sizes in bytes, times in seconds.
 

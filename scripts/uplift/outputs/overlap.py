@@ -1,11 +1,11 @@
-"""An output that is its own source would be destroyed."""
+"""Whether places are the same: an output that is its own source would be destroyed."""
 
 from __future__ import annotations
 
 import os
 
 from uplift.errors import OutputError
-from uplift.storage import is_local, local_path
+from uplift.storage import display_url, is_local, local_path
 
 
 def refuse_overlap(source_url: str, output_url: str) -> None:
@@ -21,6 +21,11 @@ def refuse_overlap(source_url: str, output_url: str) -> None:
         raise OutputError(
             f"{output_url}: overlaps the source {source_url}; choose an output outside of it"
         )
+
+
+def is_same_place(one: str, other: str) -> bool:
+    """Whether two texts name one place."""
+    return _comparable(display_url(one)) == _comparable(display_url(other))
 
 
 def _comparable(url: str) -> str:

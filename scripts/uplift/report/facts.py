@@ -251,7 +251,10 @@ def _outcome(facts: Facts) -> Outcome:
     first = next((one for one in facts.findings if one.get("severity") == "error"), None)
     if verdict.get("verdict") == "invalid" and first is not None:
         where = f"{first.get('code')} at {first.get('path') or '/'}: {first.get('message')}"
-        return Outcome("invalid", f"invalid, not published: {where}")
+        log = next((path for path in logs if path.stem == "publish"), None)
+        said = (_error(log) if log else None) or ""
+        _, after, remedy = said.removesuffix(f" ({log})").partition("; after repairing it ")
+        return Outcome("invalid", f"invalid, not published: {where}{after}{remedy}")
     if logs and (ended := _error(logs[0])):
         refused = logs[0].stem in _REFUSING
         return Outcome("refused" if refused else "failed", f"not finished: {ended}")

@@ -36,6 +36,11 @@ class WorkFolder:
         return self.path / "claim.json"
 
     @property
+    def made_from(self) -> Path:
+        """Which source the output's data come from."""
+        return self.path / "made_from.json"
+
+    @property
     def in_force(self) -> Path:
         """Which plan the jobs of convert work for."""
         return self.path / "convert" / "plan.in_force"

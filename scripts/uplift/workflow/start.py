@@ -19,6 +19,7 @@ from uplift.models import json_text
 from uplift.models.publication import Claim
 from uplift.models.slices import Slice
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
+from uplift.outputs.overlap import is_same_place
 from uplift.report.facts import Outcome, outcome_of
 from uplift.settings.columns import Sample, SampleTable
 from uplift.settings.mistakes import MistakesError
@@ -26,6 +27,7 @@ from uplift.storage import display_url, hide_url, is_local, local_path, open_sto
 from uplift.storage.settings import options_for
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
+from uplift.work.made_from import read_made_from
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +138,15 @@ def is_claimed_elsewhere(work: WorkFolder, output: str) -> bool:
     except (FileNotFoundError, InputError):  # the jobs will say so
         return False
     return asked is not None and asked != output
+
+
+def is_made_from_another(work: WorkFolder, source: str) -> bool:
+    """Whether the output of a dataset was made from another source than the sheet names now."""
+    try:
+        made = read_made_from(work)
+    except InputError:  # the jobs will say so
+        return False
+    return made is not None and made.source is not None and not is_same_place(made.source, source)
 
 
 def forget_forced(

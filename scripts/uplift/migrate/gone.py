@@ -1,0 +1,51 @@
+"""Delete what the source had when it was converted before, and has no more."""
+
+from __future__ import annotations
+
+import logging
+
+from uplift.models.inventory import Inventory
+from uplift.models.publication import MadeFrom
+from uplift.outputs import HeldOutput
+from uplift.outputs.keys import ROOT_KEY
+from uplift.storage.protocol import join
+
+log = logging.getLogger(__name__)
+
+
+def remove_gone(inventory: Inventory, known: MadeFrom, output: HeldOutput) -> None:
+    """Delete documents, chunks and files of nodes that are gone; nothing that others put there.
+
+    Parameters
+    ----------
+    inventory
+        Of the source as it is now.
+    known
+        What this run may have put at the output.
+    output
+        The output, after everything else of it was written.
+    """
+    arrays = {array.path for array in inventory.arrays}
+    nodes = arrays | {group.path for group in inventory.groups}
+    files = {file.path for file in inventory.files}
+    # folders are groups at the output, also where the source has no document for them
+    parents = {parent for path in (*nodes, *files) for parent in _parents(path)}
+    gone_arrays = set(known.arrays) - arrays
+    gone = {*known.arrays, *known.groups}
+    gone |= {parent for path in gone for parent in _parents(path)}
+    documents = {join(path, ROOT_KEY) for path in gone - nodes - parents if path}
+    for path in sorted(gone_arrays):
+        chunks = join(path, "c")
+        if chunks not in nodes | parents and chunks not in files:
+            output.delete_tree(chunks)
+            output.delete(chunks)
+    for key in sorted(documents | (set(known.files) - files)):
+        if key not in files | nodes | parents:
+            output.delete(key)
+    if gone_arrays or documents:
+        log.info("deleted what the source has no more: %d arrays", len(gone_arrays))
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -1,0 +1,85 @@
+"""``made_from.json``: which source an output's data come from, and which nodes that had.
+
+It is no output of a rule, so that it outlives a second look at the source and a forced run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from uplift.errors import InputError
+from uplift.models.inventory import Inventory
+from uplift.models.json_text import canonical_json
+from uplift.models.publication import MadeFrom
+from uplift.work import json_files
+from uplift.work.folder import WorkFolder
+
+
+def read_made_from(work: WorkFolder) -> MadeFrom | None:
+    """What the output of a work folder was made from; None when nothing is known of it.
+
+    Results of earlier versions have it in ``migration.json``, without the nodes.
+    """
+    if work.made_from.is_file():
+        return json_files.read_model(work.made_from, MadeFrom)
+    try:
+        return MadeFrom(source=str(json_files.read_json(work.migration)["source"]))
+    except (InputError, FileNotFoundError, KeyError, TypeError):
+        return None
+
+
+def note_inspected(work: WorkFolder, inventory: Inventory) -> None:
+    """Add the nodes of a source that was just inspected: jobs may convert them from now on."""
+    known = read_made_from(work) or MadeFrom()
+    noted = known.model_copy(
+        update={
+            "arrays": _union(known.arrays, (array.path for array in inventory.arrays)),
+            "groups": _union(known.groups, (group.path for group in inventory.groups)),
+            "files": _union(known.files, (file.path for file in inventory.files)),
+        }
+    )
+    json_files.write_json(work.made_from, noted)
+
+
+def note_claimed(work: WorkFolder, source: str, inventory: Inventory) -> None:
+    """Note, as soon as the output holds nothing else, that it is made from this source.
+
+    Parameters
+    ----------
+    work
+        Of the dataset.
+    source
+        As the sheet names it.
+    inventory
+        Of that source.
+    """
+    known = read_made_from(work) or MadeFrom()
+    claimed = {"source": source, "inventory_sha256": content_sha256(inventory)}
+    json_files.write_json(work.made_from, known.model_copy(update=claimed))
+
+
+def note_migrated(work: WorkFolder, inventory: Inventory) -> None:
+    """Forget all nodes but those of this inventory: nothing else is left at the output."""
+    known = read_made_from(work)
+    noted = MadeFrom(
+        source=inventory.source if known is None else known.source,
+        inventory_sha256=content_sha256(inventory),
+    )
+    json_files.write_json(work.made_from, noted)
+    note_inspected(work, inventory)
+
+
+def content_sha256(inventory: Inventory) -> str:
+    """Digest of what a source holds, wherever it lies: nodes, files, sizes and times of chunks."""
+    held = inventory.to_json()
+    content = {
+        "arrays": held["arrays"],
+        "files": held["files"],
+        "groups": held["groups"],
+    }
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def _union(known: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({*known, *more}))
