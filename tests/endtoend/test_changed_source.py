@@ -97,8 +97,13 @@ def finished(conversion):
     conversion.publish()
 
 
-def test_another_source_is_refused_before_anything_is_hidden(conversion, tmp_path, capfd):
+@pytest.mark.parametrize("is_of_an_earlier_version", [False, True])
+def test_another_source_is_refused_before_anything_is_hidden(
+    conversion, tmp_path, capfd, is_of_an_earlier_version
+):
     output = Path(published(conversion).output)
+    if is_of_an_earlier_version:
+        conversion.path("made_from.json").unlink()
     before = contents(output)
     inspected(conversion, write_image(tmp_path / "other.zarr", size=32, labels=False, seed=1))
     with pytest.raises(StepError, match="claim"):

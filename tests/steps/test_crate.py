@@ -109,9 +109,11 @@ def test_a_more_permissive_license_is_refused_before_anything_is_converted(tmp_p
     (source / "ro-crate-metadata.json").write_text(json.dumps({"@graph": graph}))
     (tmp_path / "run.json").write_text(json.dumps(RUN))
     options = {"source": source, "run": tmp_path / "run.json", "output": tmp_path / "out.zarr"}
+    inspected = {"dataset": "d", "inventory": tmp_path / "inventory.json"}
     if step == "inspect_source":
-        options |= {"dataset": "d", "inventory": tmp_path / "inventory.json"}
+        options |= inspected
     else:
+        assert program("inspect_source")(words_of({**options, **inspected})) == 0
         options["claim"] = tmp_path / "claim.json"
     assert program(step)(words_of({**options, "license": "CC-BY-4.0"})) == 1
     assert "CC-BY-4.0 is more permissive than" in capfd.readouterr().err

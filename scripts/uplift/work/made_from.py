@@ -23,10 +23,20 @@ def read_made_from(work: WorkFolder) -> MadeFrom | None:
     """
     if work.made_from.is_file():
         return json_files.read_model(work.made_from, MadeFrom)
-    try:
-        return MadeFrom(source=str(json_files.read_json(work.migration)["source"]))
-    except (InputError, FileNotFoundError, KeyError, TypeError):
-        return None
+    source = source_of(work)
+    return None if source is None else MadeFrom(source=source)
+
+
+def source_of(work: WorkFolder) -> str | None:
+    """Only the source of the output's data, if it is known and can be read: plates are large."""
+    for path in (work.made_from, work.migration):
+        if path.is_file():
+            try:  # as plain JSON: every start looks at every dataset
+                found = json_files.read_json(path).get("source")
+            except (InputError, AttributeError):  # the jobs will say so
+                return None
+            return None if found is None else str(found)
+    return None
 
 
 def note_inspected(work: WorkFolder, inventory: Inventory) -> None:

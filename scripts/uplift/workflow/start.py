@@ -27,7 +27,7 @@ from uplift.storage import display_url, hide_url, is_local, local_path, open_sto
 from uplift.storage.settings import options_for
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
-from uplift.work.made_from import read_made_from
+from uplift.work.made_from import source_of
 
 log = logging.getLogger(__name__)
 
@@ -142,11 +142,8 @@ def is_claimed_elsewhere(work: WorkFolder, output: str) -> bool:
 
 def is_made_from_another(work: WorkFolder, source: str) -> bool:
     """Whether the output of a dataset was made from another source than the sheet names now."""
-    try:
-        made = read_made_from(work)
-    except InputError:  # the jobs will say so
-        return False
-    return made is not None and made.source is not None and not is_same_place(made.source, source)
+    made_from = source_of(work)
+    return made_from is not None and not is_same_place(made_from, source)
 
 
 def forget_forced(
