@@ -220,12 +220,12 @@ def test_a_server_that_is_killed_and_comes_back(
     reviving = threading.Thread(target=revive)
     writer = ObstoreStore.writer
 
-    def lethal(store, key):
+    def lethal(store, key, expected=0):
         shards.append(key)
         if len(shards) == 2:
             s3_server.kill_gateway()
             reviving.start()
-        return writer(store, key)
+        return writer(store, key, expected)
 
     monkeypatch.setattr(ObstoreStore, "writer", lethal)
     there = storage(bucket, timeout=1, retries=1)
