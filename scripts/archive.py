@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--archive", type=Path, required=True, help="archive.json to write")
     parser.add_argument("--published", type=Path, help="published.json; not read: it says when")
     parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    parser.add_argument("--on-little-space", choices=("fail", "warn"), default="fail")
     command.add_storage(parser)
     return command.run_program(parser, _archive, argv)
 
@@ -29,6 +30,7 @@ def _archive(arguments: argparse.Namespace) -> None:
         arguments.storage,
         overwrite=arguments.overwrite == "true",
         before=json_files.read_model(before, Archived) if before.is_file() else None,
+        warn_of_space=arguments.on_little_space == "warn",
     )
     json_files.write_json(arguments.archive, archived)
 

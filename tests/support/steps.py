@@ -245,6 +245,7 @@ class Conversion:
             output=self.output,
             archive=self.path("archive.json"),
             overwrite=self.overwrite,
+            on_little_space=self.on_little_space,
             storage=self.storage,
         )
 

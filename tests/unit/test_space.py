@@ -126,6 +126,26 @@ def test_a_job_refuses_what_does_not_fit(sheet, disk, tmp_path, capsys):
     made.convert()  # nothing is left to be written
 
 
+def test_an_archive_that_does_not_fit_is_not_begun(sheet, disk, tmp_path, capsys):
+    made = Conversion("a.zarr", "a.zarr.out", tmp_path / "results" / "a")
+    made.all()
+    made.archive()
+    archive = tmp_path / "a.zarr.out.ozx"
+    size, before = archive.stat().st_size, archive.stat()
+    disk(size - 1)
+    with pytest.raises(StepError, match="archive ended with exit code 1"):
+        made.archive()
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "error: " in one]
+    assert re.search(r"a\.zarr\.out\.ozx: too little space: .* needed, .* free; free some", line)
+    assert archive.stat() == before, "the old one stays"
+    disk(size)
+    made.archive()
+    disk(1)
+    made.on_little_space = "warn"
+    made.archive()
+    assert archive.stat().st_mtime_ns > before.st_mtime_ns
+
+
 @pytest.fixture
 def plans(sheet, tmp_path):
     """By dataset: what its convert job looks for space with."""

@@ -18,6 +18,7 @@ rule archive:
             storage_places,
             output=from_sheet("output"),
             overwrite=no_rerun(CONFIG.overwrite),
+            on_little_space=no_rerun(CONFIG.on_little_space),
             storage=no_rerun(STORAGE),
         ),
     message:

@@ -18,12 +18,14 @@ from typing import Any, NoReturn
 from uplift.errors import InputError, OutputError
 from uplift.models.publication import Archived
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
+from uplift.outputs.space import require_space
 from uplift.outputs.unclaimed import ArchiveFile
+from uplift.planning.space import Space
 from uplift.storage import open_store, tuning
 from uplift.storage.archive import ArchiveStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Readable, Store
 from uplift.storage.reading import pieces_of
-from uplift.storage.zip_writer import ZipWriter
+from uplift.storage.zip_writer import ZipWriter, archive_bytes
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ def archive_dataset(
     *,
     overwrite: bool,
     before: Archived | None,
+    warn_of_space: bool = False,
 ) -> Archived:
     """Write the archive of a published output, and read all of it back.
 
@@ -50,6 +53,8 @@ def archive_dataset(
         Replace a file that is there, whatever it is.
     before
         What this program said the last time; its archive may always be replaced.
+    warn_of_space
+        Whether an archive that will not fit is tried all the same.
 
     Returns
     -------
@@ -59,7 +64,8 @@ def archive_dataset(
     Raises
     ------
     OutputError
-        The output is not published, changes meanwhile, or another file has the name.
+        The output is not published, changes meanwhile, or another file has the name; or the archive
+        does not fit.
     """
     output = open_store(output_url, settings)
     root = output.get(ROOT_KEY)
@@ -70,7 +76,10 @@ def archive_dataset(
     if not overwrite:
         _refuse_foreign(file, {_sha256(root), before.root_sha256 if before else ""})
     entries = in_order(output.list_tree(""))
-    with file.writer(sum(info.size for info in entries)) as stream:
+    comment = comment_of(root)
+    size = archive_bytes(((info.key, info.size) for info in entries), comment)
+    require_space(url, Space(size, 1), warn=warn_of_space)  # an old one stays until this is whole
+    with file.writer(size) as stream:
         digest = _Digest(stream)
         writer = ZipWriter(digest)
         for info, crc, pieces in _contents(output, entries):
@@ -78,7 +87,7 @@ def archive_dataset(
                 writer.add(info.key, info.size, crc, pieces)
             except ValueError:
                 _changed(output, info)
-        writer.finish(comment_of(root))
+        writer.finish(comment)
         if output.get(ROOT_KEY) != root:
             raise OutputError(
                 f"{output.url}: another run has started to write there; run again when it is done"

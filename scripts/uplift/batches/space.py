@@ -19,7 +19,7 @@ from typing import TextIO
 
 from uplift.errors import OutputError
 from uplift.models.batch import Batch
-from uplift.outputs.space import FileSystem, file_system_of, lacking, space_taken
+from uplift.outputs.space import FileSystem, file_system_of, space_taken, too_little
 from uplift.planning.space import Space, space_of_batches
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Journal
@@ -152,10 +152,7 @@ def _refuse_little(need: Need, others: Sequence[Need], place: FileSystem) -> Non
     if needed.fits(place.free):
         return
     also = f" for this and {len(others)} more jobs that run" if others else ""
-    raise OutputError(
-        f"{need.output}: too little space: {lacking(needed, place.free)}{also}; free some, choose "
-        "another output, or set on_little_space: warn to try all the same"
-    )
+    raise too_little(need.output, needed, place.free, also)
 
 
 def _is_there(need: Need, place: FileSystem) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from uplift.errors import OutputError
 from uplift.planning.space import Space
 from uplift.planning.table import bytes_text
 from uplift.storage import is_local, local_path, open_store
 from uplift.storage.files import existing_parent
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,40 @@ def file_system_of(url: str) -> FileSystem | None:
         return None
     inodes = found.f_favail if found.f_files else None  # btrfs, ZFS and others count none
     return FileSystem(device, folder, Space(found.f_bavail * found.f_frsize, inodes))
+
+
+def require_space(url: str, needed: Space, *, warn: bool = False) -> None:
+    """Look whether what is about to be written fits on the file system of a local place.
+
+    Parameters
+    ----------
+    url
+        What is written, for the message.
+    needed
+        Bytes and inodes; nothing that stands there makes room for them.
+    warn
+        Whether to say so only.
+
+    Raises
+    ------
+    OutputError
+        They do not fit.
+    """
+    place = file_system_of(url)
+    if place is None or needed.fits(place.free):
+        return
+    error = too_little(url, needed, place.free)
+    if not warn:
+        raise error
+    log.warning("%s", error)
+
+
+def too_little(url: str, needed: Space, free: Space, why: str = "") -> OutputError:
+    """The error that says what is needed, what there is, and what to do; `why` it is so much."""
+    return OutputError(
+        f"{url}: too little space: {lacking(needed, free)}{why}; free some, choose another output, "
+        "or set on_little_space: warn to try all the same"
+    )
 
 
 def space_taken(url: str) -> Space:

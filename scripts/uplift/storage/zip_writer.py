@@ -27,6 +27,14 @@ _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END_64 = struct.Struct("<4sQHHIIQQQQ")
 _LOCATOR = struct.Struct("<4sIQI")
 _END = struct.Struct("<4sHHHHIIH")
+_EXTRA_64, _EXTRA_64_CENTRAL = struct.Struct("<HHQQ"), struct.Struct("<HHQQQ")
+
+
+def archive_bytes(entries: Iterable[tuple[str, int]], comment: bytes) -> int:
+    """Bytes of an archive of entries with these names and sizes."""
+    total = _END_64.size + _LOCATOR.size + _END.size + len(comment)
+    each = _LOCAL.size + _EXTRA_64.size + _CENTRAL.size + _EXTRA_64_CENTRAL.size
+    return total + sum(each + 2 * len(name.encode()) + size for name, size in entries)
 
 
 class ZipWriter:
@@ -64,7 +72,7 @@ class ZipWriter:
         """
         encoded = name.encode()
         self._entries.append((encoded, size, crc, self.bytes_written))
-        extra = struct.pack("<HHQQ", 1, 16, size, size)
+        extra = _EXTRA_64.pack(1, 16, size, size)
         fixed = (_VERSION, _UTF8, 0, 0, _FIRST_DAY, crc, _FULL, _FULL, len(encoded), len(extra))
         self._write(_LOCAL.pack(b"PK\3\4", *fixed) + encoded + extra)
         written = found = 0
@@ -79,7 +87,7 @@ class ZipWriter:
         """Write the directory of the archive and its comment."""
         start = self.bytes_written
         for name, size, crc, offset in self._entries:
-            extra = struct.pack("<HHQQQ", 1, 24, size, size, offset)
+            extra = _EXTRA_64_CENTRAL.pack(1, 24, size, size, offset)
             fixed = (_UNIX | _VERSION, _VERSION, _UTF8, 0, 0, _FIRST_DAY, crc, _FULL, _FULL)
             rest = (len(name), len(extra), 0, 0, 0, _MODE, _FULL)
             self._write(_CENTRAL.pack(b"PK\1\2", *fixed, *rest) + name + extra)
