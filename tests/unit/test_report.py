@@ -1,8 +1,6 @@
 """The report: the state of each dataset, catalog and costs, a page that shows text as text."""
 
-import csv
 import fcntl
-import html.parser
 import json
 import os
 import re
@@ -11,59 +9,18 @@ from pathlib import Path
 import pytest
 
 from support.images import write_image
+from support.reports import report, rows_of
 from support.results import Results, finding
-from support.steps import Conversion, program, run
+from support.steps import Conversion
 from uplift.report import page
 from uplift.report.catalog import COST_COLUMNS, catalog_row
 from uplift.report.explanations import explain
 from uplift.report.facts import STATES, facts_of
 from uplift.report.opening import viewers_of, web_url
-from uplift.report.remembered import NAME
 from uplift.report.tables import TIMES
 from uplift.work import ledger
 
 HOSTILE = "<script>alert(1)"
-
-
-class Page(html.parser.HTMLParser):
-    """Texts, tags, links and JSON data of a page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.links, self.words, self.data = [], [], "", {}
-        self._script = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
-        if tag == "script":
-            self._script = given.get("id", "code")
-            return
-        self.tags.append(tag)
-        self.links += [given[name] for name in ("href", "src") if name in given]
-
-    def handle_endtag(self, tag):
-        self._script = None if tag == "script" else self._script
-
-    def handle_data(self, data):
-        if self._script is None:
-            self.words += data
-        elif self._script != "code":
-            self.data[self._script] = json.loads(data)
-
-    def details(self, dataset):
-        return next(one for one in self.data.values() if one.get("dataset") == dataset)
-
-
-def rows_of(file):
-    with file.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def report(results, **options):
-    run("report", results=results.folder, samples=results.write_samples(), **options)
-    rows = {row["dataset"]: row for row in rows_of(results.folder / "catalog.csv")}
-    return rows, Page((results.folder / "report.html").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -388,59 +345,3 @@ def test_codes_are_explained_by_their_own_row_first():
     assert "bit for bit" in explain("pixels.differ")
     assert explain("pyramid.scale").startswith("warnings: scales")
     assert explain("no.such.code") is None
-
-
-def pages_of(results):
-    """All that a report is made of, without the time at which it was made."""
-    report(results)
-    files = ("report.html", "catalog.csv", "catalog.json", "costs.csv")
-    text = "".join((results.folder / name).read_text() for name in files)
-    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC\. Also", "", text)
-
-
-def test_a_finished_dataset_is_read_once(results, monkeypatch):
-    results.published("a", picture=1)
-    results.published("b", finding("warning", "yaozarrs.label.inherited", "so is the source"))
-    results.planned("c")
-    pages_of(results)  # draws, or removes, pictures
-    first = pages_of(results)
-    read = []
-    made = program("report").__globals__
-    monkeypatch.setitem(made, "facts_of", lambda *about: read.append(about[0]) or facts_of(*about))
-    assert pages_of(results) == first
-    assert [folder.name for folder in read] == ["c"]
-
-
-def touched(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{path.read_text() if path.exists() else ''}\n")
-
-
-CHANGES = {
-    "a work file": lambda results: touched(results.folder / "a" / "plan.json"),
-    "a log": lambda results: touched(results.folder / "a" / "logs" / "convert" / "1-of-1.log"),
-    "its row": lambda results: results.samples.__setitem__(
-        0, results.samples[0].model_copy(update={"name": "other"})
-    ),
-    "its output": lambda results: touched(Path("out", "a.zarr", "ro-crate-metadata.json")),
-    "what is remembered": lambda results: (results.folder / NAME).write_text("{"),
-    "the settings": lambda results: results.samples.extend(
-        results.samples[0].model_copy(update={"dataset": f"x{n}"}) for n in range(page.MANY)
-    ),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_seen(results, monkeypatch, tmp_path, change):
-    monkeypatch.chdir(tmp_path)
-    results.published("a", picture=None)
-    pages_of(results)
-    pages_of(results)
-    read = []
-    made = program("report").__globals__
-    monkeypatch.setitem(made, "facts_of", lambda *about: read.append(about[0]) or facts_of(*about))
-    pages_of(results)
-    assert read == []
-    CHANGES[change](results)
-    pages_of(results)
-    assert results.folder / "a" in read

@@ -89,6 +89,10 @@ class Findings:
         for finding in findings:
             self.add(finding)
 
+    def paths_with_errors(self) -> set[str]:
+        """Paths at which something is wrong."""
+        return {one.path for one in self.listed() if one.severity == "error"}
+
     def listed(self) -> tuple[Finding, ...]:
         """Findings in the order of :func:`in_order`, the same for equal outputs."""
         result: list[Finding] = []

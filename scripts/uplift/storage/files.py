@@ -1,4 +1,4 @@
-"""What the local store needs of the system: names of unfinished files, writes, syncs."""
+"""What the local store needs of the system: unfinished files, links, reads, writes, syncs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from uplift.errors import StorageError
 from uplift.storage import tuning
 from uplift.storage.protocol import Readable
 
@@ -94,6 +95,38 @@ class LocalWriter:
                 pieces.pop(0)
             if done:
                 pieces[0] = memoryview(pieces[0])[done:]
+
+
+def read_piece(descriptor: int, start: int, length: int) -> bytes:
+    """Bytes of an open file, fewer where it ends."""
+    data = os.pread(descriptor, length, start)
+    while len(data) < length and (
+        more := os.pread(descriptor, length - len(data), start + len(data))
+    ):
+        data += more  # Linux gives 2 GiB at once at most
+    return data
+
+
+def read_into_room(descriptor: int, start: int, room: memoryview) -> int:
+    """Fill `room` from an open file; the number of bytes, fewer where the file ends."""
+    done = os.preadv(descriptor, (room,), start)
+    while done < len(room) and (more := os.preadv(descriptor, (room[done:],), start + done)):
+        done += more  # as above
+    return done
+
+
+def refuse_link_out_of(root: str, path: str) -> None:
+    """Refuse a link that leads out of `root`, to nothing, or to a folder above itself."""
+    target, root = os.path.realpath(path), os.path.realpath(root)
+    if not Path(target).exists():
+        problem = "leads nowhere; remove it or restore its target"
+    elif not f"{target}/".startswith(f"{root}/"):
+        problem = f"leads out of the dataset, to {target}; put the data inside or remove it"
+    elif f"{Path(path).parent.resolve()}/".startswith(f"{target}/"):
+        problem = "leads to a folder above itself; remove it"
+    else:
+        return
+    raise StorageError(f"{path}: the link {problem}")
 
 
 def is_file(mode: int) -> bool:

@@ -24,6 +24,9 @@ from uplift.storage.files import (
     is_file,
     is_network,
     is_temporary,
+    read_into_room,
+    read_piece,
+    refuse_link_out_of,
     syncfs,
     temporary_name,
 )
@@ -89,16 +92,12 @@ class LocalStore(ReadableStore):
         """
 
         def fill(descriptor: int, start: int, length: int) -> int:
-            room = room_in(buffer, at, length)
-            done = os.preadv(descriptor, (room,), start)
-            while done < length and (more := os.preadv(descriptor, (room[done:],), start + done)):
-                done += more  # Linux gives 2 GiB at once at most
-            return done
+            return read_into_room(descriptor, start, room_in(buffer, at, length))
 
         return self._opened(wanted, start, length, fill)
 
     def _read(self, wanted: Wanted, start: int, length: int | None) -> bytes | None:
-        return self._opened(wanted, start, length, _piece)
+        return self._opened(wanted, start, length, read_piece)
 
     def _opened(
         self, wanted: Wanted, start: int, length: int | None, fill: Callable[[int, int, int], L]
@@ -178,7 +177,7 @@ class LocalStore(ReadableStore):
     def put_new(self, key: str, data: bytes) -> bool:
         """Write a file only if there is none; False when there is one already."""
         path = self._path_to_write(key)
-        temporary = self._write_temporary(path, key, [data])
+        temporary = self._write_temporary(path, key, data)
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -298,24 +297,11 @@ class LocalStore(ReadableStore):
             with os.scandir(path) as entries:
                 for entry in entries:
                     if not self._writable and entry.is_symlink():
-                        self._check_link(entry.path)
+                        refuse_link_out_of(self.root, entry.path)
                     yield entry
         except OSError as error:
             if error.errno not in _ABSENT:
                 raise self._refused(error, "list", prefix) from error
-
-    def _check_link(self, path: str) -> None:
-        """Refuse a link that leads out of the root, to nothing, or to a folder above itself."""
-        target, root = os.path.realpath(path), os.path.realpath(self.root)
-        if not os.path.exists(target):
-            problem = "leads nowhere; remove it or restore its target"
-        elif not f"{target}/".startswith(f"{root}/"):
-            problem = f"leads out of the dataset, to {target}; put the data inside or remove it"
-        elif f"{os.path.realpath(os.path.dirname(path))}/".startswith(f"{target}/"):
-            problem = "leads to a folder above itself; remove it"
-        else:
-            return
-        raise StorageError(f"{path}: the link {problem}")
 
     def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo:
         key = f"{prefix}/{entry.name}" if prefix else entry.name
@@ -355,12 +341,11 @@ class LocalStore(ReadableStore):
                 raise self._refused(error, "write", key) from error
         raise StorageError(f"{path}: cannot create its folder; is something else deleting it?")
 
-    def _write_temporary(self, path: str, key: str, pieces: list[bytes]) -> str:
+    def _write_temporary(self, path: str, key: str, data: bytes) -> str:
         temporary, descriptor = self._open_temporary(path, key)
         try:
             writer = LocalWriter(descriptor)
-            for piece in pieces:
-                writer.write(piece)
+            writer.write(data)
             writer.flush()
             if self._sync:
                 os.fsync(descriptor)
@@ -406,12 +391,3 @@ class LocalStore(ReadableStore):
 def _info_of(key: str, status: os.stat_result) -> ObjectInfo:
     # Tools that copy keep the time of the content; that of the file's own change they cannot set.
     return ObjectInfo(key, status.st_size, str(status.st_mtime_ns), status.st_ctime)
-
-
-def _piece(descriptor: int, start: int, length: int) -> bytes:
-    data = os.pread(descriptor, length, start)
-    while len(data) < length and (
-        more := os.pread(descriptor, length - len(data), start + len(data))
-    ):
-        data += more  # Linux gives 2 GiB at once at most
-    return data

@@ -17,7 +17,7 @@ from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.migration import Migration
 from uplift.models.record import Verify
-from uplift.models.validation import Validation
+from uplift.models.validation import ArrayValidation, Validation
 from uplift.ngff import axes
 from uplift.ngff.conformity import conforms, defects_of
 from uplift.outputs.keys import MANIFEST_KEY, ROOT_KEY
@@ -118,11 +118,11 @@ def validate_dataset(
     account, keys = check.listed(output.list_tree(""), files, has_old, listed_items.add)
     pixels.validate_again(listed_items.digests())
     work = coverage.gather(files.batches, files.folder, findings)
-    entries = {entry.path: entry for entry in inventory.arrays}
     for path, reason in files.skipped.items():
         findings.warning("array.skipped", path, f"left out: {reason}")
-    for path in coverage.uncovered(entries, work, set(files.skipped)):
-        findings.error("batches.incomplete", path, "no batch converts this array")
+    for entry in inventory.arrays:
+        if entry.path not in work and entry.path not in files.skipped:
+            findings.error("batches.incomplete", entry.path, "no batch converts this array")
     accounts.check_root(next(asked_for), root_document, findings)
     check.documents(*documents)
     if verify == "reread" or not source.can_list:
@@ -130,38 +130,7 @@ def validate_dataset(
     accounts.check_files(source, output, check.copies(files.crate), findings)
     if files.crate is not None:
         findings.extend(checked_crate(files.crate, next(asked_for)))
-    misdeclared = {
-        one.path
-        for one in inventory.findings
-        if (one.code, one.severity) == ("array.separator", "info")
-    }
-    broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
-    chosen = (
-        coverage.chosen_of(
-            path,
-            work[path],
-            entries[path].stored_chunks,
-            misdeclared=path in misdeclared,
-            broken=path in broken,
-        )
-        for path in sorted(work)
-        if path in entries
-    )
-    regions = {found.path: found for found in pixels.regions(chosen)}
-    for found in regions.values():
-        findings.extend(found.findings)
-    broken = {finding.path for finding in findings.listed() if finding.severity == "error"}
-    arrays = [
-        coverage.array_validation(
-            entries[path],
-            work[path],
-            findings,
-            broken=path in broken,
-            regions=regions[path].count,
-            sha256=regions[path].sha256,
-        )
-        for path in sorted(regions)
-    ]
+    arrays = _arrays(pixels, inventory, work, findings)
     manifest = b""
     if files.with_manifest:
         known = read_sums(files.folder.sums(batch.batch) for batch in files.batches)
@@ -175,7 +144,7 @@ def validate_dataset(
         conforms=conforms(listed, check.root_attributes),
         defects=defects_of(listed),
         findings=listed,
-        arrays=tuple(arrays),
+        arrays=arrays,
         groups=len(check.groups),
         files=len(inventory.files),
         objects=account.objects + (2 if manifest else 1),
@@ -185,6 +154,47 @@ def validate_dataset(
         validators=releases(),
     )
     return validation, manifest.decode()
+
+
+def _arrays(
+    pixels: PixelChecks,
+    inventory: Inventory,
+    work: Mapping[str, coverage.ArrayWork],
+    findings: Findings,
+) -> tuple[ArrayValidation, ...]:
+    """Have other readers compare regions of each array, and sum the arrays up."""
+    entries = {entry.path: entry for entry in inventory.arrays if entry.path in work}
+    misdeclared = {
+        one.path
+        for one in inventory.findings
+        if (one.code, one.severity) == ("array.separator", "info")
+    }
+    broken = findings.paths_with_errors()
+    chosen = (
+        coverage.chosen_of(
+            path,
+            work[path],
+            entries[path].stored_chunks,
+            misdeclared=path in misdeclared,
+            broken=path in broken,
+        )
+        for path in sorted(entries)
+    )
+    regions = {found.path: found for found in pixels.regions(chosen)}
+    for found in regions.values():
+        findings.extend(found.findings)
+    broken = findings.paths_with_errors()
+    return tuple(
+        coverage.array_validation(
+            entries[path],
+            work[path],
+            findings,
+            broken=path in broken,
+            regions=regions[path].count,
+            sha256=regions[path].sha256,
+        )
+        for path in sorted(regions)
+    )
 
 
 class PixelChecks(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -193,28 +193,6 @@ def array_validation(
         bytes_compared=sum(one.bytes_compared for one in work.items),
         regions_compared=regions,
     )
-
-
-def uncovered(
-    entries: Mapping[str, InventoryArray], arrays: Mapping[str, ArrayWork], skipped: set[str]
-) -> list[str]:
-    """Arrays that no batch converts although nothing says they are left out.
-
-    Parameters
-    ----------
-    entries
-        Arrays of the source, by path.
-    arrays
-        Arrays that batches convert, by path.
-    skipped
-        Paths of those that are left out.
-
-    Returns
-    -------
-    list[str]
-        Paths, in the order of `entries`.
-    """
-    return [path for path in entries if path not in arrays and path not in skipped]
 
 
 def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
