@@ -101,7 +101,7 @@ def test_no_worker_outlives_a_job_that_is_killed(tmp_path):
 FORKS = """
 import os, sys, threading, time
 sys.path[:0] = sys.argv[1:3]
-from uplift.running import command
+import uplift.batches
 import numpy  # has threads of its own, if it may
 from uplift.running.processes import Workers
 from uplift.work import ledger

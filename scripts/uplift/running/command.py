@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +13,6 @@ from typing import Any
 from uplift.errors import TransientError, UpliftError, UsageError, is_little_memory, remedy_for
 
 log = logging.getLogger("uplift")
-# Before NumPy is loaded: a program with one thread can fork its workers (`processes`), and nothing
-# here multiplies matrices.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def parser_for(doc: str) -> argparse.ArgumentParser:
