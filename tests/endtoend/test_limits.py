@@ -69,7 +69,7 @@ def one_line(text):
 
 
 def test_little_memory(conversion, tmp_path):
-    """A chunk that does not fit is no bad chunk, whatever is to become of those."""
+    """A chunk that does not fit is not a bad chunk, whatever is to become of those."""
     write_image(tmp_path / "in.zarr", size=32, chunk=32)
     for name in ("0", "1"):
         array = zarr.create_array(

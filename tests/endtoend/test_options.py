@@ -111,7 +111,7 @@ def test_manifest_of_odd_names(tmp_path):
 
 
 def test_manifest_again_after_a_change(conversion, tmp_path):
-    """An earlier manifest is no stray, and is replaced."""
+    """An earlier manifest is not a stray object, and is replaced."""
     conversion.manifest = True
     conversion.all()
     before = (tmp_path / "out.zarr" / "manifest.sha256").read_bytes()
@@ -123,7 +123,7 @@ def test_manifest_again_after_a_change(conversion, tmp_path):
 
 
 def test_a_manifest_that_is_not_asked_for_any_more(conversion, tmp_path):
-    """It is removed, unless somebody changed it."""
+    """It is removed, unless a person changed it."""
     conversion.manifest = True
     conversion.all()
     conversion.manifest = False

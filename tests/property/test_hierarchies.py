@@ -256,7 +256,7 @@ def test_raw_bytes(tmp_path, shape, plan):
 
 @pytest.mark.parametrize("dtype", ["<M8[ns]", ">M8[D]", "<m8[s]"])
 def test_times_without_fill_value(tmp_path, dtype):
-    """What is not stored is no time, not the first of January 1970."""
+    """What is not stored is not a time, not even the first of January 1970."""
     node = Array((4,), (2,), dtype=dtype, fill=None, absent=1.0)
     expected, output, _ = convert(tmp_path, Group({"a": node}))
     assert np.isnat(expected["a"]).all()

@@ -62,7 +62,7 @@ class Azurite:
         if public:
             headers["x-ms-blob-public-access"] = "container"
         lines = "\n".join(f"{key}:{headers[key]}" for key in sorted(headers))
-        # the account stands in the path too, since it is no part of the host's name
+        # the account stands in the path too, since it is not part of the host's name
         resource = f"/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
         text = "PUT" + "\n" * 12 + f"{lines}\n{resource}"
         digest = hmac.new(base64.b64decode(KEY), text.encode(), hashlib.sha256).digest()

@@ -177,7 +177,7 @@ CASES_V3 = {
 
 
 def test_arrays_of_zarr_v3_in_other_words(tmp_path):
-    """Each is spelled as the specification has it, so that every reader takes it."""
+    """Each is written as the specification has it, so that every reader takes it."""
     source = tmp_path / "in.zarr"
     write_json(source / "zarr.json", {"zarr_format": 3, "node_type": "group"})
     for name, (changes, encode) in CASES_V3.items():

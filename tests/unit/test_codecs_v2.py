@@ -140,7 +140,7 @@ def test_not_an_object() -> None:
         parse_v2([], "0/.zarray")
 
 
-def test_a_bare_nan_is_spelled_out() -> None:
+def test_a_bare_nan_is_written_out() -> None:
     document = {**GOOD, "dtype": "<f4", "fill_value": json.loads("NaN")}
     source = parse_v2(document, "x")
     assert source.fill_value == "NaN"

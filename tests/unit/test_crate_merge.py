@@ -161,7 +161,7 @@ def test_written_and_recorded(places):
 
 
 def test_written_again_it_says_the_same_about_when(places):
-    """An edit of the sheet is no new conversion; a changed source is."""
+    """An edit of the sheet is not a new conversion; a changed source is."""
 
     def ended(about="Ann", **times):
         times = conversion(ended="2026-02-03T00:00:00+00:00", **times)

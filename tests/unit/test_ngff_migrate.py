@@ -201,7 +201,7 @@ def test_a_text_under_the_key_of_an_object_is_the_users_own():
     }
 
 
-def test_nan_is_spelled_as_text():
+def test_nan_is_written_as_text():
     result = keep_attributes({"a": [math.nan, {"b": -math.inf}], "c": 1.5}, "0")
     assert result.attributes == {"a": ["NaN", {"b": "-Infinity"}], "c": 1.5}
     assert [finding.message.split(":")[0] for finding in result.findings] == ["a[0]", "a[1].b"]

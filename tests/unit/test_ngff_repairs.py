@@ -54,7 +54,7 @@ def test_levels_of_0_4_without_transformations_get_their_scale():
     assert result.attributes["ome"]["multiscales"][0]["datasets"] == levels
 
 
-def test_identity_is_spelled_as_a_scale():
+def test_identity_is_written_as_a_scale():
     """As iohub wrote it, for the levels and for all of them."""
     identity = [{"type": "identity"}]
     levels = [{"path": "0", "coordinateTransformations": identity}]

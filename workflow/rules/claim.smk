@@ -19,7 +19,7 @@ rule claim:
             output=from_sheet("output"),
             overwrite=no_rerun(CONFIG.overwrite),
             license=no_rerun(from_sample(sheet.license_to_check)),
-            # no inputs: they are there when they matter, and are no reason to run either
+            # no inputs: they are there when they matter, and are not a reason to run either
             run=in_work_folder("run.json"),
             published=in_work_folder("published.json"),
             storage=no_rerun(STORAGE),

@@ -22,7 +22,7 @@ def work_of(wildcards):
 
 
 def in_work_folder(name=""):
-    """Param: a work file that is not an input: it is no reason to run, or no rule makes it."""
+    """Param: a work file that is not an input: it is not a reason to run, or no rule makes it."""
 
     def path(wildcards):
         return str(work_of(wildcards).path / name)

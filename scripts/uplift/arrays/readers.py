@@ -204,11 +204,11 @@ class TensorstoreReader:
 
     def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
         """Begin to read elements; tensorstore has threads of its own."""
-        begun = self._array[region].read()
+        pending = self._array[region].read()
 
         def wait() -> NDArray[Any]:
             try:
-                return np.asarray(begun.result())
+                return np.asarray(pending.result())
             except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
                 raise _reader_error(self.name, error) from error
 

@@ -3,7 +3,7 @@
 An edit may be taken back, or followed by another, before everything was converted. Snakemake then
 finds slices of the plan before last, with records that fit them; but the output has objects of the
 plan in between. So the first job of a new plan removes the slices of all other plans, and records
-of batches that are planned otherwise now, or are no more.
+of batches that are planned otherwise now, or do not exist any more.
 """
 
 from __future__ import annotations

@@ -142,13 +142,15 @@ def _refuse_little(need: Need, others: Sequence[Need], place: FileSystem) -> Non
     most = sum((one.batches[name] for one in all_of_them for name in one.own), Space(0))
     if most.fits(place.free):
         return
-    # objects that stand at an output and are not of this plan are replaced one by one
+    # objects at an output that are not of this plan are replaced one by one
     outputs = {one.output: one for one in all_of_them}
-    standing = {output: space_taken(output).less(one.written()) for output, one in outputs.items()}
+    to_replace = {
+        output: space_taken(output).less(one.written()) for output, one in outputs.items()
+    }
     needed = Space(0)
     for output in outputs:
         left = sum((one.left() for one in all_of_them if one.output == output), Space(0))
-        needed += left.less(standing[output])
+        needed += left.less(to_replace[output])
     if needed.fits(place.free):
         return
     also = f" for this and {len(others)} more jobs that run" if others else ""

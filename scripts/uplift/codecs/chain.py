@@ -114,7 +114,7 @@ def renamed_codecs(source: SourceArray) -> list[Change]:
 def plain_codecs(
     source: SourceArray, document: Mapping[str, Any]
 ) -> tuple[SourceArray, list[Change]]:
-    """Spell the codecs of a Zarr v3 array as the specification does, and say which differ.
+    """Write the codecs of a Zarr v3 array as the specification does, and say which differ.
 
     Parameters
     ----------

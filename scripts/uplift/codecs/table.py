@@ -166,7 +166,7 @@ def config_of(value: Any) -> Config | None:
 
 
 def codec_v3_of(codec: Config, ndim: int, *, ordered: bool) -> Config:
-    """Spell a Zarr v3 codec as the specification does, where its words have one reading.
+    """Write a Zarr v3 codec as the specification does, where its words have one reading.
 
     Settings of compressors that are none are left out: readers go by the data's header.
 

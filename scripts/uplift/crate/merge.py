@@ -2,7 +2,7 @@
 
 What the new crate states about the root wins, everything else of the old one stays. In the entities
 that stay, ``name``, ``description`` and ``license`` become terms of the same meaning, so that these
-keys keep standing on the root alone.
+keys stay on the root alone.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class ListedSource:
         """
         if self._pool is not None:
             if path:
-                self._listings[path] = self._pool.submit(_begun, self._store.list_tree(path))
+                self._listings[path] = self._pool.submit(_pending, self._store.list_tree(path))
             names = [name, ".zattrs"] if path and name == ".zarray" else [name]
             self._read_documents(path, names if path else METADATA, documents)
         else:
@@ -180,9 +180,9 @@ class ListedSource:
                 documents[name] = checked_document(data, f"{self._store.url}/{key}")
 
     def _listed(self, path: str) -> Iterator[ObjectInfo]:
-        """All objects of an array, whose listing may have begun."""
-        begun = self._listings.pop(path, None)
-        return self._store.list_tree(path) if begun is None else begun.result()
+        """All objects of an array, whose listing may have started."""
+        pending = self._listings.pop(path, None)
+        return self._store.list_tree(path) if pending is None else pending.result()
 
     def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
         keys = self._sort_keys(path, source)
@@ -266,7 +266,7 @@ class ListedSource:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _begun(listing: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+def _pending(listing: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
     """Wait for the first page of a listing."""
     first = next(listing, None)
     return listing if first is None else itertools.chain([first], listing)

@@ -5,7 +5,7 @@ shown: with the listed changes undone, from the last to the first, the output's 
 source's, value for value; and each change is one that says the same in other words, or adds what
 the format wants said, in a place where it may (OME-Zarr 0.5). Anything else is a loss.
 
-The same in other words: a text and the number that it spells, a path and its plain spelling, a text
+The same in other words: a text and the number that it states, a path and its plain form, a text
 and the list of its letters, a word in capitals and in small letters, a list and its only item, an
 axis and its name, an identity and the scale 1, NaN and its name. Dropped may be what says nothing
 (``null``, an empty list), what is said elsewhere (a version, a repetition), a level that is not

@@ -34,7 +34,7 @@ def plain_path(value: str, group: str) -> str | None:
 
 
 def is_plain(value: str) -> bool:
-    """Whether a path is spelled plainly and leads to something inside its group."""
+    """Whether a path is written plainly and leads to something inside its group."""
     return not value.startswith("/") and plain_path(value, "") == value
 
 

@@ -197,7 +197,7 @@ def text_of_number(spot: Spot) -> Iterator[Edit]:
     "bioformats2raw.layout",
     *(f"{place}/*/{key}" for place in _TRANSFORMS for key in ("scale", "translation")),
     "image-label/colors/*/rgba",
-    wrong="a text that spells a number (acquisition ids of bioformats2raw 0.3 and 0.4)",
+    wrong="a text that states a number (acquisition ids of bioformats2raw 0.3 and 0.4)",
     right="the number",
 )
 def number_of_text(spot: Spot) -> Iterator[Edit]:

@@ -1,6 +1,6 @@
 """``made_from.json``: which source an output's data come from, and which nodes that had.
 
-It is no output of a rule, so that it outlives a second look at the source and a forced run.
+It is not the output of a rule, so that it outlives a second look at the source and a forced run.
 """
 
 from __future__ import annotations

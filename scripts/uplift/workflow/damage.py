@@ -90,7 +90,7 @@ def _made_for(work: WorkFolder, path: Path) -> tuple[Path, ...]:
 
 
 def _missing_record(work: WorkFolder) -> Path | None:
-    """A record that a slice lists and is no longer there; Snakemake does not know of records."""
+    """A record that a slice lists and that is absent; Snakemake does not know of records."""
     folder = work.record("").parent
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     for _, _, path in work.slices():

@@ -170,7 +170,7 @@ def repaired_fill_value(source: SourceArray) -> JsonValue:
 
 
 def plain_fill_value(source: SourceArray) -> JsonValue:
-    """Spell a v3 fill value as its data type has it: other writers leave ``null``, or a text."""
+    """Write a v3 fill value as its data type has it: other writers leave ``null``, or a text."""
     try:
         dtype = numpy_dtype_v3(source.data_type)
     except UnsupportedError:

@@ -141,7 +141,7 @@ def _list_of_codecs(value: Any) -> Any:
 
 
 def _with_byte_order(name: str) -> str:
-    """Spell a data type as Zarr v2 does, where its writer gave NumPy's name or no byte order.
+    """Name a data type as Zarr v2 does, where its writer gave NumPy's name or no byte order.
 
     zarr-python 2 took both for the machine's own order, which is little endian wherever people
     write images.

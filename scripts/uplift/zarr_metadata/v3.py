@@ -226,7 +226,7 @@ def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[Change]
 
 
 def _raw_fill_value(value: Any, length: int) -> Any:
-    """Spell the bytes of a fill value in base64; the specification lists them as numbers."""
+    """Write the bytes of a fill value in base64; the specification lists them as numbers."""
     if value is None or value == 0:
         value = [0] * length
     try:

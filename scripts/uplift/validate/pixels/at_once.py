@@ -42,8 +42,8 @@ def same_values(item: BatchItem, source: Store, output: Store) -> NDArray[Any] |
     try:
         before = open_reader(source, item.path, version=item.source.zarr_format)
         after = open_planned(output, item.path, item.target, zarr_python=by_zarr)
-        begun = before.begin(whole)  # both calls are under way at once
+        pending = before.begin(whole)  # both calls are under way at once
         values = after.read(whole)
-        return values if same_bits(values, begun()) else None
+        return values if same_bits(values, pending()) else None
     except ReaderError:
         return None
