@@ -98,7 +98,20 @@ class LocalWriter:
 
 
 def read_piece(descriptor: int, start: int, length: int) -> bytes:
-    """Bytes of an open file, fewer where it ends."""
+    """Read a piece of an open file.
+
+    Parameters
+    ----------
+    descriptor
+        Of the file.
+    start, length
+        In bytes.
+
+    Returns
+    -------
+    bytes
+        Fewer where the file ends.
+    """
     data = os.pread(descriptor, length, start)
     while len(data) < length and (
         more := os.pread(descriptor, length - len(data), start + len(data))
@@ -108,7 +121,22 @@ def read_piece(descriptor: int, start: int, length: int) -> bytes:
 
 
 def read_into_room(descriptor: int, start: int, room: memoryview) -> int:
-    """Fill `room` from an open file; the number of bytes, fewer where the file ends."""
+    """Read a piece of an open file into memory that is there.
+
+    Parameters
+    ----------
+    descriptor
+        Of the file.
+    start
+        In bytes.
+    room
+        As many bytes as are to be read.
+
+    Returns
+    -------
+    int
+        Bytes that were read, fewer where the file ends.
+    """
     done = os.preadv(descriptor, (room,), start)
     while done < len(room) and (more := os.preadv(descriptor, (room[done:],), start + done)):
         done += more  # as above
