@@ -68,7 +68,22 @@ def require_space(url: str, needed: Space, *, warn: bool = False) -> None:
 
 
 def too_little(url: str, needed: Space, free: Space, why: str = "") -> OutputError:
-    """The error that says what is needed, what there is, and what to do; `why` it is so much."""
+    """Make the error that says what is needed, what there is, and what to do.
+
+    Parameters
+    ----------
+    url
+        Of the output.
+    needed, free
+        On its file system.
+    why
+        It is so much.
+
+    Returns
+    -------
+    OutputError
+        To be raised.
+    """
     return OutputError(
         f"{url}: too little space: {lacking(needed, free)}{why}; free some, choose another output, "
         "or set on_little_space: warn to try all the same"
