@@ -84,7 +84,11 @@ class Started:
         self._process.wait()
 
     def end(self):
-        code = self._process.wait(timeout=900)
+        try:
+            code = self._process.wait(timeout=300)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"it does not end: {self._log.read_text()}")
         return code, self._log.read_text()
 
 
@@ -248,8 +252,10 @@ def test_a_dead_controller(tmp_path, expected, cluster):
     """It dies while a job runs, and is back after the job has ended."""
     shutil.copytree(expected / "in.zarr", tmp_path / "in.zarr")
     run = Started(on_cluster(tmp_path, *ONE, "jobs=1"), tmp_path / "log")
-    run.until((tmp_path / "results/in/claim.json").exists, "claim")
+    process, _ = run.until(lambda: converting(tmp_path, "in"), "conversion")
+    os.kill(process, signal.SIGSTOP)
     cluster.kill_controller()
+    os.kill(process, signal.SIGCONT)
     run.until((tmp_path / "results/in/published.json").exists, "end of the job")
     cluster.start_controller()
     code, said = run.end()

@@ -142,7 +142,14 @@ class Slurm:
         self.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def kill_controller(self) -> None:
-        """As when its machine dies."""
+        """As when its machine dies, but for the last seconds, which it would know nothing of.
+
+        It would start the jobs of these seconds a second time, and give up the node over that.
+        """
+        saved, now = self.home / "state" / "job_state", time.time()
+        for job in self.ask("squeue", "-h", "-t", "R", "-o", "%A").split():
+            self.ask("scontrol", "update", f"JobId={job}", "AdminComment=something to save")
+        _wait_for(lambda: saved.exists() and saved.stat().st_mtime > now, "saving of the state")
         self._controller.kill()
         self._controller.wait()
 

@@ -144,6 +144,21 @@ def test_jobs_that_will_not_run_again_are_cancelled():
     ]
 
 
+def test_jobs_that_are_no_longer_listed_are_unknown():
+    """When three answers in a row do not name them, and not when there was no answer."""
+    both, one = {"1": "RUNNING", "2": "PENDING"}, {"1": "RUNNING"}
+    answers = iter([both, one, None, one, both, one, one, one, one])
+
+    async def ask(_command, _logger):
+        states = next(answers)
+        return (None, None) if states is None else (dict(states), 0.1)
+
+    asked = slurm_plugin.told_apart(ask)
+    found = [asyncio.run(asked("squeue", None))[0] for _ in range(9)]
+    gone = {"1": "RUNNING", "2": "UNKNOWN"}
+    assert found == [both, one, None, one, both, one, one, gone, gone]
+
+
 def test_an_executor_without_looks_is_left_alone():
     executor = object()
     slurm_plugin.adapt(executor, 15)

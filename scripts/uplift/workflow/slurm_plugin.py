@@ -3,8 +3,8 @@
 It starts a second Snakemake inside each job. It looks less and less often while no job ends, up to
 every three minutes, so that the next job of a dataset would wait for as long. And it waits for
 ever: for all jobs that run, when the controller is away for the length of one look; for a job that
-was preempted and not put back into the queue; and for one that was cancelled, where sacct says by
-whom.
+was preempted and not put back into the queue; for one that was cancelled, where sacct says by
+whom; and for one that is no longer listed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ States = dict[str, str]
 """State of each job of a run, by its number."""
 Answer = tuple[States | None, float | None]
 """States and how long the answer took, in seconds; nothing where there was none."""
+
+# sacct's database may lag behind for a moment, after a restart too
+_UNLISTED_LOOKS = 3
 
 
 def adapt(executor: Any, seconds: float) -> None:
@@ -79,12 +82,17 @@ def _looking_closely(kind: Any, seconds: float) -> Any:
 
 
 def told_apart(ask: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
-    """Ask for states, and say CANCELLED of each job that will not run again.
+    """Ask for states, and say CANCELLED or UNKNOWN of each job that there is no use waiting for.
 
     A preempted job runs again where the site puts it back into the queue: it is PREEMPTED for a
     moment then, and for ever where not.
+
+    A job is no longer listed when it ended longer ago than MinJobAge, as after a night in which
+    the login node slept, or when the controller lost its state. The plugin takes an UNKNOWN job as
+    ended, and Snakemake looks at its files, which are all there or are not.
     """
     preempted: set[str] = set()
+    unlisted: dict[str, int] = {}
 
     async def asked(*arguments: Any) -> Answer:
         states, took = await ask(*arguments)
@@ -95,6 +103,9 @@ def told_apart(ask: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable
         gone = now & preempted
         preempted.clear()
         preempted.update(now)
+        unlisted.update({job: times + 1 for job, times in unlisted.items() if job not in states})
+        unlisted.update(dict.fromkeys(states, 0))
+        states |= {job: "UNKNOWN" for job, times in unlisted.items() if times >= _UNLISTED_LOOKS}
         return {job: "CANCELLED" if job in gone else state for job, state in states.items()}, took
 
     return asked
