@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from uplift.models.site import SiteCosts
+from uplift.report import stamps
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
 from uplift.report.facts import STATES, State, datasets_of, facts_of
@@ -45,6 +46,7 @@ def _report(arguments: argparse.Namespace) -> None:
     def entry_of(place: Path, sample: Sample | None) -> Entry:
         facts = facts_of(place, sample, prices)
         if arguments.previews == "true" and update_preview(facts, storage):
+            remembered.stamp(place, sample)
             facts = facts_of(place, sample, prices)
         details = details_of(facts, storage, folder, limits)
         return Entry(row_of(facts), details, catalog_row(facts, storage), cost_rows(facts))
@@ -55,17 +57,23 @@ def _report(arguments: argparse.Namespace) -> None:
     ]
     write_catalog([one.catalog for one in entries], folder)
     write_costs([line for one in entries for line in one.costs], folder)
+    page, listed = folder / stamps.PAGE, {sample.dataset for sample in table.samples}
+    states = Counter(one.row.state for one in entries if one.row.dataset in listed)
+    line = last_line(states, page)
+    # whether a job still runs is in no file: such a report is made again by every run
+    is_lasting = not any(one.row.state == "running" for one in entries)
+    options = [arguments.previews == "true", storage, arguments.costs]
     write_page(
         [one.row for one in entries],
         [one.details for one in entries],
-        folder / "report.html",
+        page,
         prices.currency,
+        made_from=stamps.made_from(folder, options, remembered.stamps) if is_lasting else "",
+        last_line=line,
     )
     remembered.write()
     if arguments.last_line:
-        listed = {sample.dataset for sample in table.samples}
-        states = Counter(one.row.state for one in entries if one.row.dataset in listed)
-        sys.stdout.write(f"{last_line(states, folder / 'report.html')}\n")
+        sys.stdout.write(f"{line}\n")
 
 
 def last_line(states: Counter[State], page: Path) -> str:

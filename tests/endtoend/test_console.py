@@ -180,6 +180,13 @@ def test_prices_given_after_a_finished_run(folder):
             with (folder / "own" / name).open(newline="") as stream:
                 assert {row["currency"] for row in csv.DictReader(stream)} == {currency}
         assert currency in (folder / "own" / "report.html").read_text()
-    stamp = (folder / "own" / "costs.csv").stat().st_mtime_ns
+    made = [folder / "own" / name for name in ("costs.csv", "report.html")]
+    stamps = [path.stat().st_mtime_ns for path in made]
+    # a dry run writes nothing, nor does one that would write the same
     printed(folder, "-n", *options)
-    assert (folder / "own" / "costs.csv").stat().st_mtime_ns == stamp
+    priced = (*options, "costs={core_hour: 9, currency: USD}")
+    assert printed(folder, *priced)[1][1:] == [f"Report: own/report.html{MEANING}"]
+    assert [path.stat().st_mtime_ns for path in made] == stamps
+    made[1].unlink()
+    printed(folder, *priced)
+    assert made[1].is_file()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from uplift.report import stamps
 from uplift.storage.settings import engines_of
 from uplift.workflow import faults, idle, rounds, slurm_plugin, space, start
 
@@ -62,10 +63,15 @@ def refuse_little_space():
         raise SystemExit(1)
 
 
-def write_report():
-    """The report on all datasets, with the prices of this run's config."""
+def report_options():
+    """Options of the report's program, with the prices of this run's config."""
     # a login node draws no pictures; the target `report` is a job that does
-    options = job.options_of({**REPORT, "previews": CONFIG.previews and not IS_CLUSTER})
+    return {**REPORT, "previews": CONFIG.previews and not IS_CLUSTER}
+
+
+def write_report():
+    """The report on all datasets."""
+    options = job.options_of(report_options())
     if CONFIG.previews and IS_CLUSTER:
         if NAMES["report"] not in workflow.dag_settings.targets:
             sys.stderr.write("Previews are drawn by a job: the target report\n")
@@ -76,11 +82,16 @@ def write_report():
 
 
 def after_no_job():
-    """The report where nothing is to be done: rows and prices may be others than the last time."""
+    """The report where nothing is to be done and something that it shows is not what it was."""
     if not workflow.is_main_process or workflow.touch or not Path(RESULTS).is_dir():
         return
-    start.note_samples(SAMPLES, RESULTS)
-    write_report()
+    table, given = start.note_samples(SAMPLES, RESULTS), report_options()
+    options = [given[name] for name in ("previews", "storage", "costs")]
+    line = stamps.line_of_current(Path(RESULTS), options, table.samples)
+    if line is None:
+        write_report()
+    else:
+        sys.stderr.write(f"{line}\n")
 
 
 def after_the_last_job():

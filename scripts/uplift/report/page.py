@@ -107,7 +107,13 @@ def limits_for(datasets: int) -> Limits:
 
 
 def write_page(
-    rows: Sequence[Row], details: Sequence[Details], file: Path, currency: str = ""
+    rows: Sequence[Row],
+    details: Sequence[Details],
+    file: Path,
+    currency: str = "",
+    *,
+    made_from: str = "",
+    last_line: str = "",
 ) -> None:
     """Write the page.
 
@@ -117,6 +123,8 @@ def write_page(
         What the table shows of each dataset, and what is shown when it is opened; same order.
     currency
         Of the site's prices.
+    made_from, last_line
+        Digest of all that the page shows, and what is said where it is: for later runs (`stamps`).
     """
     embed = sum(row.picture_bytes for row in rows) <= PICTURE_BYTES
     environment = Environment(
@@ -135,6 +143,8 @@ def write_page(
         glyphs=_GLYPHS,
         total=totals(rows),
         currency=currency,
+        made_from=made_from,
+        last_line=last_line,
         details=(_script_json(_with_pictures(one, file.parent, embed=embed)) for one in details),
         meanings=_script_json(_meanings(rows)),
         findings_page=FINDINGS.as_uri() if FINDINGS.is_file() else "",

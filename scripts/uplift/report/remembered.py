@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from uplift.report.details import Details
 from uplift.report.page import Row
+from uplift.report.stamps import program_state, stamp_of
 from uplift.settings.columns import Sample
-from uplift.storage import is_local, local_path
 from uplift.work import ledger
 from uplift.work.json_files import write_text
 
@@ -44,13 +43,27 @@ class Remembered:
         Of the report.
     about
         All else that entries depend on: settings, limits.
+
+    Attributes
+    ----------
+    stamps
+        Digest of what there was of each dataset, by its name.
     """
 
     def __init__(self, folder: Path, about: object) -> None:
-        words = json.dumps([_program(), str(folder), str(folder.absolute()), about])
+        words = json.dumps([program_state(), str(folder), str(folder.absolute()), about])
         self._file, self._about = folder / NAME, hashlib.sha256(words.encode()).hexdigest()
         self._old = self._read()
         self._new: dict[str, Any] = {}
+        self.stamps: dict[str, str] = {}
+
+    def stamp(self, folder: Path, sample: Sample | None) -> str:
+        """Note what there is of a dataset, before its files are read.
+
+        What changes while they are read is read again the next time.
+        """
+        self.stamps[folder.name] = stamp_of(folder, sample)
+        return self.stamps[folder.name]
 
     def entry(self, folder: Path, sample: Sample | None, make: Callable[[], Entry]) -> Entry:
         """The entry of a dataset, made when it is not the one that is remembered.
@@ -60,22 +73,21 @@ class Remembered:
         folder, sample
             Work files of the dataset, and its row of the sheet.
         make
-            Reads the work files.
+            Reads the work files; calls `stamp` again after it has changed any.
 
         Returns
         -------
         Entry
             What the report and the catalog show of it.
         """
-        # taken before the files are read: what changes meanwhile is read again the next time
-        stamp, old = _stamp(folder, sample), self._old.get(folder.name)
+        stamp, old = self.stamp(folder, sample), self._old.get(folder.name)
         if old is not None and old["stamp"] == stamp:
             self._new[folder.name] = old
             return _restored(old)
         entry = make()
         if entry.row.state in _FINISHED:
             self._new[folder.name] = {
-                "stamp": stamp,
+                "stamp": self.stamps[folder.name],
                 "row": {**asdict(entry.row), "codes": sorted(entry.row.codes)},
                 "details": entry.details,
                 "catalog": entry.catalog,
@@ -102,44 +114,3 @@ def _restored(kept: dict[str, Any]) -> Entry:
     pairs = {key: tuple(row[key]) if row[key] else None for key in ("before", "after")}
     more = {"codes": frozenset(row["codes"]), "costs": ledger.Sum(**row["costs"])}
     return Entry(Row(**{**row, **pairs, **more}), kept["details"], kept["catalog"], kept["costs"])
-
-
-def _stamp(folder: Path, sample: Sample | None) -> str:
-    """Digest of names, sizes and times of a dataset's work files and logs, and of its output."""
-    digest = hashlib.sha256()
-    if sample is not None:
-        digest.update(sample.model_dump_json().encode())
-        if is_local(sample.output):
-            for name in ("zarr.json", "ro-crate-metadata.json"):
-                digest.update(_state(Path(local_path(sample.output), name)).encode())
-    for line in sorted(_states(folder)):
-        digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def _states(folder: Path) -> Iterator[str]:
-    # records and journals are many, and the report reads none of them
-    for place in (folder, folder / "logs", *folder.glob("logs/*/")):
-        try:
-            entries = list(os.scandir(place))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.is_file():
-                about = entry.stat()
-                yield f"{entry.path}\0{about.st_size}\0{about.st_mtime_ns}\n"
-
-
-def _state(path: Path) -> str:
-    try:
-        about = path.stat()
-    except OSError:
-        return f"{path}\0absent\n"
-    return f"{path}\0{about.st_size}\0{about.st_mtime_ns}\n"
-
-
-def _program() -> str:
-    """Digest of what makes entries: the modules of the report and the terms that they name."""
-    here = Path(__file__).parent
-    files = sorted([*here.glob("*.py"), *(here.parent / "terms").iterdir()])
-    return hashlib.sha256("".join(map(_state, files)).encode()).hexdigest()

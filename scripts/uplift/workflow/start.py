@@ -227,8 +227,8 @@ def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:
     }
 
 
-def note_samples(samples: Mapping[str, Sample], results: str) -> None:
-    """Write ``samples.json``: the sheet as it was understood, without the secrets of URLs."""
+def note_samples(samples: Mapping[str, Sample], results: str) -> SampleTable:
+    """Write ``samples.json``, and return it: the sheet as understood, without secrets of URLs."""
     table = SampleTable(
         samples=tuple(
             sample.model_copy(
@@ -238,6 +238,7 @@ def note_samples(samples: Mapping[str, Sample], results: str) -> None:
         )
     )
     json_files.write_json(Path(results, "samples.json"), table)
+    return table
 
 
 def local_output(sample: Sample) -> Path | None:
