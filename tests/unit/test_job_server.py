@@ -210,6 +210,54 @@ def test_a_server_that_cannot_import(folder):
     server.stop()
 
 
+LATE = """
+import os, time
+from pathlib import Path
+
+while not Path(os.environ["IMPORTS"]).with_name("imported").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_jobs_run_while_the_programs_of_later_steps_are_imported(folder):
+    """A second process imports those, and takes over; what began before ends as ever."""
+    (folder / "late.py").write_text(LATE)
+    server = job_server.JobServer(Path(folder, "s", "jobs"))
+    server.start(["late", "convert"])
+    early = begin(server, folder, "wait", folder / "a", folder / "go")
+    _, first = appeared(folder / "a")
+    assert first == server._process.pid
+    (folder / "imported").touch()
+    late = first
+    while late == first:
+        (folder / "now").unlink(missing_ok=True)
+        client = begin(server, folder, "wait", folder / "b", folder / "now")
+        _, late = appeared(folder / "b")
+        (folder / "now").touch()
+        assert client.wait(30) == 0
+    assert psutil.Process(late).ppid() == first
+    assert early.poll() is None
+    (folder / "go").touch()
+    assert early.wait(30) == 0
+    server.stop()
+    assert not psutil.pid_exists(late)
+    assert not server.place.parent.exists()
+
+
+def test_a_program_of_a_later_step_that_cannot_be_imported(folder, capfd):
+    server = job_server.JobServer(Path(folder, "s", "jobs"))
+    server.start(["no_such_program", "convert"])
+    assert begin(server, folder, "quick", folder / "a").wait() == 0
+    while "No module named 'no_such_program'" not in capfd.readouterr().err:
+        time.sleep(0.01)
+    client = begin(server, folder, "wait", folder / "b", folder / "go")
+    _, parent = appeared(folder / "b")
+    (folder / "go").touch()
+    assert client.wait(30) == 0
+    assert parent == server._process.pid
+    server.stop()
+
+
 @pytest.mark.parametrize(
     "programs", [["convert"], ["validate"], []], ids=["convert", "validate", "all"]
 )

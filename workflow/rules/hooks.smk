@@ -40,7 +40,7 @@ def before_the_first_job():
         url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)
     ]
     programs = [PROGRAMS[name] for name in here if name in PROGRAMS]
-    JOBS.start([*engines_of(urls, STORAGE), *programs, "report"])
+    JOBS.start([*programs, "report"], modules=engines_of(urls, STORAGE))
     if IS_CLUSTER:
         # of a job that failed in its last step, the others' files are whole, the verdict among them
         workflow.execution_settings.keep_incomplete = True

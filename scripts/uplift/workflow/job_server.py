@@ -6,7 +6,9 @@ ends. A client that is killed takes its job with it. Without a server the client
 program, so nothing depends on this, where the server was killed for example. A cluster's job of
 several steps has a server of its own.
 
-The server has one thread, and opens no store: clients of stores survive no fork.
+The server has one thread, and opens no store: clients of stores survive no fork. It serves once
+the programs of the first steps are imported. A fork of it imports the others meanwhile, and takes
+over when it has: no job waits for what it does not need.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,10 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 _WAITING = 1024
 """Clients that may wait for the imports: one for each job that Snakemake runs at a time."""
 _LENGTH = 8
+THEN = "then"
+"""Word between the programs that are needed soon and the others."""
+_SOON = ("inspect_source", "plan", "claim", "convert")
+"""Programs of the steps until the data are converted: time enough to import the others."""
 
 
 @dataclass
@@ -54,13 +60,15 @@ class JobServer:
         client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), str(self.place)]
         return [*(client if _is_possible() else [sys.executable]), program]
 
-    def start(self, programs: Iterable[str]) -> None:
+    def start(self, programs: Iterable[str], modules: Iterable[str] = ()) -> None:
         """Start it; the jobs of other programs import them by themselves.
 
         Parameters
         ----------
         programs
             Names of modules in ``scripts``.
+        modules
+            Others that all of them need.
         """
         if not _is_possible() or self._process is not None:
             return
@@ -73,7 +81,7 @@ class JobServer:
                 program = str(SCRIPTS / "job_server.py")
                 handed = [listening.fileno(), theirs]
                 self._process = subprocess.Popen(
-                    [sys.executable, program, *map(str, handed), *programs],
+                    [sys.executable, program, *map(str, handed), *modules, *_in_order(programs)],
                     pass_fds=handed,
                     # Threads survive no fork, and nothing here multiplies matrices.
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
@@ -97,7 +105,15 @@ def _is_possible() -> bool:
     return sys.platform == "linux"
 
 
-def serve(listening: int, workflow: int) -> str | None:
+def _in_order(programs: Iterable[str]) -> list[str]:
+    """Programs that are needed soon, and after a word the others, unless all are the same."""
+    given = list(dict.fromkeys(programs))
+    soon = [name for name in _SOON if name in given]
+    later = [name for name in given if name not in soon]
+    return [*soon, THEN, *later] if soon and later else given
+
+
+def serve(listening: int, workflow: int, prepare: Callable[[], None] | None = None) -> str | None:
     """Fork for each client, and tell it how the fork ended, until the workflow has ended.
 
     Parameters
@@ -106,6 +122,8 @@ def serve(listening: int, workflow: int) -> str | None:
         Descriptor of the socket.
     workflow
         Descriptor of a pipe that the workflow holds open.
+    prepare
+        Imports what is needed later, in a fork that takes the place of this process then.
 
     Returns
     -------
@@ -115,41 +133,75 @@ def serve(listening: int, workflow: int) -> str | None:
     """
     # Ctrl-C goes to all processes; jobs end by themselves, and the server after them
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    successor, ready = (0, -1) if prepare is None else _successor(prepare)
     jobs: dict[int, socket.socket] = {}
     with socket.socket(fileno=listening) as server, _ended_children() as ended:
         place = Path(server.getsockname())
+        server.setblocking(False)  # for a moment two processes hear of a client
+        heard = {listening, workflow, *({ready} if successor else ())}
         poll = select.poll()
-        for descriptor in (listening, workflow, ended):
+        for descriptor in (ended, *heard):
             poll.register(descriptor, select.POLLIN)
-        is_over = False
-        while jobs or not is_over:
+        while jobs or heard:
             found = {descriptor for descriptor, _ in poll.poll()}
-            for child, connection in jobs.items():
-                if connection.fileno() in found:  # the client was killed
-                    poll.unregister(connection)
-                    os.kill(child, signal.SIGKILL)
+            _kill_abandoned(jobs, found, poll)
             if ended in found:
                 os.read(ended, 512)
                 _answer(jobs, poll)
+            over: set[int] = set()
             if workflow in found:
-                is_over = True
-                poll.unregister(workflow)
-                poll.unregister(listening)
+                over = heard
                 shutil.rmtree(place.parent, ignore_errors=True)
-            elif listening in found:
-                connection, _ = server.accept()
+            elif ready in found:  # nothing to read: it ended, since it could not import
+                over = heard if os.read(ready, 1) else {ready}
+            elif listening in found and (connection := _accepted(server)) is not None:
                 child = os.fork()
                 if child == 0:
                     break
                 jobs[child] = connection
                 poll.register(connection, 0)  # for its end; what it says is for the fork
+            for descriptor in over:
+                poll.unregister(descriptor)
+            heard = heard - over
         else:
+            with contextlib.suppress(ChildProcessError):  # the workflow waits for this process
+                os.waitpid(successor or -1, 0)
             return None
         os.close(workflow)
         for other in jobs.values():
             other.close()
     signal.signal(signal.SIGINT, interrupt)
     return _become(connection)
+
+
+def _successor(prepare: Callable[[], None]) -> tuple[int, int]:
+    """Fork; here its number and a descriptor that says when it is ready, in the fork 0 and -1."""
+    ready, say = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(say)
+        return child, ready
+    os.close(ready)
+    prepare()
+    os.write(say, b"r")
+    os.close(say)
+    return 0, -1
+
+
+def _accepted(server: socket.socket) -> socket.socket | None:
+    """Connection of a client, unless the other process was faster."""
+    try:
+        return server.accept()[0]
+    except BlockingIOError:
+        return None
+
+
+def _kill_abandoned(jobs: dict[int, socket.socket], found: set[int], poll: select.poll) -> None:
+    """Kill jobs whose client was killed."""
+    for child, connection in jobs.items():
+        if connection.fileno() in found:
+            poll.unregister(connection)
+            os.kill(child, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -172,6 +224,8 @@ def _answer(jobs: dict[int, socket.socket], poll: select.poll) -> None:
     """Take out jobs that have ended, and tell their clients how, with codes as a shell has them."""
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            if found[0] not in jobs:  # the successor
+                continue
             code = os.waitstatus_to_exitcode(found[1])
             # a client that was killed is not listened to any more, and hears nothing
             with jobs.pop(found[0]) as connection, contextlib.suppress(KeyError, OSError):
