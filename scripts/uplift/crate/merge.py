@@ -14,7 +14,8 @@ from typing import Any
 
 from uplift.crate.build import ACQUISITION_ID, ACTION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
 from uplift.crate.parties import Entity
-from uplift.models.findings import Finding
+from uplift.models.crate import CRATE_KEY
+from uplift.models.findings import Finding, warning
 
 _DESCRIPTORS = ("ro-crate-metadata.json", "ro-crate-metadata.jsonld")
 _ALIASES = {"name": "label", "description": "summary", "license": "licensed_under"}
@@ -189,7 +190,9 @@ def _adopt_chain(
                 first["label"] = mine["label"]
             else:
                 text = f"the source's crate has {len(found)} entities of type {kind}, none of which"
-                findings.append(_warning(f"crate.{kind}_differs", f"{text} is {_text(mine[key])}"))
+                findings.append(
+                    warning(f"crate.{kind}_differs", CRATE_KEY, f"{text} is {_text(mine[key])}")
+                )
         if len(found) == 1:
             for name, value in mine.items():
                 first.setdefault(name, value)
@@ -230,7 +233,9 @@ def _context(own: list[Any], source: list[Any], findings: list[Finding]) -> list
     for term, meaning in own_terms.items():
         if term in terms and _iri(terms[term]) != _iri(meaning):
             text = f"the term {term!r} of the source's crate meant {_text(terms[term])}"
-            findings.append(_warning("crate.term_redefined", f"{text}; here it is {_iri(meaning)}"))
+            findings.append(
+                warning("crate.term_redefined", CRATE_KEY, f"{text}; here it is {_iri(meaning)}")
+            )
     return [base, *addresses, {**terms, **own_terms, **_ALIAS_TERMS}]
 
 
@@ -290,7 +295,3 @@ def _iri(meaning: Any) -> Any:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _warning(code: str, message: str) -> Finding:
-    return Finding(code=code, severity="warning", path="ro-crate-metadata.json", message=message)

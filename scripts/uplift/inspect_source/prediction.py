@@ -10,7 +10,7 @@ from typing import Any
 from uplift.errors import SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray
-from uplift.models.findings import Finding
+from uplift.models.findings import Finding, warning
 from uplift.models.inventory import InventoryGroup
 from uplift.ngff.axes import level_names
 from uplift.ngff.conformity import is_defect
@@ -169,4 +169,4 @@ def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:
         f"the source is a folder around {tops[0]!r}{others} and not an OME-Zarr itself; give that "
         "as the input to have it at the root of the output"
     )
-    return [Finding(code="source.around", severity="warning", path="", message=text)]
+    return [warning("source.around", "", text)]

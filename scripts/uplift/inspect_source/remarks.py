@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from uplift.models.findings import Finding
+from uplift.models.findings import Finding, warning
 from uplift.models.inventory import InventoryGroup
 from uplift.ngff.detect import ome_of
 from uplift.ngff.json_kinds import items_of
@@ -47,4 +47,4 @@ def versions(groups: Sequence[InventoryGroup], attributes: Attributes) -> Iterat
             "a SpatialData store: its own library reads versions of its own only, not plain "
             "OME-Zarr 0.5: with spatialdata: true these are written; other readers open the output"
         )
-        yield Finding(code="source.spatialdata", severity="warning", path="", message=text)
+        yield warning("source.spatialdata", "", text)

@@ -18,7 +18,7 @@ from uplift.errors import INSPECT_AGAIN, InputError, SourceError
 from uplift.grid import Shape
 from uplift.migrate.gone import remove_gone
 from uplift.models.arrays import TargetArray
-from uplift.models.findings import Finding
+from uplift.models.findings import Finding, warning
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
@@ -283,8 +283,7 @@ class _Run:
             self._warn("document.unknown-key", node.path, text)
 
     def _warn(self, code: str, path: str, message: str) -> None:
-        finding = Finding(code=code, severity="warning", path=path, message=message)
-        self.findings.append(finding)
+        self.findings.append(warning(code, path, message))
 
 
 def _with_parents(inventory: Inventory) -> list[InventoryGroup]:

@@ -21,6 +21,26 @@ class Finding(Model):
     message: str
 
 
+def warning(code: str, path: str, message: str) -> Finding:
+    """Something a user should know.
+
+    Parameters
+    ----------
+    code
+        Of ``docs/FINDINGS.md``.
+    path
+        From the root of the dataset.
+    message
+        One line for people.
+
+    Returns
+    -------
+    Finding
+        Of severity ``warning``.
+    """
+    return Finding(code=code, severity="warning", path=path, message=message)
+
+
 def first_error(findings: Iterable[Finding]) -> Finding | None:
     """Return the finding that a message should name."""
     return next((finding for finding in findings if finding.severity == "error"), None)
@@ -63,7 +83,7 @@ class Findings:
         message
             One line for people.
         """
-        self.add(Finding(code=code, severity="warning", path=path, message=message))
+        self.add(warning(code, path, message))
 
     def info(self, code: str, path: str, message: str) -> None:
         """Note something that is as it should be but worth a line.

@@ -72,5 +72,9 @@ def _scalar(value: object) -> str:
 
 def shown(value: object, limit: int = 80) -> str:
     """A value as messages quote it: compact JSON, cut after `limit` characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    return cut(json.dumps(value, ensure_ascii=False, default=str), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """A text as messages quote it: cut where it is longer than `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from uplift.models.json_text import cut
 from uplift.ngff.places import ABSENT
 
 _MOST = 2**1023
@@ -58,5 +59,4 @@ def shown(value: Any) -> str:
     """Write a value for a message."""
     if value is None or value is ABSENT:
         return "null" if value is None else "missing"
-    text = repr(dict(value) if isinstance(value, Mapping) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut(repr(dict(value) if isinstance(value, Mapping) else value), 60)

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from uplift.models.changes import Change
+from uplift.models.json_text import cut
 from uplift.ngff.places import ABSENT, keys_of, text_of, value_at
 
 _TRANSFORMS = r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations"
@@ -202,5 +203,4 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = "nothing" if value is ABSENT else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut("nothing" if value is ABSENT else repr(value), 60)

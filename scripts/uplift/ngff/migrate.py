@@ -17,7 +17,7 @@ from typing import Any
 from uplift.errors import SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.changes import Change
-from uplift.models.findings import Finding
+from uplift.models.findings import Finding, warning
 from uplift.ngff import detect
 from uplift.ngff.alike import Alike, alike, holds_for_all, with_names
 from uplift.ngff.draft import Draft, Edit, as_json, copied
@@ -205,7 +205,7 @@ def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[F
     if declared.partition("-")[0] != facts.version:
         read = f"read as {facts.version}" if facts.version else "read for what they are"
         text = f"the version {declared!r} is not one of OME-Zarr's; the metadata are {read}"
-        yield _warning(REPAIRED, facts.path, text)
+        yield warning(REPAIRED, facts.path, text)
     if facts.version is None or VERSIONS[facts.version].says_scales:
         return
     entries = detect.ome_of(attributes).get("multiscales")
@@ -216,7 +216,7 @@ def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[F
                 f"multiscales[{number}] declares OME-Zarr {declared} and describes its axes as 0.4 "
                 "does; read as 0.4"
             )
-            yield _warning("source.version", facts.path, text)
+            yield warning("source.version", facts.path, text)
 
 
 @repair(
@@ -263,11 +263,7 @@ def _repaired(edit: Edit, old: Any, path: str) -> Finding:
     before = "was missing" if old is ABSENT else f"{shown(old)}"
     after = "dropped" if edit.new is ABSENT else f"now {shown(edit.new)}"
     how = f" ({edit.how})" if edit.how else ""
-    return _warning(REPAIRED, path, f"{text_of(edit.keys)}: {before}, {after}{how}")
-
-
-def _warning(code: str, path: str, message: str) -> Finding:
-    return Finding(code=code, severity="warning", path=path, message=message)
+    return warning(REPAIRED, path, f"{text_of(edit.keys)}: {before}, {after}{how}")
 
 
 def _refuse_collision(

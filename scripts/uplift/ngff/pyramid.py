@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uplift.grid import Shape
-from uplift.models.findings import Finding
+from uplift.models.findings import Finding, warning
 from uplift.ngff.detect import axis_names
 from uplift.ngff.json_kinds import fields_of, items_of, numbers_of, objects_in
 
@@ -49,7 +49,7 @@ def check_scales(
         for name, size in zip(names, levels[0][1], strict=False)
     ):
         text = f"level {levels[0][0]!r} is {list(levels[0][1])} and has no smaller one after it"
-        found.append(_warning("pyramid.single-level", path, f"{text}; viewers will be slow"))
+        found.append(warning("pyramid.single-level", path, f"{text}; viewers will be slow"))
     return tuple(found)
 
 
@@ -63,7 +63,7 @@ def _contradictions(
     found = []
     if any(m > n for n, m in zip(shape0, shape1, strict=True)):
         text = f"level {name1!r} {list(shape1)} is larger than level {name0!r} {list(shape0)}"
-        found.append(_warning("pyramid.order", path, text))
+        found.append(warning("pyramid.order", path, text))
     wrong = [
         f"{names[axis] if axis < len(names) else axis}: scale times {b / a:.4g}, shape {n} → {m}"
         for axis, (a, b, n, m) in enumerate(zip(scale0, scale1, shape0, shape1, strict=True))
@@ -71,7 +71,7 @@ def _contradictions(
     ]
     if wrong:
         text = f"from level {name0!r} to {name1!r} the scale contradicts the shape: "
-        found.append(_warning("pyramid.scale", path, text + "; ".join(wrong)))
+        found.append(warning("pyramid.scale", path, text + "; ".join(wrong)))
     return found
 
 
@@ -90,7 +90,3 @@ def _scale_of(level: Mapping[str, Any]) -> list[float] | None:
         if transform.get("type") == "scale":
             return numbers_of(transform.get("scale"))
     return None
-
-
-def _warning(code: str, path: str, message: str) -> Finding:
-    return Finding(code=code, severity="warning", path=path, message=message)

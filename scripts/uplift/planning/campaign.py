@@ -13,7 +13,6 @@ from uplift.models.arrays import Method
 from uplift.models.plan import Costs, Plan
 from uplift.models.site import Prices, SiteCosts
 from uplift.planning.costs import Rates
-from uplift.planning.estimates import MIB
 
 STEPS = 8
 """Jobs of a dataset besides its slices: inspect_source, plan, claim, migrate, crate, validate,
@@ -237,8 +236,7 @@ def load_of_kind(
     """
     rates = rates or Rates()
     method: Method = "recode" if recode else "repack"
-    cpu = rates.dataset + arrays * rates.array + chunks * dict(rates.chunk)[method]
-    cpu += decoded_bytes / MIB * dict(rates.mib)[method]
+    cpu = rates.dataset + arrays * rates.array + rates.of_chunks(method, chunks, decoded_bytes)
     costs = Costs(
         memory_mib=0,
         requests=chunks + 2 * objects + 4 * arrays,

@@ -47,6 +47,23 @@ class Rates:
         ("repack", 0.0013), ("rewrap", 0.0175), ("recode", 0.0085),
     )  # fmt: skip
 
+    def of_chunks(self, method: Method, chunks: int, decoded_bytes: int) -> float:
+        """CPU seconds for stored chunks of the source.
+
+        Parameters
+        ----------
+        method
+            How they are converted.
+        chunks, decoded_bytes
+            How many they are, and the bytes that they decode to.
+
+        Returns
+        -------
+        float
+            Seconds on the core that the rates are of.
+        """
+        return chunks * dict(self.chunk)[method] + decoded_bytes / MIB * dict(self.mib)[method]
+
 
 def estimated(inventory: Inventory, targets: Targets) -> Estimate:
     """Predict what is stored before and after, and what the conversion takes."""
@@ -81,9 +98,8 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
         requests += entry.stored_chunks + 2 * after.objects + 4
         read += entry.stored_bytes + after.bytes
         written += after.bytes
-        decoded = estimates.stored_decoded_bytes(entry) / MIB
-        cpu += rates.array + entry.stored_chunks * dict(rates.chunk)[method]
-        cpu += decoded * dict(rates.mib)[method]
+        decoded = estimates.stored_decoded_bytes(entry)
+        cpu += rates.array + rates.of_chunks(method, entry.stored_chunks, decoded)
     return Costs(
         memory_mib=grid.ceil_div(memory, MIB),
         requests=requests,

@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any
 
 from uplift import validators
-from uplift.models.findings import Finding, Findings
+from uplift.models.findings import Finding, Findings, warning
 from uplift.validators.documents import Documents
 
 GATE = "yaozarrs"
@@ -104,7 +104,7 @@ def inherited(complaints: Iterator[Finding]) -> Iterator[Finding]:
         first = min(same, key=lambda one: (one.message, one.code))
         more = f" (and {len(same) - 1} more of the kind)" if len(same) > 1 else ""
         text = f"{tool} says of the source and of the output: {first.message}{more}"
-        yield Finding(code=f"{tool}.inherited", severity="warning", path=path, message=text)
+        yield warning(f"{tool}.inherited", path, text)
 
 
 def _is_seen_from_its_image(documents: Documents, path: str, ome: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from uplift.errors import SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, SourceArray
+from uplift.models.json_text import cut
 from uplift.zarr_metadata import fill_values
 from uplift.zarr_metadata.fill_values import Vlen
 
@@ -323,5 +324,4 @@ def _positive(value: Any) -> int:
 
 
 def _shown(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return cut(f'"{value}"' if isinstance(value, str) else repr(value), 80)

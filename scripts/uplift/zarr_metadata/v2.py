@@ -8,7 +8,7 @@ from typing import Any
 from uplift.errors import CORRECT, SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, Shape, SourceArray
 from uplift.models.changes import Change, reread
-from uplift.models.json_text import without_bare_nan
+from uplift.models.json_text import cut, without_bare_nan
 from uplift.zarr_metadata import data_types
 
 _NAMES = ("id", "type", "name")
@@ -208,6 +208,4 @@ def _filters(value: Any, where: str) -> tuple[dict[str, Any], ...] | None:
 
 
 def _bad(where: str, key: str, value: Any, wanted: str) -> SourceError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return SourceError(f"{where}: {key} is {shown}, expected {wanted}; {CORRECT}")
+    return SourceError(f"{where}: {key} is {cut(repr(value), 80)}, expected {wanted}; {CORRECT}")

@@ -58,9 +58,7 @@ def parse_v3(document: JsonValue, where: str, repairs: list[Change] | None = Non
     if not isinstance(document, dict) or whole(document.get("zarr_format")) != 3:
         raise _wrong(where, "not a Zarr v3 document (zarr_format is not 3)")
     if document.get("node_type") != "array":
-        raise SourceError(
-            f"{where}: node_type is {document.get('node_type')!r}, not 'array'; {CORRECT}"
-        )
+        raise _wrong(where, f"node_type is {document.get('node_type')!r}, not 'array'")
     if document.get("storage_transformers"):
         raise _wrong(where, "storage_transformers are not known to this version", REWRITE)
     document, repaired = _one_reading(document)
@@ -262,15 +260,13 @@ def _unwrap_shards(source: SourceArray, where: str) -> SourceArray:
         return source
     inner = _chunk_shape(configuration.get("chunk_shape"), source.shape, where)
     if any(outer % n for outer, n in zip(source.chunks, inner, strict=True)):
-        raise SourceError(
-            f"{where}: shard shape {list(source.chunks)} is not a multiple of its "
-            f"chunk shape {list(inner)}; {CORRECT}"
+        text = (
+            f"shard shape {list(source.chunks)} is not a multiple of its chunk shape {list(inner)}"
         )
+        raise _wrong(where, text)
     location = configuration.get("index_location", "end")
     if location not in ("start", "end"):
-        raise SourceError(
-            f'{where}: index_location is {location!r}, expected "start" or "end"; {CORRECT}'
-        )
+        raise _wrong(where, f'index_location is {location!r}, expected "start" or "end"')
     return source.model_copy(
         update={
             "shards": source.chunks,
@@ -294,10 +290,8 @@ def _configuration(value: Any, name: str, where: str, key: str) -> dict[str, Any
 def _chunk_shape(value: Any, shape: Shape, where: str) -> Shape:
     chunks = parse_shape(value, where, "chunk_shape", least=1)
     if len(chunks) != len(shape):
-        raise SourceError(
-            f"{where}: chunk_shape {list(chunks)} and shape {list(shape)} differ in length; "
-            f"{CORRECT}"
-        )
+        text = f"chunk_shape {list(chunks)} and shape {list(shape)} differ in length"
+        raise _wrong(where, text)
     return chunks
 
 
@@ -306,9 +300,8 @@ def _key_encoding(value: Any, where: str) -> tuple[Any, Any]:
         value = {"name": value}
     name = value.get("name") if isinstance(value, dict) else None
     if name not in ("default", "v2"):
-        raise SourceError(
-            f'{where}: chunk_key_encoding is {name!r}, only "default" and "v2" are known; {REWRITE}'
-        )
+        text = f'chunk_key_encoding is {name!r}, only "default" and "v2" are known'
+        raise _wrong(where, text, REWRITE)
     configuration = _configuration(value, name, where, "chunk_key_encoding")
     separator = configuration.get("separator", "/" if name == "default" else ".")
     if separator not in (".", "/"):
@@ -329,12 +322,8 @@ def parse_codecs(value: Any, where: str) -> tuple[Codec, ...]:
     for item in value:
         codec = {"name": item} if isinstance(item, str) else item
         if not isinstance(codec, dict) or not isinstance(codec.get("name"), str):
-            raise SourceError(
-                f'{where}: codecs holds {item!r}, expected an object with a "name"; {CORRECT}'
-            )
+            raise _wrong(where, f'codecs holds {item!r}, expected an object with a "name"')
         if not isinstance(codec.get("configuration") or {}, dict):
-            raise SourceError(
-                f"{where}: codec {codec['name']!r}: configuration is not an object; {CORRECT}"
-            )
+            raise _wrong(where, f"codec {codec['name']!r}: configuration is not an object")
         codecs.append({key: value for key, value in codec.items() if _says_something(key, value)})
     return tuple(codecs)

@@ -13,7 +13,7 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.findings import Findings
-from uplift.models.json_text import canonical_json
+from uplift.models.json_text import canonical_json, cut
 from uplift.ngff.lossless import lost_attributes
 from uplift.validate.metadata.documents import Json, Node
 from uplift.validate.pixels.compare import same_bits
@@ -162,5 +162,4 @@ def _text(value: Any) -> bytes:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return cut(repr(value.item() if isinstance(value, np.generic) else value), 120)
