@@ -39,6 +39,11 @@ def made_from(folder: Path, options: object, stamps: Mapping[str, str]) -> str:
         Of the program, as JSON.
     stamps
         Of each dataset, in their order.
+
+    Returns
+    -------
+    str
+        SHA-256.
     """
     tables = [_state(folder / name) for name in TABLES]
     about = [str(folder), str(folder.absolute()), options, list(stamps.items()), tables]
@@ -54,6 +59,11 @@ def line_of_current(folder: Path, options: object, samples: Iterable[Sample]) ->
         Of the program, as JSON.
     samples
         Rows of the sheet, as in ``samples.json``.
+
+    Returns
+    -------
+    str | None
+        What the last run said where the report is; None when the report has to be made again.
     """
     try:
         with (folder / PAGE).open("rb") as stream:
