@@ -3,7 +3,7 @@
 What is to be converted is known from plans (``--plans results``, after ``snakemake plans``) or from
 a sheet of kinds of datasets (``--kinds kinds.csv``, one line a kind). Rates are fitted to the
 ledgers of datasets that were converted already (``--measured results``); without any, they are
-those of a core of 2.5 GHz and a local disk.
+those of a core of 2.5 GHz and a local disk. The output says which rates the records decided.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from uplift.errors import InputError
 from uplift.models.site import Prices
-from uplift.planning.campaign import Site, calibrated, campaign_of
+from uplift.planning.campaign import Site, campaign_of
+from uplift.planning.rates import calibrated
 from uplift.running import command
 from uplift.workflow.campaign import (
     COLUMNS,
@@ -37,6 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--megabytes-per-second", type=float, default=125.0, help="of all nodes")
     parser.add_argument("--request-ms", type=float, default=0.0, help="to the first byte")
     parser.add_argument("--requests-at-once", type=int, default=256, help="over all jobs")
+    parser.add_argument(
+        "--start-seconds",
+        type=float,
+        metavar="S",
+        help="of a job of a cluster until its first step begins, on SLURM about 5; without: all "
+        "steps are jobs of one computer",
+    )
     names = ", ".join(Prices.model_fields)
     parser.add_argument(
         "--prices", type=command.json_argument, default={}, metavar="JSON", help=f"of {names}"
@@ -60,15 +68,18 @@ def _estimate(arguments: argparse.Namespace) -> None:
         bytes_per_second=arguments.megabytes_per_second * 1e6,
         request_seconds=arguments.request_ms / 1000,
         at_once=arguments.requests_at_once,
+        start_seconds=arguments.start_seconds,
         prices=Prices.parse(arguments.prices, "--prices"),
     )
     rates = calibrated(runs)
     found = campaign_of(loads, rates, site)
     if arguments.json:
-        data = {**asdict(found), "days": found.days, "rates": asdict(rates), "runs": len(runs)}
+        data = {**asdict(found), "days": found.days, "rates": rates.rates, "runs": len(runs)}
+        data["fitted"] = sorted(rates.fitted)
+        data["outside"] = rates.outside(loads)
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in table_of(found, len(runs))))
+        sys.stdout.write("".join(f"{line}\n" for line in table_of(found, len(runs), rates, loads)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from uplift.models.inventory import Inventory
 from uplift.models.site import SiteCosts
 from uplift.outputs.space import file_system_of
 from uplift.plan import plan_as_it_stands
-from uplift.planning.campaign import calibrated, load_of_plan
+from uplift.planning.loads import load_of_plan
+from uplift.planning.rates import calibrated
 from uplift.planning.table import Planned, as_text, rows_of
 from uplift.running import command
 from uplift.settings.columns import Sample, SampleTable
@@ -70,13 +71,14 @@ def _planned(
     inventory = json_files.read_model(work.inventory, Inventory)
     plan = plan_as_it_stands(inventory, work.plan, sample.dataset)
     count = slices.slice_count(work, sample.jobs)
-    load = load_of_plan(plan, count, archive=archive)
     stored = plan.estimate.before.bytes if plan.estimate is not None else 0
+    threads = min(arguments.threads, slices.cores_for(stored))
+    load = load_of_plan(plan, inventory, count, threads=threads, archive=archive)
     place = file_system_of(sample.output)
     return Planned(
         plan,
         load,
-        min(arguments.cores, count * min(arguments.threads, slices.cores_for(stored))),
+        min(arguments.cores, count * threads),
         is_local(sample.input) and place is not None,
         space.needed_by(work, sample, archive=archive) if place is not None else None,
         place.free if place is not None else None,

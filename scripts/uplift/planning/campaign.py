@@ -2,104 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from uplift.errors import PlanError
-from uplift.models.arrays import Method
-from uplift.models.plan import Costs, Plan
 from uplift.models.site import Prices, SiteCosts
-from uplift.planning.costs import Rates
+from uplift.planning.loads import Load
+from uplift.planning.rates import Measured
 
-STEPS = 8
-"""Jobs of a dataset besides its slices: inspect_source, plan, claim, migrate, crate, validate,
-publish, and the first slice."""
 DAY_S = 86_400
-_PRIOR_WEIGHT = 0.05
-"""How much a rate that few runs tell of stays at the default: a twentieth of one run."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What one dataset, or each of `count` alike, brings with it.
-
-    Attributes
-    ----------
-    jobs
-        Of Snakemake, slices included.
-    arrays
-        Of all levels, labels, wells and fields.
-    objects
-        Of the output.
-    costs
-        Prediction of its plan.
-    """
-
-    jobs: int
-    arrays: int
-    objects: int
-    costs: Costs
-    count: int = 1
-
-
-@dataclass(frozen=True)
-class Run:
-    """A dataset that was converted: what it brought, and what its ledger says it took."""
-
-    load: Load
-    jobs: int
-    core_seconds: float
-    """Wall seconds of each job times its threads: what a scheduler counts."""
-    cpu_seconds: float
-    requests: int
-    bytes_read: int
-    bytes_written: int
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Rates of a machine and its storage, fitted to earlier runs.
-
-    Attributes
-    ----------
-    job, array
-        CPU seconds of each job (start and imports), and of each array.
-    work
-        CPU seconds for one that a plan predicts for chunks and bytes.
-    busy
-        CPU seconds of a second that a job holds a core.
-    requests, array_requests
-        Requests for one that a plan predicts, and more of them for each array.
-    read, written
-        Bytes for one that a plan predicts.
-    """
-
-    job: float = 0.5
-    array: float = 0.005
-    work: float = 1.0
-    busy: float = 0.7
-    requests: float = 1.0
-    array_requests: float = 5.0
-    read: float = 1.0
-    written: float = 1.0
-
-    def cpu_seconds(self, load: Load) -> float:
-        """CPU seconds of one dataset."""
-        rates = (self.job, self.array, self.work)
-        return float(np.dot(_features(load), rates))
-
-    def wall_seconds(self, load: Load, cores: int) -> float:
-        """Seconds of one dataset that has so many cores: most steps use one, whatever there is."""
-        alone = self.job * STEPS + self.array * load.arrays
-        shared = max(0.0, self.cpu_seconds(load) - alone)
-        return (alone + shared / cores) / self.busy
-
-    def requests_of(self, load: Load) -> float:
-        """Objects, or parts of them, that are read and written for one dataset."""
-        return self.requests * load.costs.requests + self.array_requests * load.arrays
 
 
 @dataclass(frozen=True)
@@ -114,6 +24,9 @@ class Site:
         Between the storage and all nodes together.
     request_seconds, at_once
         Time to the first byte, and requests under way over all jobs (``max_requests``).
+    start_seconds
+        Of each job of a cluster, which has several steps, until the first of them begins; None: all
+        steps are jobs of one computer.
     """
 
     nodes: int = 1
@@ -121,6 +34,7 @@ class Site:
     bytes_per_second: float = 125e6
     request_seconds: float = 0.0
     at_once: int = 256
+    start_seconds: float | None = None
     prices: Prices = field(default_factory=Prices)
 
 
@@ -153,10 +67,21 @@ def site_of(costs: SiteCosts, cores: int, *, is_local: bool) -> Site:
 
 @dataclass(frozen=True)
 class Campaign:
-    """The prediction: sums over all datasets; days where the slowest of three decides."""
+    """The prediction: sums over all datasets; days where the slowest of three decides.
+
+    Attributes
+    ----------
+    jobs, cluster_jobs
+        Of Snakemake; of the cluster, which take several of them, or 0.
+    node_hours
+        That cores are held, busy or not.
+    """
 
     datasets: int
     jobs: int
+    cluster_jobs: int
+    cpu_hours: float
+    core_hours: float
     node_hours: float
     requests: int
     objects: int
@@ -171,128 +96,6 @@ class Campaign:
     def days(self) -> float:
         """Days until all is published: computing, transfer and waiting overlap."""
         return max(self.days_of_cores, self.days_of_bytes, self.days_of_requests)
-
-
-def load_of_plan(plan: Plan, slices: int, *, archive: bool = False) -> Load:
-    """Load of a dataset that has a plan.
-
-    Parameters
-    ----------
-    plan
-        Of the dataset.
-    slices
-        Jobs that share its batches.
-    archive
-        Whether the output is packed into one file as well.
-
-    Returns
-    -------
-    Load
-        Bytes, objects, requests and CPU seconds.
-
-    Raises
-    ------
-    PlanError
-        The plan has no estimate.
-    """
-    estimate = plan.estimate
-    if estimate is None or estimate.costs is None:
-        raise PlanError(f"the plan of {plan.dataset} has no estimate; run snakemake plans")
-    jobs = STEPS - 1 + slices + archive
-    return Load(jobs, len(plan.arrays), estimate.after.objects, estimate.costs)
-
-
-def load_of_kind(
-    *,
-    count: int,
-    arrays: int,
-    chunks: int,
-    stored_bytes: int,
-    decoded_bytes: int,
-    objects: int,
-    recode: bool,
-    slices: int,
-    rates: Rates | None = None,
-) -> Load:
-    """Load of a kind of dataset that no plan exists for yet.
-
-    Parameters
-    ----------
-    count
-        Datasets of that kind.
-    arrays, chunks, objects
-        Of one of them: arrays, stored chunks of the source, objects of the output.
-    stored_bytes, decoded_bytes
-        Of one of them; the output is taken to need as many bytes as the source.
-    recode
-        Whether chunks are encoded again.
-    slices
-        Jobs that share its batches.
-
-    Returns
-    -------
-    Load
-        What each of them brings, and how many they are.
-    """
-    rates = rates or Rates()
-    method: Method = "recode" if recode else "repack"
-    cpu = rates.dataset + arrays * rates.array + rates.of_chunks(method, chunks, decoded_bytes)
-    costs = Costs(
-        memory_mib=0,
-        requests=chunks + 2 * objects + 4 * arrays,
-        read_bytes=2 * stored_bytes,
-        written_bytes=stored_bytes,
-        cpu_seconds=cpu,
-    )
-    return Load(STEPS - 1 + slices, arrays, objects, costs, count)
-
-
-def calibrated(runs: Sequence[Run]) -> Measured:
-    """Fit rates to earlier runs: least squares of relative errors, close to the defaults.
-
-    With few runs, or runs all alike, what they cannot tell apart stays close to the default.
-    """
-    if not runs:
-        return Measured()
-    loads = [run.load for run in runs]
-    job, array, work = _fitted(
-        [_features(load) for load in loads],
-        [run.cpu_seconds for run in runs],
-        (Measured.job, Measured.array, Measured.work),
-    )
-    requests, array_requests = _fitted(
-        [(load.costs.requests, load.arrays) for load in loads],
-        [run.requests for run in runs],
-        (Measured.requests, Measured.array_requests),
-    )
-    return Measured(
-        job=job,
-        array=array,
-        work=work,
-        busy=_ratio((r.cpu_seconds for r in runs), (r.core_seconds for r in runs)),
-        requests=requests,
-        array_requests=array_requests,
-        read=_ratio((r.bytes_read for r in runs), (c.costs.read_bytes for c in loads)),
-        written=_ratio((r.bytes_written for r in runs), (c.costs.written_bytes for c in loads)),
-    )
-
-
-def _fitted(
-    features: Sequence[Sequence[float]], measured: Sequence[float], default: Sequence[float]
-) -> list[float]:
-    """Rates, none of them negative, whose products with the features are what was measured."""
-    usual, seconds = np.array(default), np.array(measured, dtype=float)
-    known = np.array(features, dtype=float) / seconds[:, None] * usual
-    prior = math.sqrt(_PRIOR_WEIGHT) * np.eye(len(usual))
-    right = np.concatenate([np.ones(len(known)), np.diag(prior)])
-    free = list(range(len(usual)))
-    while True:
-        found = np.linalg.lstsq(np.vstack([known, prior])[:, free], right, rcond=None)[0]
-        if (found >= 0).all():
-            rates = np.zeros(len(usual))
-            rates[free] = found * usual[free]
-            return [float(rate) for rate in rates]
-        free.remove(free[int(found.argmin())])
 
 
 def campaign_of(loads: Iterable[Load], measured: Measured, site: Site) -> Campaign:
@@ -313,19 +116,26 @@ def campaign_of(loads: Iterable[Load], measured: Measured, site: Site) -> Campai
         Sums in bytes, hours and money.
     """
     loads = list(loads)
-    core_seconds = sum(load.count * measured.cpu_seconds(load) for load in loads) / measured.busy
-    requests = sum(load.count * measured.requests_of(load) for load in loads)
+
+    def total(quantity: str) -> float:
+        return sum(load.count * measured.total(quantity, load, site.cores) for load in loads)
+
+    core_seconds = sum(load.count * held_core_seconds(load, measured, site) for load in loads)
+    requests, read, written = map(total, ("requests", "bytes_read", "bytes_written"))
     objects = sum(load.count * load.objects for load in loads)
-    read = measured.read * sum(load.count * load.costs.read_bytes for load in loads)
-    written = measured.written * sum(load.count * load.costs.written_bytes for load in loads)
     prices = site.prices
     puts = min(requests, objects)
-    egress = max(0.0, read - written)  # the output is read once, where it lies
+    # what keeps its compressed data is read again where it was written
+    egress = max(0.0, read - sum(load.count * load.kept_bytes for load in loads))
     money = prices.of_work(core_seconds, requests - puts, puts, egress)
     money += prices.of_storage(written)
+    is_cluster = site.start_seconds is not None
     return Campaign(
         datasets=sum(load.count for load in loads),
         jobs=sum(load.count * load.jobs for load in loads),
+        cluster_jobs=sum(load.count * load.cluster_jobs for load in loads) if is_cluster else 0,
+        cpu_hours=total("cpu_seconds") / 3600,
+        core_hours=core_seconds / 3600,
         node_hours=core_seconds / 3600 / site.cores,
         requests=round(requests),
         objects=objects,
@@ -338,11 +148,23 @@ def campaign_of(loads: Iterable[Load], measured: Measured, site: Site) -> Campai
     )
 
 
-def _features(load: Load) -> tuple[float, float, float]:
-    work = max(0.0, load.costs.cpu_seconds - Rates.dataset - Rates.array * load.arrays)
-    return (float(load.jobs), float(load.arrays), work)
+def held_core_seconds(load: Load, measured: Measured, site: Site) -> float:
+    """Seconds of cores that the jobs of a dataset hold, busy or not.
 
+    A job of several steps holds the cores of its largest step for as long as all of them take.
+    """
+    start = site.start_seconds
+    if start is None:
+        return measured.total("core_seconds", load, site.cores)
+    threads = min(load.threads, site.cores)
 
-def _ratio(measured: Iterable[float], predicted: Iterable[float]) -> float:
-    """What was measured for what was predicted; 1 where nothing was counted."""
-    return sum(measured) / (sum(predicted) or 1.0) or 1.0
+    def job(steps: Iterable[str], cores: int) -> float:
+        wall = sum(measured.step_seconds(step, load, cores) for step in steps)
+        return cores * (start + wall)
+
+    if load.slices == 1:
+        return job(load.steps, threads)
+    ready, rest = load.steps[:3], load.steps[4:]
+    convert = load.slices * threads * start
+    convert += measured.step("core_seconds", "convert", load, threads)
+    return job(ready, 1) + convert + job(rest, threads)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from uplift.models.plan import Plan, Totals
 from uplift.models.site import SiteCosts
-from uplift.planning.campaign import DAY_S, Load, Measured, campaign_of, site_of
+from uplift.planning.campaign import DAY_S, campaign_of, site_of
+from uplift.planning.loads import Load
+from uplift.planning.rates import Measured
 from uplift.planning.space import Space
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -127,9 +129,9 @@ def _row(one: Planned, measured: Measured, costs: SiteCosts) -> PlanRow:
         len(plan.arrays),
         estimate.before,
         estimate.after,
-        one.load.costs.memory_mib,
+        estimate.costs.memory_mib if estimate.costs else 0,
         seconds,
-        measured.cpu_seconds(one.load),
+        measured.total("cpu_seconds", one.load),
         found.requests,
         one.needed,
         one.free,

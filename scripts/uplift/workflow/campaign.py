@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from uplift.errors import InputError
+from uplift.models.inventory import Inventory
 from uplift.models.plan import Plan
-from uplift.planning.campaign import Campaign, Load, Run, load_of_kind, load_of_plan
+from uplift.planning.campaign import Campaign
+from uplift.planning.loads import Load, load_of_kind, load_of_plan
+from uplift.planning.rates import QUANTITIES, Measured, Run
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
-from uplift.workflow.slices import MAX_SLICES, SLICE_BYTES, slice_count
+from uplift.workflow.slices import MAX_SLICES, SLICE_BYTES, cores_for, slice_count
 
 COLUMNS = ("count", "arrays", "chunks", "stored_bytes", "decoded_bytes", "objects")
 """Of the sheet of kinds; `method` (repack or recode) may follow."""
@@ -23,10 +27,15 @@ def _folders(results: Path) -> list[WorkFolder]:
 
 def _load(work: WorkFolder) -> Load | None:
     plan = json_files.read_model(work.plan, Plan)
-    if plan.estimate is None or plan.estimate.costs is None:  # as earlier versions planned
+    if plan.estimate is None or not work.inventory.exists():  # as earlier versions planned
         return None
-    archived = (work.path / "archive.json").exists()
-    return load_of_plan(plan, slice_count(work), archive=archived)
+    return load_of_plan(
+        plan,
+        json_files.read_model(work.inventory, Inventory),
+        slice_count(work),
+        threads=cores_for(plan.estimate.before.bytes),
+        archive=(work.path / "archive.json").exists(),
+    )
 
 
 def planned_loads(results: Path) -> Iterator[Load]:
@@ -35,22 +44,29 @@ def planned_loads(results: Path) -> Iterator[Load]:
 
 
 def finished_runs(results: Path) -> Iterator[Run]:
-    """Datasets that were published, with what all their jobs took."""
+    """Datasets that were published, with what the jobs of each step took.
+
+    Those of which a step ran again, after an edit or a kill, tell nothing of a run from the start.
+    """
     for work in _folders(results):
         jobs = [line for line in ledger.read(work.path / ledger.NAME) if line.exit_code == 0]
         load = _load(work)
-        if load is None or not jobs or not work.published.exists():
+        if load is None or not work.published.exists():
             continue
-        spent = ledger.added_up(jobs)
-        yield Run(
-            load=load,
-            jobs=spent.jobs,
-            core_seconds=sum(job.wall_seconds * job.threads for job in jobs),
-            cpu_seconds=spent.cpu_seconds,
-            requests=spent.requests or spent.objects_read + spent.objects_written,
-            bytes_read=spent.bytes_read,
-            bytes_written=spent.bytes_written,
-        )
+        steps = ledger.by_step(jobs)
+        if Counter(job.step for job in jobs) == {s: load.features(s)["job"] for s in load.steps}:
+            yield Run(load, _spent(steps), {job.step: job.threads for job in jobs})
+
+
+def _spent(steps: Mapping[str, ledger.Sum]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {name: {} for name in QUANTITIES}
+    for step, spent in steps.items():
+        for name in QUANTITIES:
+            found[name][step] = getattr(spent, name)
+        # stores on this machine count no requests
+        objects = spent.objects_read + spent.objects_written
+        found["requests"][step] = spent.requests or objects
+    return found
 
 
 def loads_of_kinds(file: Path) -> list[Load]:
@@ -84,19 +100,57 @@ def _kind(row: dict[str, str], where: str) -> Load:
         objects=numbers["objects"],
         recode=method == "recode",
         slices=slices,
+        threads=cores_for(numbers["stored_bytes"]),
     )
 
 
-def table_of(found: Campaign, runs: int) -> Iterator[str]:
-    """Lines that say what a campaign takes; `runs` is how many datasets the rates come from."""
-    rates = f"fitted to {runs} datasets" if runs else "defaults: give --measured"
-    yield f"datasets           {found.datasets:>18,}    rates: {rates}"
-    for name in ("jobs", "requests", "objects"):
-        yield f"{name:<19}{getattr(found, name):>18,}"
+def table_of(
+    found: Campaign, runs: int, measured: Measured, loads: Sequence[Load]
+) -> Iterator[str]:
+    """Lines that say what a campaign takes, and where the rates come from.
+
+    Parameters
+    ----------
+    found
+        The prediction.
+    runs
+        How many datasets the rates come from.
+    measured
+        The rates.
+    loads
+        Of the campaign's datasets.
+    """
+    yield f"datasets           {found.datasets:>18,}"
+    for name in ("jobs", "cluster_jobs", "requests", "objects"):
+        yield f"{name.replace('_', ' '):<19}{getattr(found, name):>18,}"
     yield f"TB read            {found.bytes_read / 1e12:>18,.6f}"
     yield f"TB written         {found.bytes_written / 1e12:>18,.6f}"
+    yield f"CPU hours          {found.cpu_hours:>18,.3f}"
+    yield f"held core hours    {found.core_hours:>18,.3f}"
     yield f"node hours         {found.node_hours:>18,.2f}"
     parts = ("cores", "bytes", "requests")
     days = ", ".join(f"{part} {getattr(found, f'days_of_{part}'):,.2f}" for part in parts)
     yield f"days               {found.days:>18,.2f}    alone: {days}"
     yield f"money              {found.money:>18,.2f}"
+    yield from _origin(runs, measured, loads)
+
+
+def _origin(runs: int, measured: Measured, loads: Sequence[Load]) -> Iterator[str]:
+    """Which rates are the records', which are defaults, and what lies outside of the records."""
+    if not runs:
+        yield "rates: all are defaults; give --measured"
+        return
+    yield f"rates: of {runs} datasets; the others are defaults"
+    for quantity, steps in measured.rates.items():
+        parts: dict[bool, list[str]] = {True: [], False: []}
+        for step, terms in steps.items():
+            for is_fitted, names in parts.items():
+                own = [t for t in terms if ((quantity, step, t) in measured.fitted) is is_fitted]
+                if own:
+                    names.append(f"{step} ({', '.join(own)})")
+        for is_fitted, names in parts.items():
+            if names:
+                origin = "of records" if is_fitted else "by default"
+                yield f"  {quantity.replace('_', ' ')}, {origin}: {'; '.join(names)}"
+    for line in measured.outside(loads):
+        yield f"warning: outside of what the rates come from: {line}"
