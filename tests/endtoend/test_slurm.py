@@ -13,6 +13,7 @@ import pytest
 import zarr
 
 from servers import slurm
+from servers.canned import CannedServer
 from servers.web import WebServer
 from support.crates import without_times
 from support.images import write_image
@@ -231,6 +232,23 @@ def test_no_more_requests_than_a_site_allows(tmp_path, cluster, new_jobs):
     times = sorted((one["StartTime"], one["EndTime"]) for one in new_jobs())
     assert len(times) == 2
     assert times[0][1] <= times[1][0], "one after the other"
+
+
+def test_jobs_that_wait_are_cancelled_when_all_fail_for_one_reason(tmp_path, cluster, new_jobs):
+    """Three datasets are refused by their server; those in SLURM's queue never start."""
+    refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with CannedServer(refused) as server:
+        rows = [f"d{n},{server.url}/{n}.zarr,out/{n}.zarr,CC0-1.0,1" for n in range(16)]
+        sheet = ["dataset,input,output,license,jobs", *rows]
+        (tmp_path / "sheet.csv").write_text("\n".join(sheet) + "\n")
+        code, said = finish(on_cluster(tmp_path, "samples=sheet.csv", "previews=false"))
+    assert code == 1
+    assert "3 datasets failed since access is denied: no further job was started" in said
+    jobs = new_jobs()
+    states = Counter(one["JobState"] for one in jobs)
+    assert set(states) == {"FAILED", "CANCELLED"}
+    assert len(jobs) - states["CANCELLED"] == len(list(tmp_path.glob("results/*/logs"))) < 12
+    assert not cluster.ask("squeue", "-h")
 
 
 def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):

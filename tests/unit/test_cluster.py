@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -119,6 +121,26 @@ def test_jobs_are_not_forgotten_when_the_controller_gives_no_answer():
     executor.answer = {"a": "done", "b": "runs", "c": "failed"}
     assert looked(executor, "a", "b", "c") == ["b"]
     assert executor.reported == ["a", ("c", "out of memory")]
+
+
+def test_jobs_that_wait_are_cancelled_when_a_run_is_stopped(tmp_path, monkeypatch):
+    said = tmp_path / "said"
+    program = tmp_path / "scancel"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    stopped = []
+    executor = Executor()
+    slurm_plugin.adapt(executor, 15, is_stopped=lambda: bool(stopped))
+    jobs = [SimpleNamespace(external_jobid=number) for number in ("7", "8", None)]
+    assert looked(executor, *jobs) == jobs
+    assert not said.exists()
+    stopped.append(True)
+    assert looked(executor, *jobs) == jobs, "what becomes of them is seen by the next look"
+    assert said.read_text() == "--quiet --state=PENDING 7 8\n"
+    program.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert looked(executor, *jobs) == jobs, "no scancel: tried again by the next look"
 
 
 def test_jobs_that_will_not_run_again_are_cancelled():

@@ -7,16 +7,23 @@ from uplift.errors import PlanError
 from uplift.models.plan import Plan, PlanSettings
 from uplift.models.site import SiteCosts
 from uplift.planning import estimates
-from uplift.planning.campaign import Measured, load_of_plan
 from uplift.planning.costs import COPIES, PROGRAM_BYTES, Rates, costs_of
 from uplift.planning.files import targets_of_plan
+from uplift.planning.loads import THREADED, load_of_plan
 from uplift.planning.planning import propose_plan
+from uplift.planning.rates import Measured
 from uplift.planning.space import Space, space_of
 from uplift.planning.table import Planned, as_text, bytes_text, rows_of, seconds_text
 
 
-def planned(*entries, dataset="d", **settings) -> Plan:
-    return propose_plan(inventory_of(*entries), PlanSettings(**settings), dataset)
+def proposed(*entries, dataset="d", **settings):
+    """A plan and the inventory that it is made from."""
+    inventory = inventory_of(*entries)
+    return propose_plan(inventory, PlanSettings(**settings), dataset), inventory
+
+
+def planned(*entries, **settings) -> Plan:
+    return proposed(*entries, **settings)[0]
 
 
 def costs(*entries, **settings):
@@ -67,16 +74,18 @@ def test_rates_of_another_machine():
     )
 
 
-def rows(*plans, costs=None, cores=1, **about):
-    planned = [Planned(plan, load_of_plan(plan, 1), cores, **about) for plan in plans]
+def rows(*pairs, costs=None, cores=1, **about):
+    planned = [
+        Planned(pair[0], load_of_plan(*pair, 1, threads=16), cores, **about) for pair in pairs
+    ]
     return rows_of(planned, Measured(), costs or SiteCosts(), cores)
 
 
 def test_the_table():
-    plate = planned(*image("A/1/0", size=1024), *image("A/1/1", size=1024), dataset="plate")
+    plate = proposed(*image("A/1/0", size=1024), *image("A/1/1", size=1024), dataset="plate")
     table = entry_of("0", (64, 1024, 1024), (1, 512, 512), axes="zyx", level=0, order="F")
     about = {"needed": Space(10**9, 100), "free": Space(4 * 10**9, 1000)}
-    found = rows(plate, planned(table, dataset="fortran"), **about)
+    found = rows(plate, proposed(table, dataset="fortran"), **about)
     assert [row.dataset for row in found] == ["plate", "fortran", "total"]
     assert found[2].before.objects == found[0].before.objects + found[1].before.objects
     assert found[2].cpu_seconds == pytest.approx(found[0].cpu_seconds + found[1].cpu_seconds)
@@ -96,13 +105,13 @@ def test_the_table():
 
 
 def test_money_is_shown_where_a_site_has_prices():
-    plan = planned(LEVEL)
-    (free,) = rows(plan)
+    pair = proposed(LEVEL)
+    (free,) = rows(pair)
     assert free.money == 0
     prices = SiteCosts(currency="EUR", core_hour=1.0, put_1000=2.0)
-    (row,) = rows(plan, costs=prices)
-    puts = plan.estimate.after.objects
-    core_hours = row.cpu_seconds / Measured.busy / 3600
+    (row,) = rows(pair, costs=prices)
+    puts = pair[0].estimate.after.objects + 1  # the crate
+    core_hours = Measured().total("core_seconds", load_of_plan(*pair, 1)) / 3600
     assert row.money == pytest.approx(core_hours + 2.0 * puts / 1000)
     head, line, *_ = as_text([row], prices.currency).splitlines()
     assert head.endswith("money EUR")
@@ -112,19 +121,21 @@ def test_money_is_shown_where_a_site_has_prices():
 
 def test_time_is_that_of_the_slowest_of_cores_bytes_and_requests():
     big = entry_of("0", (64, 16384, 16384), (1, 512, 512), axes="zyx", level=0)
-    plan = planned(big, codec="zstd")
-    (one,), (many,) = rows(plan), rows(plan, cores=16)
-    alone = Measured.job * 8 + Measured.array
-    shared = one.cpu_seconds - alone
-    assert one.seconds == pytest.approx((alone + shared) / Measured.busy)
-    assert many.seconds == pytest.approx((alone + shared / 16) / Measured.busy)
-    cost = plan.estimate.costs
-    (slow,) = rows(plan, cores=16, costs=SiteCosts(megabytes_per_second=0.01))
-    assert slow.seconds == pytest.approx((cost.read_bytes + cost.written_bytes) / 1e4)
-    (far,) = rows(plan, cores=16, costs=SiteCosts(request_ms=10_000))
-    assert far.seconds == pytest.approx(far.requests * 10 / 256)
-    (remote,) = rows(plan, cores=1000, is_local=False)
-    assert remote.seconds == pytest.approx(remote.requests * 0.04 / 256)
+    pair = proposed(big, codec="zstd")
+    (one,), (many,) = rows(pair), rows(pair, cores=16)
+    load, rates = load_of_plan(*pair, 1, threads=16), Measured()
+    alone = sum(rates.step_seconds(step, load, 1) for step in load.steps if step not in THREADED)
+    assert one.seconds == pytest.approx(rates.wall_seconds(load, 1))
+    start = sum(rates.rates["core_seconds"][step]["job"] for step in THREADED)
+    shared = one.seconds - alone - start
+    assert many.seconds == pytest.approx(alone + start + shared / 16)
+    moved = sum(rates.total(name, load) for name in ("bytes_read", "bytes_written"))
+    (slow,) = rows(pair, cores=16, costs=SiteCosts(megabytes_per_second=0.001))
+    assert slow.seconds == pytest.approx(moved / 1e3)
+    (far,) = rows(pair, cores=16, costs=SiteCosts(request_ms=10_000))
+    assert far.seconds == pytest.approx(far.requests * 10 / 256, rel=1e-4)
+    (remote,) = rows(proposed(big), cores=1000, is_local=False)
+    assert remote.seconds == pytest.approx(remote.requests * 0.04 / 256, rel=1e-4)
 
 
 def test_space_counts_folders_and_archives():
@@ -137,9 +148,9 @@ def test_space_counts_folders_and_archives():
 
 
 def test_one_dataset_has_no_total():
-    assert len(rows(planned(LEVEL))) == 1
+    assert len(rows(proposed(LEVEL))) == 1
     with pytest.raises(PlanError, match="no estimate; run snakemake plans"):
-        load_of_plan(Plan(dataset="old", arrays=()), 1)
+        load_of_plan(Plan(dataset="old", arrays=()), inventory_of(LEVEL), 1)
 
 
 @pytest.mark.parametrize(

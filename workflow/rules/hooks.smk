@@ -45,7 +45,11 @@ def before_the_first_job():
         # of a job that failed in its last step, the others' files are whole, the verdict among them
         workflow.execution_settings.keep_incomplete = True
         most = workflow.remote_execution_settings.seconds_between_status_checks
-        slurm_plugin.adapt(workflow.scheduler._executor, most)
+        slurm_plugin.adapt(
+            workflow.scheduler._executor,
+            most,
+            is_stopped=lambda: not workflow.scheduler.keepgoing,
+        )
 
 
 def refuse_little_space():

@@ -138,7 +138,7 @@ def load_of_plan(
         slices=slices,
         documents=len(inventory.groups) + len(pairs),
         arrays=len(pairs),
-        objects=plan.estimate.after.objects,
+        objects=plan.estimate.after.objects + 1,  # the crate
         chunks=sum(entry.stored_chunks for entry, _ in pairs),
         recoded_chunks=sum(entry.stored_chunks for entry, _ in recoded),
         kept_bytes=sum(entry.stored_bytes for entry, _ in (*kept, *rewrapped)),

@@ -215,7 +215,7 @@ def _fitted(
     prior = np.sqrt(_PRIOR_WEIGHT) * np.eye(count)
     factors = np.ones(count)
     for _ in range(_ROUNDS):
-        predicted = np.maximum(rows @ factors, 1e-3 * amounts.max())
+        predicted = np.maximum(rows @ factors, np.maximum(amounts / 100, amounts.max() / 1e9))
         scaled = rows / predicted[:, None]
         factors = _non_negative(
             np.vstack([scaled, prior]), np.concatenate([amounts / predicted, np.diag(prior)])

@@ -9,9 +9,17 @@ whom; and for one that is no longer listed.
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
+
+log = logging.getLogger("snakemake.logging")
+_AT_ONCE = 1000
+"""Jobs in one command line."""
+_ASK_S = 60.0
+"""For an answer of SLURM's controller, which a cycle of its scheduler holds up."""
 
 States = dict[str, str]
 """State of each job of a run, by its number."""
@@ -22,19 +30,21 @@ Answer = tuple[States | None, float | None]
 _UNLISTED_LOOKS = 3
 
 
-def adapt(executor: Any, seconds: float) -> None:
+def adapt(executor: Any, seconds: float, is_stopped: Callable[[], bool] = lambda: False) -> None:
     """Have an executor start Snakemake once a job, look often, and wait for no job that has ended.
 
     Parameters
     ----------
     seconds
         Between two looks at most. One look asks for all jobs of a run.
+    is_stopped
+        Whether no further job is to start: those that SLURM has not started yet are cancelled then.
     """
     kind = type(executor)
     if not hasattr(kind, "next_seconds_between_status_checks"):
         return
     # not by classes to mix in: an object changes its class for one with the same bases alone
-    executor.__class__ = _without_job_steps(_looking_closely(kind, seconds))
+    executor.__class__ = _without_job_steps(_looking_closely(kind, seconds, is_stopped))
     plugin: Any = sys.modules[kind.__module__]
     if hasattr(plugin, "query_job_status"):
         plugin.query_job_status = told_apart(plugin.query_job_status)
@@ -49,7 +59,7 @@ def _without_job_steps(kind: Any) -> Any:
     return WithoutJobSteps
 
 
-def _looking_closely(kind: Any, seconds: float) -> Any:
+def _looking_closely(kind: Any, seconds: float, is_stopped: Callable[[], bool]) -> Any:
     seen: set[int] = set()
 
     class LookingClosely(kind):  # type: ignore[misc]
@@ -63,6 +73,8 @@ def _looking_closely(kind: Any, seconds: float) -> Any:
 
         async def check_active_jobs(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
             seen.clear()
+            if is_stopped():  # at each look: jobs may be submitted while the run is stopped
+                cancel_waiting(active_jobs)
             async for active in super().check_active_jobs(active_jobs):
                 seen.add(id(active))
                 yield active
@@ -79,6 +91,18 @@ def _looking_closely(kind: Any, seconds: float) -> Any:
             super().report_job_error(job_info, *about, **more)
 
     return LookingClosely
+
+
+def cancel_waiting(active_jobs: Iterable[Any]) -> None:
+    """Cancel the jobs that SLURM has not started; those that run end by themselves."""
+    numbers = [str(one.external_jobid) for one in active_jobs if one.external_jobid is not None]
+    for first in range(0, len(numbers), _AT_ONCE):
+        command = ["scancel", "--quiet", "--state=PENDING", *numbers[first : first + _AT_ONCE]]
+        try:
+            subprocess.run(command, check=False, capture_output=True, timeout=_ASK_S)
+        except (OSError, subprocess.TimeoutExpired) as error:  # the next look tries again
+            log.warning("waiting jobs could not be cancelled: %s", error)
+            return
 
 
 def told_apart(ask: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
