@@ -152,6 +152,20 @@ def held_core_seconds(load: Load, measured: Measured, site: Site) -> float:
     """Seconds of cores that the jobs of a dataset hold, busy or not.
 
     A job of several steps holds the cores of its largest step for as long as all of them take.
+
+    Parameters
+    ----------
+    load
+        Of the dataset.
+    measured
+        Rates of the machine.
+    site
+        Cores of a node, and whether it is one of a cluster.
+
+    Returns
+    -------
+    float
+        Seconds.
     """
     start = site.start_seconds
     if start is None:

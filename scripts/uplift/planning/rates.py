@@ -123,13 +123,43 @@ class Measured:
     seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def step(self, quantity: str, step: str, load: Load, threads: int = 1) -> float:
-        """Amount of one quantity that a step of a dataset takes with so many cores."""
+        """Amount of one quantity that a step of a dataset takes.
+
+        Parameters
+        ----------
+        quantity, step
+            Names.
+        load
+            Of the dataset.
+        threads
+            Cores of the step's jobs.
+
+        Returns
+        -------
+        float
+            Seconds, requests or bytes.
+        """
         rates = self.rates[quantity].get(step, {})
         amounts = _features(quantity, step, load, threads)
         return sum(rate * amounts[term] for term, rate in rates.items())
 
     def total(self, quantity: str, load: Load, cores: int = 1) -> float:
-        """Amount that all steps of a dataset take where a job can have so many cores."""
+        """Amount that all steps of a dataset take.
+
+        Parameters
+        ----------
+        quantity
+            Its name.
+        load
+            Of the dataset.
+        cores
+            That a job can have.
+
+        Returns
+        -------
+        float
+            Seconds, requests or bytes.
+        """
         threads = min(cores, load.threads)
         return sum(self.step(quantity, step, load, threads) for step in load.steps)
 
@@ -141,7 +171,22 @@ class Measured:
         return sum(seconds.values())
 
     def step_seconds(self, step: str, load: Load, threads: int) -> float:
-        """Seconds of a step, its slices one after the other, with so many cores."""
+        """Wall time of a step, its slices one after the other.
+
+        Parameters
+        ----------
+        step
+            Its name.
+        load
+            Of the dataset.
+        threads
+            Cores of the step's jobs.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
         held = self.step("core_seconds", step, load, threads)
         return held / threads if step in THREADED else held
 

@@ -119,6 +119,11 @@ def table_of(
         The rates.
     loads
         Of the campaign's datasets.
+
+    Returns
+    -------
+    Iterator[str]
+        Lines.
     """
     yield f"datasets           {found.datasets:>18,}"
     for name in ("jobs", "cluster_jobs", "requests", "objects"):
