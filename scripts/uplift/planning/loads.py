@@ -10,7 +10,7 @@ from uplift import grid
 from uplift.errors import PlanError
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.plan import Plan, PlanArray
-from uplift.planning.estimates import MIB, decoded_bytes
+from uplift.planning.estimates import MIB, stored_decoded_bytes
 
 STEPS = ("inspect_source", "plan", "claim", "convert", "migrate", "crate", "validate", "publish")
 """Of each dataset; `archive` is one more where outputs are packed into a file."""
@@ -142,8 +142,8 @@ def load_of_plan(
         chunks=sum(entry.stored_chunks for entry, _ in pairs),
         recoded_chunks=sum(entry.stored_chunks for entry, _ in recoded),
         kept_bytes=sum(entry.stored_bytes for entry, _ in (*kept, *rewrapped)),
-        rewrapped_bytes=sum(_decoded(entry) for entry, _ in rewrapped),
-        recoded_bytes=sum(_decoded(entry) for entry, _ in recoded),
+        rewrapped_bytes=sum(stored_decoded_bytes(entry) for entry, _ in rewrapped),
+        recoded_bytes=sum(stored_decoded_bytes(entry) for entry, _ in recoded),
         recoded_stored_bytes=sum(entry.stored_bytes for entry, _ in recoded),
         written_bytes=plan.estimate.after.bytes,
         regions=sum(number for (number, _), _ in regions),
@@ -211,10 +211,6 @@ def _pairs(plan: Plan, inventory: Inventory) -> Iterator[tuple[InventoryArray, P
     for entry in inventory.arrays:
         if entry.path in targets:
             yield entry, targets[entry.path]
-
-
-def _decoded(entry: InventoryArray) -> int:
-    return entry.stored_chunks * decoded_bytes(entry.source, entry.source.chunks)
 
 
 def _regions(entry: InventoryArray, target: PlanArray) -> tuple[int, float]:

@@ -20,10 +20,10 @@ QUANTITIES = ("cpu_seconds", "core_seconds", "requests", "bytes_read", "bytes_wr
 """`core_seconds` are wall seconds of a job times its cores: what a scheduler counts. `requests`
 are objects, or ranges of them, that are read and written."""
 
-Rates = Mapping[str, Mapping[str, Mapping[str, float]]]
+RateTable = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Quantity, step and term to the rate."""
 
-DEFAULTS: Rates = {
+DEFAULTS: RateTable = {
     "cpu_seconds": {
         "inspect_source": {"job": 0.04, "document": 9e-4, "chunk": 25e-6},
         "plan": {"job": 0.018, "document": 2.5e-4},
@@ -118,7 +118,7 @@ class Measured:
         Records' least and most of what datasets bring, by its name.
     """
 
-    rates: Rates = field(default_factory=lambda: DEFAULTS)
+    rates: RateTable = field(default_factory=lambda: DEFAULTS)
     fitted: frozenset[tuple[str, str, str]] = frozenset()
     seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
