@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", required=True, help="URL or folder of the published output")
     parser.add_argument("--archive", type=Path, required=True, help="archive.json to write")
     parser.add_argument("--published", type=Path, help="published.json; not read: it says when")
-    parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    command.add_switch(parser, "--overwrite")
     parser.add_argument("--on-little-space", choices=("fail", "warn"), default="fail")
     command.add_storage(parser)
     return command.run_program(parser, _archive, argv)
@@ -28,7 +28,7 @@ def _archive(arguments: argparse.Namespace) -> None:
     archived = ozx.archive_dataset(
         arguments.output,
         arguments.storage,
-        overwrite=arguments.overwrite == "true",
+        overwrite=arguments.overwrite,
         before=json_files.read_model(before, Archived) if before.is_file() else None,
         warn_of_space=arguments.on_little_space == "warn",
     )

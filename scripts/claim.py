@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, required=True, help="run.json")
     parser.add_argument("--output", required=True, help="URL or folder of the output")
     parser.add_argument("--claim", type=Path, required=True, help="claim.json to write")
-    parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    command.add_switch(parser, "--overwrite")
     parser.add_argument("--published", type=Path, help="published.json of an earlier run, if any")
     parser.add_argument("--license", help="refused if more permissive than the source's own")
     command.add_storage(parser)
@@ -51,7 +51,7 @@ def _claim(arguments: argparse.Namespace) -> None:
         run_id,
         arguments.run.parent,
         source_url=arguments.source,
-        overwrite=arguments.overwrite == "true",
+        overwrite=arguments.overwrite,
         known=known,
         made_from=_another_source(work, arguments.source, inventory),
     )

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--on-bad-chunk", choices=("fail", "fill"), default="fail")
     parser.add_argument("--verify", choices=("once", "reread"), default="once")
-    parser.add_argument("--manifest", choices=("true", "false"), default="false")
+    command.add_switch(parser, "--manifest")
     parser.add_argument("--on-little-space", choices=("fail", "warn"), default="fail")
     parser.add_argument("--durability", choices=("fsync", "none"), default="fsync")
     command.add_storage(parser)
@@ -58,7 +58,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     settings = Settings(
         fill_bad_chunks=arguments.on_bad_chunk == "fill",
         verify=arguments.verify,
-        with_sums=arguments.manifest == "true",
+        with_sums=arguments.manifest,
     )
     batches = plan.slice(number, count)
     warn = arguments.on_little_space == "warn"

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dataset", required=True, help="name, for messages")
     parser.add_argument("--inventory", type=Path, required=True, help="inventory.json to write")
     parser.add_argument("--run", type=Path, required=True, help="run.json, written when absent")
-    parser.add_argument("--overwrite", default="false", choices=("true", "false"), type=str.lower)
+    command.add_switch(parser, "--overwrite")
     parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     parser.add_argument("--litter", default="drop", choices=("drop", "copy"))

@@ -30,10 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
     parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
-    parser.add_argument(
-        "--consolidated-metadata", default="false", choices=("true", "false"), type=str.lower
-    )
-    parser.add_argument("--spatialdata", default="false", choices=("true", "false"), type=str.lower)
+    command.add_switch(parser, "--consolidated-metadata")
+    command.add_switch(parser, "--spatialdata")
     command.add_storage(parser)
     return command.run_program(parser, _migrate, argv)
 
@@ -58,8 +56,8 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
         source,
         output,
         arguments.target_version,
-        consolidated=arguments.consolidated_metadata == "true",
-        spatialdata=arguments.spatialdata == "true",
+        consolidated=arguments.consolidated_metadata,
+        spatialdata=arguments.spatialdata,
         known=read_made_from(work),
     )
     note_migrated(work, inventory)

@@ -36,14 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=Path, required=True, help="samples.json of the run")
     parser.add_argument("--cores", type=int, default=1, help="that all jobs together use")
     parser.add_argument("--threads", type=int, default=16, help="of one job at most")
-    parser.add_argument("--ozx", default="false", choices=("true", "false"), type=str.lower)
+    command.add_switch(parser, "--ozx")
     parser.add_argument("--costs", type=command.json_argument, default={}, metavar="JSON")
     return command.run_program(parser, _plans, argv)
 
 
 def _plans(arguments: argparse.Namespace) -> None:
     costs = SiteCosts.parse(arguments.costs, "--costs")
-    archive = arguments.ozx == "true"
+    archive = arguments.ozx
     samples = json_files.read_model(arguments.samples, SampleTable).samples
     planned = []
     for sample in samples:

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command.parser_for(__doc__ or "")
     parser.add_argument("--results", type=Path, required=True, help="folder of the work files")
     parser.add_argument("--samples", type=Path, required=True, help="samples.json of the run")
-    parser.add_argument("--previews", default="true", choices=("true", "false"))
+    command.add_switch(parser, "--previews", default=True)
     parser.add_argument("--costs", type=command.json_argument, default={}, metavar="JSON")
     parser.add_argument("--last-line", action="store_true", help="print the states and the place")
     command.add_storage(parser)
@@ -45,7 +45,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
     def entry_of(place: Path, sample: Sample | None) -> Entry:
         facts = facts_of(place, sample, prices)
-        if arguments.previews == "true" and update_preview(facts, storage):
+        if arguments.previews and update_preview(facts, storage):
             remembered.stamp(place, sample)
             facts = facts_of(place, sample, prices)
         details = details_of(facts, storage, folder, limits)
@@ -62,7 +62,7 @@ def _report(arguments: argparse.Namespace) -> None:
     line = last_line(states, page)
     # whether a job still runs is in no file: such a report is made again by every run
     is_lasting = not any(one.row.state == "running" for one in entries)
-    options = [arguments.previews == "true", storage, arguments.costs]
+    options = [arguments.previews, storage, arguments.costs]
     write_page(
         [one.row for one in entries],
         [one.details for one in entries],

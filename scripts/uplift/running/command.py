@@ -86,6 +86,27 @@ def json_argument(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"not JSON: {error.msg}: {text[:80]}") from None
 
 
+def add_switch(parser: argparse.ArgumentParser, name: str, *, default: bool = False) -> None:
+    """Add an option that is ``true`` or ``false``, as the workflow hands one over.
+
+    Parameters
+    ----------
+    parser
+        Of the program.
+    name
+        Of the option, such as ``--overwrite``.
+    default
+        Where it is not given.
+    """
+    parser.add_argument(name, default=default, type=_truth, metavar="true|false")
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not true or false")
+    return text.lower() == "true"
+
+
 def add_storage(parser: argparse.ArgumentParser) -> None:
     """Add ``--storage``: settings by URL prefix, as in the config's ``storage`` section."""
     parser.add_argument(
