@@ -14,8 +14,8 @@ from uplift.models.site import SiteCosts
 from uplift.report import stamps
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
-from uplift.report.facts import STATES, State, datasets_of, facts_of
-from uplift.report.page import limits_for, row_of, write_page
+from uplift.report.facts import datasets_of, facts_of
+from uplift.report.page import last_line, limits_for, row_of, write_page
 from uplift.report.preview import update_preview
 from uplift.report.remembered import Entry, Remembered
 from uplift.running import command
@@ -74,16 +74,6 @@ def _report(arguments: argparse.Namespace) -> None:
     remembered.write()
     if arguments.last_line:
         sys.stdout.write(f"{line}\n")
-
-
-def last_line(states: Counter[State], page: Path) -> str:
-    """How many datasets of the sheet are in which state, where the report is, what valid means."""
-    meaning = " · what valid means: docs/VALIDATION.md"
-    end = f"{page}{meaning if states['valid'] or states['inherited'] else ''}"
-    if states.total() <= 1:
-        return f"Report: {end}"
-    counts = (f"{states[state]} {label}" for state, label in STATES.items() if states[state])
-    return f"{states.total()} datasets: {', '.join(counts)} · report: {end}"
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ import os
 from collections import Counter
 from pathlib import Path
 
-import report as report_program
 from support.consoles import Run
 from uplift.inspect_source.recent import MARK
 from uplift.report.facts import Outcome
+from uplift.report.page import last_line
 from uplift.workflow import console, faults, last_words
 
 MEANING = " · what valid means: docs/VALIDATION.md"
@@ -144,10 +144,10 @@ def test_what_stopped_the_run_is_the_last_error(snakemake_logger, tmp_path):
 def test_the_last_line_counts_the_datasets_of_the_sheet():
     page = Path("results/report.html")
     states = Counter({"failed": 3, "valid": 5, "inherited": 1})
-    assert report_program.last_line(states, page) == (
+    assert last_line(states, page) == (
         "9 datasets: 5 valid, 1 valid with inherited defects, 3 failed · report: "
         f"results{os.sep}report.html{MEANING}"
     )
     one = f"Report: results/report.html{MEANING}"
-    assert report_program.last_line(Counter({"valid": 1}), page) == one
-    assert report_program.last_line(Counter({"failed": 1}), page) == "Report: results/report.html"
+    assert last_line(Counter({"valid": 1}), page) == one
+    assert last_line(Counter({"failed": 1}), page) == "Report: results/report.html"

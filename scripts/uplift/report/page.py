@@ -106,6 +106,16 @@ def limits_for(datasets: int) -> Limits:
     return Limits(6, 8) if datasets > MANY else Limits()
 
 
+def last_line(states: Counter[State], file: Path) -> str:
+    """How many datasets of the sheet are in which state, where the report is, what valid means."""
+    meaning = " · what valid means: docs/VALIDATION.md"
+    end = f"{file}{meaning if states['valid'] or states['inherited'] else ''}"
+    if states.total() <= 1:
+        return f"Report: {end}"
+    counts = (f"{states[state]} {label}" for state, label in STATES.items() if states[state])
+    return f"{states.total()} datasets: {', '.join(counts)} · report: {end}"
+
+
 def write_page(
     rows: Sequence[Row],
     details: Sequence[Details],
