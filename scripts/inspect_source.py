@@ -10,7 +10,7 @@ from pathlib import Path
 from uplift import __version__
 from uplift.crate import check_license
 from uplift.inspect_source.walk import inspect_source
-from uplift.ngff.versions import TARGETS
+from uplift.ngff.versions import DEFAULT_TARGET, TARGETS
 from uplift.outputs.overlap import refuse_overlap
 from uplift.running import command
 from uplift.storage import open_store
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--inventory", type=Path, required=True, help="inventory.json to write")
     parser.add_argument("--run", type=Path, required=True, help="run.json, written when absent")
     command.add_switch(parser, "--overwrite")
-    parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
+    parser.add_argument("--target-version", choices=list(TARGETS), default=DEFAULT_TARGET)
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     parser.add_argument("--litter", default="drop", choices=("drop", "copy"))
     parser.add_argument("--on-recent-change", default="warn", choices=("ignore", "warn", "fail"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from uplift.batches import reading
 from uplift.migrate.dataset import migrate_dataset
 from uplift.models.inventory import Inventory
-from uplift.ngff.versions import TARGETS
+from uplift.ngff.versions import DEFAULT_TARGET, TARGETS
 from uplift.outputs import hold
 from uplift.running import command
 from uplift.storage import open_store
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--slices", type=command.json_argument, default=[], metavar="JSON")
     parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
     parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
-    parser.add_argument("--target-version", choices=list(TARGETS), default=list(TARGETS)[-1])
+    parser.add_argument("--target-version", choices=list(TARGETS), default=DEFAULT_TARGET)
     command.add_switch(parser, "--consolidated-metadata")
     command.add_switch(parser, "--spatialdata")
     command.add_storage(parser)

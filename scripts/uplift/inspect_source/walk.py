@@ -37,6 +37,7 @@ from uplift.ngff.detect import (
 )
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.reading import as_read
+from uplift.ngff.versions import DEFAULT_TARGET
 from uplift.running.parallel import in_order
 from uplift.storage.protocol import Store, join
 
@@ -53,7 +54,7 @@ _PROGRESS_SECONDS = 10.0
 def inspect_source(
     store: Store,
     *,
-    target: str = "0.5",
+    target: str = DEFAULT_TARGET,
     refuse_defects: bool = False,
     copy_litter: bool = False,
     on_recent: RecentChange = "warn",

@@ -21,6 +21,9 @@ VERSIONS: dict[str, Version] = {one.name: one for one in _ALL}
 TARGETS: dict[str, Target] = {one.name: one.target for one in _ALL if one.target is not None}
 """Every version that metadata can be brought to."""
 
+DEFAULT_TARGET = v05.VERSION.name
+"""A newer one in the table changes no output of who did not ask for it."""
+
 _NUMBER = re.compile(r"[vV]?\s*(\d{1,3})\.(\d{1,3})(?:\D.*)?", re.DOTALL | re.ASCII)
 
 

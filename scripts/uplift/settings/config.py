@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from uplift.models.base import Model, place_of
 from uplift.models.plan import Planning
 from uplift.models.site import SiteCosts
-from uplift.ngff.versions import TARGETS
+from uplift.ngff.versions import DEFAULT_TARGET
 from uplift.settings.columns import COLUMNS, Attribution, Columns, CrateSettings
 from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.storage import Endpoint, Region, StorageOptions, Switch
@@ -67,7 +67,7 @@ class Config(Columns):
     litter: Literal["drop", "copy"] = "drop"
     durability: Literal["fsync", "none"] = "fsync"
     overwrite: Switch = False
-    target_version: TargetVersion = next(reversed(TARGETS))
+    target_version: TargetVersion = DEFAULT_TARGET
     consolidated_metadata: Switch = False
     manifest: Switch = False
     ozx: Switch = False
