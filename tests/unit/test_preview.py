@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from uplift.report import planes
 from uplift.report.blending import blend, channels_of
 from uplift.report.preview import write_preview
 from uplift.storage.local import LocalStore
+from uplift.storage.reading import ReadAhead
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 WHITE = {"color": "FFFFFF", "window": {"start": 0, "end": 1000}}
@@ -158,6 +160,51 @@ def test_labels_are_laid_over_the_same_pixels(tmp_path):
     assert painted[10, 10, :3].any()
     assert painted[300, 300].tolist() == [1, 2, 3, 255]
     assert painted[10, 300, 3] == 0
+
+
+class Bucket(LocalStore):
+    """Files that are read as a bucket is; counts reads that wait for one another."""
+
+    is_local = False
+
+    def __init__(self, root):
+        super().__init__(root)
+        self._ahead = ReadAhead(16)
+        self.spans = []
+
+    def _read(self, wanted, start, length):
+        began = time.monotonic()
+        time.sleep(0.05)
+        found = super()._read(wanted, start, length)
+        self.spans.append((began, time.monotonic()))
+        return found
+
+    def longest_wait(self):
+        count, last = 0, 0.0
+        for began, ended in sorted(self.spans, key=lambda span: span[1]):
+            if began >= last:
+                count, last = count + 1, ended
+        return count
+
+
+def test_what_a_picture_needs_of_a_bucket_is_asked_for_side_by_side(tmp_path):
+    """The chunks of a plane, and the documents of all levels."""
+    group = zarr.create_group(tmp_path / "many", zarr_format=3)
+    rng = np.random.default_rng(0)
+    for level in range(6):
+        data = rng.integers(0, 999, (2, 512 >> level, 512 >> level), "u2")
+        group.create_array(str(level), data=data, chunks=(1, 128, 128), shards=(2, 512, 512))
+    paths = [{"path": str(level), "coordinateTransformations": []} for level in range(6)]
+    entry = {"axes": [{"name": name} for name in "cyx"], "datasets": paths}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [entry]}
+    for name in ("near", "far"):
+        (tmp_path / name).mkdir()
+    _, expected = drawn(LocalStore(str(tmp_path / "many")), tmp_path / "near")
+    store = Bucket(str(tmp_path / "many"))
+    _, found = drawn(store, tmp_path / "far")
+    assert np.array_equal(found, expected)
+    assert len(store.spans) > 40, "32 chunks are drawn"
+    assert store.longest_wait() <= 14
 
 
 def test_of_a_plane_that_is_too_large_the_centre_is_read(tmp_path, monkeypatch):

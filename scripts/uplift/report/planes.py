@@ -5,10 +5,12 @@ The smallest level that has enough pixels is read chunk by chunk, every n-th row
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift.arrays.readers import ZarrReader
+from uplift.running.parallel import in_order
 from uplift.storage.protocol import Store, join
 
 LARGEST_CHUNK = 24 * 2**20
@@ -30,7 +33,12 @@ MOST_CHANNELS = 6
 _NUMBERS = {"bool": 1, "float16": 2, "float32": 4, "float64": 8}
 _NUMBERS |= {f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
+READS_AT_ONCE = 16
+"""Small reads from a bucket are mostly waiting."""
+
 Values = NDArray[Any]
+Block = tuple[range, range, range]
+"""Channels, rows and columns that are read together."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,11 @@ class Level:
     shape: Sequence[int]
     chunks: Sequence[int]
     chunk_bytes: int
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of an element."""
+        return self.chunk_bytes // math.prod(self.chunks)
 
     def side(self) -> int:
         """Pixels of the longer side of a plane."""
@@ -107,8 +120,10 @@ def choose_level(
         None when no level can be drawn: there are no numbers, or the chunks are too large.
     """
     chosen = None
-    for name in names:
-        level = _level(store, join(group, name), axes)
+    paths = [join(group, name) for name in names]
+    texts = store.read_many(join(path, "zarr.json") for path in paths)
+    for path, text in zip(paths, texts, strict=True):
+        level = _level(path, text, axes)
         if level is None or (chosen is not None and level.side() < size):
             continue
         if level.chunk_bytes <= LARGEST_CHUNK:
@@ -116,8 +131,7 @@ def choose_level(
     return chosen
 
 
-def _level(store: Store, path: str, axes: Sequence[str]) -> Level | None:
-    text = store.get(join(path, "zarr.json"))
+def _level(path: str, text: bytes | None, axes: Sequence[str]) -> Level | None:
     document = {} if text is None else json.loads(text)
     shape, name = document.get("shape"), document.get("data_type")
     if not isinstance(name, str) or name not in _NUMBERS or not shape or len(shape) != len(axes):
@@ -156,17 +170,30 @@ def read_plane(store: Store, level: Level, size: int) -> Plane:
     position = {a: 0 if a == "t" else level.length(a) // 2 for a in level.axes if a not in "cyx"}
     shape = (channels, -(-len(rows) // step), -(-len(columns) // step))
     values: Values | None = None
-    for c, y, x in _blocks(level, channels, rows, columns):
-        at = {"c": c, "y": y, "x": x} | {a: range(n, n + 1) for a, n in position.items()}
-        found = reader.read(tuple(slice(at[a].start, at[a].stop) for a in level.axes))
-        block = _as_cyx(found, level.axes)[
-            :, -(y.start - rows.start) % step :: step, -(x.start - columns.start) % step :: step
-        ]
-        if values is None:
-            values = np.zeros(shape, block.dtype)
-        top, left = -(-(y.start - rows.start) // step), -(-(x.start - columns.start) // step)
-        height, width = block.shape[1:]
-        values[c.start : c.stop, top : top + height, left : left + width] = block
+
+    def read(block: Block) -> Values:
+        at = dict(zip("cyx", block, strict=True))
+        at |= {a: range(n, n + 1) for a, n in position.items()}
+        return reader.read(tuple(slice(at[a].start, at[a].stop) for a in level.axes))
+
+    # of a bucket smaller ones side by side, which together hold no more than one
+    most = BLOCK
+    if store.reads_ahead:
+        most = min(BLOCK, channels * len(rows) * len(columns) * level.item_bytes) // READS_AT_ONCE
+    blocks = list(_blocks(level, channels, rows, columns, most))
+    at_once = min(READS_AT_ONCE, BLOCK // max(most, level.chunk_bytes)) if store.reads_ahead else 1
+    pool = ThreadPoolExecutor(at_once) if at_once > 1 else None
+    with pool or contextlib.nullcontext():
+        all_read = in_order(pool, read, blocks, at_once)
+        for (c, y, x), found in zip(blocks, all_read, strict=True):
+            block = _as_cyx(found, level.axes)[
+                :, -(y.start - rows.start) % step :: step, -(x.start - columns.start) % step :: step
+            ]
+            if values is None:
+                values = np.zeros(shape, block.dtype)
+            top, left = -(-(y.start - rows.start) // step), -(-(x.start - columns.start) // step)
+            height, width = block.shape[1:]
+            values[c.start : c.stop, top : top + height, left : left + width] = block
     assert values is not None  # noqa: S101 - no axis is empty
     height, width = level.length("y"), level.length("x")
     part = (rows.start / height, rows.stop / height, columns.start / width, columns.stop / width)
@@ -199,11 +226,9 @@ def _shown(level: Level) -> tuple[range, range]:
     return middle(high, tall, height), middle(broad, wide, width)
 
 
-def _blocks(
-    level: Level, channels: int, rows: range, columns: range
-) -> Iterator[tuple[range, range, range]]:
-    """Cut into runs of whole chunks of at most `BLOCK` bytes."""
-    many = max(1, BLOCK // level.chunk_bytes)
+def _blocks(level: Level, channels: int, rows: range, columns: range, most: int) -> Iterator[Block]:
+    """Cut into runs of whole chunks of at most `most` bytes."""
+    many = max(1, most // level.chunk_bytes)
     wide = min(many, -(-len(columns) // level.chunk("x")))
     tall = max(1, many // wide)
     yield from itertools.product(

@@ -23,7 +23,14 @@ from uplift.errors import UpliftError
 from uplift.ngff.detect import multiscales_of
 from uplift.report.blending import Channel, Picture, blend, channels_of, paint_labels
 from uplift.report.facts import Facts
-from uplift.report.planes import LARGEST_CHUNK, Level, Plane, choose_level, read_plane
+from uplift.report.planes import (
+    LARGEST_CHUNK,
+    READS_AT_ONCE,
+    Level,
+    Plane,
+    choose_level,
+    read_plane,
+)
 from uplift.storage import open_store
 from uplift.storage.protocol import Store, join
 from uplift.work import json_files
@@ -40,8 +47,6 @@ MOST_IMAGES = 24
 """Of a collection: each is read."""
 _NAMES = 24
 """Pixels that the names of rows and columns of a plate take."""
-_READS_AT_ONCE = 16
-"""Small reads from a bucket are mostly waiting."""
 
 
 @dataclass(frozen=True)
@@ -278,14 +283,14 @@ def _plate(store: Store, plate: Mapping[str, Any]) -> tuple[Described, Any]:
     )
     tile = max(16, SIZE // max(1, len(columns)))
     wells = [well for well in plate.get("wells", []) if isinstance(well, Mapping)][:MOST_WELLS]
-    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         found = list(pool.map(lambda well: _field(store, well, tile), wells))
     levels = [level for level, _ in found if level is not None]
     if not levels:
         return Described(), None
     largest = max(level.chunk_bytes for level in levels)
     # together they hold no more than one chunk of the largest size would
-    with ThreadPoolExecutor(min(_READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))) as pool:
+    with ThreadPoolExecutor(min(READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))) as pool:
         planes = list(pool.map(lambda one: _well(store, one[0], tile), found))
     shown = [plane for plane in planes if plane is not None]
     if not shown:
