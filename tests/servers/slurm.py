@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -30,7 +30,7 @@ AuthInfo=socket={home}/munge.socket
 CredType=cred/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin={tasks}
 ReturnToService=2
 SlurmctldPidFile={home}/slurmctld.pid
 SlurmdPidFile={home}/slurmd.pid
@@ -48,7 +48,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
-JobAcctGatherParams=OverMemoryKill
+{enforced}
 PreemptMode=REQUEUE
 AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 Port={node} CPUs={cpus} RealMemory={memory} State=UNKNOWN
@@ -56,6 +56,23 @@ PreemptType=preempt/partition_prio
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=5 PreemptMode=OFF
 PartitionName={gives_way} Nodes={host} State=UP PriorityTier=1 PreemptMode=CANCEL
 """
+
+
+# as a site's: nobody may swap, and what a job may take is what it asked for
+_CGROUP_CONF = """CgroupPlugin=cgroup/v1
+CgroupMountpoint=/sys/fs/cgroup
+ConstrainRAMSpace=yes
+ConstrainSwapSpace=yes
+AllowedSwapSpace=0
+ConstrainCores=no
+MinRAMSpace=10
+"""
+_GROUPS = Path("/sys/fs/cgroup/memory")
+
+
+def has_memory_limits() -> bool:
+    """Whether the system lets SLURM limit a job's memory, by control groups (version 1)."""
+    return os.access(_GROUPS / "cgroup.procs", os.W_OK)
 
 
 def why_not() -> str | None:
@@ -76,6 +93,12 @@ class Slurm:
         self._daemons = ExitStack()
 
     def __enter__(self) -> "Slurm":
+        with self._daemons:  # where one does not start, the others end
+            self._begin()
+            self._daemons = self._daemons.pop_all()
+        return self
+
+    def _begin(self) -> None:
         for name in ("state", "spool"):
             (self.home / name).mkdir(parents=True)
         self.home.chmod(0o755)
@@ -84,6 +107,7 @@ class Slurm:
         key.chmod(0o400)
         controller, node = _free_ports(2)
         host = socket.gethostname().split(".")[0]
+        limited = has_memory_limits()
         text = _CONF.format(
             home=self.home,
             host=host,
@@ -91,13 +115,19 @@ class Slurm:
             controller=controller,
             node=node,
             cpus=self._cpus,
+            tasks="task/cgroup" if limited else "task/none",
+            # SLURM takes one of both
+            enforced="" if limited else "JobAcctGatherParams=OverMemoryKill",
             memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 512,
         )
         (self.home / "slurm.conf").write_text(text)
+        (self.home / "cgroup.conf").write_text(_CGROUP_CONF)
         # the executor plugin takes SLURM_CONF out of its jobs' environment
         DEFAULT_CONF.parent.mkdir(exist_ok=True)
-        DEFAULT_CONF.symlink_to(self.home / "slurm.conf")
-        self._daemons.callback(DEFAULT_CONF.unlink)
+        for name in ("slurm.conf", "cgroup.conf"):
+            place = DEFAULT_CONF.with_name(name)
+            place.symlink_to(self.home / name)
+            self._daemons.callback(place.unlink)
         files = [f"--{kind}-file={self.home}/munge.{kind}" for kind in _MUNGE_FILES]
         place = f"--socket={self.home}/munge.socket"
         self._start("munged", "--foreground", "--force", place, *files)
@@ -105,7 +135,6 @@ class Slurm:
         self._controller = self._start("slurmctld", "-D", "-c")
         self._start("slurmd", "-D", "-N", host)
         _wait_for(lambda: self.ask("sinfo", "-h", "-o", "%T") in ("idle", "mixed"), "slurmd")
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.ask("scancel", "--user=root", "--quiet")
@@ -129,6 +158,20 @@ class Slurm:
         """Let the time limit of a job that runs be now, instead of in a minute at the soonest."""
         now = datetime.now().isoformat(timespec="seconds")  # noqa: DTZ005 - SLURM's are local
         self.ask("scontrol", "update", f"JobId={job}", f"EndTime={now}")
+
+    def take_memory(self, job: str) -> None:
+        """Leave a job no more memory than it has at this moment, as if it had asked for too little.
+
+        The kernel refuses limits that it cannot get the job under.
+        """
+        (group,) = _GROUPS.glob(f"slurm*/uid_*/job_{job}")
+        lines = (group / "memory.stat").read_text().splitlines()
+        used = int(dict(line.split() for line in lines)["total_rss"])
+        for more in range(1, 64):
+            with suppress(OSError):
+                (group / "memory.limit_in_bytes").write_text(str(used + more * 2**20))
+                return
+        raise TimeoutError(f"job {job}: its memory cannot be limited")
 
     def lose_node(self) -> None:
         """As when it dies, and is back after the jobs were taken from it."""
