@@ -27,6 +27,7 @@ from uplift.models.inventory import (
     InventoryGroup,
 )
 from uplift.models.json_text import sha256_of_json
+from uplift.models.paths import parents_of
 from uplift.ngff.detect import (
     Context,
     Multiscale,
@@ -263,10 +264,7 @@ class _Walk:
         found = [path for path, (node, _) in self._folders.items() if node is not None]
         leading: set[str] = set()
         for path in [*found, *self._arrays]:
-            above = path
-            while above:
-                above = above.rpartition("/")[0]
-                leading.add(above)
+            leading.update(parents_of(path))
         newest: Literal[2, 3] = 3 if self._formats == {3} else 2
         for path in sorted(leading.union(found)):
             node, roles = self._folders[path]

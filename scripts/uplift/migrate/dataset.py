@@ -22,6 +22,7 @@ from uplift.models.findings import Finding, warning
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
+from uplift.models.paths import parents_of
 from uplift.models.publication import MadeFrom
 from uplift.ngff import axes, detect
 from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
@@ -141,7 +142,7 @@ class _Run:
 
     def groups(self) -> Iterator[Document]:
         """Documents of all groups, also of those that the source only implies."""
-        return self._migrated_groups(self._read(_with_parents(self.inventory)))
+        return self._migrated_groups(self._read(self.inventory.all_groups()))
 
     def _migrated_groups(
         self, found: Iterator[tuple[InventoryGroup, dict[str, Any]]]
@@ -192,7 +193,7 @@ class _Run:
 
     def written_before(self, output: Store, skipped: Mapping[str, str]) -> Iterator[bytes | None]:
         """What the output has in the place of each document but the root's, in their order."""
-        groups = [group.path for group in _with_parents(self.inventory)]
+        groups = [group.path for group in self.inventory.all_groups()]
         arrays = [one.path for one in self.inventory.arrays if one.path not in skipped]
         keys = [f"{path}/zarr.json" for path in (*groups, *arrays) if path]
         return iter(output.read_many(keys, DOCUMENT_BYTES))
@@ -286,23 +287,6 @@ class _Run:
         self.findings.append(warning(code, path, message))
 
 
-def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
-    """All groups in path order; Zarr v3 has no implicit ones, so parents are written, too."""
-    groups = {group.path: group for group in inventory.groups}
-    arrays = {array.path for array in inventory.arrays}
-    for path in [*groups, *arrays]:
-        for parent in _parents(path):
-            if parent not in groups and parent not in arrays:
-                groups[parent] = InventoryGroup(path=parent, roles=("group",), explicit=False)
-    return [groups[path] for path in sorted(groups)]
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
 def _format_of(node: InventoryGroup | InventoryArray) -> int:
     return node.zarr_format if isinstance(node, InventoryGroup) else node.source.zarr_format
 
@@ -323,7 +307,7 @@ def _refuse_conflicts(inventory: Inventory) -> None:
                 f"{inventory.source}/{file.path}: Zarr v3 metadata in a Zarr v2 dataset; the "
                 "output keeps its own there: remove one of the two"
             )
-        for parent in itertools.takewhile(bool, itertools.chain([folder], _parents(folder))):
+        for parent in itertools.takewhile(bool, itertools.chain([folder], parents_of(folder))):
             rest = file.path[len(parent) + 1 :]
             if parent in arrays and (rest == "c" or rest.startswith("c/")):
                 raise SourceError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from uplift.models.inventory import Inventory
+from uplift.models.paths import parents_of
 from uplift.models.publication import MadeFrom
 from uplift.outputs import HeldOutput
 from uplift.outputs.keys import ROOT_KEY
@@ -29,10 +30,10 @@ def remove_gone(inventory: Inventory, known: MadeFrom, output: HeldOutput) -> No
     nodes = arrays | {group.path for group in inventory.groups}
     files = {file.path for file in inventory.files}
     # folders are groups at the output, also where the source has no document for them
-    parents = {parent for path in (*nodes, *files) for parent in _parents(path)}
+    parents = {parent for path in (*nodes, *files) for parent in parents_of(path)}
     gone_arrays = set(known.arrays) - arrays
     gone = {*known.arrays, *known.groups}
-    gone |= {parent for path in gone for parent in _parents(path)}
+    gone |= {parent for path in gone for parent in parents_of(path)}
     documents = {join(path, ROOT_KEY) for path in gone - nodes - parents if path}
     for path in sorted(gone_arrays):
         chunks = join(path, "c")
@@ -44,8 +45,3 @@ def remove_gone(inventory: Inventory, known: MadeFrom, output: HeldOutput) -> No
             output.delete(key)
     if gone_arrays or documents:
         log.info("deleted what the source has no more: %d arrays", len(gone_arrays))
-
-
-def _parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -10,6 +10,7 @@ from uplift.models.arrays import SourceArray
 from uplift.models.base import Model
 from uplift.models.changes import Change
 from uplift.models.findings import Finding
+from uplift.models.paths import parents_of
 
 GroupRole = Literal[
     "image",
@@ -97,3 +98,13 @@ class Inventory(Model):
     dropped: tuple[InventoryFile, ...] = ()
     """Objects that the output does not need (``.zmetadata``), each listed."""
     findings: tuple[Finding, ...] = ()
+
+    def all_groups(self) -> list[InventoryGroup]:
+        """Groups of the output in path order: Zarr v3 has no implicit ones."""
+        groups = {group.path: group for group in self.groups}
+        arrays = {array.path for array in self.arrays}
+        for path in [*groups, *arrays]:
+            for parent in parents_of(path):
+                if parent not in groups and parent not in arrays:
+                    groups[parent] = InventoryGroup(path=parent, roles=("group",), explicit=False)
+        return [groups[path] for path in sorted(groups)]

@@ -11,6 +11,7 @@ from uplift.grid import Shape
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import GroupRole
+from uplift.models.paths import join
 from uplift.ngff.detect import multiscales_of
 from uplift.ngff.json_kinds import fields_of, items_of, objects_in
 from uplift.ngff.paths import is_plain
@@ -62,7 +63,7 @@ class Tree:
     def levels(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
         """(group, path of a level, axis names) for every level that a multiscale lists."""
         return tuple(
-            (path, _join(path, level), multiscale.axes)
+            (path, join(path, level), multiscale.axes)
             for path, group in self.groups.items()
             for multiscale in multiscales_of(group.attributes)
             for level in multiscale.levels
@@ -170,8 +171,8 @@ def _absent(tree: Tree, key: str, inner: str, role: str) -> Iterator[tuple[str, 
     for path in tree.groups:
         for item in objects_in(fields_of(tree.words(path).get(key)).get(inner)):
             name = item.get("path")
-            if isinstance(name, str) and is_plain(name) and _join(path, name) not in tree.groups:
-                yield _join(path, name), f"{role} is listed by {path or 'the root'} but absent"
+            if isinstance(name, str) and is_plain(name) and join(path, name) not in tree.groups:
+                yield join(path, name), f"{role} is listed by {path or 'the root'} but absent"
 
 
 @_rule(
@@ -196,7 +197,7 @@ def _labels(tree: Tree) -> Iterator[tuple[str, str]]:
     for path in tree.groups:
         for name in items_of(tree.words(path).get("labels")):
             if isinstance(name, str) and is_plain(name):
-                yield path, _join(path, name)
+                yield path, join(path, name)
 
 
 @_rule(
@@ -267,7 +268,7 @@ def series_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     for path in tree.groups:
         above = path.rpartition("/")[0]
         for name in items_of(tree.words(path).get("series")):
-            if isinstance(name, str) and is_plain(name) and _join(above, name) not in tree.groups:
+            if isinstance(name, str) and is_plain(name) and join(above, name) not in tree.groups:
                 yield path, f"series lists {name!r}, which the source does not have"
 
 
@@ -281,8 +282,8 @@ def series_are_numbered(tree: Tree) -> Iterator[tuple[str, str]]:
     for path in tree.groups:
         words = tree.words(path)
         if "bioformats2raw.layout" in words and not {"plate", "multiscales"} & set(words):
-            listed = "series" in tree.words(_join(path, "OME"))
-            if not listed and _join(path, "0") not in tree.groups:
+            listed = "series" in tree.words(join(path, "OME"))
+            if not listed and join(path, "0") not in tree.groups:
                 yield path, "a bioformats2raw collection without a list of series and an image 0"
 
 
@@ -313,10 +314,6 @@ def role_is_met(tree: Tree) -> Iterator[tuple[str, str]]:
         for key, role in wanted.items():
             if key not in words:
                 yield path, f"a {role} whose metadata have no key {key!r}"
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
 
 
 TREE_RULES: tuple[TreeRule, ...] = (

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from uplift.errors import ChangedError
+from uplift.models.paths import join as join
 
 
 class ObjectInfo(NamedTuple):
@@ -228,8 +229,3 @@ def refuse_changed(wanted: Wanted, size: int, stamp: str, url: str) -> None:
         f"{url}/{wanted.key}: changed since it was listed ({what}); let nothing write there, "
         "then run again"
     )
-
-
-def join(prefix: str, name: str) -> str:
-    """Join key segments; either may be empty."""
-    return f"{prefix}/{name}" if prefix and name else prefix or name

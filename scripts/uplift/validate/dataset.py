@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from uplift.arrays.source_chunks import ListingDigest
 from uplift.models.batch import Batch
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Findings
-from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.migration import Migration
 from uplift.models.record import Verify
 from uplift.models.validation import ArrayValidation, Validation
@@ -262,7 +261,7 @@ class _DatasetCheck:
         self._targets = {i.path: i.target for batch in files.batches for i in batch.items}
         self._skipped = set(files.skipped)
         self._findings = findings
-        self.groups = _with_parents(inventory)
+        self.groups = inventory.all_groups()
         self.root_attributes: Json | None = None
 
     def asked(
@@ -361,17 +360,6 @@ class _DatasetCheck:
             return []
         places = [key for key in crate.objects if not crate.enabled or key != CRATE_KEY]
         return [(CRATE_KEY, key) for key in places]
-
-
-def _with_parents(inventory: Inventory) -> list[InventoryGroup]:
-    """Every group of the output: Zarr v3 has no implicit ones."""
-    groups = {group.path: group for group in inventory.groups}
-    for path in [*groups, *(array.path for array in inventory.arrays)]:
-        parts = path.split("/") if path else []
-        for parent in itertools.accumulate(["", *parts[:-1]], join) if path else ():
-            if parent not in groups:
-                groups[parent] = InventoryGroup(path=parent, roles=("group",), explicit=False)
-    return [groups[path] for path in sorted(groups)]
 
 
 def _names(
