@@ -7,12 +7,14 @@ project's own storage.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
+import math
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -59,7 +61,10 @@ class Reader(Protocol):
     """Reads regions of one array."""
 
     name: str
-    shape: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read elements.
@@ -102,18 +107,38 @@ def open_reader(
     """
     if not path and root_document is not None:
         return ZarrReader(store, path, root_document)
-    root = _root_of(store)
-    if root is not None:
-        try:
-            return TensorstoreReader(root, path, driver="zarr" if version == 2 else "zarr3")
-        except ReaderError as error:
-            log.debug("%s: %s", path, error)
-    return ZarrReader(store, path, zarr_format=version)
+    return begin_reader(store, path, version)()
 
 
-def open_planned(
-    store: Store, path: str, target: TargetArray, *, zarr_python: bool = False
-) -> Reader:
+def begin_reader(
+    store: Store, path: str, version: Literal[2, 3] = 3, *, whole: bool = False
+) -> Callable[[], Reader]:
+    """Begin to open an array, as :func:`open_reader` does; what is returned waits for it.
+
+    Parameters
+    ----------
+    store
+        Either side.
+    path
+        Path of the array.
+    version
+        Zarr format of the array.
+    whole
+        Whether it will be read with one call: then nothing of it is kept.
+
+    Returns
+    -------
+    Callable
+        Gives the open array, or raises as :func:`open_reader` does.
+    """
+    other = functools.partial(ZarrReader, store, path, zarr_format=version)
+    root, driver = _root_of(store), "zarr" if version == 2 else "zarr3"
+    if root is None:
+        return other
+    return _attempt(lambda: TensorstoreReader(root, path, driver=driver, whole=whole), other)
+
+
+def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
     """Open an array of the output whose document is not written yet: as it is planned.
 
     Parameters
@@ -124,8 +149,6 @@ def open_planned(
         Of the array, from the root of the output.
     target
         What the plan makes of it.
-    zarr_python
-        Whether zarr-python is to read it in any case.
 
     Returns
     -------
@@ -137,15 +160,64 @@ def open_planned(
     ReaderError
         No reader supports it.
     """
+    return begin_planned(store, path, target)()
+
+
+def begin_planned(
+    store: Store,
+    path: str,
+    target: TargetArray,
+    *,
+    zarr_python: bool = False,
+    whole: bool = False,
+) -> Callable[[], Reader]:
+    """Begin to open an array as :func:`open_planned` does; what is returned waits for it.
+
+    Parameters
+    ----------
+    store
+        That holds the array's objects.
+    path
+        Of the array, from the root of the output.
+    target
+        What the plan makes of it.
+    zarr_python
+        Whether zarr-python is to read it in any case.
+    whole
+        Whether it will be read with one call: then nothing of it is kept.
+
+    Returns
+    -------
+    Callable
+        Gives the open array, or raises as :func:`open_planned` does.
+    """
     document = array_document(target, {}, None)
     root = _root_of(store)
+    other = functools.partial(ZarrReader, store, path, json.dumps(document).encode())
     # tensorstore ends the whole process over a document with raw bytes that it takes as given
-    if root is not None and not zarr_python and not is_raw_bytes(target.data_type):
+    if root is None or zarr_python or is_raw_bytes(target.data_type):
+        return other
+    return _attempt(lambda: TensorstoreReader(root, path, document, whole=whole), other)
+
+
+def _attempt(
+    begin: Callable[[], TensorstoreReader], other: Callable[[], Reader]
+) -> Callable[[], Reader]:
+    """Begin with tensorstore; where it refuses the array, another reader opens it."""
+    try:
+        reader = begin()
+    except ReaderError as error:
+        log.debug("%s", error)
+        return other
+
+    def wait() -> Reader:
         try:
-            return TensorstoreReader(root, path, document)
+            return reader.opened()
         except ReaderError as error:
-            log.debug("%s: %s", path, error)
-    return ZarrReader(store, path, json.dumps(document).encode())
+            log.debug("%s", error)
+            return other()
+
+    return wait
 
 
 def _root_of(store: Store) -> str | None:
@@ -155,7 +227,7 @@ def _root_of(store: Store) -> str | None:
 
 
 class TensorstoreReader:
-    """One array through tensorstore's own file access.
+    """One array through tensorstore's own file access; opening begins at once.
 
     Parameters
     ----------
@@ -167,6 +239,8 @@ class TensorstoreReader:
         What to take for its document; None: the one that is there.
     driver
         ``zarr3``, or ``zarr`` for Zarr v2.
+    whole
+        Whether it is read with one call: then nothing of it is kept.
     """
 
     name = "tensorstore"
@@ -178,25 +252,44 @@ class TensorstoreReader:
         document: dict[str, Any] | None = None,
         *,
         driver: str = "zarr3",
+        whole: bool = False,
     ) -> None:
-        place = join(root, path)
         spec: dict[str, Any] = {
             "driver": driver,
-            "kvstore": {"driver": "file", "path": f"{place}/"},
+            "kvstore": {"driver": "file", "path": f"{join(root, path)}/"},
             "recheck_cached_data": "open",
         }
         if document is not None:
             spec |= {"metadata": document, "assume_metadata": True}
-        try:
-            # a document that is given is not looked for
-            must_exist = None if document is not None else True
-            opened = tensorstore.open(spec, read=True, open=must_exist, context=_context())
-            self._array = opened.result()
-        except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
-            raise _reader_error(self.name, error) from error
+        # a document that is given is not looked for
+        must_exist = None if document is not None else True
+        self._context = _context(0 if whole else _CACHE_BYTES)
+        with _refusals():
+            self._opening = tensorstore.open(
+                spec, read=True, open=must_exist, context=self._context
+            )
+
+    def opened(self) -> TensorstoreReader:
+        """Wait until the array is open.
+
+        Raises
+        ------
+        ReaderError
+            The reader refuses it.
+        """
         if self._array.dtype.name in ("byte", "char"):  # an element becomes one more dimension
             raise ReaderError(self.name, ValueError("it has no data type for bytes"))
-        self.shape = tuple(self._array.shape)
+        return self
+
+    @functools.cached_property
+    def _array(self) -> Any:
+        with _refusals():
+            return self._opening.result()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+        return tuple(self._array.shape)
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read elements."""
@@ -207,12 +300,51 @@ class TensorstoreReader:
         pending = self._array[region].read()
 
         def wait() -> NDArray[Any]:
-            try:
+            with _refusals():
                 return np.asarray(pending.result())
-            except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
-                raise _reader_error(self.name, error) from error
 
         return wait
+
+    def begin_whole(self, room: Room) -> Callable[[], NDArray[Any]]:
+        """Begin to read all elements into memory that is used again: a fresh one costs page faults.
+
+        They are valid until the next array is read into it.
+        """
+        dtype = self._array.dtype.numpy_dtype
+        if dtype.kind not in "biufc":
+            return self.begin(tuple(slice(0, n) for n in self.shape))
+        values = room.array(self.shape, dtype)
+        pending = tensorstore.array(values, context=self._context).write(self._array)
+
+        def wait() -> NDArray[Any]:
+            with _refusals():
+                pending.result()
+            return values
+
+        return wait
+
+
+class Room:
+    """Memory for the values of one array after the other."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Lend it as an array, whose values are undefined."""
+        nbytes = math.prod(shape) * dtype.itemsize
+        if len(self._bytes) < nbytes:
+            self._bytes = np.empty(nbytes, np.uint8)
+        lent: NDArray[Any] = self._bytes[:nbytes].view(dtype).reshape(shape)
+        return lent
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
+        raise _reader_error(TensorstoreReader.name, error) from error
 
 
 class ZarrReader:
@@ -271,11 +403,11 @@ def _requests() -> ThreadPoolExecutor:
 
 
 @functools.cache
-def _context() -> Any:
+def _context(cache_bytes: int) -> Any:
     """One thread each: the cores are busy with other processes."""
     return tensorstore.Context(
         {
-            "cache_pool": {"total_bytes_limit": _CACHE_BYTES},
+            "cache_pool": {"total_bytes_limit": cache_bytes},
             "data_copy_concurrency": {"limit": 1},
             "file_io_concurrency": {"limit": 1},
         }

@@ -6,13 +6,16 @@ digests are compared with what the output gives back.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from uplift.arrays.digests import digests_in_text, sorted_pixel_rows
 from uplift.arrays.source_chunks import ChunkSource
@@ -216,25 +219,51 @@ def weight_of(job: Job) -> int:
     return _LARGE if cost >= PORTION_BYTES // 8 else 1
 
 
+@dataclass(frozen=True)
+class _Check:
+    """What of a portion is still to be validated."""
+
+    item: BatchItem
+    chunks: ChunkSource
+    expected: Expected
+    result: Result
+    presence: bool = False
+
+
 def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Result]:
-    results = []
-    for portion in group:
-        clock, cpu = time.perf_counter(), time.thread_time()
-        if job.journals is None:
-            result = _validated(context, portion)
-        else:
-            journal = job.journals[portion.batch]
-            with same_job(journal.path):
-                result = _carried_out(context, portion, journal)
-        result.seconds = time.perf_counter() - clock
-        result.cpu_seconds = time.thread_time() - cpu
-        results.append(result)
+    """Convert portions, and then validate them: other readers open all small arrays together."""
+    results, checks = [], []
+    journal = None if job.journals is None else job.journals[group[0].batch]
+    with contextlib.nullcontext() if journal is None else same_job(journal.path):
+        for portion in group:
+            result = Result(portion.batch, portion.number, portion.item.start)
+            results.append(result)
+            with _timed(result):
+                if journal is None:
+                    checks.append(_to_validate(context, portion, result))
+                else:
+                    checks += _carried_out(context, portion, journal, result)
+        values = values_at_once([one.item for one in checks], context.source, context.output)
+        for check in checks:
+            with _timed(check.result):
+                _validate(context, check, next(values))
     if results:  # asking the system takes as long as a small read
         results[-1].peak_memory_bytes = ledger.own_peak_memory_bytes()
     return results
 
 
-def _carried_out(context: Context, portion: Portion, journal: Journal) -> Result:
+@contextlib.contextmanager
+def _timed(result: Result) -> Iterator[None]:
+    clock, cpu = time.perf_counter(), time.thread_time()
+    yield
+    result.seconds += time.perf_counter() - clock
+    result.cpu_seconds += time.thread_time() - cpu
+
+
+def _carried_out(
+    context: Context, portion: Portion, journal: Journal, result: Result
+) -> list[_Check]:
+    """Convert a portion; nothing of one with chunks that cannot be decoded is left to validate."""
     item, settings = portion.item, context.settings
     chunks = ChunkSource(context.source, item.path, item.source)
     found = portion.survey
@@ -254,32 +283,22 @@ def _carried_out(context: Context, portion: Portion, journal: Journal) -> Result
         helpers=context.helpers,
     )
     total = done.total
-    result = Result(
-        batch=portion.batch,
-        number=portion.number,
-        start=item.start,
-        objects_written=total.objects,
-        bytes_written=total.bytes_written,
-        chunks_read=total.chunks_read,
-        bytes_read=total.bytes_read,
-        resumed=done.resumed,
-        unsynced=done.unsynced,
-        trailing=total.trailing,
-        first_trailing=total.first_trailing,
-        largest=total.largest,
-        bad_chunks=total.bad_chunks,
-        undecodable=total.undecodable,
-    )
-    if not total.undecodable:
-        bad = {one.chunk: one for one in total.bad_chunks}
-        reread = settings.verify == "reread"
-        expected = Expected(found.stored, done.digests, bad, reread=reread)
-        _validate(context, item, chunks, expected, result)
-    return result
+    result.objects_written, result.bytes_written = total.objects, total.bytes_written
+    result.chunks_read, result.bytes_read = total.chunks_read, total.bytes_read
+    result.resumed, result.unsynced = done.resumed, done.unsynced
+    result.trailing, result.first_trailing = total.trailing, total.first_trailing
+    result.largest = total.largest
+    result.bad_chunks, result.undecodable = total.bad_chunks, total.undecodable
+    if total.undecodable:
+        return []
+    bad = {one.chunk: one for one in total.bad_chunks}
+    reread = settings.verify == "reread"
+    expected = Expected(found.stored, done.digests, bad, reread=reread)
+    return [_Check(item, chunks, expected, result)]
 
 
-def _validated(context: Context, portion: Portion) -> Result:
-    """Validate a portion that was converted by an earlier job."""
+def _to_validate(context: Context, portion: Portion, result: Result) -> _Check:
+    """What is to be looked at of a portion that was converted by an earlier job."""
     item = portion.item
     chunks = ChunkSource(context.source, item.path, item.source)
     digests: dict[tuple[int, int], bytes] = {}
@@ -289,31 +308,20 @@ def _validated(context: Context, portion: Portion) -> Result:
     stored = stored_chunks(item, chunks) if found is None else found.stored
     bad = {one.chunk: one for one in portion.bad}
     reread = context.settings.verify == "reread"
-    result = Result(portion.batch, portion.number, item.start)
     there = None if found is None else found.existing.keys()
     expected = Expected(stored, digests, bad, reread=reread, there=there)
-    _validate(context, item, chunks, expected, result, presence=True)
-    return result
+    return _Check(item, chunks, expected, result, presence=True)
 
 
-def _validate(
-    context: Context,
-    item: BatchItem,
-    chunks: ChunkSource,
-    expected: Expected,
-    result: Result,
-    *,
-    presence: bool = False,
-) -> None:
-    findings = Findings()
-    values = values_at_once(item, context.source, context.output)
+def _validate(context: Context, check: _Check, values: NDArray[Any] | None) -> None:
+    findings, result = Findings(), check.result
     counts = check_portion(
-        item,
-        chunks,
+        check.item,
+        check.chunks,
         context.output,
-        expected,
+        check.expected,
         findings,
-        presence=presence,
+        presence=check.presence,
         values=values,
         helpers=context.helpers,
     )
@@ -323,7 +331,7 @@ def _validate(
     result.listing = counts.listing.total
     result.findings = findings.listed()
     if values is not None and not result.findings:
-        result.regions = math.prod(chunks.grid)
+        result.regions = math.prod(check.chunks.grid)
     if context.settings.with_sums:
         for key in counts.keys:
             digest = sha256_of(context.output, key)

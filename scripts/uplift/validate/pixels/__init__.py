@@ -1,7 +1,7 @@
 """Checks of every chunk and every element."""
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -80,26 +80,30 @@ def modules_for(items: Iterable[BatchItem], *, local: bool) -> list[str]:
     return sorted(found)
 
 
-def values_at_once(item: BatchItem, source: Store, output: Store) -> NDArray[Any] | None:
-    """Values of a small local array as other readers have them of both sides.
+def values_at_once(
+    items: Sequence[BatchItem], source: Store, output: Store
+) -> Iterator[NDArray[Any] | None]:
+    """Values of small local arrays as other readers have them of both sides.
 
     Parameters
     ----------
-    item
-        Run of stored objects of an array.
+    items
+        Runs of stored objects.
     source, output
         Both sides.
 
-    Returns
-    -------
+    Yields
+    ------
     NDArray[Any] or None
-        Values of the output, in the array's shape, where those of the source are the same, bit for
-        bit; None where that is not known.
+        For each item the values of the output, in the array's shape, where those of the source are
+        the same, bit for bit; None where that is not known. Valid until the next one is asked for.
     """
-    if not (is_small(item) and source.is_local and output.is_local):
-        return None
-    found: NDArray[Any] | None = importlib.import_module(_AT_ONCE).same_values(item, source, output)
-    return found
+    local = source.is_local and output.is_local
+    small = [item if local and is_small(item) else None for item in items]
+    if not any(small):
+        yield from (None for _ in items)
+        return
+    yield from importlib.import_module(_AT_ONCE).same_values(small, source, output)
 
 
 def _recode_check() -> type[PixelCheck]:

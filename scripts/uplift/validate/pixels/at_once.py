@@ -6,44 +6,95 @@ whole dataset (:mod:`uplift.validate.pixels.regions`), which knows more and says
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
-from uplift.arrays.readers import ReaderError, open_planned, open_reader
+from uplift.arrays.readers import (
+    Reader,
+    ReaderError,
+    Room,
+    TensorstoreReader,
+    begin_planned,
+    begin_reader,
+)
 from uplift.models.batch import BatchItem
 from uplift.storage.protocol import Store
 from uplift.validate.pixels.compare import same_bits
 from uplift.validate.pixels.small import is_for_zarr_python
 
+_AHEAD = 1
+"""Arrays that are being read while one is compared: tensorstore's threads are never idle then. With
+more, memory leaves the cores' caches."""
 
-def same_values(item: BatchItem, source: Store, output: Store) -> NDArray[Any] | None:
-    """Read a small array whole, on both sides.
+_Reading = Callable[[], NDArray[Any]]
+
+
+def same_values(
+    items: Sequence[BatchItem | None], source: Store, output: Store
+) -> Iterator[NDArray[Any] | None]:
+    """Read small arrays whole, on both sides.
 
     The output is read by the document that is planned for it; the one that will be written is
     compared with the plan. One of sixteen arrays is read by zarr-python, which takes milliseconds
-    to open one; the others by tensorstore's driver for Zarr v3.
+    to open one; the others by tensorstore's driver for Zarr v3. All are opened together.
 
     Parameters
     ----------
-    item
-        All stored objects of an array that is small.
+    items
+        Each all stored objects of an array that is small; None: nothing is read.
     source, output
         Both sides.
 
-    Returns
-    -------
+    Yields
+    ------
     NDArray[Any] or None
-        Values of the output, in the array's shape, where those of the source are the same, bit for
-        bit; None where that is not known.
+        For each item the values of the output, in the array's shape, where those of the source are
+        the same, bit for bit; None where that is not known. Valid until the next one is asked for.
     """
-    whole = tuple(slice(0, n) for n in item.source.shape)
+    opening = [None if item is None else _opening(item, source, output) for item in items]
+    rooms = deque((Room(), Room()) for _ in range(_AHEAD + 1))
+    reading: deque[tuple[_Reading, _Reading] | None] = deque()
+    for pair in opening:
+        if len(reading) > _AHEAD:
+            yield _compared(reading.popleft())
+        reading.append(None if pair is None else _reading(pair, rooms[0]))
+        rooms.rotate()
+    while reading:
+        yield _compared(reading.popleft())
+
+
+def _opening(
+    item: BatchItem, source: Store, output: Store
+) -> tuple[Callable[[], Reader], Callable[[], Reader]]:
     by_zarr = is_for_zarr_python(item.path)
+    before = begin_reader(source, item.path, item.source.zarr_format, whole=True)
+    after = begin_planned(output, item.path, item.target, zarr_python=by_zarr, whole=True)
+    return before, after
+
+
+def _reading(
+    pair: tuple[Callable[[], Reader], Callable[[], Reader]], rooms: tuple[Room, Room]
+) -> tuple[_Reading, _Reading] | None:
     try:
-        before = open_reader(source, item.path, version=item.source.zarr_format)
-        after = open_planned(output, item.path, item.target, zarr_python=by_zarr)
-        pending = before.begin(whole)  # both calls are under way at once
-        values = after.read(whole)
-        return values if same_bits(values, pending()) else None
+        before, after = (
+            reader.begin_whole(room)
+            if isinstance(reader, TensorstoreReader)
+            else reader.begin(tuple(slice(0, n) for n in reader.shape))
+            for reader, room in zip((pair[0](), pair[1]()), rooms, strict=True)
+        )
     except ReaderError:
         return None
+    return before, after
+
+
+def _compared(reading: tuple[_Reading, _Reading] | None) -> NDArray[Any] | None:
+    if reading is None:
+        return None
+    try:
+        before, after = (wait() for wait in reading)
+    except ReaderError:
+        return None
+    return after if same_bits(before, after) else None
