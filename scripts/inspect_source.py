@@ -60,7 +60,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
         json_files.write_json(arguments.run, facts)
     # first: what an array that is gone from the source left at the output is known by this alone
     note_inspected(WorkFolder(arguments.inventory.parent), inventory)
-    json_files.write_json(arguments.inventory, inventory)
+    json_files.write_lines(arguments.inventory, inventory.to_json(), "arrays")
 
 
 if __name__ == "__main__":

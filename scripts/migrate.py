@@ -62,7 +62,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
     )
     note_migrated(work, inventory)
     json_files.write_text(arguments.root, root.decode())
-    json_files.write_json(arguments.migration, migration)
+    json_files.write_lines(arguments.migration, migration.to_json(), "nodes")
     command.log.info(
         "migrated %d groups and arrays, copied %d files", migration.documents, len(migration.files)
     )

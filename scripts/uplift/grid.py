@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -10,12 +11,16 @@ from typing import Any
 Shape = tuple[int, ...]
 Index = tuple[int, ...]
 
+_remembered = functools.lru_cache(maxsize=1024)
+"""Thousands of small arrays have few shapes, and each is asked for many times an array."""
+
 
 def ceil_div(a: int, b: int) -> int:
     """Smallest integer not below ``a / b``."""
     return -(-a // b)
 
 
+@_remembered
 def grid_shape(shape: Shape, chunks: Shape) -> Shape:
     """Chunks along each axis; 0 along an axis of length 0 (zarr v3 core, regular grids)."""
     return tuple(ceil_div(n, c) for n, c in zip(shape, chunks, strict=True))
@@ -29,6 +34,7 @@ def linear_index(index: Index, grid: Shape) -> int:
     return position
 
 
+@_remembered
 def strides_of(grid: Shape) -> Shape:
     """What one step along each axis adds to :func:`linear_index`."""
     return tuple(math.prod(grid[axis + 1 :]) for axis in range(len(grid)))
@@ -48,6 +54,7 @@ def all_indices(grid: Shape) -> Iterator[Index]:
     return itertools.product(*(range(n) for n in grid))
 
 
+@_remembered
 def chunks_per_shard(shards: Shape, chunks: Shape) -> Shape:
     """Inner chunks along each axis of one shard. `shards` is a multiple of `chunks`."""
     return tuple(s // c for s, c in zip(shards, chunks, strict=True))

@@ -87,6 +87,19 @@ def test_a_job_that_another_one_took_over_writes_nothing_more(path):
     assert Journal(path).done == [done(), done(start=2, stop=3)]
 
 
+def test_a_job_that_keeps_its_journal_open_sees_that_another_one_took_over(path):
+    first = Journal(path)
+    first.start([])
+    with first.kept_open() as lines:
+        lines.add(done())
+        second = Journal(path)
+        second.start(second.done)
+        for late in (lines.refuse_superseded, lambda: lines.add(done(start=1, stop=2))):
+            with pytest.raises(OutputError, match=r"b\.jsonl: no longer of this job"):
+                late()
+    assert Journal(path).done == [done()]
+
+
 @pytest.mark.parametrize("damage", [None, b"", b"\xff\n", b"[]\n"])
 def test_a_job_whose_journal_is_gone_writes_nothing_more(path, damage):
     journal = Journal(path)

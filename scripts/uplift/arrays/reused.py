@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from uplift.codecs.chunks import ChunkDecoder, ChunkKeeper
 from uplift.models.arrays import Method, SourceArray
+from uplift.models.shared import once_each
 
 T = TypeVar("T")
 
@@ -50,9 +51,14 @@ def keeper_of(source: SourceArray, method: Method) -> ChunkKeeper:
     return _kept(method, source, lambda: ChunkKeeper(source, method))
 
 
+@once_each
+def _text_of(source: SourceArray) -> str:
+    return source.model_dump_json()
+
+
 def _kept(kind: str, source: SourceArray, make: Callable[[], T]) -> T:
     kept: dict[tuple[str, str], Any] = _of_thread.__dict__.setdefault("made", {})
-    key = (kind, source.model_dump_json())
+    key = (kind, _text_of(source))
     if key not in kept:
         if len(kept) >= _MOST_KEPT:
             kept.clear()

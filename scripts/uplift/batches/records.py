@@ -40,6 +40,8 @@ class _ItemSum:
     results: list[Result] = field(default_factory=list)
 
     def of(self, name: str) -> int:
+        if len(self.results) == 1:  # of small arrays
+            return int(getattr(self.results[0], name))
         return sum(getattr(result, name) for result in self.results)
 
 

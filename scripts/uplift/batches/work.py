@@ -10,6 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +43,7 @@ from uplift.validate.pixels import check_portion, values_at_once
 from uplift.validate.pixels.check import Expected
 from uplift.work import ledger
 from uplift.work.job_lock import same_job
-from uplift.work.journal import Journal
+from uplift.work.journal import Journal, Lines
 
 _ROOM = 9
 """Groups of small arrays of a remote store, mostly round trips, that one process has under way."""
@@ -232,24 +233,27 @@ class _Check:
 
 def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Result]:
     """Convert portions, and then validate them: other readers open all small arrays together."""
-    results, checks = [], []
+    results = [Result(one.batch, one.number, one.item.start) for one in group]
+    pairs = list(zip(group, results, strict=True))
     journal = None if job.journals is None else job.journals[group[0].batch]
     with contextlib.nullcontext() if journal is None else same_job(journal.path):
-        for portion in group:
-            result = Result(portion.batch, portion.number, portion.item.start)
-            results.append(result)
-            with _timed(result):
-                if journal is None:
-                    checks.append(_to_validate(context, portion, result))
-                else:
-                    checks += _carried_out(context, portion, journal, result)
+        if journal is None:
+            checks = [_to_validate(context, *pair) for pair in pairs]
+        else:
+            with _lines_of(journal, group) as lines:
+                checks = [one for pair in pairs for one in _converted(context, *pair, lines)]
         values = values_at_once([one.item for one in checks], context.source, context.output)
         for check in checks:
             with _timed(check.result):
                 _validate(context, check, next(values))
-    if results:  # asking the system takes as long as a small read
-        results[-1].peak_memory_bytes = ledger.own_peak_memory_bytes()
+    # asking the system takes as long as a small read
+    results[-1].peak_memory_bytes = ledger.own_peak_memory_bytes()
     return results
+
+
+def _lines_of(journal: Journal, group: Sequence[Portion]) -> AbstractContextManager[Lines]:
+    """Where lines about the portions of a group go: a large one is a group by itself."""
+    return journal.kept_open() if len(group) > 1 else contextlib.nullcontext(journal)
 
 
 @contextlib.contextmanager
@@ -260,10 +264,15 @@ def _timed(result: Result) -> Iterator[None]:
     result.cpu_seconds += time.thread_time() - cpu
 
 
-def _carried_out(
-    context: Context, portion: Portion, journal: Journal, result: Result
-) -> list[_Check]:
+def _converted(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
     """Convert a portion; nothing of one with chunks that cannot be decoded is left to validate."""
+    with _timed(result):
+        return _carried_out(context, portion, result, journal)
+
+
+def _carried_out(
+    context: Context, portion: Portion, result: Result, journal: Lines
+) -> list[_Check]:
     item, settings = portion.item, context.settings
     chunks = ChunkSource(context.source, item.path, item.source)
     found = portion.survey

@@ -14,6 +14,7 @@ from uplift.errors import PlanError, SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import nearest
+from uplift.models.shared import once_each
 from uplift.zarr_metadata import data_types
 
 Codec = dict[str, Any]
@@ -33,6 +34,7 @@ class Kept:
     method: Literal["repack", "rewrap"]
 
 
+@once_each
 def unsupported_reason(source: SourceArray) -> str | None:
     """Say why an array cannot be converted without loss, or None when it can."""
     try:

@@ -25,7 +25,7 @@ from uplift.storage import tuning
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import ObjectInfo, WritableStore, join
 from uplift.storage.retries import written_again
-from uplift.work.journal import Done, Journal, boot_id
+from uplift.work.journal import Done, Lines, boot_id
 from uplift.zarr_metadata.v3 import target_key
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def convert_portion(
     item: BatchItem,
     chunks: ChunkSource,
     output: WritableStore,
-    journal: Journal,
+    journal: Lines,
     done: Sequence[Done],
     survey: Survey,
     *,
@@ -240,7 +240,7 @@ def _trusted(
 
 
 def _note(
-    item: BatchItem, task: Task, outcome: Outcome, journal: Journal, converted: Converted
+    item: BatchItem, task: Task, outcome: Outcome, journal: Lines, converted: Converted
 ) -> None:
     """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
     rows = b"".join(outcome.rows)

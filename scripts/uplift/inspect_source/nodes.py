@@ -12,6 +12,7 @@ from uplift.codecs.chain import plain_codecs, renamed_codecs
 from uplift.errors import CORRECT, SourceError
 from uplift.models.arrays import SourceArray
 from uplift.models.changes import Change, reread
+from uplift.models.shared import once_each
 from uplift.ngff.documents import attributes_of, parse_document
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v2 import parse_v2, whole
@@ -65,9 +66,9 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
         return _node_v3(documents[METADATA_V3], join(where, METADATA_V3))
     attributes = documents.get(".zattrs", {})
     if ".zarray" in documents:
-        words: list[Change] = []
-        array = parse_v2(documents[".zarray"], join(where, ".zarray"), words)
-        return Node(2, attributes, array, words=(*words, *renamed_codecs(array)))
+        document = documents[".zarray"]
+        known = _known_array_v2(document) or _array_v2(document, join(where, ".zarray"))
+        return Node(2, attributes, known[0], words=known[1])
     if ".zgroup" in documents:
         found = documents[".zgroup"].get("zarr_format", 2)
         if whole(found) != 2:
@@ -76,6 +77,21 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
             )
         return Node(2, attributes, words=_format_words(found))
     return Node(2, attributes, explicit=False) if ".zattrs" in documents else None
+
+
+@once_each
+def _known_array_v2(document: Document) -> tuple[SourceArray, tuple[Change, ...]] | None:
+    """What equal documents share; None where a message has to name the file."""
+    try:
+        return _array_v2(document, "")
+    except SourceError:
+        return None
+
+
+def _array_v2(document: Document, where: str) -> tuple[SourceArray, tuple[Change, ...]]:
+    words: list[Change] = []
+    array = parse_v2(document, where, words)
+    return array, (*words, *renamed_codecs(array))
 
 
 def two_formats(where: str) -> SourceError:

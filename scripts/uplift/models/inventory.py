@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from uplift.models.arrays import SourceArray
 from uplift.models.base import Model
 from uplift.models.changes import Change
 from uplift.models.findings import Finding
 from uplift.models.paths import parents_of
+from uplift.models.shared import one_of
 
 GroupRole = Literal[
     "image",
@@ -43,6 +44,13 @@ class InventoryGroup(Model):
     words: tuple[Change, ...] | None = None
 
 
+_KINDS: dict[str, SourceArray] = {}
+
+
+def _shared(data: Any) -> Any:
+    return one_of(_KINDS, data, SourceArray.model_validate)
+
+
 class InventoryArray(Model):
     """One array with its place in a multiscale, if any.
 
@@ -68,7 +76,7 @@ class InventoryArray(Model):
     multiscale: str | None = None
     level: int | None = None
     axes: tuple[str, ...] | None = None
-    source: SourceArray
+    source: Annotated[SourceArray, BeforeValidator(_shared)]
     stored_chunks: int
     stored_bytes: int
     listing_sha256: str

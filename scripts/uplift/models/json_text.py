@@ -40,17 +40,25 @@ def without_bare_nan(value: Any) -> Any:
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
+_COMMON = frozenset((str, int, float, bool, type(None)))
+
+
 def _write(value: object, pad: str, parts: list[str]) -> None:
     inner = pad + "  "
     if isinstance(value, dict) and value:
         before = "{"
         for key, item in value.items():
             parts.append(f"{before}{inner}{encode_basestring(str(key))}: ")
-            _write(item, inner, parts)
+            if type(item) in _COMMON:
+                parts.append(_scalar(item))
+            else:
+                _write(item, inner, parts)
             before = ","
         parts.append(pad + "}")
     elif isinstance(value, (list, tuple)) and value:
-        if any(isinstance(item, (dict, list, tuple)) for item in value):
+        if not _COMMON.issuperset(map(type, value)) and any(
+            isinstance(item, (dict, list, tuple)) for item in value
+        ):
             before = "["
             for item in value:
                 parts.append(before + inner)

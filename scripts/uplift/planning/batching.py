@@ -19,7 +19,8 @@ from uplift.errors import REWRITE, UnsupportedError
 from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
-from uplift.models.json_text import sha256_of_json
+from uplift.models.json_text import canonical_json
+from uplift.models.shared import once_each
 from uplift.planning import estimates
 from uplift.planning.estimates import Targets
 
@@ -158,7 +159,12 @@ def _objects(entry: InventoryArray, targets: Targets) -> int:
 
 def _item(entry: InventoryArray, targets: Targets, start: int, stop: int) -> BatchItem:
     target, method = targets[entry.path]
-    facts = [entry.source.to_json(), target.to_json(), entry.listing_sha256, method]
+    # canonical JSON of a list, of whose entries the long ones are few
+    facts = (
+        canonical_json(FORMAT_VERSION),
+        *map(_canonical, (entry.source, target)),
+        *map(canonical_json, (entry.listing_sha256, method)),
+    )
     return BatchItem(
         path=entry.path,
         source=entry.source,
@@ -169,5 +175,10 @@ def _item(entry: InventoryArray, targets: Targets, start: int, stop: int) -> Bat
         stored_chunks=entry.stored_chunks,
         stored_bytes=entry.stored_bytes,
         listing_sha256=entry.listing_sha256,
-        fingerprint=sha256_of_json([FORMAT_VERSION, *facts]),
+        fingerprint=hashlib.sha256(f"[{','.join(facts)}]".encode()).hexdigest(),
     )
+
+
+@once_each
+def _canonical(model: Model) -> str:
+    return canonical_json(model.to_json())

@@ -13,6 +13,7 @@ from uplift.grid import Shape
 from uplift.models.arrays import Method, TargetArray
 from uplift.models.inventory import InventoryArray
 from uplift.models.plan import Codecs
+from uplift.models.shared import once_each
 from uplift.planning import estimates
 from uplift.planning.estimates import RECODE_MEMORY_MIB
 
@@ -74,13 +75,24 @@ def target_for(
     """
     check_lengths(wanted)
     try:
-        target, method = target_of(wanted.entry.source, wanted.chunks, wanted.shards, wanted.codecs)
+        target, method = _target_of(wanted)
     except PlanError as error:
         origin = f" (from {wanted.origins['codecs']})" if "codecs" in wanted.origins else ""
         raise PlanError(f"{wanted.where}{origin}: {error}") from None
     if method == "recode" and memory_mib is not None:
         _check_memory(wanted, target, memory_mib)
     return target, method
+
+
+def _target_of(wanted: Wanted) -> tuple[TargetArray, Method]:
+    source, shapes, codecs = wanted.entry.source, (wanted.chunks, wanted.shards), wanted.codecs
+    if isinstance(codecs, str):
+        return _target_of_known(source, *shapes, codecs)
+    return target_of(source, *shapes, codecs)
+
+
+_target_of_known = once_each(target_of)
+"""With codecs that are a word of the plan."""
 
 
 def check_lengths(wanted: Wanted) -> None:

@@ -326,20 +326,34 @@ class LocalStore(ReadableStore):
         return f"{self.root}/{key}" if key else self.root
 
     def _open_temporary(self, path: str, key: str) -> tuple[str, int]:
-        folder, name = os.path.split(path)
+        folder, _, name = path.rpartition("/")
         temporary = f"{folder}/{temporary_name(name, self._token, next(self._counter))}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         for attempt in range(5):  # each time another process would have to remove it just now
             try:
-                if attempt or folder not in self._folders:
-                    os.makedirs(folder, exist_ok=True)
-                    self._folders.add(folder)
+                if attempt:
+                    self._folders.clear()
+                self._make_folder(folder)
                 return temporary, os.open(temporary, flags, 0o666)
             except FileNotFoundError:
                 continue  # another process removed the folder it had just emptied
             except OSError as error:
                 raise self._refused(error, "write", key) from error
         raise StorageError(f"{path}: cannot create its folder; is something else deleting it?")
+
+    def _make_folder(self, folder: str) -> None:
+        """Make a folder and those above it; none that this store made or saw is asked for again."""
+        missing = []
+        while folder not in self._folders:
+            missing.append(folder)
+            if len(folder) <= len(self.root):
+                os.makedirs(folder, exist_ok=True)
+                break
+            folder = folder.rpartition("/")[0]
+        for one in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(one)
+            self._folders.add(one)
 
     def _write_temporary(self, path: str, key: str, data: bytes) -> str:
         temporary, descriptor = self._open_temporary(path, key)

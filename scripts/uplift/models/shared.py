@@ -1,0 +1,80 @@
+"""What is made of equal models once: a plate has thousands of arrays, and few kinds of them.
+
+Models are compared by identity, which costs nothing; so equal ones have to be the same object.
+:func:`one_of` sees to that where they are read.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+A = TypeVar("A")
+M = TypeVar("M")
+P = ParamSpec("P")
+
+_MOST = 256
+"""Kinds of arrays that are remembered at once."""
+
+
+def once_each(
+    function: Callable[Concatenate[A, P], M],
+) -> Callable[Concatenate[A, P], M]:
+    """Remember what a pure function makes of an object that never changes; errors are not kept.
+
+    Parameters
+    ----------
+    function
+        Its other arguments, if there are any, are positional and hashable.
+
+    Returns
+    -------
+    Callable
+        Gives the same.
+    """
+    known: dict[tuple[Any, ...], tuple[A, M]] = {}
+
+    @functools.wraps(function)
+    def remembered(first: A, /, *others: P.args, **named: P.kwargs) -> M:
+        key = (id(first), *others)
+        found = known.get(key)
+        # what is kept has its identity for as long as it is kept
+        if found is not None and found[0] is first:
+            return found[1]
+        made = function(first, *others, **named)
+        if len(known) >= _MOST:
+            known.clear()
+        known[key] = first, made
+        return made
+
+    return remembered
+
+
+def one_of(kinds: dict[str, Any], data: Any, make: Callable[[Any], Any]) -> Any:
+    """Give equal JSON data the same model.
+
+    Parameters
+    ----------
+    kinds
+        Models by what they were made of; one dictionary for each kind of model.
+    data
+        Decoded JSON.
+    make
+        Makes a model of it.
+
+    Returns
+    -------
+    Any
+        The model; data of another kind come back as they are.
+    """
+    if not isinstance(data, dict):
+        return data
+    text = json.dumps(data)
+    found = kinds.get(text)
+    if found is None:
+        if len(kinds) >= _MOST:
+            kinds.clear()
+        found = kinds[text] = make(data)
+    return found
