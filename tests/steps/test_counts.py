@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import threading
 from collections import Counter
 
 import numpy as np
@@ -15,6 +16,7 @@ from support.images import multiscales, write_array, write_image, write_json
 from support.steps import Conversion
 from uplift.arrays import digests, readers
 from uplift.batches import portions, surveys
+from uplift.batches.work import Context, Settings
 from uplift.convert import repack
 from uplift.planning import batching
 from uplift.storage.local import LocalStore
@@ -250,6 +252,24 @@ def of_array(listed):
 
 def values_of(made):
     return zarr.open_array(made.source + "/0", mode="r")[:]
+
+
+def test_both_sides_of_an_array_in_a_bucket_are_listed_side_by_side(planned):
+    made = planned()
+    both = threading.Barrier(2, timeout=30)
+
+    class Bucket(LocalStore):
+        is_local = False
+
+        def list_tree(self, prefix):
+            both.wait()
+            yield from super().list_tree(prefix)
+
+    context = Context(Bucket(made.source), Bucket(made.output), Settings())
+    (item,) = made.in_force().batches[0].items
+    found = surveys.ArraySurvey(item, context, convert=True).of(item)
+    assert len(found.listed) == CHUNKS
+    assert not found.existing
 
 
 WAITS = {

@@ -156,11 +156,13 @@ class _CarryOut:
             journal.start(journal.done)
             run = self._runs[batch.batch] = BatchRun(batch, journal)
             log.info("%s: converting %d arrays", batch.batch, len(batch.items))
-            groups = list(grouped(surveys.given_to(run.portions())))
-            run.waiting += sum(map(len, groups))
+            portions = list(run.portions())
+            run.waiting += len(portions)
             journals = {batch.batch: journal}
             yield from self._listings(run, context)
-            yield from (Job([group], journals) for group in groups)
+            # one array is looked at while others are worked on
+            for group in grouped(surveys.given_to(portions)):
+                yield Job([group], journals)
 
     def _listings(self, run: BatchRun, context: Context) -> Iterator[Job]:
         """Look, while others work, whether an array of many chunks is still what inspect saw."""

@@ -6,7 +6,8 @@ would take longer than the work. So it is listed once a job, and kept as numbers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from uplift.batches.portions import Portion, with_survey
 from uplift.batches.work import Context
 from uplift.convert.portion import MOST_LISTED, Survey, existing_objects, refuse_other_listing
 from uplift.models.batch import Batch, BatchItem
+from uplift.running.parallel import at_once
 from uplift.validate.pixels.check import is_dense
 
 
@@ -75,11 +77,12 @@ class ArraySurvey:
         else:
             there = _objects_of(item, context)
         pairs = np.dtype([("position", np.int64), ("size", np.int64)])
-        existing = np.fromiter(there, pairs)
-        self._existing = existing[np.argsort(existing["position"])]
         chunks = ChunkSource(context.source, item.path, item.source)
+        looks: list[Callable[[], Any]] = [lambda: np.fromiter(there, pairs)]
         if convert and is_listed_first(item, context):
-            refuse_other_listing(item, chunks)
+            looks.append(lambda: refuse_other_listing(item, chunks))
+        existing = at_once(looks, threads=not context.is_local)[0]
+        self._existing = existing[np.argsort(existing["position"])]
         self._grid, self._listed = chunks.grid, chunks.listed
         self._stored = None
         # the listing of a large dense array is left to a job of its own: nothing waits for it

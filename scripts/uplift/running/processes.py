@@ -252,20 +252,25 @@ def _serve(
     # one thread opens the context, the others wait for that; and their answers do not mix
     opening, answering = threading.Lock(), threading.Lock()
 
-    def answer(ticket: int, function: Callable[[C, A], B], value: A) -> None:
+    def opened() -> C:
         nonlocal context
+        with opening:
+            if context is None:
+                context = open_context(partial(_add, counts, number))
+            return context
+
+    def answer(ticket: int, function: Callable[[C, A], B], value: A) -> None:
         found: Any
         try:
-            with opening:
-                if context is None:
-                    context = open_context(partial(_add, counts, number))
-            found = (function(context, value), None)
+            found = (function(opened(), value), None)
         except Exception as error:
             found = (None, error)
         with answering, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.send((ticket, *found, None if take is None else take()))
 
     pool = ThreadPoolExecutor(room) if room > 1 else None
+    if pool is not None:
+        pool.submit(opened)  # round trips while there is no work yet; an error is met again there
     with contextlib.suppress(EOFError, ConnectionResetError):
         while True:
             call = connection.recv()
