@@ -157,7 +157,7 @@ def test_jobs_of_a_cluster_keep_their_cores_from_the_first_step_to_the_last():
     assert found.core_hours * 3600 == pytest.approx(held)
 
 
-def test_a_dataset_of_which_a_step_ran_twice_tells_nothing(tmp_path):
+def test_a_dataset_of_which_a_step_ran_twice_tells_nothing(tmp_path, capsys):
     """Nor one that is not published: only whole runs from the start are records."""
     made = Conversion(str(write_image(tmp_path / "in.zarr", size=32)), str(tmp_path / "out.zarr"),
                       tmp_path / "results" / "a")  # fmt: skip
@@ -173,8 +173,16 @@ def test_a_dataset_of_which_a_step_ran_twice_tells_nothing(tmp_path):
     assert run.spent["requests"]["convert"] == 2
     ledger.append(file, ledger.Spent(step="crate", exit_code=1))
     assert len(list(finished_runs(results))) == 1, "an attempt that failed is not counted"
+    arguments = ["--plans", str(results), "--measured", str(results), "--cores", "1"]
+    assert estimate_campaign.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "\njobs                                8\n" in said
+    assert "rates: of 1 datasets; the others are defaults" in said
+    assert "warning" not in said, "it is what was seen"
     ledger.append(file, ledger.Spent(step="crate", exit_code=0))
     assert list(finished_runs(results)) == []
+    assert estimate_campaign.main(arguments) == 0
+    assert "rates: all are defaults; give --measured" in capsys.readouterr().out
 
 
 def test_the_slowest_of_cores_bytes_and_requests_decides():
