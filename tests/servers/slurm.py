@@ -49,6 +49,7 @@ SelectTypeParameters=CR_Core_Memory
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 {enforced}
+FirstJobId={first}
 PreemptMode=REQUEUE
 AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 Port={node} CPUs={cpus} RealMemory={memory} State=UNKNOWN
@@ -91,6 +92,9 @@ class Slurm:
     def __init__(self, home: Path, cpus: int | None = None) -> None:
         self.home, self._cpus = home, cpus or os.cpu_count()
         self._daemons = ExitStack()
+        # a job's control group is named after its number alone, and that of a cluster that was
+        # killed is still there
+        self._first = int(time.time()) % 600_000 * 100 + 1
 
     def __enter__(self) -> "Slurm":
         with self._daemons:  # where one does not start, the others end
@@ -115,6 +119,7 @@ class Slurm:
             controller=controller,
             node=node,
             cpus=self._cpus,
+            first=self._first,
             tasks="task/cgroup" if limited else "task/none",
             # SLURM takes one of both
             enforced="" if limited else "JobAcctGatherParams=OverMemoryKill",
@@ -139,6 +144,11 @@ class Slurm:
     def __exit__(self, *_: object) -> None:
         self.ask("scancel", "--user=root", "--quiet")
         self._daemons.close()
+        for job in _GROUPS.glob("slurm*/uid_*/job_*"):
+            if int(job.name.removeprefix("job_")) >= self._first:
+                for group in (*sorted(job.glob("**/"), reverse=True), job):
+                    with suppress(OSError):  # gone, or of a cluster that runs
+                        group.rmdir()
 
     def ask(self, *command: str) -> str:
         """Output of one of SLURM's commands."""
