@@ -11,12 +11,13 @@ import importlib
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import NoReturn
 
 from uplift.models import base as work_files
 from uplift.workflow import job, job_server
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> NoReturn:
     """Import programs and serve; in a fork, run the program that was asked for."""
     listening, workflow, *programs = argv
     at = programs.index(job_server.THEN) if job_server.THEN in programs else len(programs)
@@ -24,7 +25,8 @@ def main(argv: Sequence[str]) -> int:
     _prepare(soon)
     prepare = partial(_prepare, later) if later else None
     program = job_server.serve(int(listening), int(workflow), prepare)
-    return 0 if program is None else job.run(importlib.import_module(program).main)
+    code = 0 if program is None else job.run(importlib.import_module(program).main)
+    job_server.leave(code)
 
 
 def _prepare(programs: Iterable[str]) -> None:
@@ -39,4 +41,4 @@ def _prepare(programs: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

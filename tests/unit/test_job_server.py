@@ -15,7 +15,7 @@ import pytest
 from uplift.workflow import job, job_server
 
 PROBE = """
-import json, os, signal, sys, time
+import atexit, concurrent.futures, json, os, signal, sys, threading, time
 from pathlib import Path
 
 with Path(os.environ["IMPORTS"]).open("a") as stream:
@@ -36,6 +36,13 @@ def main(argv):
         os.kill(os.getpid(), signal.SIGINT)
     if how == "fail":
         raise ValueError("no")
+    if how == "late":  # what Python does at its end, too
+        late = lambda word: (time.sleep(0.1), print(word))
+        threading.Thread(target=late, args=["thread"]).start()
+        atexit.register(print, "at the end")
+        concurrent.futures.ThreadPoolExecutor().submit(late, "pool")
+        print("first")
+        return 7
     Path(rest[0]).write_text(f"{os.getpid()} {os.getppid()}")
     while how == "wait" and not Path(rest[1]).exists():
         time.sleep(0.01)
@@ -137,6 +144,14 @@ def test_an_end_that_is_none_of_its_own(server, folder, how):
         said.append(done.stderr.splitlines()[-1:])
     assert codes[0] == codes[1]
     assert said[0] == said[1]
+
+
+def test_an_end_waits_for_threads_exit_functions_and_what_was_written(server, folder):
+    for command in both_ways(server, folder):
+        done = subprocess.run([*command, "late"], capture_output=True, text=True, check=False)
+        first, *others, last = done.stdout.splitlines()
+        assert (first, sorted(others), last) == ("first", ["pool", "thread"], "at the end")
+        assert (done.returncode, done.stderr) == (7, "")
 
 
 def test_programs_are_imported_once(server, folder):
