@@ -89,7 +89,7 @@ def both_ways(server, folder):
 
 def has_ended(pid):
     """Wait for a process that may stay a zombie, since its parent was killed."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > end:
             return False
@@ -98,7 +98,7 @@ def has_ended(pid):
 
 
 def appeared(path):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not (path.exists() and path.read_text()):
         assert time.monotonic() < end
         time.sleep(0.01)
