@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uplift.models.inventory import GroupRole, Inventory, InventoryArray
+from uplift.models.words import counted
 
 _KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
@@ -39,12 +40,12 @@ def content_of(inventory: Inventory) -> str:
     images = _count(inventory, "image") - labels
     if "plate" in root:
         wells, fields = _count(inventory, "well"), _count(inventory, "field")
-        text = f"Plate with {_number(wells, 'well')} and {_number(fields, 'field')}"
+        text = f"Plate with {counted(wells, 'well')} and {counted(fields, 'field')}"
     elif images > 1:
         text = f"Collection of {images} images"
     else:
-        text = _image(inventory) if images else _number(len(inventory.arrays), "array")
-    return f"{text}, {_number(labels, 'label image')}" if labels else text
+        text = _image(inventory) if images else counted(len(inventory.arrays), "array")
+    return f"{text}, {counted(labels, 'label image')}" if labels else text
 
 
 def _image(inventory: Inventory) -> str:
@@ -59,7 +60,7 @@ def _image(inventory: Inventory) -> str:
         return "Image"
     shape = " x ".join(str(length) for length in full.source.shape)
     axes = f" ({', '.join(full.axes)})" if full.axes else ""
-    return f"Image of {shape}{axes}, {_data_type(full)}, {_number(len(levels), 'level')}"
+    return f"Image of {shape}{axes}, {_data_type(full)}, {counted(len(levels), 'level')}"
 
 
 def _data_type(array: InventoryArray) -> str:
@@ -74,16 +75,12 @@ def _count(inventory: Inventory, role: GroupRole) -> int:
     return sum(role in group.roles for group in inventory.groups)
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def contents_of(inventory: Inventory) -> str:
     """What the source held, such as ``Image of …: 5 arrays, 120 chunks, 3 other files``."""
     chunks = sum(array.stored_chunks for array in inventory.arrays)
     counts = (
-        _number(len(inventory.arrays), "array"),
-        _number(chunks, "chunk"),
-        _number(len(inventory.files), "other file"),
+        counted(len(inventory.arrays), "array"),
+        counted(chunks, "chunk"),
+        counted(len(inventory.files), "other file"),
     )
     return f"{content_of(inventory)}: {', '.join(counts)}"

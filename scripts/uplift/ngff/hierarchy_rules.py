@@ -12,6 +12,7 @@ from uplift.models.arrays import SourceArray
 from uplift.models.findings import Finding
 from uplift.models.inventory import GroupRole
 from uplift.models.paths import join
+from uplift.models.words import counted
 from uplift.ngff.detect import multiscales_of
 from uplift.ngff.json_kinds import fields_of, items_of, objects_in
 from uplift.ngff.paths import is_plain
@@ -254,8 +255,7 @@ def label_levels(tree: Tree) -> Iterator[tuple[str, str]]:
         theirs = multiscales_of(tree.groups[image].attributes) if image in tree.groups else []
         if path and ours and theirs and len(ours[0].levels) != len(theirs[0].levels):
             count, others = len(ours[0].levels), len(theirs[0].levels)
-            found = f"{count} level{'' if count == 1 else 's'}, its image {others}"
-            yield label, f"a label image with {found}"
+            yield label, f"a label image with {counted(count, 'level')}, its image {others}"
 
 
 @_rule(

@@ -10,7 +10,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from uplift.report.facts import STATES, Facts, size_text
+from uplift.models.words import size_text
+from uplift.report.facts import STATES, Facts
 from uplift.report.opening import web_url
 from uplift.terms import label_of
 from uplift.work import ledger

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from uplift.models.site import Prices
+from uplift.models.words import counted, size_text
 from uplift.settings.columns import Sample
 from uplift.storage import display_url, is_local
 from uplift.work import ledger
@@ -282,16 +283,15 @@ def _published(facts: Facts) -> str:
     published, verdict = facts.files["published"], facts.files["validation"]
     compared = sum(array["bytes_compared"] for array in verdict["arrays"])
     warnings = facts.severities["warning"]
-    noted = f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
-    arrays = "1 array" if len(verdict["arrays"]) == 1 else f"{len(verdict['arrays'])} arrays"
+    noted = f", {counted(warnings, 'warning')}" if warnings else ""
     place = str(published["output"])
     if facts.asked and is_local(facts.asked.output):
         asked = facts.asked.output
         place = asked if str(Path(asked).absolute()) == place else place
     pixels = f"every pixel compared ({size_text(compared)} decoded)" if compared else _NO_CHUNK
     return (
-        f"{published['verdict']}{_conforming(verdict)}, {arrays} with {pixels}, "
-        f"{published['objects']} objects "
+        f"{published['verdict']}{_conforming(verdict)}, "
+        f"{counted(len(verdict['arrays']), 'array')} with {pixels}, {published['objects']} objects "
         f"({size_text(published['bytes'])}) in {display_url(place)}{noted}"
     )
 
@@ -310,7 +310,7 @@ def _conforming(verdict: Mapping[str, Any]) -> str:
     if verdict.get("conforms") == "plain Zarr":
         return " as plain Zarr, not an OME-Zarr"
     if verdict.get("conforms") == "OME-Zarr with defects":
-        return f" with {defects} inherited defect{'' if defects == 1 else 's'}"
+        return f" with {counted(defects, 'inherited defect')}"
     return ""
 
 
@@ -337,13 +337,3 @@ def _is_held(log: Path) -> bool:
     except OSError:  # a file system without locks: nobody can tell
         return False
     return False
-
-
-def size_text(count: int) -> str:
-    """Write a number of bytes for people (1 kB is 1000 bytes)."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

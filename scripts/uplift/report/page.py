@@ -22,9 +22,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from uplift import __version__
+from uplift.models.words import size_text
 from uplift.report.details import PICTURES, Details
 from uplift.report.explanations import FINDINGS, explain
-from uplift.report.facts import STATES, Facts, State, size_text
+from uplift.report.facts import STATES, Facts, State
 from uplift.report.tables import Limits, money_text, span_text
 from uplift.work import ledger
 from uplift.work.json_files import write_text

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from uplift.report.facts import Facts, size_text
+from uplift.models.words import size_text
+from uplift.report.facts import Facts
 from uplift.work import ledger
 
 Table = dict[str, Any]

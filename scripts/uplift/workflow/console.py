@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from uplift.inspect_source.recent import MARK, RECENT_S
+from uplift.models.words import counted
 from uplift.report.facts import Outcome
 from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
-    counted,
     error_lines,
     listed,
     recent_line,

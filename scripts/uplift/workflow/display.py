@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from uplift.models.words import counted, size_text
 from uplift.workflow.watch import Status, Watch
 
 EVERY_S = 30.0
@@ -136,21 +137,12 @@ def status_texts(status: Status) -> list[str]:
     texts = [f"{100 * status.share:.0f} %"]
     if status.rate > 0 and status.left:
         texts.append(f"{clock(status.left)} left")
-    of = f" of {size(status.planned_bytes)}" if status.planned_bytes > status.bytes else ""
-    texts.append(f"{size(status.bytes)}{of}")
+    of = f" of {size_text(status.planned_bytes)}" if status.planned_bytes > status.bytes else ""
+    texts.append(f"{size_text(status.bytes)}{of}")
     if status.rate > 0:
-        texts.append(f"{size(status.rate)}/s")
-    texts.append(f"{status.objects} {'shard' if status.objects == 1 else 'shards'}")
+        texts.append(f"{size_text(status.rate)}/s")
+    texts.append(counted(status.objects, "shard"))
     return texts
-
-
-def size(count: float) -> str:
-    """Write bytes for people (1 kB is 1000 bytes)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def clock(seconds: float) -> str:

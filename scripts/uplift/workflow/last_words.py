@@ -90,11 +90,6 @@ def recent_line(datasets: Sequence[str]) -> str:
     )
 
 
-def counted(count: int, noun: str) -> str:
-    """A number and its noun."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def listed(names: Sequence[str]) -> str:
     """The first few of many names."""
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
