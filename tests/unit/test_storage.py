@@ -111,7 +111,9 @@ def test_engines_are_the_modules_of_their_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
     engines.names.cache_clear()
     try:
-        assert engines.names() == ("curl", "obstore", "fsspec")
+        *first, last = engines.names()
+        assert {"curl", "obstore"} <= set(first)
+        assert last == "fsspec"
         opened = open_store("s3://b/x", {"s3://b/": {"engine": "curl"}})
         assert opened == ("s3://b/x", False)
     finally:
