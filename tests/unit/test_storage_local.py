@@ -196,3 +196,18 @@ def test_small_files_of_network_file_systems_are_read_ahead(tmp_path, monkeypatc
     keys = [str(number) for number in range(10)]
     assert list(store.read_many(keys)) == [*(key.encode() for key in keys[:9]), None]
     assert (threading.current_thread() not in threads) is far
+
+
+@pytest.mark.parametrize(
+    ("durability", "begun"), [("fsync", [(0, 4), (4, 4), (8, 5)]), ("none", [])]
+)
+def test_the_disk_begins_while_more_of_a_file_is_made(tmp_path, monkeypatch, durability, begun):
+    ranges = []
+    monkeypatch.setattr(files.tuning, "BEGIN_BYTES", 4)
+    monkeypatch.setattr(files, "begin_writing", lambda _, *found: ranges.append(found))
+    store = LocalStore(str(tmp_path), writable=True, durability=durability)
+    with store.writer("a") as writer:
+        for size in (3, 1, 2, 2, 5, 1):
+            writer.write_all([bytes(size)])
+    assert ranges == begun
+    assert (tmp_path / "a").stat().st_size == 14

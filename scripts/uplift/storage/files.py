@@ -60,8 +60,10 @@ def _mounted(table: Path) -> list[tuple[str, str]]:
 class LocalWriter:
     """Collects pieces and writes them together."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, to_disk: bool = False) -> None:
         self._descriptor = descriptor
+        self._to_disk = to_disk
+        self._begun = 0
         self._pieces: list[bytes] = []
         self._pending = 0
         self.written = 0
@@ -90,6 +92,9 @@ class LocalWriter:
         while pieces:
             done = os.writev(self._descriptor, pieces)
             self.written += done
+            if self._to_disk and self.written - self._begun >= tuning.BEGIN_BYTES:
+                begin_writing(self._descriptor, self._begun, self.written - self._begun)
+                self._begun = self.written
             while pieces and done >= len(pieces[0]):
                 done -= len(pieces[0])
                 pieces.pop(0)
@@ -172,10 +177,27 @@ def existing_parent(path: str) -> str:
 
 def syncfs(descriptor: int) -> int:
     """Write out the file system of an open file (syncfs(2)); not 0 where that is not possible."""
-    library = ctypes.CDLL(None, use_errno=True)
+    library = _libc()
     if not hasattr(library, "syncfs"):
         return -1
     return int(library.syncfs(descriptor))
+
+
+def begin_writing(descriptor: int, start: int, length: int) -> None:
+    """Have the system begin to write a range of a file to disk, without waiting for it (Linux).
+
+    Only a hint: what says that the data are on disk is the sync that follows.
+    """
+    library = _libc()
+    if hasattr(library, "sync_file_range"):
+        sync_file_range_write = 2
+        offsets = ctypes.c_int64(start), ctypes.c_int64(length)
+        library.sync_file_range(descriptor, *offsets, sync_file_range_write)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def temporary_name(name: str, token: str, number: int) -> str:

@@ -198,7 +198,7 @@ class LocalStore(ReadableStore):
         temporary, descriptor = self._open_temporary(path, key)
         try:
             try:
-                writer = LocalWriter(descriptor)
+                writer = LocalWriter(descriptor, to_disk=self._sync)
                 yield writer
                 writer.flush()
                 if self._sync and writer.written >= tuning.SYNC_ALONE_BYTES:

@@ -57,6 +57,9 @@ WRITE_PIECES = 512
 SYNC_ALONE_BYTES = 16 * 2**20
 """Local files from here on are synced as they are written, smaller ones together, with their file
 system (syncfs): one fsync a small file would cost more than writing it."""
+BEGIN_BYTES = 4 * 2**20
+"""Of a local file that the system is asked to begin with writing to disk while more of it is made:
+a disk that waits until all of it is there is idle as long, and the sync takes that much longer."""
 
 NETWORK_FILES = 16
 """Small files of a network file system that are read or written at once: each is a round trip."""
