@@ -24,6 +24,7 @@ from uplift.batches.portions import portions_of
 from uplift.batches.work import Job, Place, Settings, run_job
 from uplift.codecs.chunks import ChunkEncoder
 from uplift.errors import SourceError, WorkerError
+from uplift.validate.pixels import repacked
 from uplift.validate.pixels.repacked import RepackCheck
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Journal
@@ -121,6 +122,7 @@ def test_cores_without_a_shard_of_their_own_help_with_another(
 
         return call
 
+    monkeypatch.setattr(repacked, "SHARED_BYTES", 2**11)
     monkeypatch.setattr(ChunkEncoder, "encode", noted(encode))
     monkeypatch.setattr(RepackCheck, "_compare", noted(check))
     for cores in (1, 3):
@@ -137,7 +139,20 @@ def test_cores_without_a_shard_of_their_own_help_with_another(
     assert results[0] == results[1]
 
 
-def test_helpers_find_what_is_wrong(tmp_path, small_portions):
+def test_chunks_that_are_small_are_compared_by_one_thread(tmp_path, small_portions, monkeypatch):
+    at_work, check = set(), RepackCheck._compare
+
+    def noted(*arguments):
+        at_work.add(threading.get_ident())
+        return check(*arguments)
+
+    monkeypatch.setattr(RepackCheck, "_compare", noted)
+    carried_out(one_shard(tmp_path, ONE_SHARD["repack"]), 3)
+    assert at_work == {threading.get_ident()}
+
+
+def test_helpers_find_what_is_wrong(tmp_path, small_portions, monkeypatch):
+    monkeypatch.setattr(repacked, "SHARED_BYTES", 2**11)
     made = one_shard(tmp_path, ONE_SHARD["repack"])
     carried_out(made)
     (shard,) = (path for path in (tmp_path / "out.zarr" / "0").rglob("*") if path.is_file())

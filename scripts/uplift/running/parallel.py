@@ -108,7 +108,10 @@ def at_once(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> list
 
 
 class Helpers:
-    """Threads of a process, for one shard: codecs and digests of large chunks hold no lock.
+    """Threads of a process, for one shard: codecs and digests release Python's lock meanwhile.
+
+    What is left holds it, so they help with calls of some 50 us and more: chunks that are encoded,
+    and chunks of at least 128 KiB that are decoded. Two threads encode 1.7 times as fast as one.
 
     Parameters
     ----------
