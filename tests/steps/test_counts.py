@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import os
 import threading
 from collections import Counter
 
@@ -18,10 +19,12 @@ from uplift.arrays import digests, readers
 from uplift.batches import portions, surveys
 from uplift.batches.work import Context, Settings
 from uplift.convert import repack
+from uplift.inspect_source import nodes
 from uplift.planning import batching
 from uplift.storage.local import LocalStore
 from uplift.validate.metadata import arrays
 from uplift.validate.pixels import check, repacked
+from uplift.work.journal import Journal
 
 
 @pytest.fixture
@@ -91,6 +94,40 @@ def test_other_readers_open_a_small_array_once_while_it_is_converted(tmp_path, m
     found = conversion.validate()
     assert not opened
     assert {one["regions_compared"] for one in found["arrays"]} == {4}
+
+
+def test_what_small_arrays_that_are_alike_share_is_done_once(tmp_path, monkeypatch):
+    # no other test has such arrays: what is shared, all tests share
+    write(tmp_path / "in.zarr", Group({str(n): Array((10, 14), (5, 7)) for n in range(40)}))
+    calls = Counter()
+
+    def counted(owner, name):
+        call = getattr(owner, name)
+
+        def counting(*arguments, **options):
+            calls[name] += name != "mkdir" or str(tmp_path / "out.zarr") in str(arguments[0])
+            return call(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(nodes, "parse_v2")
+    counted(Journal, "_opened")
+    counted(os, "mkdir")
+    conversion = Conversion(
+        *(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"), threads=1
+    )
+    conversion.inspect()
+    assert calls["parse_v2"] == 1
+    conversion.plan()
+    conversion.claim()
+    calls.clear()
+    conversion.convert()
+    groups = 3
+    # each array has folders of its own: its name, c, and one of its two axes
+    folders = [p for p in (tmp_path / "out.zarr").rglob("*") if p.is_dir()]
+    assert len(folders) == 3 * 40
+    assert calls["_opened"] <= groups + 3, "once a group, and for the lines about what is on disk"
+    assert calls["mkdir"] <= len(folders) + 2, "each once, the root for each store"
 
 
 SIDE, CHUNK, CHUNKS = 512, 64, 64

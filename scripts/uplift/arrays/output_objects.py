@@ -122,6 +122,8 @@ class StoredObjects:
         for code, text in index_problems(opened.index, opened.body_bytes, inside):
             self._findings.error(code, self.path, f"{self.key(position)}: {text}")
         present = present_cells(opened.index)
+        if np.array_equal(present, wanted):
+            return
         self._presence(position, "chunk.missing", wanted & ~present, "is stored in the source")
         self._presence(
             position, "chunk.unexpected", present & ~wanted & inside, "is absent from the source"

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from uplift import grid
 from uplift.arrays.tasks import TASK_CHUNKS
 from uplift.convert.portion import Survey
+from uplift.models.arrays import SourceArray
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.record import BadChunk
+from uplift.models.shared import once_each
 from uplift.planning import estimates
 from uplift.work.journal import Done
 
@@ -120,5 +122,10 @@ def _runs(item: BatchItem) -> Iterator[tuple[int, int]]:
 
 
 def _object_bytes(item: BatchItem) -> int:
-    extent = tuple(map(min, item.target.object_shape, item.target.shape))
-    return max(1, estimates.decoded_bytes(item.source, extent), math.prod(extent))
+    return _bytes_of(item.source, item.target.object_shape, item.target.shape)
+
+
+@once_each
+def _bytes_of(source: SourceArray, object_shape: grid.Shape, shape: grid.Shape) -> int:
+    extent = tuple(map(min, object_shape, shape))
+    return max(1, estimates.decoded_bytes(source, extent), math.prod(extent))
