@@ -51,3 +51,5 @@ def test_reading_the_snakefile():
     assert not found & (HEAVY - {"numpy"})
     steps = {f"uplift.{step}" for step in ALLOWED} - {"uplift.inspect_source", "uplift.report"}
     assert not found & (steps | {"uplift.inspect_source.walk", "uplift.codecs.mapping"})
+    # what only a run with jobs asks, and each job of a cluster reads the Snakefile
+    assert not found & {"uplift.workflow.space", "uplift.outputs.space", "uplift.planning.campaign"}

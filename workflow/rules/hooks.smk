@@ -5,7 +5,7 @@ import sys
 
 from uplift.report import stamps
 from uplift.storage.settings import engines_of
-from uplift.workflow import faults, idle, rounds, slurm_plugin, space, start
+from uplift.workflow import faults, idle, rounds, slurm_plugin, start
 
 
 def before_the_first_job():
@@ -54,6 +54,9 @@ def before_the_first_job():
 
 def refuse_little_space():
     """Stop, or warn, when the outputs that will be written do not fit where they go."""
+    # most of what reading these files takes, and only a run with jobs asks it
+    from uplift.workflow import space
+
     jobs = (
         one for one in workflow.dag.needrun_jobs() if one.rule.name == NAMES["convert"]
     )
