@@ -73,7 +73,18 @@ _GROUPS = Path("/sys/fs/cgroup/memory")
 
 def has_memory_limits() -> bool:
     """Whether the system lets SLURM limit a job's memory, by control groups (version 1)."""
-    return os.access(_GROUPS / "cgroup.procs", os.W_OK)
+    group = _GROUPS / f"uplift-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:  # none, or another's: as in most containers
+        return False
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(2**30))
+    except OSError:
+        return False
+    finally:
+        group.rmdir()
+    return True
 
 
 def why_not() -> str | None:
