@@ -187,6 +187,13 @@ def begin_writing(descriptor: int, start: int, length: int) -> None:
     """Have the system begin to write a range of a file to disk, without waiting for it (Linux).
 
     Only a hint: what says that the data are on disk is the sync that follows.
+
+    Parameters
+    ----------
+    descriptor
+        Of the open file.
+    start, length
+        The range, in bytes.
     """
     library = _libc()
     if hasattr(library, "sync_file_range"):
