@@ -11,7 +11,8 @@ from support.converted import PATH, Case, Converted, recoded
 from uplift import grid
 from uplift.arrays import readers
 from uplift.arrays.digests import PIXEL_ROW
-from uplift.arrays.readers import ReaderError, ZarrReader
+from uplift.arrays.readers.protocol import ReaderError
+from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.codecs import shard_index
 from uplift.codecs.mapping import target_of
 from uplift.storage.local import LocalStore

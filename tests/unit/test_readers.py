@@ -3,7 +3,8 @@
 import pytest
 import zarr
 
-from uplift.arrays.readers import ReaderError, ZarrReader
+from uplift.arrays.readers.protocol import ReaderError
+from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.storage.local import LocalStore
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uplift.arrays.readers import ZarrReader
+from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.running.parallel import in_order
 from uplift.storage.protocol import Store, join
 

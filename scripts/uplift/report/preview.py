@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from uplift.arrays.readers import ReaderError
+from uplift.arrays.readers.protocol import ReaderError
 from uplift.errors import UpliftError
 from uplift.ngff.detect import multiscales_of
 from uplift.report.blending import Channel, Picture, blend, channels_of, paint_labels

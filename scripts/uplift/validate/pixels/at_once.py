@@ -12,14 +12,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from uplift.arrays.readers import (
-    Reader,
-    ReaderError,
-    Room,
-    TensorstoreReader,
-    begin_planned,
-    begin_reader,
-)
+from uplift.arrays.readers import begin_planned, begin_reader
+from uplift.arrays.readers.protocol import Reader, ReaderError
+from uplift.arrays.readers.with_tensorstore import Room, TensorstoreReader
 from uplift.models.batch import BatchItem
 from uplift.storage.protocol import Store
 from uplift.validate.pixels.compare import same_bits

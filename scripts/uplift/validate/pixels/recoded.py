@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from uplift import grid
 from uplift.arrays.digests import NO_OBJECT, digest_of_values
-from uplift.arrays.readers import Reader, ReaderError, open_planned
+from uplift.arrays.readers import open_planned
+from uplift.arrays.readers.protocol import Reader, ReaderError
 from uplift.arrays.source_chunks import inside_part
 from uplift.grid import Box, Index, Shape
 from uplift.storage.protocol import Readable

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
-from uplift.arrays.readers import Reader, ReaderError, ZarrReader, open_reader
+from uplift.arrays.readers import open_reader
+from uplift.arrays.readers.protocol import Reader, ReaderError
+from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.grid import Box
 from uplift.models.findings import Finding, Findings
 from uplift.running.parallel import in_order

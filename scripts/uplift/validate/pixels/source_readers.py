@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
-from uplift.arrays.readers import Reader, ReaderError, ZarrReader, open_reader
+from uplift.arrays.readers import open_reader
+from uplift.arrays.readers.protocol import Reader, ReaderError
+from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.arrays.reused import decoder_of
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs.chunks import DecodeError

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from uplift.arrays.digests import canonical_bytes
-from uplift.arrays.readers import Reader
+from uplift.arrays.readers.protocol import Reader
 from uplift.grid import Box, Shape
 
 SLAB_BYTES = 32 * 2**20

@@ -1,0 +1,158 @@
+"""One array through zarr-python, over the project's own storage."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
+from zarr.abc.store import Store as ZarrStore
+from zarr.core.buffer import Buffer, BufferPrototype
+
+from uplift.arrays.readers.protocol import reader_error
+from uplift.storage.protocol import Store, join
+
+_REQUESTS = 64
+"""Under way at once; the store holds back those that a job may not have."""
+_opening = threading.Lock()
+"""Filters of warnings are those of the whole process: two threads would undo each other's."""
+
+
+class ZarrReader:
+    """One array through zarr-python."""
+
+    name = "zarr-python"
+
+    def __init__(
+        self, store: Store, path: str, document: bytes | None = None, *, zarr_format: int = 3
+    ) -> None:
+        try:
+            laid_over = {join(path, "zarr.json"): document}
+            if document is None:
+                laid_over = _documents(store, path, zarr_format)
+            with _opening, warnings.catch_warnings():
+                # It warns about data types and codecs that are not in the core specification.
+                warnings.simplefilter("ignore")
+                self._array = zarr.open_array(
+                    store=_ReadOnlyStore(store, laid_over),
+                    path=path,
+                    mode="r",
+                    zarr_format=2 if zarr_format == 2 else 3,
+                )
+        except Exception as error:
+            raise reader_error(self.name, error) from error
+        self.shape = tuple(self._array.shape)
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read elements."""
+        try:
+            found: Any = self._array[region]
+            if isinstance(found, np.ndarray):
+                return found
+            return np.array(found, dtype=self._array.dtype)  # a text alone would lose its length
+        except Exception as error:
+            raise reader_error(self.name, error) from error
+
+    def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
+        """Read when the elements are waited for."""
+        return functools.partial(self.read, region)
+
+
+def _documents(store: Store, path: str, zarr_format: int) -> dict[str, bytes | None]:
+    """Documents of an array of a remote store, read before the lock on opening is taken."""
+    if store.is_local:
+        return {}
+    names = (".zarray", ".zattrs") if zarr_format == 2 else ("zarr.json",)
+    keys = [join(path, name) for name in names]
+    return dict(zip(keys, store.read_many(keys), strict=True))
+
+
+@functools.cache
+def _requests() -> ThreadPoolExecutor:
+    """Threads that wait for remote stores; zarr-python's own are few, as they are for decoding."""
+    return ThreadPoolExecutor(_REQUESTS, thread_name_prefix="zarr")
+
+
+class _ReadOnlyStore(ZarrStore):
+    """The project's storage as zarr-python wants it, documents that are not there laid over."""
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = False
+
+    def __init__(self, store: Store, documents: Mapping[str, bytes | None]) -> None:
+        super().__init__(read_only=True)
+        self._store = store
+        self._documents = documents
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ReadOnlyStore) and other._store is self._store
+
+    def __hash__(self) -> int:
+        return id(self._store)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read an object or a part of one."""
+        pool = None if self._store.is_local else _requests()
+        loop = asyncio.get_running_loop()
+        data = await loop.run_in_executor(pool, self._read, key, byte_range)
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
+        if key in self._documents:
+            return self._documents[key]
+        if byte_range is None:
+            return self._store.get(key)
+        if isinstance(byte_range, RangeByteRequest):
+            length = byte_range.end - byte_range.start
+            return self._store.get_range(key, byte_range.start, length)
+        if isinstance(byte_range, OffsetByteRequest):
+            info = self._store.stat(key)
+            length = info.size - byte_range.offset if info is not None else 0
+            return self._store.get_range(key, byte_range.offset, length)
+        return self._store.get_range(key, -byte_range.suffix, byte_range.suffix)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        """Read parts of objects."""
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Say whether there is such an object."""
+        return await asyncio.to_thread(self._store.stat, key) is not None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refuse."""
+        self._refuse()
+
+    async def delete(self, key: str) -> None:
+        """Refuse."""
+        self._refuse()
+
+    def list(self) -> AsyncIterator[str]:
+        """Refuse."""
+        self._refuse()
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse."""
+        self._refuse()
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise NotImplementedError("opened for reading known keys only")
