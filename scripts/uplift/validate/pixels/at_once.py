@@ -6,6 +6,7 @@ whole dataset (:mod:`uplift.validate.pixels.regions`), which knows more and says
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -74,22 +75,23 @@ def _reading(
     pair: tuple[Callable[[], Reader], Callable[[], Reader]], rooms: tuple[Room, Room]
 ) -> tuple[_Reading, _Reading] | None:
     try:
-        before, after = (
-            reader.begin_whole(room)
-            if isinstance(reader, TensorstoreReader)
-            else reader.begin(tuple(slice(0, n) for n in reader.shape))
-            for reader, room in zip((pair[0](), pair[1]()), rooms, strict=True)
-        )
+        readers = [wait() for wait in pair]
     except ReaderError:
         return None
+    before, after = (
+        reader.begin_whole(room)
+        if isinstance(reader, TensorstoreReader)
+        else reader.begin(tuple(slice(0, n) for n in reader.shape))
+        for reader, room in zip(readers, rooms, strict=True)
+    )
     return before, after
 
 
 def _compared(reading: tuple[_Reading, _Reading] | None) -> NDArray[Any] | None:
     if reading is None:
         return None
-    try:
-        before, after = (wait() for wait in reading)
-    except ReaderError:
-        return None
-    return after if same_bits(before, after) else None
+    values = []
+    for wait in reading:  # for both in any case: nothing is read into memory that is used again
+        with contextlib.suppress(ReaderError):
+            values.append(wait())
+    return values[1] if len(values) == len(reading) and same_bits(*values) else None
