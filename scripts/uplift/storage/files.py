@@ -63,7 +63,7 @@ class LocalWriter:
     def __init__(self, descriptor: int, *, to_disk: bool = False) -> None:
         self._descriptor = descriptor
         self._to_disk = to_disk
-        self._begun = 0
+        self._handed_over = 0
         self._pieces: list[bytes] = []
         self._pending = 0
         self.written = 0
@@ -92,9 +92,9 @@ class LocalWriter:
         while pieces:
             done = os.writev(self._descriptor, pieces)
             self.written += done
-            if self._to_disk and self.written - self._begun >= tuning.BEGIN_BYTES:
-                begin_writing(self._descriptor, self._begun, self.written - self._begun)
-                self._begun = self.written
+            if self._to_disk and self.written - self._handed_over >= tuning.BEGIN_BYTES:
+                begin_writing(self._descriptor, self._handed_over, self.written - self._handed_over)
+                self._handed_over = self.written
             while pieces and done >= len(pieces[0]):
                 done -= len(pieces[0])
                 pieces.pop(0)
