@@ -153,7 +153,13 @@ class Slurm:
         _wait_for(lambda: self.ask("sinfo", "-h", "-o", "%T") in ("idle", "mixed"), "slurmd")
 
     def __exit__(self, *_: object) -> None:
+        if self._controller.poll() is not None:  # a test failed while it was away
+            self.start_controller()
         self.ask("scancel", "--user=root", "--quiet")
+        # the end of a job is said to the controller, again and again where that is gone
+        end = time.monotonic() + _DEADLINE
+        while self.ask("squeue", "-h") and time.monotonic() < end:
+            time.sleep(0.1)
         self._daemons.close()
         for job in _GROUPS.glob("slurm*/uid_*/job_*"):
             if int(job.name.removeprefix("job_")) >= self._first:
@@ -224,9 +230,17 @@ class Slurm:
     def _start(self, *command: str) -> subprocess.Popen[bytes]:
         log = self._daemons.enter_context((self.home / f"{command[0]}.out").open("ab"))
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        self._daemons.callback(process.wait)
-        self._daemons.callback(process.terminate)
+        self._daemons.callback(_end, process)
         return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _free_ports(count: int) -> list[int]:
