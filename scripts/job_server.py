@@ -3,14 +3,16 @@
 Started by the workflow, which hands over a socket that listens and a pipe whose end says that
 the workflow has ended. Importing takes longer than most jobs of a small dataset. What a program
 imports when it needs it, and each fork would import again, its function ``prepare`` imports.
-Programs after the word ``then`` are needed later: jobs run while these are imported.
+A socket and programs after the word ``then`` are for later steps: those of the first steps run
+while a fork of this process imports them.
 """
 
+import contextlib
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import NoReturn
 
 from uplift.models import base as work_files
@@ -19,14 +21,25 @@ from uplift.workflow import job, job_server
 
 def main(argv: Sequence[str]) -> NoReturn:
     """Import programs and serve; in a fork, run the program that was asked for."""
-    listening, workflow, *programs = argv
-    at = programs.index(job_server.THEN) if job_server.THEN in programs else len(programs)
-    soon, later = programs[:at], programs[at + 1 :]
-    _prepare(soon)
-    prepare = partial(_prepare, later) if later else None
-    program = job_server.serve(int(listening), int(workflow), prepare)
-    code = 0 if program is None else job.run(importlib.import_module(program).main)
-    job_server.leave(code)
+    workflow, listening, *words = argv
+    at = words.index(job_server.THEN) if job_server.THEN in words else len(words)
+    _prepare(words[:at])
+    later = 0
+    if words[at:]:
+        other, *programs = words[at + 1 :]
+        later = os.fork()
+        # who waits at a socket hears of it when the process is gone that serves there
+        os.close(int(other if later else listening))
+        if not later:
+            listening = other
+            _prepare(programs)
+    program = job_server.serve(int(listening), int(workflow))
+    if program is not None:
+        job_server.leave(job.run(importlib.import_module(program).main))
+    if later:
+        with contextlib.suppress(ChildProcessError):  # the workflow waits for this process alone
+            os.waitpid(later, 0)
+    job_server.leave(0)
 
 
 def _prepare(programs: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ program, so nothing depends on this, where the server was killed for example. A 
 several steps has a server of its own.
 
 The server has one thread, and opens no store: clients of stores survive no fork. It serves once
-the programs of the first steps are imported. A fork of it imports the others meanwhile, and takes
-over when it has: no job waits for what it does not need.
+the programs of the first steps are imported. A fork of it imports those of later steps meanwhile,
+and then serves at a socket of its own: no job waits for what it does not need.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -35,7 +35,7 @@ _WAITING = 1024
 """Clients that may wait for the imports: one for each job that Snakemake runs at a time."""
 _LENGTH = 8
 THEN = "then"
-"""Word between the programs that are needed soon and the others."""
+"""Word before the socket and the programs of the fork."""
 _SOON = ("inspect_source", "plan", "claim", "convert")
 """Programs of the steps until the data are converted: time enough to import the others."""
 
@@ -47,20 +47,19 @@ class JobServer:
     Attributes
     ----------
     place
-        Its socket, in a folder that is made when it starts: jobs get its path before.
+        Folder of its sockets, made when it starts: jobs get its path before.
     """
 
     place: Path = field(
-        default_factory=lambda: (
-            Path(tempfile.gettempdir(), f"ngff-uplift-{uuid.uuid4().hex[:16]}") / "jobs"
-        )
+        default_factory=lambda: Path(tempfile.gettempdir(), f"ngff-uplift-{uuid.uuid4().hex[:16]}")
     )
     _process: subprocess.Popen[bytes] | None = None
     _pipe: int = -1
 
     def command(self, program: str) -> list[str]:
         """Words that run a program of ``scripts``: its options follow."""
-        client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), str(self.place)]
+        place = str(self.place / _socket_of(Path(program).stem))
+        client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), place]
         return [*(client if _is_possible() else [sys.executable]), program]
 
     def start(self, programs: Iterable[str], modules: Iterable[str] = ()) -> None:
@@ -75,23 +74,31 @@ class JobServer:
         """
         if not _is_possible() or self._process is not None:
             return
-        try:
-            self.place.parent.mkdir(mode=0o700)  # nobody else has jobs run here
-            with socket.socket(socket.AF_UNIX) as listening:
-                listening.bind(str(self.place))
-                listening.listen(_WAITING)
+        by_socket: dict[str, list[str]] = {}
+        for program in sorted(programs, key=lambda one: one not in _SOON):
+            by_socket.setdefault(_socket_of(program), []).append(program)
+        with contextlib.ExitStack() as opened:
+            words: list[str] = []
+            handed: list[int] = []
+            try:
+                self.place.mkdir(mode=0o700)  # nobody else has jobs run here
+                for name, imported in by_socket.items():
+                    listening = opened.enter_context(socket.socket(socket.AF_UNIX))
+                    listening.bind(str(self.place / name))
+                    listening.listen(_WAITING)
+                    handed.append(listening.fileno())
+                    words += [THEN] if words else []
+                    words += [str(handed[-1]), *(modules if len(handed) == 1 else ()), *imported]
                 theirs, self._pipe = os.pipe()
-                program = str(SCRIPTS / "job_server.py")
-                handed = [listening.fileno(), theirs]
+                opened.callback(os.close, theirs)
                 self._process = subprocess.Popen(
-                    [sys.executable, program, *map(str, handed), *modules, *_in_order(programs)],
-                    pass_fds=handed,
+                    [sys.executable, str(SCRIPTS / "job_server.py"), str(theirs), *words],
+                    pass_fds=[*handed, theirs],
                     # Threads survive no fork, and nothing here multiplies matrices.
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 )
-                os.close(theirs)
-        except OSError:  # no room for a socket, or its path is too long: programs run by themselves
-            shutil.rmtree(self.place.parent, ignore_errors=True)
+            except OSError:  # no room for a socket, or its path is too long: they run by themselves
+                shutil.rmtree(self.place, ignore_errors=True)
 
     def stop(self) -> None:
         """End it, when no job runs any more."""
@@ -100,7 +107,7 @@ class JobServer:
         os.close(self._pipe)
         self._process.wait()
         self._process = None
-        shutil.rmtree(self.place.parent, ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def _is_possible() -> bool:
@@ -108,15 +115,11 @@ def _is_possible() -> bool:
     return sys.platform == "linux"
 
 
-def _in_order(programs: Iterable[str]) -> list[str]:
-    """Programs that are needed soon, and after a word the others, unless all are the same."""
-    given = list(dict.fromkeys(programs))
-    soon = [name for name in _SOON if name in given]
-    later = [name for name in given if name not in soon]
-    return [*soon, THEN, *later] if soon and later else given
+def _socket_of(program: str) -> str:
+    return "soon" if program in _SOON else "later"
 
 
-def serve(listening: int, workflow: int, prepare: Callable[[], None] | None = None) -> str | None:
+def serve(listening: int, workflow: int) -> str | None:
     """Fork for each client, and tell it how the fork ended, until the workflow has ended.
 
     Parameters
@@ -125,8 +128,6 @@ def serve(listening: int, workflow: int, prepare: Callable[[], None] | None = No
         Descriptor of the socket.
     workflow
         Descriptor of a pipe that the workflow holds open.
-    prepare
-        Imports what is needed later, in a fork that takes the place of this process then.
 
     Returns
     -------
@@ -136,75 +137,41 @@ def serve(listening: int, workflow: int, prepare: Callable[[], None] | None = No
     """
     # Ctrl-C goes to all processes; jobs end by themselves, and the server after them
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    successor, ready = (0, -1) if prepare is None else _successor(prepare)
     jobs: dict[int, socket.socket] = {}
     with socket.socket(fileno=listening) as server, _ended_children() as ended:
         place = Path(server.getsockname())
-        server.setblocking(False)  # for a moment two processes hear of a client
-        heard = {listening, workflow, *({ready} if successor else ())}
         poll = select.poll()
-        for descriptor in (ended, *heard):
+        for descriptor in (listening, workflow, ended):
             poll.register(descriptor, select.POLLIN)
-        while jobs or heard:
+        is_over = False
+        while jobs or not is_over:
             found = {descriptor for descriptor, _ in poll.poll()}
-            _kill_abandoned(jobs, found, poll)
+            for child, connection in jobs.items():
+                if connection.fileno() in found:  # the client was killed
+                    poll.unregister(connection)
+                    os.kill(child, signal.SIGKILL)
             if ended in found:
                 os.read(ended, 512)
                 _answer(jobs, poll)
-            over: set[int] = set()
             if workflow in found:
-                over = heard
+                is_over = True
+                poll.unregister(workflow)
+                poll.unregister(listening)
                 shutil.rmtree(place.parent, ignore_errors=True)
-            elif ready in found:  # nothing to read: it ended, since it could not import
-                over = heard if os.read(ready, 1) else {ready}
-            elif listening in found and (connection := _accepted(server)) is not None:
+            elif listening in found:
+                connection, _ = server.accept()
                 child = os.fork()
                 if child == 0:
                     break
                 jobs[child] = connection
                 poll.register(connection, 0)  # for its end; what it says is for the fork
-            for descriptor in over:
-                poll.unregister(descriptor)
-            heard = heard - over
         else:
-            with contextlib.suppress(ChildProcessError):  # the workflow waits for this process
-                os.waitpid(successor or -1, 0)
             return None
         os.close(workflow)
         for other in jobs.values():
             other.close()
     signal.signal(signal.SIGINT, interrupt)
     return _become(connection)
-
-
-def _successor(prepare: Callable[[], None]) -> tuple[int, int]:
-    """Fork; here its number and a descriptor that says when it is ready, in the fork 0 and -1."""
-    ready, say = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(say)
-        return child, ready
-    os.close(ready)
-    prepare()
-    os.write(say, b"r")
-    os.close(say)
-    return 0, -1
-
-
-def _accepted(server: socket.socket) -> socket.socket | None:
-    """Connection of a client, unless the other process was faster."""
-    try:
-        return server.accept()[0]
-    except BlockingIOError:
-        return None
-
-
-def _kill_abandoned(jobs: dict[int, socket.socket], found: set[int], poll: select.poll) -> None:
-    """Kill jobs whose client was killed."""
-    for child, connection in jobs.items():
-        if connection.fileno() in found:
-            poll.unregister(connection)
-            os.kill(child, signal.SIGKILL)
 
 
 def leave(code: int) -> NoReturn:
@@ -239,7 +206,7 @@ def _answer(jobs: dict[int, socket.socket], poll: select.poll) -> None:
     """Take out jobs that have ended, and tell their clients how, with codes as a shell has them."""
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
-            if found[0] not in jobs:  # the successor
+            if found[0] not in jobs:  # the fork that serves later steps
                 continue
             code = os.waitstatus_to_exitcode(found[1])
             # a client that was killed is not listened to any more, and hears nothing
