@@ -1,5 +1,6 @@
 """The workflow on a real SLURM, with the profile that users get."""
 
+import glob
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from uplift.work import ledger
 
 QUICK = ["--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"]
 ONE = ["input=in.zarr", "output=out.zarr", "license=CC0-1.0", "previews=false"]
+_started = []
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,13 @@ def new_jobs(cluster):
     """Jobs that a test brings to the cluster."""
     before = {job["JobId"] for job in cluster.jobs()}
     return lambda: [job for job in cluster.jobs() if job["JobId"] not in before]
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on():
+    yield
+    while _started:  # where a test failed
+        _started.pop().kill()
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +79,7 @@ class Started:
         self._log = log
         with log.open("wb") as stream:
             self._process = subprocess.Popen(line, env=environment(), stdout=stream, stderr=stream)
+        _started.append(self)
 
     def until(self, happened, what):
         """What `happened` returns, once that is something."""
@@ -108,7 +118,8 @@ def assert_same(found, expected):
 def converting(folder, name):
     """Id of the process that converts a dataset, and its SLURM job's; None while there is none."""
     log = folder / f"results/{name}/logs/convert/1-of-1.log"
-    for opened in Path("/proc").glob("[0-9]*/fd/*"):
+    # unlike pathlib's, this passes over processes that end meanwhile
+    for opened in map(Path, glob.iglob("/proc/[0-9]*/fd/*")):  # noqa: PTH207
         try:
             if opened.readlink() != log:
                 continue
