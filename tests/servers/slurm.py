@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 PACKAGES = "slurm-wlm munge"
@@ -182,9 +182,14 @@ class Slurm:
         ]
 
     def end(self, job: str) -> None:
-        """Let the time limit of a job that runs be now, instead of in a minute at the soonest."""
-        now = datetime.now().isoformat(timespec="seconds")  # noqa: DTZ005 - SLURM's are local
-        self.ask("scontrol", "update", f"JobId={job}", f"EndTime={now}")
+        """Let the time limit of a job that runs be now, instead of in a minute at the soonest.
+
+        In two seconds: it refuses a time that is over when it is heard of.
+        """
+        soon = datetime.now() + timedelta(seconds=2)  # noqa: DTZ005 - SLURM's are local
+        self.ask(
+            "scontrol", "update", f"JobId={job}", f"EndTime={soon.isoformat(timespec='seconds')}"
+        )
 
     def take_memory(self, job: str) -> None:
         """Leave a job no more memory than it has at this moment, as if it had asked for too little.
