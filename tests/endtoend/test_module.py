@@ -10,7 +10,7 @@ import pytest
 from servers.web import WebServer
 from support.images import write_image
 from support.outer import OUTER, run_outer
-from support.workflow import ROOT, snakemake
+from support.workflow import ROOT, errors_of, snakemake
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_mistakes_name_the_config_of_the_module(folder):
     (folder / "outer.yaml").write_text(json.dumps({"uplift": {"inptu": "in.zarr"}}))
     code, said = run_outer(folder)
     assert code == 1
-    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    (line,) = errors_of(said)
     assert line.startswith("error: config of the module: inptu: unknown key")
 
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from support.images import write_image
-from support.workflow import command, contents, environment, snakemake
+from support.workflow import command, contents, environment, errors_of, snakemake
 
 
 def settings(tmp_path, *more):
@@ -41,7 +41,7 @@ def test_two_runs_at_once_and_one_after_the_other(folders):
     codes = {name: process.returncode for name, process in running.items()}
     assert sorted(codes.values()) == [0, 1], said
     winner, loser = sorted(codes, key=codes.__getitem__)
-    errors = [line for line in said[loser].splitlines() if line.startswith("error: ")]
+    errors = errors_of(said[loser])
     assert len(errors) == 1, said[loser]
     assert "another run of" in errors[0] or "not started by this run" in errors[0]
     assert "Traceback" not in said[loser]

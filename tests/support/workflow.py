@@ -19,11 +19,16 @@ class Run:
 
     @property
     def errors(self) -> list[str]:
-        return [line for line in self.text.splitlines() if line.startswith("error: ")]
+        return errors_of(self.text)
 
     def jobs(self, rule: str) -> int:
         """How many jobs of a rule finished."""
-        return len(re.findall(rf"^Finished jobid: \d+ \(Rule: {rule}\)$", self.text, re.MULTILINE))
+        return len(re.findall(rf"Finished jobid: \d+ \(Rule: {rule}\)", self.text))
+
+
+def errors_of(text: str) -> list[str]:
+    """Lines of errors, also behind a message of Snakemake, which writes its line's end later."""
+    return re.findall(r"(?:^|(?<=\S))error: .*", text, re.MULTILINE)
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
