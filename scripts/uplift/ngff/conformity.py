@@ -7,7 +7,7 @@ from typing import Any
 
 from uplift.models.findings import Finding
 from uplift.models.validation import Conforms, Defect
-from uplift.ngff.hierarchy_rules import TREE_RULES, TreeRule
+from uplift.ngff.hierarchy_rules import TREE_RULES
 from uplift.ngff.migrate import REPAIRED
 from uplift.ngff.registry import Rule
 from uplift.ngff.versions import TARGETS
@@ -15,7 +15,7 @@ from uplift.ngff.versions import TARGETS
 VALIDATED = "yaozarrs.inherited"
 """Where only this validator has a complaint, it is a defect of its own."""
 
-_RULES: list[Rule | TreeRule] = [
+_RULES: list[Rule[Any]] = [
     *TREE_RULES,
     *(one for target in TARGETS.values() for one in target.rules),
 ]

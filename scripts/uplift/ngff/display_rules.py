@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uplift.ngff.image_rules import not_objects
 from uplift.ngff.json_kinds import fields_of, is_integer, is_number, items_of, objects_in, shown
 from uplift.ngff.places import ABSENT
-from uplift.ngff.registry import Rule, Spot, rule
+from uplift.ngff.registry import Check, Rules, Spot
+
+DISPLAY_RULES = Rules[Check]()
+rule = DISPLAY_RULES.rule
 
 _COLOR = re.compile(r"[0-9A-Fa-f]{6}")
+_LABELS = ("image-label/colors", "image-label/properties")
+_COLORED_OTHERWISE = (
+    "viewers show these labels in colors of their own; validators and ngio reject the label image"
+)
 _WINDOW = ("start", "end", "min", "max")
 
 
@@ -82,45 +90,54 @@ def image_label(spot: Spot) -> Iterator[str]:
         yield f"image-label.source is {shown(source)}, expected an image's path"
 
 
-def _label_rule(code: str, asks: str, check: Any) -> tuple[Rule, ...]:
-    who = "validators reject" if code.endswith(".twice") else "validators and ngio reject"
-    keep = f"viewers show these labels in colors of their own; {who} the label image"
-    places = ("image-label/colors", "image-label/properties")
-    return tuple(rule(code, at, asks=asks, keep=keep)(check) for at in places)
+rule(
+    "dialect.image-label.list",
+    *_LABELS,
+    asks="colors and properties are lists of objects, at least one",
+    keep=_COLORED_OTHERWISE,
+)(not_objects)
 
 
-def _label_values(spot: Spot) -> Iterator[str]:
+@rule(
+    "dialect.image-label.value",
+    *_LABELS,
+    asks="a label-value is a number, of properties an integer",
+    keep=_COLORED_OTHERWISE,
+)
+def label_values(spot: Spot) -> Iterator[str]:
+    """Section labels metadata."""
     for index, entry in enumerate(items_of(spot.value)):
         label = entry.get("label-value", ABSENT) if isinstance(entry, Mapping) else 0
         if not is_number(label) or (spot.keys[-1] == "properties" and not is_integer(label)):
             yield f"{spot.name}[{index}].label-value is {shown(label)}, expected an integer"
 
 
-def _labels_once(spot: Spot) -> Iterator[str]:
-    labels: list[Any] = [one.get("label-value") for one in objects_in(spot.value)]
-    labels = [label for label in labels if is_number(label)]
-    twice = sorted({label for label in labels if labels.count(label) > 1}) if len(
-        set(labels)) < len(labels) else []  # fmt: skip
-    for label in twice:
+@rule(
+    "dialect.image-label.twice",
+    *_LABELS,
+    asks="a label is described once",
+    keep="viewers show these labels in colors of their own; validators reject the label image",
+)
+def labels_once(spot: Spot) -> Iterator[str]:
+    """Section labels metadata."""
+    values: list[Any] = [one.get("label-value") for one in objects_in(spot.value)]
+    labels = Counter(value for value in values if is_number(value))
+    for label in sorted(label for label, count in labels.items() if count > 1):
         yield f"{spot.name}: the label {label} is described twice"
 
 
-def _label_colors(spot: Spot) -> Iterator[str]:
+@rule(
+    "dialect.image-label.color",
+    "image-label/colors",
+    asks="rgba is four integers from 0 to 255",
+    keep=_COLORED_OTHERWISE,
+)
+def label_colors(spot: Spot) -> Iterator[str]:
+    """Section labels metadata."""
     for index, entry in enumerate(items_of(spot.value)):
         rgba = entry.get("rgba", ABSENT) if isinstance(entry, Mapping) else ABSENT
         if rgba is not ABSENT and not _is_rgba(rgba):
             yield f"{spot.name}[{index}].rgba is {shown(rgba)}, expected four integers 0 to 255"
-
-
-LABELS = (
-    *_label_rule("dialect.image-label.list", "colors and properties are lists of objects, at least "
-                 "one", not_objects),
-    *_label_rule("dialect.image-label.value", "a label-value is a number, of properties an integer",
-                 _label_values),
-    *_label_rule("dialect.image-label.twice", "a label is described once", _labels_once),
-    _label_rule("dialect.image-label.color", "rgba is four integers from 0 to 255",
-                _label_colors)[0],
-)  # fmt: skip
 
 
 def _is_rgba(value: Any) -> bool:
@@ -129,6 +146,3 @@ def _is_rgba(value: Any) -> bool:
         and len(value) == 4
         and all(is_integer(item) and 0 <= item <= 255 for item in value)
     )
-
-
-DISPLAY_RULES: tuple[Rule, ...] = (omero_channels, omero_channel, image_label, *LABELS)

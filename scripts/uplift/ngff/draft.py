@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from uplift.models.changes import Change
+from uplift.models.json_text import without_bare_nan
 from uplift.ngff.places import ABSENT, Keys, pointer_of, text_of, value_at
 
 
@@ -83,9 +83,9 @@ class Draft:
             del holder[last]
         else:
             holder[last] = edit.new
-        words: dict[str, Any] = {} if old is ABSENT else {"old": as_json(old)}
+        words: dict[str, Any] = {} if old is ABSENT else {"old": without_bare_nan(old)}
         if edit.new is not ABSENT:
-            words["new"] = as_json(edit.new)
+            words["new"] = without_bare_nan(edit.new)
         change = Change(
             key=text_of(edit.keys),
             action="dropped" if edit.new is ABSENT else "added" if old is ABSENT else "changed",
@@ -96,17 +96,6 @@ class Draft:
         )
         self.changes.append(change)
         return change
-
-
-def as_json(value: Any) -> Any:
-    """Copy a value; NaN and infinities, which are not JSON, become texts."""
-    if isinstance(value, Mapping):
-        return {key: as_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [as_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
 
 
 _ATOMS = frozenset((str, int, float, bool, type(None)))

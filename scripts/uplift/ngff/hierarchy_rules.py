@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray
@@ -16,7 +16,7 @@ from uplift.models.words import counted
 from uplift.ngff.detect import multiscales_of
 from uplift.ngff.json_kinds import fields_of, items_of, objects_in
 from uplift.ngff.paths import is_plain
-from uplift.ngff.registry import Outcome
+from uplift.ngff.registry import Rules
 
 _NO_IMAGE = "readers of OME-Zarr do not open the image"
 _NO_FIELD = (
@@ -76,40 +76,22 @@ class Tree:
         return fields_of(group.attributes.get("ome")) if group is not None else {}
 
 
-@dataclass(frozen=True)
-class TreeRule:
-    """One MUST that takes more than one group to check; as :class:`uplift.ngff.registry.Rule`.
+TreeCheck = Callable[[Tree], Iterable[tuple[str, str]]]
+"""Yields the path that a breach is about, and a message."""
 
-    `check` yields the path that a breach is about, and a message.
-    """
-
-    code: str
-    asks: str
-    outcome: Outcome
-    breaks: str
-    check: Callable[[Tree], Iterable[tuple[str, str]]]
-    must: bool = True
-
-
-Check = Callable[[Tree], Iterable[tuple[str, str]]]
-
-
-def _rule(code: str, *, asks: str, keep: str = "", refuse: str = "") -> Callable[[Check], TreeRule]:
-    def declared(check: Check) -> TreeRule:
-        return TreeRule(code, asks, "keep" if keep else "refuse", keep or refuse, check)
-
-    return declared
+TREE_RULES = Rules[TreeCheck]()
+"""What takes more than one group to check."""
+rule = TREE_RULES.rule
 
 
 def check_tree(tree: Tree) -> Iterator[Finding]:
     """Findings of every rule that the nodes of a dataset break together."""
     for one in TREE_RULES:
-        severity: Literal["error", "warning"] = "error" if one.outcome == "refuse" else "warning"
         for path, message in one.check(tree):
-            yield Finding(code=one.code, severity=severity, path=path, message=message)
+            yield one.finding(path, message)
 
 
-@_rule(
+@rule(
     "level.not_array",
     asks="the path of a level is an array's",
     refuse="pixels would be left behind: something lies there that is not an array",
@@ -125,7 +107,7 @@ def level_is_array(tree: Tree) -> Iterator[tuple[str, str]]:
             yield group, f"{text}; restore them (.zarray or zarr.json) or remove the files"
 
 
-@_rule(
+@rule(
     "axes.dimensions",
     asks="a multiscale has as many axes as its arrays have dimensions",
     refuse="the axes contradict the arrays, and nothing says which is right",
@@ -142,7 +124,7 @@ def axes_fit(tree: Tree) -> Iterator[tuple[str, str]]:
             )
 
 
-@_rule(
+@rule(
     "level.absent",
     asks="a level that is listed is there",
     keep=f"{_NO_IMAGE}: it has no pixels",
@@ -154,7 +136,7 @@ def level_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
             yield group, f"multiscales lists level {level!r}, which is not there"
 
 
-@_rule(
+@rule(
     "axes.differ",
     asks="multiscales that share an array name its axes alike",
     keep="the array has the dimension names of the first; validators reject the others",
@@ -176,7 +158,7 @@ def _absent(tree: Tree, key: str, inner: str, role: str) -> Iterator[tuple[str, 
                 yield join(path, name), f"{role} is listed by {path or 'the root'} but absent"
 
 
-@_rule(
+@rule(
     "well.absent",
     asks="a well that is listed is there",
     keep="ome-zarr-py and napari-ome-zarr show it empty; ngio does not list the plate's wells, "
@@ -187,7 +169,7 @@ def well_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     yield from _absent(tree, "plate", "wells", "well")
 
 
-@_rule("field.absent", asks="a field that is listed is there", keep=_NO_FIELD)
+@rule("field.absent", asks="a field that is listed is there", keep=_NO_FIELD)
 def field_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section well metadata."""
     yield from _absent(tree, "well", "images", "field")
@@ -201,7 +183,7 @@ def _labels(tree: Tree) -> Iterator[tuple[str, str]]:
                 yield path, join(path, name)
 
 
-@_rule(
+@rule(
     "labels.absent",
     asks="a label image that is listed is there, as a group",
     keep="ome-zarr-py and napari-ome-zarr pass it over, ngio opens the image and not these labels",
@@ -215,7 +197,7 @@ def label_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
             yield path, f"lists {label[len(path) :].strip('/')!r}, which the source does not have"
 
 
-@_rule(
+@rule(
     "label.image-label",
     asks="a label image says so (image-label)",
     keep="napari-ome-zarr does not show it with its image; ome-zarr-py and ngio open it",
@@ -227,7 +209,7 @@ def label_says_so(tree: Tree) -> Iterator[tuple[str, str]]:
             yield label, "a label image without image-label"
 
 
-@_rule(
+@rule(
     "label.integer",
     asks="pixels of label images are whole numbers",
     keep="readers that take labels for whole numbers refuse them or round; ome-zarr-py, ngio and "
@@ -242,7 +224,7 @@ def label_is_integer(tree: Tree) -> Iterator[tuple[str, str]]:
             yield group, f"level {level!r} of a label image does not hold whole numbers"
 
 
-@_rule(
+@rule(
     "label.levels",
     asks="a label image has as many levels as its image",
     keep="validators reject the labels; ome-zarr-py, ngio and napari-ome-zarr open them",
@@ -258,7 +240,7 @@ def label_levels(tree: Tree) -> Iterator[tuple[str, str]]:
             yield label, f"a label image with {counted(count, 'level')}, its image {others}"
 
 
-@_rule(
+@rule(
     "series.absent",
     asks="a series that is listed is there",
     keep="readers that open all series stop at it; the images that are there open one by one",
@@ -272,7 +254,7 @@ def series_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
                 yield path, f"series lists {name!r}, which the source does not have"
 
 
-@_rule(
+@rule(
     "series.unnumbered",
     asks="without a series list, the images of a collection are numbered from 0",
     keep="readers that count from 0 do not find the images; they open one by one",
@@ -298,7 +280,7 @@ _KEYS: dict[GroupRole, str] = {
 }
 
 
-@_rule(
+@rule(
     "ome.missing",
     asks="a group that is listed as a well, field or label image has the metadata of one",
     keep="ome-zarr-py and napari-ome-zarr do not open a plate whose first well it is, ngio does "
@@ -314,20 +296,3 @@ def role_is_met(tree: Tree) -> Iterator[tuple[str, str]]:
         for key, role in wanted.items():
             if key not in words:
                 yield path, f"a {role} whose metadata have no key {key!r}"
-
-
-TREE_RULES: tuple[TreeRule, ...] = (
-    level_is_array,
-    axes_fit,
-    level_is_there,
-    axes_agree,
-    well_is_there,
-    field_is_there,
-    label_is_there,
-    label_says_so,
-    label_is_integer,
-    label_levels,
-    series_is_there,
-    series_are_numbered,
-    role_is_met,
-)

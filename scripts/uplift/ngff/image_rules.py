@@ -10,7 +10,10 @@ from typing import Any
 from uplift.ngff.axes import is_known_unit
 from uplift.ngff.json_kinds import fields_of, items_of, numbers_of, objects_in, shown
 from uplift.ngff.places import ABSENT
-from uplift.ngff.registry import Rule, Spot, rule
+from uplift.ngff.registry import Check, Rules, Spot
+
+IMAGE_RULES = Rules[Check]()
+rule = IMAGE_RULES.rule
 
 _RANK = {"time": 0, "space": 2}
 _TEXTS: tuple[tuple[str, type], ...] = (("name", str), ("type", str), ("metadata", dict))
@@ -51,15 +54,12 @@ def not_objects(spot: Spot) -> Iterator[str]:
         yield f"{spot.name} lists the same object twice"
 
 
-@rule(
+rule(
     "dialect.multiscales.list",
     "multiscales",
     asks="multiscales is a list of objects, at least one",
     keep=NOT_AN_IMAGE,
-)
-def multiscales_list(spot: Spot) -> Iterator[str]:
-    """Section multiscales metadata."""
-    yield from not_objects(spot)
+)(not_objects)
 
 
 @rule(
@@ -155,15 +155,12 @@ def axis_unit(spot: Spot) -> Iterator[str]:
         yield f"{spot.name}: {name} has the unit {found}, unknown to 0.5"
 
 
-@rule(
+rule(
     "dialect.datasets.list",
     f"{_ENTRY}/datasets?",
     asks="datasets is a list of objects, at least one",
     keep=NOT_AN_IMAGE,
-)
-def datasets_list(spot: Spot) -> Iterator[str]:
-    """Section multiscales metadata."""
-    yield from not_objects(spot)
+)(not_objects)
 
 
 @rule(
@@ -195,11 +192,14 @@ def datasets_order(spot: Spot) -> Iterator[str]:
             )
 
 
-def _transform_rule(code: str, asks: str, keep: str, check: Any) -> tuple[Rule, ...]:
-    return tuple(rule(code, at, asks=asks, keep=keep)(check) for at in _TRANSFORMS)
-
-
-def _kinds(spot: Spot) -> Iterator[str]:
+@rule(
+    "dialect.transforms.kinds",
+    *_TRANSFORMS,
+    asks="a level has one scale, then at most one translation",
+    keep=WRONG_PLACE,
+)
+def transform_kinds(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata."""
     if isinstance(spot.value, list) and any(map(is_foreign, spot.value)):
         return
     kinds = _types_of(spot.value)
@@ -208,7 +208,14 @@ def _kinds(spot: Spot) -> Iterator[str]:
         yield f"{spot.name}: {found}, expected one scale, then at most one translation"
 
 
-def _values(spot: Spot) -> Iterator[str]:
+@rule(
+    "dialect.transforms.values",
+    *_TRANSFORMS,
+    asks="a scale or translation has one number for each axis",
+    keep=WRONG_PLACE,
+)
+def transform_values(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata."""
     axes = spot.words["multiscales"][spot.keys[1]].get("axes")
     for number, item in enumerate(map(fields_of, items_of(spot.value))):
         kind = item.get("type")
@@ -221,32 +228,17 @@ def _values(spot: Spot) -> Iterator[str]:
             yield f"{where} has {len(values)} values {shown(values)} for {len(axes)} axes"
 
 
-def _foreign(spot: Spot) -> Iterator[str]:
+@rule(
+    "dialect.transforms.systems",
+    *_TRANSFORMS,
+    asks="transformations are not between named systems (SpatialData)",
+    keep="readers other than SpatialData pass over them",
+)
+def foreign_transforms(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata."""
     if isinstance(spot.value, list) and any(map(is_foreign, spot.value)):
         kinds = [item.get("type") for item in objects_in(spot.value)]
         yield f"{spot.name} are {kinds} between named systems; 0.5 knows scale, translation"
-
-
-TRANSFORMS = (
-    *_transform_rule(
-        "dialect.transforms.kinds",
-        "a level has one scale, then at most one translation",
-        WRONG_PLACE,
-        _kinds,
-    ),
-    *_transform_rule(
-        "dialect.transforms.values",
-        "a scale or translation has one number for each axis",
-        WRONG_PLACE,
-        _values,
-    ),
-    *_transform_rule(
-        "dialect.transforms.systems",
-        "transformations are not between named systems (SpatialData)",
-        "readers other than SpatialData pass over them",
-        _foreign,
-    ),
-)
 
 
 @rule(
@@ -282,19 +274,3 @@ def _scales_of(datasets: Any) -> list[list[float]]:
 def _types_of(transforms: Any) -> list[Any]:
     """Type of each transformation; what is not an object stands for itself."""
     return [one.get("type") if isinstance(one, Mapping) else one for one in items_of(transforms)]
-
-
-IMAGE_RULES: tuple[Rule, ...] = (
-    multiscales_list,
-    multiscales_texts,
-    axes_list,
-    axes_names,
-    axes_types,
-    axes_order,
-    axis_unit,
-    datasets_list,
-    dataset_path,
-    datasets_order,
-    *TRANSFORMS,
-    negative_scale,
-)

@@ -18,18 +18,13 @@ from uplift.errors import SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.changes import Change
 from uplift.models.findings import Finding, warning
+from uplift.models.json_text import without_bare_nan
 from uplift.ngff import detect
 from uplift.ngff.alike import Alike, alike, holds_for_all, with_names
-from uplift.ngff.draft import Draft, Edit, as_json, copied
+from uplift.ngff.draft import Draft, Edit, copied
 from uplift.ngff.json_kinds import shown
 from uplift.ngff.places import ABSENT, Keys, text_of
-from uplift.ngff.registry import (
-    Facts,
-    Repair,
-    Spot,
-    apply_repairs,
-    repair,
-)
+from uplift.ngff.registry import Facts, Repairs, Spot, apply_repairs
 from uplift.ngff.repairs_arrays import GEOMETRY
 from uplift.ngff.repairs_words import WORDING
 from uplift.ngff.spatialdata import version_edits
@@ -219,7 +214,11 @@ def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[F
             yield warning("source.version", facts.path, text)
 
 
-@repair(
+REPAIRS = Repairs((*WORDING, *GEOMETRY))
+"""Every kind of fault that is repaired; the last one anywhere, once all else is as it should be."""
+
+
+@REPAIRS.repair(
     "number.nonfinite",
     wrong="bare `NaN` and `Infinity` anywhere, which are not JSON and hide the node from readers",
     right="the texts `NaN`, `Infinity`, `-Infinity`",
@@ -227,7 +226,7 @@ def _version_findings(attributes: Mapping[str, Any], facts: Facts) -> Iterator[F
 def nonfinite(spot: Spot) -> Iterator[Edit]:
     """Write what is not JSON as texts."""
     for keys, value in _nonfinite_in(spot.value, spot.keys):
-        yield Edit(keys, as_json(value), "a text, since it is not JSON")
+        yield Edit(keys, without_bare_nan(value), "a text, since it is not JSON")
 
 
 def _nonfinite_in(value: Any, keys: Keys) -> Iterator[tuple[Keys, float]]:
@@ -243,13 +242,9 @@ def _nonfinite_in(value: Any, keys: Keys) -> Iterator[tuple[Keys, float]]:
         yield keys, value
 
 
-REPAIRS: tuple[Repair, ...] = (*WORDING, *GEOMETRY, nonfinite)
-"""Every kind of fault that is repaired."""
-
-
 def _spell_nonfinite(draft: Draft, path: str) -> Iterator[Finding]:
-    for edit in list(nonfinite.apply(Spot(draft.attributes, ()))):
-        old = draft.apply(edit, repair=nonfinite.code, inside=False).old
+    for edit in list(nonfinite(Spot(draft.attributes, ()))):
+        old = draft.apply(edit, repair="number.nonfinite", inside=False).old
         yield _repaired(_below(edit, draft.ome), old, path)
 
 

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uplift.errors import SourceError
-from uplift.ngff.registry import Rule, Spot, rule
+from uplift.ngff.registry import Check, Rules, Spot
 
-_PLACES = (
-    "multiscales/*/datasets/*/path",
-    "plate/wells/*/path",
-    "well/images/*/path",
-    "labels/*",
-    "series/*",
-)
+PATH_RULES = Rules[Check]()
 _ADVICE = (
     "a path in OME-Zarr metadata leads to something inside its group; write it without a leading "
     "slash, '.' or '..'"
@@ -51,17 +45,17 @@ def checked_path(value: str, where: str) -> str:
     return value
 
 
-def _path(spot: Spot) -> Iterator[str]:
+@PATH_RULES.rule(
+    "path.outside",
+    "multiscales/*/datasets/*/path",
+    "plate/wells/*/path",
+    "well/images/*/path",
+    "labels/*",
+    "series/*",
+    asks="a path leads to something inside its group",
+    refuse="what it means is not clear, and what it leads to may not be in the dataset",
+)
+def path_inside(spot: Spot) -> Iterator[str]:
+    """Section multiscales metadata, and those of plates, wells and labels."""
     if isinstance(spot.value, str) and not is_plain(spot.value):
         yield f"{spot.name} is {spot.value!r}: {_ADVICE}"
-
-
-PATH_RULES: tuple[Rule, ...] = tuple(
-    rule(
-        "path.outside",
-        place,
-        asks="a path leads to something inside its group",
-        refuse="what it means is not clear, and what it leads to may not be in the dataset",
-    )(_path)
-    for place in _PLACES
-)

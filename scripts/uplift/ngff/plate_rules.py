@@ -9,7 +9,10 @@ from typing import Any
 from uplift.ngff.image_rules import not_objects
 from uplift.ngff.json_kinds import is_integer, items_of, names_in, shown
 from uplift.ngff.places import ABSENT
-from uplift.ngff.registry import Rule, Spot, rule
+from uplift.ngff.registry import Check, Rules, Spot
+
+PLATE_RULES = Rules[Check]()
+rule = PLATE_RULES.rule
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
 _NOT_A_PLATE = "readers do not open the plate; its images open one by one"
@@ -30,32 +33,29 @@ def plate_object(spot: Spot) -> Iterator[str]:
         yield f"plate.name is {shown(spot.value['name'])}, expected a text"
 
 
-def _names(spot: Spot) -> Iterator[str]:
+rule(
+    "dialect.plate.list",
+    "plate/rows?",
+    "plate/columns?",
+    "plate/wells?",
+    asks="rows, columns and wells are lists of objects, at least one",
+    keep=_NOT_A_PLATE,
+)(not_objects)
+
+
+@rule(
+    "dialect.plate.name",
+    "plate/rows",
+    "plate/columns",
+    asks="names of rows and columns are letters and digits",
+    keep=_NOT_FOR_NGIO,
+)
+def side_names(spot: Spot) -> Iterator[str]:
+    """Section plate metadata."""
     for index, entry in enumerate(items_of(spot.value)):
         name = entry.get("name", ABSENT) if isinstance(entry, Mapping) else "x"
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             yield f"{spot.name}[{index}].name is {shown(name)}, expected letters and digits"
-
-
-_SIDES = tuple(
-    rule(code, f"plate/{side}?", asks=asks, keep=keep)(check)
-    for side in ("rows", "columns", "wells")
-    for code, asks, keep, check in (
-        (
-            "dialect.plate.list",
-            "rows, columns and wells are lists of objects, at least one",
-            _NOT_A_PLATE,
-            not_objects,
-        ),
-        (
-            "dialect.plate.name",
-            "names of rows and columns are letters and digits",
-            _NOT_FOR_NGIO,
-            _names,
-        ),
-    )
-    if not (side == "wells" and check is _names)
-)
 
 
 @rule(
@@ -75,7 +75,15 @@ def well_path(spot: Spot) -> Iterator[str]:
             yield f"{spot.name} {spot.value!r} has {part!r} where a {side} should be"
 
 
-def _index(spot: Spot) -> Iterator[str]:
+@rule(
+    "dialect.plate.index",
+    "plate/wells/*/rowIndex?",
+    "plate/wells/*/columnIndex?",
+    asks="rowIndex and columnIndex are the places of the path's row and column in their lists",
+    keep="readers that go by the index place the well elsewhere; ome-zarr-py goes by the path",
+)
+def well_index(spot: Spot) -> Iterator[str]:
+    """Section plate metadata."""
     side, path = str(spot.keys[-1]).removesuffix("Index"), spot.holder().get("path")
     names, index = _side_names(spot, f"{side}s"), spot.value
     parts = path.split("/") if isinstance(path, str) else []
@@ -84,17 +92,6 @@ def _index(spot: Spot) -> Iterator[str]:
         yield f"{spot.name} is {shown(index)}, expected an index below {len(names)}"
     elif part in names and names[int(index)] != part:
         yield f"{spot.name} is {index}, its path {path!r} says otherwise"
-
-
-_INDICES = tuple(
-    rule(
-        "dialect.plate.index",
-        f"plate/wells/*/{key}?",
-        asks="rowIndex and columnIndex are the places of the path's row and column in their lists",
-        keep="readers that go by the index place the well elsewhere; ome-zarr-py goes by the path",
-    )(_index)
-    for key in ("rowIndex", "columnIndex")
-)
 
 
 @rule(
@@ -137,15 +134,12 @@ def acquisitions(spot: Spot) -> Iterator[str]:
                 yield f"{where}.{key} is {shown(entry[key])}, expected a text"
 
 
-@rule(
+rule(
     "dialect.well.list",
     "well/images?",
     asks="a well lists its images, at least one",
     keep=_NOT_A_WELL,
-)
-def well_images(spot: Spot) -> Iterator[str]:
-    """Section well metadata."""
-    yield from not_objects(spot)
+)(not_objects)
 
 
 @rule("dialect.well.object", "well", asks="well is an object", keep=_NOT_A_WELL)
@@ -181,15 +175,17 @@ def field_acquisition(spot: Spot) -> Iterator[str]:
         yield f"{spot.name} is {shown(spot.value)}, expected an integer"
 
 
-@rule(
+def _paths(spot: Spot) -> Iterator[str]:
+    if not isinstance(spot.value, list) or not all(isinstance(item, str) for item in spot.value):
+        yield f"{spot.name} is {shown(spot.value)}, expected a list of paths"
+
+
+rule(
     "dialect.labels.list",
     "labels",
     asks="labels is a list of paths",
     keep="readers do not find the label images from their image; they open one by one",
-)
-def labels_list(spot: Spot) -> Iterator[str]:
-    """Section labels metadata."""
-    yield from _paths(spot)
+)(_paths)
 
 
 @rule(
@@ -216,20 +212,12 @@ def layout(spot: Spot) -> Iterator[str]:
         yield f"bioformats2raw.layout is {shown(spot.value)}, expected 3"
 
 
-@rule(
+rule(
     "dialect.series.list",
     "series",
     asks="series is a list of paths",
     keep="readers open the images one by one, not as a collection",
-)
-def series_list(spot: Spot) -> Iterator[str]:
-    """Section bioformats2raw.layout."""
-    yield from _paths(spot)
-
-
-def _paths(spot: Spot) -> Iterator[str]:
-    if not isinstance(spot.value, list) or not all(isinstance(item, str) for item in spot.value):
-        yield f"{spot.name} is {shown(spot.value)}, expected a list of paths"
+)(_paths)
 
 
 def _count(value: Any, where: str, least: int) -> Iterator[str]:
@@ -239,21 +227,3 @@ def _count(value: Any, where: str, least: int) -> Iterator[str]:
 
 def _side_names(spot: Spot, side: str) -> list[Any]:
     return names_in(spot.words["plate"].get(side))
-
-
-PLATE_RULES: tuple[Rule, ...] = (
-    plate_object,
-    *_SIDES,
-    well_path,
-    *_INDICES,
-    field_count,
-    acquisitions,
-    well_object,
-    well_images,
-    field_path,
-    field_acquisition,
-    labels_list,
-    labels_empty,
-    layout,
-    series_list,
-)

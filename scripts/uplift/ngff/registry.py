@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from uplift.grid import Shape
 from uplift.models.findings import Finding
@@ -75,10 +75,11 @@ class Spot:
 
 Check = Callable[[Spot], Iterable[str]]
 Apply = Callable[[Spot], Iterable[Edit]]
+C = TypeVar("C", bound=Callable[..., Iterable[Any]])
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(Generic[C]):
     """One thing that the format asks.
 
     Attributes
@@ -86,24 +87,59 @@ class Rule:
     code
         Of the finding; stable.
     at
-        Pattern of the places that it is about (:meth:`uplift.ngff.places.Places.matches`).
+        Patterns of the places that it is about (:meth:`uplift.ngff.places.Places.matches`); none
+        for one that takes more than one group to check.
     asks
         What the format asks, in a few words.
     outcome, breaks
         What becomes of a source that breaks it, and what that breaks for readers.
     check
-        Yields a message for each breach at a place; total on any JSON.
+        Yields a message for each breach; total on any JSON.
     must
         Whether it is a MUST; what breaks a SHOULD is said, and not a defect.
     """
 
     code: str
-    at: str
+    at: tuple[str, ...]
     asks: str
     outcome: Outcome
     breaks: str
-    check: Check
+    check: C
     must: bool = True
+
+    def finding(self, path: str, message: str) -> Finding:
+        """Finding about the node at a path that breaks the rule; its outcome decides how bad."""
+        severity: Literal["error", "warning"] = "error" if self.outcome == "refuse" else "warning"
+        return Finding(code=self.code, severity=severity, path=path, message=message)
+
+
+class Rules(list[Rule[C]]):
+    """Rules in the order in which they are declared."""
+
+    def rule(
+        self, code: str, *at: str, asks: str, keep: str = "", refuse: str = "", must: bool = True
+    ) -> Callable[[C], C]:
+        """Declare a rule by its check; `keep` or `refuse` says what a breach costs.
+
+        Parameters
+        ----------
+        code, at, asks, must
+            As in :class:`Rule`.
+        keep, refuse
+            What a breach costs where the source is kept, or refused: one of the two.
+
+        Returns
+        -------
+        Callable[[C], C]
+            Decorator that adds the rule; the check stays a function.
+        """
+
+        def declared(check: C) -> C:
+            outcome: Outcome = "keep" if keep else "refuse"
+            self.append(Rule(code, at, asks, outcome, keep or refuse, check, must))
+            return check
+
+        return declared
 
 
 @dataclass(frozen=True)
@@ -132,50 +168,30 @@ class Repair:
     right_in: tuple[str, ...] = ()
 
 
-def rule(
-    code: str, at: str, *, asks: str, keep: str = "", refuse: str = "", must: bool = True
-) -> Callable[[Check], Rule]:
-    """Declare a rule by its check; `keep` or `refuse` says what a breach costs.
+class Repairs(list[Repair]):
+    """Repairs in the order in which they are declared, and made."""
 
-    Parameters
-    ----------
-    code, at, asks, must
-        As in :class:`Rule`.
-    keep, refuse
-        What a breach costs where the source is kept, or refused: one of the two.
+    def repair(
+        self, code: str, *at: str, wrong: str, right: str, right_in: tuple[str, ...] = ()
+    ) -> Callable[[Apply], Apply]:
+        """Declare a repair by the function that makes its edits.
 
-    Returns
-    -------
-    Callable[[Check], Rule]
-        Decorator that makes a rule of its check.
-    """
+        Parameters
+        ----------
+        code, at, wrong, right, right_in
+            As in :class:`Repair`.
 
-    def declared(check: Check) -> Rule:
-        return Rule(code, at, asks, "keep" if keep else "refuse", keep or refuse, check, must)
+        Returns
+        -------
+        Callable[[Apply], Apply]
+            Decorator that adds the repair.
+        """
 
-    return declared
+        def declared(apply: Apply) -> Apply:
+            self.append(Repair(code, at, wrong, right, apply, right_in))
+            return apply
 
-
-def repair(
-    code: str, *at: str, wrong: str, right: str, right_in: tuple[str, ...] = ()
-) -> Callable[[Apply], Repair]:
-    """Declare a repair by the function that makes its edits.
-
-    Parameters
-    ----------
-    code, at, wrong, right, right_in
-        As in :class:`Repair`.
-
-    Returns
-    -------
-    Callable[[Apply], Repair]
-        Decorator that makes a repair of the function.
-    """
-
-    def declared(apply: Apply) -> Repair:
-        return Repair(code, at, wrong, right, apply, right_in)
-
-    return declared
+        return declared
 
 
 def apply_repairs(
@@ -208,7 +224,9 @@ def apply_repairs(
                     yield one, edit, old
 
 
-def check_rules(words: Any, rules: Iterable[Rule], facts: Facts) -> Iterator[tuple[Rule, str]]:
+def check_rules(
+    words: Any, rules: Iterable[Rule[Check]], facts: Facts
+) -> Iterator[tuple[Rule[Check], str]]:
     """Messages of every rule that the OME-Zarr metadata of one group break.
 
     Parameters
@@ -227,27 +245,7 @@ def check_rules(words: Any, rules: Iterable[Rule], facts: Facts) -> Iterator[tup
     """
     places = Places()
     for one in rules:
-        for keys in places.matches(words, one.at):
-            for message in one.check(Spot(words, keys, facts)):
-                yield one, message
-
-
-def finding_of(broken: Rule, message: str, path: str) -> Finding:
-    """Finding about a broken rule.
-
-    Parameters
-    ----------
-    broken
-        The rule.
-    message
-        How it is broken.
-    path
-        Of the group.
-
-    Returns
-    -------
-    Finding
-        With the code of the rule, and the severity that its outcome has.
-    """
-    severity: Literal["error", "warning"] = "error" if broken.outcome == "refuse" else "warning"
-    return Finding(code=broken.code, severity=severity, path=path, message=message)
+        for pattern in one.at:
+            for keys in places.matches(words, pattern):
+                for message in one.check(Spot(words, keys, facts)):
+                    yield one, message

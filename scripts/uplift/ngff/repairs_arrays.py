@@ -11,7 +11,11 @@ from uplift.ngff.axes import FIVE_AXES, axis_from_name, relative_scales, repeate
 from uplift.ngff.draft import Edit
 from uplift.ngff.json_kinds import fields_of, is_number, items_of
 from uplift.ngff.places import ABSENT, Keys
-from uplift.ngff.registry import Repair, Spot, repair
+from uplift.ngff.registry import Repairs, Spot
+
+GEOMETRY = Repairs()
+"""In this order: scales need the axes, and units are compared with the scales as they were."""
+repair = GEOMETRY.repair
 
 _BEFORE_04 = ("0.1", "0.2", "0.3")
 _TRANSFORMS = "coordinateTransformations"
@@ -81,49 +85,6 @@ def identity(spot: Spot) -> Iterator[Edit]:
 
 
 @repair(
-    "scale.missing",
-    "multiscales/*",
-    wrong="levels without a scale, or with `null` or NaN in it",
-    right="level 0's scale times the ratio of the shapes (integers where half a voxel allows); "
-    "the ratio alone where no level has one",
-    right_in=_BEFORE_04,
-)
-def scales(spot: Spot) -> Iterator[Edit]:
-    """Complete the scales of the levels from those that are there and the shapes.
-
-    OME-Zarr 0.5, section multiscales metadata: "If scaling information is not available […] the
-    scale value MUST express the scaling factor between the current resolution and the first".
-    """
-    levels = items_of(fields_of(spot.value).get("datasets"))
-    shapes = _shapes(spot)
-    ndim = len(items_of(spot.value.get("axes"))) if levels else 0
-    if not shapes or {len(shape) for shape in shapes} != {ndim}:
-        return
-    known = [_given_scale(level, ndim) for level in levels]
-    if any(scale is None for scale in known) or all(None not in scale for scale in known if scale):
-        return
-    ratios = relative_scales(shapes)
-    columns = [_completed(axis, known, ratios) for axis in range(ndim)]
-    if not all(math.isfinite(value) for column in columns for value in column):
-        return
-    for index, level in enumerate(levels):
-        if None in (known[index] or ()):
-            scale = [column[index] for column in columns]
-            yield _with_scale((*spot.keys, "datasets", index), level, scale)
-
-
-def _completed(
-    axis: int, known: list[list[float | None] | None], ratios: list[list[float]]
-) -> list[float]:
-    """Scale of each level along one axis, from the first that is known."""
-    given = [scale[axis] if scale else None for scale in known]
-    steps = [ratio[axis] for ratio in ratios]
-    bases = [one / step for one, step in zip(given, steps, strict=True) if one is not None and step]
-    base = bases[0] if bases else 1.0
-    return [base * step if one is None else one for one, step in zip(given, steps, strict=True)]
-
-
-@repair(
     "scale.own",
     "multiscales/*/datasets/*",
     wrong="a level that has its scale in a `transform` of its own (COSEM)",
@@ -164,6 +125,49 @@ def unmeasured_units(spot: Spot) -> Iterator[Edit]:
     unknown = all(scale[axis] is None for scale in known if scale)
     if unknown and (common is None or common[axis] is None):
         yield spot.becomes(ABSENT, "no level gives a scale along this axis")
+
+
+@repair(
+    "scale.missing",
+    "multiscales/*",
+    wrong="levels without a scale, or with `null` or NaN in it",
+    right="level 0's scale times the ratio of the shapes (integers where half a voxel allows); "
+    "the ratio alone where no level has one",
+    right_in=_BEFORE_04,
+)
+def scales(spot: Spot) -> Iterator[Edit]:
+    """Complete the scales of the levels from those that are there and the shapes.
+
+    OME-Zarr 0.5, section multiscales metadata: "If scaling information is not available […] the
+    scale value MUST express the scaling factor between the current resolution and the first".
+    """
+    levels = items_of(fields_of(spot.value).get("datasets"))
+    shapes = _shapes(spot)
+    ndim = len(items_of(spot.value.get("axes"))) if levels else 0
+    if not shapes or {len(shape) for shape in shapes} != {ndim}:
+        return
+    known = [_given_scale(level, ndim) for level in levels]
+    if any(scale is None for scale in known) or all(None not in scale for scale in known if scale):
+        return
+    ratios = relative_scales(shapes)
+    columns = [_completed(axis, known, ratios) for axis in range(ndim)]
+    if not all(math.isfinite(value) for column in columns for value in column):
+        return
+    for index, level in enumerate(levels):
+        if None in (known[index] or ()):
+            scale = [column[index] for column in columns]
+            yield _with_scale((*spot.keys, "datasets", index), level, scale)
+
+
+def _completed(
+    axis: int, known: list[list[float | None] | None], ratios: list[list[float]]
+) -> list[float]:
+    """Scale of each level along one axis, from the first that is known."""
+    given = [scale[axis] if scale else None for scale in known]
+    steps = [ratio[axis] for ratio in ratios]
+    bases = [one / step for one, step in zip(given, steps, strict=True) if one is not None and step]
+    base = bases[0] if bases else 1.0
+    return [base * step if one is None else one for one, step in zip(given, steps, strict=True)]
 
 
 def _with_scale(keys: Keys, level: Mapping[str, Any], scale: list[float]) -> Edit:
@@ -235,15 +239,3 @@ def _levels(spot: Spot) -> list[Any]:
 def _path_of(level: Any) -> str | None:
     path = fields_of(level).get("path")
     return path if isinstance(path, str) else None
-
-
-GEOMETRY: tuple[Repair, ...] = (
-    absent_levels,
-    implied_axes,
-    named_axes,
-    identity,
-    own_transform,
-    unmeasured_units,
-    scales,
-)
-"""In this order: scales need the axes, and units are compared with the scales as they were."""

@@ -18,7 +18,11 @@ from uplift.ngff.image_rules import kinds_are_sound
 from uplift.ngff.json_kinds import fields_of, is_integer_type, items_of, names_in, objects_in
 from uplift.ngff.paths import plain_path
 from uplift.ngff.places import ABSENT
-from uplift.ngff.registry import Repair, Spot, repair
+from uplift.ngff.registry import Repairs, Spot
+
+WORDING = Repairs()
+"""In this order: what a value is comes before what it says."""
+repair = WORDING.repair
 
 _BEFORE_04 = ("0.1", "0.2", "0.3")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
@@ -360,23 +364,3 @@ def _number(text: str, *, whole: bool) -> int | float | None:
 def _natural(name: str) -> tuple[Any, ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part)
                  for part in re.split(r"(\d+)", name) if part)  # fmt: skip
-
-
-WORDING: tuple[Repair, ...] = (
-    single,
-    item_of_text,
-    text_of_item,
-    axes_of_letters,
-    axis_of_text,
-    empty,
-    labels_null,
-    text_of_number,
-    number_of_text,
-    path_spelling,
-    repeated,
-    type_case,
-    axis_types,
-    sides,
-    well_index,
-)
-"""In this order: what a value is comes before what it says."""

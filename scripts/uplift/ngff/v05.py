@@ -11,10 +11,12 @@ from uplift.ngff.json_kinds import shown
 from uplift.ngff.paths import PATH_RULES
 from uplift.ngff.places import ABSENT, Places, value_at
 from uplift.ngff.plate_rules import PLATE_RULES
-from uplift.ngff.registry import Spot, rule
+from uplift.ngff.registry import Check, Rules, Spot
 from uplift.ngff.version import Target, Version
 
 _NAME = "0.5"
+_RULES = Rules[Check]()
+rule = _RULES.rule
 _VERSIONED = ("plate", "well", "image-label")
 
 
@@ -78,15 +80,5 @@ def version_is_plain(spot: Spot) -> Iterator[str]:
 
 VERSION = Version(
     _NAME,
-    target=Target(
-        (
-            version_is_said,
-            version_is_plain,
-            *PATH_RULES,
-            *IMAGE_RULES,
-            *DISPLAY_RULES,
-            *PLATE_RULES,
-        ),
-        finish,
-    ),
+    target=Target((*_RULES, *PATH_RULES, *IMAGE_RULES, *DISPLAY_RULES, *PLATE_RULES), finish),
 )

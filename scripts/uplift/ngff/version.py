@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from uplift.ngff.draft import Draft
-from uplift.ngff.registry import Rule
+from uplift.ngff.registry import Check, Rule
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Target:
         Makes the edits that only the version asks for, once the words are repaired.
     """
 
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule[Check], ...]
     finish: Callable[[Draft, str | None], None]
 
 

@@ -10,7 +10,7 @@ from uplift.errors import UnsupportedError
 from uplift.models.findings import Finding
 from uplift.ngff import v01, v02, v03, v04, v05
 from uplift.ngff.alike import Alike, alike
-from uplift.ngff.registry import Facts, check_rules, finding_of
+from uplift.ngff.registry import Facts, check_rules
 from uplift.ngff.version import Target, Version
 
 _ALL = (v01.VERSION, v02.VERSION, v03.VERSION, v04.VERSION, v05.VERSION)
@@ -69,7 +69,7 @@ def check_metadata(ome: Any, target: str, path: str = "") -> tuple[Finding, ...]
     if isinstance(ome, dict) and _is_faultless(alike({"ome": ome}, path)[0], target):
         return ()
     broken = check_rules(ome, TARGETS[target].rules, Facts(path))
-    return tuple(finding_of(rule, message, path) for rule, message in broken)
+    return tuple(rule.finding(path, message) for rule, message in broken)
 
 
 @lru_cache(maxsize=1024)
