@@ -3,8 +3,8 @@
 Started by the workflow, which hands over a socket that listens and a pipe whose end says that
 the workflow has ended. Importing takes longer than most jobs of a small dataset. What a program
 imports when it needs it, and each fork would import again, its function ``prepare`` imports.
-A socket and programs after the word ``then`` are for later steps: those of the first steps run
-while a fork of this process imports them.
+Sockets and programs after the word ``then`` are for later steps, one group after the other: those
+before run while a fork of this process imports them.
 """
 
 import contextlib
@@ -21,18 +21,17 @@ from uplift.workflow import job, job_server
 
 def main(argv: Sequence[str]) -> NoReturn:
     """Import programs and serve; in a fork, run the program that was asked for."""
-    workflow, listening, *words = argv
-    at = words.index(job_server.THEN) if job_server.THEN in words else len(words)
-    _prepare(words[:at])
-    later = 0
-    if words[at:]:
-        other, *programs = words[at + 1 :]
-        later = os.fork()
+    workflow, *words = argv
+    groups = job_server.groups_of(words)
+    while True:
+        (listening, *programs), *groups = groups
+        _prepare(programs)
+        later = os.fork() if groups else 0
         # who waits at a socket hears of it when the process is gone that serves there
-        os.close(int(other if later else listening))
-        if not later:
-            listening = other
-            _prepare(programs)
+        for other in [one[0] for one in groups] if later or not groups else [listening]:
+            os.close(int(other))
+        if later or not groups:
+            break
     program = job_server.serve(int(listening), int(workflow))
     if program is not None:
         job_server.leave(job.run(importlib.import_module(program).main))

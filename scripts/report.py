@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from uplift.models.site import SiteCosts
-from uplift.report import stamps
+from uplift.report import page, stamps
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
 from uplift.report.facts import datasets_of, facts_of
-from uplift.report.page import last_line, limits_for, row_of, write_page
 from uplift.report.preview import update_preview
 from uplift.report.remembered import Entry, Remembered
 from uplift.running import command
@@ -35,10 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command.run_program(parser, _report, argv)
 
 
+def prepare() -> None:
+    """Compile the page's templates, once for all reports of a run."""
+    page.template()
+
+
 def _report(arguments: argparse.Namespace) -> None:
     table = json_files.read_model(arguments.samples, SampleTable)
     folder, storage = arguments.results, arguments.storage
-    limits = limits_for(len(table.samples))
+    limits = page.limits_for(len(table.samples))
     prices = SiteCosts.parse(arguments.costs, "--costs")
     about = [arguments.previews, storage, limits, str(folder.absolute()), prices.to_json()]
     remembered = Remembered(folder, about)
@@ -49,7 +53,7 @@ def _report(arguments: argparse.Namespace) -> None:
             remembered.stamp(place, sample)
             facts = facts_of(place, sample, prices)
         details = details_of(facts, storage, folder, limits)
-        return Entry(row_of(facts), details, catalog_row(facts, storage), cost_rows(facts))
+        return Entry(page.row_of(facts), details, catalog_row(facts, storage), cost_rows(facts))
 
     entries = [
         remembered.entry(place, sample, partial(entry_of, place, sample))
@@ -57,16 +61,16 @@ def _report(arguments: argparse.Namespace) -> None:
     ]
     write_catalog([one.catalog for one in entries], folder)
     write_costs([line for one in entries for line in one.costs], folder)
-    page, listed = folder / stamps.PAGE, {sample.dataset for sample in table.samples}
+    file, listed = folder / stamps.PAGE, {sample.dataset for sample in table.samples}
     states = Counter(one.row.state for one in entries if one.row.dataset in listed)
-    line = last_line(states, page)
+    line = page.last_line(states, file)
     # whether a job still runs is in no file: such a report is made again by every run
     is_lasting = not any(one.row.state == "running" for one in entries)
     options = [arguments.previews, storage, arguments.costs]
-    write_page(
+    page.write_page(
         [one.row for one in entries],
         [one.details for one in entries],
-        page,
+        file,
         prices.currency,
         made_from=stamps.made_from(folder, options, remembered.stamps) if is_lasting else "",
         last_line=line,

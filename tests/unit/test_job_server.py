@@ -246,7 +246,7 @@ if __name__ == "__main__":
 def test_jobs_run_while_the_programs_of_later_steps_are_imported(folder, monkeypatch):
     """A fork imports those and serves them; the jobs of later steps wait for it."""
     (folder / "late.py").write_text(LATE)
-    monkeypatch.setattr(job_server, "_SOON", ("probe",))
+    monkeypatch.setattr(job_server, "_LATER", {"then": ("late",), "last": ("later",)})
     server = job_server.JobServer(Path(folder, "s"))
     server.start(["late", "probe"])
     command = server.command(str(folder / "late.py"))
@@ -265,12 +265,37 @@ def test_jobs_run_while_the_programs_of_later_steps_are_imported(folder, monkeyp
     assert not server.place.exists()
 
 
+def test_groups_of_programs_are_imported_one_after_the_other(folder, monkeypatch):
+    (folder / "late.py").write_text("from probe import main")
+    (folder / "later.py").write_text(LATE)
+    monkeypatch.setattr(job_server, "_LATER", {"then": ("late",), "last": ("later",)})
+    server = job_server.JobServer(Path(folder, "s"))
+    server.start(["later", "late", "probe"])
+    last = subprocess.Popen(
+        [*server.command(str(folder / "later.py")), "wait", folder / "c", folder / "go"]
+    )
+    found = []
+    for name, number in (("probe", "a"), ("late", "b")):
+        command = server.command(str(folder / f"{name}.py"))
+        found.append(subprocess.Popen([*command, "wait", folder / number, folder / "go"]))
+    parents = [appeared(folder / number)[1] for number in "ab"]
+    assert not (folder / "c").exists()
+    (folder / "imported").touch()
+    parents.append(appeared(folder / "c")[1])
+    assert [psutil.Process(one).ppid() for one in parents] == [os.getpid(), *parents[:2]]
+    (folder / "go").touch()
+    assert [one.wait(30) for one in (*found, last)] == [0, 0, 0]
+    server.stop()
+    assert not any(psutil.pid_exists(one) for one in parents)
+    assert not server.place.exists()
+
+
 def test_a_program_of_a_later_step_that_cannot_be_imported(folder, capfd, monkeypatch):
     (folder / "late.py").write_text(LATE)
     (folder / "imported").touch()
-    monkeypatch.setattr(job_server, "_SOON", ("probe",))
+    monkeypatch.setattr(job_server, "_LATER", {"then": ("no_such_program", "late")})
     server = job_server.JobServer(Path(folder, "s"))
-    server.start(["no_such_program", "probe"])
+    server.start(["late", "probe", "no_such_program"])
     client = subprocess.Popen(
         [*server.command(str(folder / "late.py")), "wait", folder / "b", folder / "go"]
     )

@@ -8,6 +8,23 @@ from uplift.storage.settings import engines_of
 from uplift.workflow import faults, idle, rounds, slurm_plugin, start
 
 
+def start_server(programs):
+    """Start the job server, where it does not run yet."""
+    urls = [
+        url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)
+    ]
+    JOBS.start({*programs, "report"}, modules=engines_of(urls, STORAGE))
+
+
+def will_convert():
+    """Whether this run, on this machine, has datasets that are not finished."""
+    if IS_MODULE or IS_CLUSTER or not workflow.is_main_process:
+        return False
+    if workflow.execution_settings is None or workflow.dryrun or workflow.touch:
+        return False
+    return not all(Path(RESULTS, name, LAST).is_file() for name in ACTIVE)
+
+
 def before_the_first_job():
     """Write what is to be written before jobs run, and nothing in dry runs."""
     if not workflow.is_main_process or workflow.touch:
@@ -36,11 +53,7 @@ def before_the_first_job():
         for one in workflow.dag.needrun_jobs()
         if one.is_local or not IS_CLUSTER
     }
-    urls = [
-        url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)
-    ]
-    programs = [PROGRAMS[name] for name in here if name in PROGRAMS]
-    JOBS.start([*programs, "report"], modules=engines_of(urls, STORAGE))
+    start_server(PROGRAMS[name] for name in here if name in PROGRAMS)
     if IS_CLUSTER:
         # of a job that failed in its last step, the others' files are whole, the verdict among them
         workflow.execution_settings.keep_incomplete = True
@@ -137,6 +150,10 @@ def chained(first, hook):
 
     return both
 
+
+if will_convert():
+    # its imports go on while Snakemake lists its jobs
+    start_server(name for name in NAMES if name != "archive" or CONFIG.ozx)
 
 idle.watch(workflow, after_no_job)
 

@@ -1,6 +1,5 @@
 """Named functions that rules take their inputs and params from, and their programs' command lines."""
 
-import atexit
 import functools
 import inspect
 import shlex
@@ -108,7 +107,6 @@ def inside_a_job():
     steps = {PROGRAMS[one.rulename] for one in workflow.dag_settings.target_jobs}
     if len(workflow.dag_settings.target_jobs) > 1:
         JOBS.start(steps)
-        atexit.register(JOBS.stop)
 
 
 def program(step, *states, part=None, **options):

@@ -8,6 +8,7 @@ from datasets are escaped or set as text, and the page's policy runs no script b
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from uplift import __version__
@@ -117,6 +118,20 @@ def last_line(states: Counter[State], file: Path) -> str:
     return f"{states.total()} datasets: {', '.join(counts)} · report: {end}"
 
 
+@functools.cache
+def template() -> Template:
+    """The page's template, compiled, with all that it includes."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"size": size_text, "span": span_text, "money": money_text}
+    return environment.get_template("page.html.j2")
+
+
 def write_page(
     rows: Sequence[Row],
     details: Sequence[Details],
@@ -138,16 +153,8 @@ def write_page(
         Digest of all that the page shows, and what is said where it is: for later runs (`stamps`).
     """
     embed = sum(row.picture_bytes for row in rows) <= PICTURE_BYTES
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"size": size_text, "span": span_text, "money": money_text}
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
-    text = environment.get_template("page.html.j2").render(
+    text = template().render(
         rows=rows,
         states=Counter(row.state for row in rows),
         labels=STATES,

@@ -8,7 +8,7 @@ several steps has a server of its own.
 
 The server has one thread, and opens no store: clients of stores survive no fork. It serves once
 the programs of the first steps are imported. A fork of it imports those of later steps meanwhile,
-and then serves at a socket of its own: no job waits for what it does not need.
+then serves at a socket of its own, and so on: no job waits for what it does not need.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 _WAITING = 1024
 """Clients that may wait for the imports: one for each job that Snakemake runs at a time."""
 _LENGTH = 8
-THEN = "then"
-"""Word before the socket and the programs of the fork."""
-_SOON = ("inspect_source", "plan", "claim", "convert")
-"""Programs of the steps until the data are converted: time enough to import the others."""
+_THEN = "then"
+"""Word before the socket and the programs of a fork."""
+_FIRST = "first"
+_LATER = {"validate": ("validate", "archive"), "report": ("report", "plans")}
+"""Sockets, and the programs behind each: those that import other people's validators, then those
+that import what draws pictures and pages. All others take less time to import than to run."""
 
 
 @dataclass
@@ -74,20 +76,22 @@ class JobServer:
         """
         if not _is_possible() or self._process is not None:
             return
-        by_socket: dict[str, list[str]] = {}
-        for program in sorted(programs, key=lambda one: one not in _SOON):
-            by_socket.setdefault(_socket_of(program), []).append(program)
+        by_socket: dict[str, list[str]] = {name: [] for name in (_FIRST, *_LATER)}
+        for program in programs:
+            by_socket[_socket_of(program)].append(program)
         with contextlib.ExitStack() as opened:
             words: list[str] = []
             handed: list[int] = []
             try:
                 self.place.mkdir(mode=0o700)  # nobody else has jobs run here
                 for name, imported in by_socket.items():
+                    if not imported:
+                        continue
                     listening = opened.enter_context(socket.socket(socket.AF_UNIX))
                     listening.bind(str(self.place / name))
                     listening.listen(_WAITING)
                     handed.append(listening.fileno())
-                    words += [THEN] if words else []
+                    words += [_THEN] if words else []
                     words += [str(handed[-1]), *(modules if len(handed) == 1 else ()), *imported]
                 theirs, self._pipe = os.pipe()
                 opened.callback(os.close, theirs)
@@ -97,6 +101,7 @@ class JobServer:
                     # Threads survive no fork, and nothing here multiplies matrices.
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 )
+                atexit.register(self.stop)  # where Snakemake ends before its last hook
             except OSError:  # no room for a socket, or its path is too long: they run by themselves
                 shutil.rmtree(self.place, ignore_errors=True)
 
@@ -116,7 +121,18 @@ def _is_possible() -> bool:
 
 
 def _socket_of(program: str) -> str:
-    return "soon" if program in _SOON else "later"
+    return next((name for name, programs in _LATER.items() if program in programs), _FIRST)
+
+
+def groups_of(words: Iterable[str]) -> list[list[str]]:
+    """Descriptor of the socket, and modules to import, of each process that serves."""
+    groups: list[list[str]] = [[]]
+    for word in words:
+        if word == _THEN:
+            groups.append([])
+        else:
+            groups[-1].append(word)
+    return groups
 
 
 def serve(listening: int, workflow: int) -> str | None:
