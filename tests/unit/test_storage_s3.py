@@ -78,7 +78,8 @@ def test_what_goes_over_storage_is_counted(bucket, engine):
     before = TRAFFIC.copy()
     store.put("a", b"12345")
     with store.writer("b") as stream:
-        stream.write(b"123")
+        stream.write(b"1")
+        stream.write_all([b"2", memoryview(b"3")])
     assert store.get("a") == b"12345"
     assert store.get_range("b", 1, 2) == b"23"
     assert store.get("absent") is None

@@ -1,8 +1,4 @@
-"""Objects as files below one folder.
-
-The hot path (one source file a chunk) uses ``os`` calls on strings: 10,000 chunks cost about as
-much as the system calls they need.
-"""
+"""Objects as files below one folder: each is written whole, under another name, or not at all."""
 
 from __future__ import annotations
 
@@ -11,45 +7,25 @@ import errno
 import itertools
 import os
 import shutil
-import stat
 import threading
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
-from uplift.errors import ChangedError, SourceError, StorageError, remedy_for
+from uplift.errors import StorageError
 from uplift.storage import tuning
 from uplift.storage.files import (
     LocalWriter,
     existing_parent,
-    is_file,
-    is_network,
     is_temporary,
-    read_into_room,
-    read_piece,
-    refuse_link_out_of,
     syncfs,
     temporary_name,
 )
-from uplift.storage.protocol import (
-    Buffer,
-    ObjectInfo,
-    Store,
-    Wanted,
-    join,
-    key_of,
-    refuse_changed,
-)
-from uplift.storage.reading import ReadableStore, ReadAhead, room_in
+from uplift.storage.local_reading import ABSENT, LocalFiles
+from uplift.storage.protocol import Store
 from uplift.work.ledger import TRAFFIC
 
-L = TypeVar("L", bytes, int)
 
-
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
-
-
-class LocalStore(ReadableStore):
-    """Objects as files below `root`.
+class LocalStore(LocalFiles):
+    """Objects as files below `root`, for reading and writing.
 
     Parameters
     ----------
@@ -61,113 +37,14 @@ class LocalStore(ReadableStore):
         ``fsync``: :meth:`flush` returns when the data are on disk. ``none``: the system decides.
     """
 
-    can_list = True
-    is_local = True
-
     def __init__(self, root: str, *, writable: bool = False, durability: str = "fsync") -> None:
-        self.root = os.path.abspath(root)
-        self.url = self.root
-        self._writable = writable
+        super().__init__(root, writable=writable)
         self._sync = durability == "fsync"
         self._folders: set[str] = set()
         self._unsynced = threading.Event()  # set by threads that write, cleared by the flush
         self._can_clone = True
         self._token = os.urandom(6).hex()  # process ids repeat: other containers, other nodes
         self._counter = itertools.count()
-        if is_network(self.root):  # else the page cache reads ahead
-            self._ahead = ReadAhead(tuning.NETWORK_FILES)
-
-    def read_into(
-        self,
-        wanted: Wanted,
-        buffer: Buffer,
-        at: int = 0,
-        *,
-        start: int = 0,
-        length: int | None = None,
-    ) -> int | None:
-        """Read a file, or a range of it, straight into a buffer; see :class:`Store`.
-
-        Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
-        """
-
-        def fill(descriptor: int, start: int, length: int) -> int:
-            return read_into_room(descriptor, start, room_in(buffer, at, length))
-
-        return self._opened(wanted, start, length, fill)
-
-    def _read(self, wanted: Wanted, start: int, length: int | None) -> bytes | None:
-        return self._opened(wanted, start, length, read_piece)
-
-    def _opened(
-        self, wanted: Wanted, start: int, length: int | None, fill: Callable[[int, int, int], L]
-    ) -> L | None:
-        """Open a file, compare it with what was listed, and read a range that lies within it."""
-        key = key_of(wanted)
-        descriptor = -1
-        try:
-            # a pipe that nobody writes to would be waited for without O_NONBLOCK
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-            descriptor = os.open(f"{self.root}/{key}", flags)
-            status = os.fstat(descriptor)
-            if not is_file(status.st_mode):
-                self._refuse_special(key, status.st_mode)
-                return None
-            refuse_changed(wanted, status.st_size, str(status.st_mtime_ns), self.url)
-            start = start if start >= 0 else max(0, status.st_size + start)
-            rest = max(0, status.st_size - start)
-            length = rest if length is None else min(length, rest)
-            found = fill(descriptor, start, length)
-        except OSError as error:
-            if error.errno in _ABSENT:
-                return None
-            if error.errno == errno.ENXIO:  # how a socket answers
-                self._refuse_special(key, stat.S_IFSOCK)
-            raise self._refused(error, "read", key) from error
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
-        if (found if isinstance(found, int) else len(found)) != length:
-            raise ChangedError(
-                f"{self.root}/{key}: was cut short while it was read; let nothing write there, "
-                "then run again"
-            )
-        TRAFFIC.add_read(length)
-        return found
-
-    def stat(self, key: str) -> ObjectInfo | None:
-        """Describe one file, or None when absent or a folder."""
-        try:
-            status = os.stat(f"{self.root}/{key}")
-        except OSError as error:
-            if error.errno in _ABSENT:
-                return None
-            raise self._refused(error, "look at", key) from error
-        if not is_file(status.st_mode):
-            self._refuse_special(key, status.st_mode)
-            return None
-        return _info_of(key, status)
-
-    def list_folder(self, prefix: str) -> tuple[list[str], list[ObjectInfo]]:
-        """Names of the folders, and files (full keys), directly under `prefix`, sorted."""
-        folders, files = [], []
-        for entry in self._entries(prefix):
-            if entry.is_dir():
-                folders.append(entry.name)
-            else:
-                files.append(self._info(entry, prefix))
-        return sorted(folders), sorted(files)
-
-    def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every file under the folder `prefix`, streamed: a folder may hold millions."""
-        folders = [prefix]
-        while folders:
-            folder = folders.pop()
-            for entry in self._entries(folder):
-                if entry.is_dir():
-                    folders.append(join(folder, entry.name))
-                else:
-                    yield self._info(entry, folder)
 
     def put(self, key: str, data: bytes) -> None:
         """Write a file under a temporary name and rename it."""
@@ -184,7 +61,7 @@ class LocalStore(ReadableStore):
             return False
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-                raise self._refused(error, "write", key) from error
+                raise self.refused(error, "write", key) from error
             return self._create_exclusively(path, key, data)
         finally:
             os.unlink(temporary)
@@ -210,7 +87,7 @@ class LocalStore(ReadableStore):
             os.replace(temporary, path)
         except OSError as error:
             self._discard(temporary)
-            raise self._refused(error, "write", key) from error
+            raise self.refused(error, "write", key) from error
         except BaseException:
             self._discard(temporary)
             raise
@@ -252,9 +129,9 @@ class LocalStore(ReadableStore):
         try:
             os.unlink(path)
         except OSError as error:
-            if error.errno in _ABSENT:
+            if error.errno in ABSENT:
                 return
-            raise self._refused(error, "delete", key) from error
+            raise self.refused(error, "delete", key) from error
         self._prune(os.path.dirname(path))
 
     def delete_tree(self, prefix: str) -> None:
@@ -267,7 +144,7 @@ class LocalStore(ReadableStore):
             elif os.path.isdir(path):
                 shutil.rmtree(path)
         except OSError as error:
-            raise self._refused(error, "delete", prefix) from error
+            raise self.refused(error, "delete", prefix) from error
         if prefix:
             self._prune(os.path.dirname(path))
 
@@ -291,33 +168,6 @@ class LocalStore(ReadableStore):
         finally:
             os.close(descriptor)
 
-    def _entries(self, prefix: str) -> Iterator[os.DirEntry[str]]:
-        path = f"{self.root}/{prefix}" if prefix else self.root
-        try:
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if not self._writable and entry.is_symlink():
-                        refuse_link_out_of(self.root, entry.path)
-                    yield entry
-        except OSError as error:
-            if error.errno not in _ABSENT:
-                raise self._refused(error, "list", prefix) from error
-
-    def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo:
-        key = f"{prefix}/{entry.name}" if prefix else entry.name
-        try:
-            status = entry.stat()
-        except OSError as error:
-            raise self._refused(error, "look at", key) from error
-        if not self._writable and not is_file(status.st_mode):
-            self._refuse_special(key, status.st_mode)
-        return _info_of(key, status)
-
-    def _refuse_special(self, key: str, mode: int) -> None:
-        """Refuse what is neither a file nor a folder."""
-        if not stat.S_ISDIR(mode):
-            raise SourceError(f"{self.root}/{key}: is a pipe, socket or device; remove it")
-
     def _path_to_write(self, key: str) -> str:
         if not self._writable:
             raise StorageError(f"{self.root}: opened for reading only; nothing is written there")
@@ -338,7 +188,7 @@ class LocalStore(ReadableStore):
             except FileNotFoundError:
                 continue  # another process removed the folder it had just emptied
             except OSError as error:
-                raise self._refused(error, "write", key) from error
+                raise self.refused(error, "write", key) from error
         raise StorageError(f"{path}: cannot create its folder; is something else deleting it?")
 
     def _make_folder(self, folder: str) -> None:
@@ -365,7 +215,7 @@ class LocalStore(ReadableStore):
                 os.fsync(descriptor)
         except OSError as error:
             self._discard(temporary)
-            raise self._refused(error, "write", key) from error
+            raise self.refused(error, "write", key) from error
         finally:
             os.close(descriptor)
         TRAFFIC.add(objects_written=1, bytes_written=writer.written)
@@ -379,7 +229,7 @@ class LocalStore(ReadableStore):
         except FileExistsError:
             return False
         except OSError as error:
-            raise self._refused(error, "write", key) from error
+            raise self.refused(error, "write", key) from error
         return True
 
     def _prune(self, folder: str) -> None:
@@ -395,13 +245,3 @@ class LocalStore(ReadableStore):
     def _discard(temporary: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-
-    def _refused(self, error: OSError, action: str, key: str) -> StorageError:
-        remedy = remedy_for(error)
-        where = f"{self.root}/{key}" if key else self.root
-        return StorageError(f"{where}: cannot {action} it: {error.strerror or error}; {remedy}")
-
-
-def _info_of(key: str, status: os.stat_result) -> ObjectInfo:
-    # Tools that copy keep the time of the content; that of the file's own change they cannot set.
-    return ObjectInfo(key, status.st_size, str(status.st_mtime_ns), status.st_ctime)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from uplift.errors import ChangedError, StorageError, TransientError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
-from uplift.storage.caps import cap_of
+from uplift.storage.caps import Cap, cap_of
 from uplift.storage.failures import error_code, failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import (
     ObjectInfo,
+    Readable,
     Store,
     Wanted,
     join,
@@ -44,6 +45,32 @@ class Fetched(NamedTuple):
     data: Data
     size: int | None = None
     stamp: str | None = None
+
+
+class SentObject:
+    """Takes an object in pieces, and sends them as the job's share allows.
+
+    Parameters
+    ----------
+    send
+        Hands fresh bytes to the engine, which may keep a reference to them.
+    cap
+        The job's share.
+    """
+
+    def __init__(self, send: Callable[[bytes], Any], cap: Cap) -> None:
+        self._send, self._cap = send, cap
+
+    def write(self, data: bytes) -> None:
+        """Append fresh bytes."""
+        self._cap.moved(len(data))
+        TRAFFIC.add(bytes_written=len(data))
+        with self._cap.gate:
+            self._send(data)
+
+    def write_all(self, pieces: Sequence[Readable]) -> None:
+        """Append a copy of pieces whose memory may be used again."""
+        self.write(b"".join(pieces))
 
 
 class RemoteStore(ReadableStore):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,9 @@ from fsspec.asyn import sync
 from uplift.errors import InputError, StorageError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
-from uplift.storage.caps import Cap
 from uplift.storage.failures import error_code
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Readable, join
-from uplift.storage.remote import Fetched, RemoteStore
+from uplift.storage.protocol import ObjectInfo, ObjectWriter, join
+from uplift.storage.remote import Fetched, RemoteStore, SentObject
 from uplift.storage.retries import retried
 from uplift.storage.s3 import SCHEMES as OF_S3
 from uplift.storage.s3 import aws_access, pause_when_asked
@@ -115,7 +114,7 @@ class FsspecStore(RemoteStore):
     def _streamed(self, key: str) -> Iterator[ObjectWriter]:
         stream = self._request("write", key, lambda: self._uploads.open(self.path_of(key), "wb"))
         try:
-            yield _Stream(stream, self._cap)
+            yield SentObject(_sending_to(stream), self._cap)
             stream.close()
         except BaseException as error:
             # Closing would commit what was written so far.
@@ -133,7 +132,7 @@ class FsspecStore(RemoteStore):
             collected = Path(folder) / "object"
             try:
                 with collected.open("wb") as stream:
-                    yield _Stream(stream, self._cap)
+                    yield SentObject(_sending_to(stream), self._cap)
             except _StreamError as error:
                 raise StorageError(
                     f"{folder}: cannot write the temporary file for {self.url}/{key}: "
@@ -265,22 +264,14 @@ def _stamp(info: Any) -> str:
     return str(stamp).strip('"')
 
 
-class _Stream:
-    def __init__(self, stream: Any, cap: Cap) -> None:
-        self._stream, self._cap = stream, cap
-
-    def write(self, data: bytes) -> None:
-        self._cap.moved(len(data))
-        TRAFFIC.add(bytes_written=len(data))
+def _sending_to(stream: Any) -> Callable[[bytes], None]:
+    def send(data: bytes) -> None:
         try:
-            with self._cap.gate:
-                self._stream.write(data)
+            stream.write(data)
         except Exception as error:
             raise _StreamError from error
 
-    def write_all(self, pieces: Sequence[Readable]) -> None:
-        """Append a copy of pieces whose memory may be used again."""
-        self.write(b"".join(pieces))
+    return send
 
 
 class _StreamError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,10 +16,9 @@ from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 from uplift.errors import InputError
 from uplift.settings.storage import StorageOptions
 from uplift.storage import s3, tuning
-from uplift.storage.caps import Cap
 from uplift.storage.failures import error_code
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Readable
-from uplift.storage.remote import Fetched, RemoteStore
+from uplift.storage.protocol import ObjectInfo, ObjectWriter
+from uplift.storage.remote import Fetched, RemoteStore, SentObject
 from uplift.storage.retries import retried
 from uplift.storage.s3 import aws_access, aws_credentials, reason_of
 from uplift.storage.urls import (
@@ -34,7 +33,7 @@ from uplift.storage.urls import (
 from uplift.work.ledger import TRAFFIC
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, WritableFile
+    from obstore import GetOptions
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ class ObstoreStore(RemoteStore):
                 buffer_size=max(tuning.PART_BYTES, -(-expected // tuning.PARTS)),
                 max_concurrency=tuning.UPLOADS,
             ) as stream:
-                yield _Stream(stream, self._cap)
+                yield SentObject(stream.write, self._cap)
         except self._failures as error:
             raise self._failed(error, key, "write") from error
         TRAFFIC.add(objects_written=1, requests=1)  # parts of an upload are not counted
@@ -195,24 +194,6 @@ class _Listing:
         if page:
             self._last = page[-1]["path"]
         return page
-
-
-class _Stream:
-    """The writer that the protocol asks for."""
-
-    def __init__(self, stream: WritableFile, cap: Cap) -> None:
-        self._stream, self._cap = stream, cap
-
-    def write(self, data: bytes) -> None:
-        """Append fresh bytes (obstore keeps a reference to them)."""
-        self._cap.moved(len(data))
-        TRAFFIC.add(bytes_written=len(data))
-        with self._cap.gate:
-            self._stream.write(data)
-
-    def write_all(self, pieces: Sequence[Readable]) -> None:
-        """Append a copy of pieces whose memory may be used again."""
-        self._stream.write(b"".join(pieces))
 
 
 def prepare() -> None:
