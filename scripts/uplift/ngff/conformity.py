@@ -7,6 +7,7 @@ from typing import Any
 
 from uplift.models.findings import Finding
 from uplift.models.validation import Conforms, Defect
+from uplift.ngff.detect import ome_below
 from uplift.ngff.hierarchy_rules import TREE_RULES
 from uplift.ngff.migrate import REPAIRED
 from uplift.ngff.registry import Rule
@@ -55,8 +56,8 @@ def conforms(findings: Iterable[Finding], root: Mapping[str, Any] | None) -> Con
     root
         Attributes of the root; None where it is an array.
     """
-    ome = root.get("ome") if root is not None else None
-    if not isinstance(ome, Mapping) or not set(ome) - {"version"}:
+    ome = ome_below(root) if root is not None else None
+    if ome is None or not set(ome) - {"version"}:
         return "plain Zarr"
     return "OME-Zarr with defects" if defects_of(findings) else "OME-Zarr"
 

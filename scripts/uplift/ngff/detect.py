@@ -93,10 +93,16 @@ class Context:
 
 def ome_of(attributes: Attributes) -> Attributes:
     """OME metadata of a group: the ``ome`` object of 0.5, else the top level of 0.1 to 0.4."""
+    below = ome_below(attributes)
+    return attributes if below is None else below
+
+
+def ome_below(attributes: Attributes) -> Attributes | None:
+    """Object ``ome`` that 0.5 keeps its metadata in; None where that name is the user's own."""
     ome = attributes.get("ome")
     if isinstance(ome, Mapping) and ("version" in ome or any(key in ome for key in OME_KEYS)):
         return ome
-    return attributes
+    return None
 
 
 def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[GroupRole, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.ngff.detect import ome_below
 from uplift.ngff.documents import document_key
 from uplift.storage.protocol import Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
@@ -50,8 +51,8 @@ class Node:
     @property
     def ome(self) -> Json | None:
         """OME metadata of the output, None where there is none."""
-        found = self.attributes.get("ome")
-        return found if isinstance(found, dict) else None
+        found = ome_below(self.attributes)
+        return None if found is None else dict(found)
 
 
 class Documents:
