@@ -54,7 +54,7 @@ DOCUMENTS = [
     (b'{"a": 1, "a": 2}', '"a" stands twice'),
     (b'{"b": {"a": 1, "a": 2}}', '"a" stands twice'),
     (b"[1]", "expected a JSON object"),
-    (b"\xff\xfe", "not Unicode"),
+    (b"\xff{}", "not Unicode"),
     (b'{"a": "\\ud800"}', "not Unicode"),
     (b'{"a": ' + b"1" * 5000 + b"}", "not JSON"),
     (b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested"),
@@ -88,6 +88,16 @@ def test_one_node_of_both_formats(image):
 def test_one_array_of_both_formats(image):
     write_json(image / "0" / "zarr.json", ARRAY_V3)
     refuse(image, ".zarray", "zarr.json")
+
+
+def test_a_folder_in_the_place_of_a_document_of_the_output(image):
+    write_json(image / "0" / "x" / "zarr.json", GROUP_V3)
+    refuse(image, "0/x/zarr.json", "remove one of the two")
+    (image / "0" / "x" / "zarr.json").unlink()
+    for node in ("labels", "0"):
+        (image / node).rename(image / "zarr.json")
+        refuse(image, "a folder has the name zarr.json")
+        (image / "zarr.json").rename(image / node)
 
 
 def test_not_a_zarr(tmp_path):

@@ -250,27 +250,6 @@ def test_broken_attributes_are_refused(source, output, text, message):
         migrate(source, output)
 
 
-@pytest.mark.parametrize("path", ["x/zarr.json", "a/c/0/0", "a/c"])
-def test_files_in_the_way_are_refused(source, output, path):
-    source.group("", {}, ("group",))
-    source.array("a")
-    source.file(path, b"")
-    with pytest.raises(SourceError, match=r"remove one of the two|move it elsewhere"):
-        migrate(source, output)
-
-
-@pytest.mark.parametrize("kind", ["group", "array"])
-def test_a_node_in_the_way_of_a_document_is_refused(source, output, kind):
-    source.group("", {}, ("group",))
-    source.group("x", {}, ("group",))
-    if kind == "group":
-        source.group("x/zarr.json", {}, ("group",))
-    else:
-        source.array("x/zarr.json")
-    with pytest.raises(SourceError, match=r"/x/zarr\.json: .* the name zarr\.json, .*rename"):
-        migrate(source, output)
-
-
 def test_a_file_beside_the_chunks_is_no_conflict(source, output):
     source.group("", {}, ("group",))
     source.array("a")

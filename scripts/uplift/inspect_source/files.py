@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from uplift.errors import SourceError
 from uplift.models.findings import Findings
-from uplift.models.inventory import InventoryFile
+from uplift.models.inventory import Inventory, InventoryFile
 from uplift.storage.protocol import ObjectInfo
 
 DROPPED = (".zmetadata",)
@@ -105,6 +106,29 @@ class SourceFiles:
             else:
                 self._litter.append(info)
                 self.dropped.append(_entry(info))
+
+
+def refuse_conflicts(inventory: Inventory) -> None:
+    """Refuse nodes and files whose keys the output needs for its documents.
+
+    Raises
+    ------
+    SourceError
+        One line, with the first.
+    """
+    for node in (*inventory.arrays, *inventory.groups):
+        path = node.path
+        if "zarr.json" in path.split("/"):
+            raise SourceError(
+                f"{inventory.source}/{path}: a folder has the name zarr.json, which Zarr v3 keeps "
+                "for its documents; rename it in the source"
+            )
+    for file in inventory.files:
+        if file.path.rpartition("/")[2] == "zarr.json":
+            raise SourceError(
+                f"{inventory.source}/{file.path}: Zarr v3 metadata in a Zarr v2 dataset; the "
+                "output keeps its own there: remove one of the two"
+            )
 
 
 def _entry(info: ObjectInfo) -> InventoryFile:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source import prediction, remarks
-from uplift.inspect_source.files import SourceFiles
+from uplift.inspect_source.files import SourceFiles, refuse_conflicts
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import UnlistedSource
@@ -328,7 +328,7 @@ class _Walk:
     def inventory(self) -> Inventory:
         """What the walk found, in path order."""
         versions = {group.ome_version for group in self._groups} - {None}
-        return Inventory(
+        inventory = Inventory(
             source=self._store.url,
             zarr_format=3 if 3 in self._formats else 2,
             ome_versions=tuple(sorted(str(v) for v in versions)),
@@ -339,6 +339,8 @@ class _Walk:
             dropped=tuple(sorted(self._files.dropped, key=lambda file: file.path)),
             findings=self._findings.listed(),
         )
+        refuse_conflicts(inventory)
+        return inventory
 
     def _link_levels(self, migrated: Mapping[str, Mapping[str, Any]]) -> None:
         """Tell each level which multiscale lists it."""

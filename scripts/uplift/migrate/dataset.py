@@ -22,7 +22,6 @@ from uplift.models.findings import Finding, warning
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
-from uplift.models.paths import parents_of
 from uplift.models.publication import MadeFrom
 from uplift.ngff import axes, detect
 from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
@@ -89,7 +88,6 @@ def migrate_dataset(
     InputError
         The batches do not belong to this inventory.
     """
-    _refuse_conflicts(inventory)
     _refuse_missing(inventory, {*targets, *skipped})
     run = _Run(inventory, source, target_version, spatialdata)
     root, count, held = b"", 0, dict[str, Any]()
@@ -289,31 +287,6 @@ class _Run:
 
 def _format_of(node: InventoryGroup | InventoryArray) -> int:
     return node.zarr_format if isinstance(node, InventoryGroup) else node.source.zarr_format
-
-
-def _refuse_conflicts(inventory: Inventory) -> None:
-    """Refuse nodes and files whose keys the output needs for documents and chunks."""
-    arrays = {array.path for array in inventory.arrays}
-    for path in [*arrays, *(group.path for group in inventory.groups)]:
-        if "zarr.json" in path.split("/"):
-            raise SourceError(
-                f"{inventory.source}/{path}: a folder has the name zarr.json, which Zarr v3 keeps "
-                "for its documents; rename it in the source"
-            )
-    for file in inventory.files:
-        folder, _, name = file.path.rpartition("/")
-        if name == "zarr.json":
-            raise SourceError(
-                f"{inventory.source}/{file.path}: Zarr v3 metadata in a Zarr v2 dataset; the "
-                "output keeps its own there: remove one of the two"
-            )
-        for parent in itertools.takewhile(bool, itertools.chain([folder], parents_of(folder))):
-            rest = file.path[len(parent) + 1 :]
-            if parent in arrays and (rest == "c" or rest.startswith("c/")):
-                raise SourceError(
-                    f"{inventory.source}/{file.path}: a file where the output keeps the chunks of "
-                    f"the array {parent!r}; move it elsewhere"
-                )
 
 
 def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
