@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import zarr
 
 from support.hierarchies import Array, Group, image, plate, read_all, same_values, well, write
 from support.steps import Conversion, StepError
@@ -66,7 +67,38 @@ def test_published_with_a_word_about_it(tmp_path, node, codes):
     assert all(same_values(found[path], np.asarray(expected[path])) for path in expected)
 
 
-@pytest.mark.parametrize("path", [".", "./", "", "..", "/", "../in.zarr/0", "a\\0"])
+@pytest.mark.parametrize("word", [{}, {"lab": 1}, {"version": "0.5"}])
+def test_an_object_ome_that_holds_no_metadata(tmp_path, word):
+    """In Zarr v3, where 0.5 keeps its metadata below that name."""
+    zarr.create_group(tmp_path / "in.zarr", zarr_format=3, attributes={"ome": word})
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    conversion.crate = '{"enabled": false}'
+    validation = conversion.all()
+    assert (validation["verdict"], validation["conforms"]) == ("valid", "plain Zarr")
+    assert zarr.open_group(tmp_path / "out.zarr", mode="r").attrs["ome"] == word
+
+
+def test_documents_as_windows_saves_them(tmp_path):
+    """UTF-16 with a byte order mark, which Python's readers take."""
+    expected = write(tmp_path / "in.zarr", image({"0": SMALL}))
+    for name in (".zattrs", "0/.zarray"):
+        document = tmp_path / "in.zarr" / name
+        document.write_bytes(document.read_text().encode("utf-16"))
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    conversion.crate = '{"enabled": false}'
+    validation = conversion.all()
+    assert (validation["verdict"], validation["conforms"]) == ("valid", "OME-Zarr")
+    found = read_all(tmp_path / "out.zarr", expected)
+    assert same_values(found["0"], np.asarray(expected["0"]))
+
+
+@pytest.mark.parametrize(
+    "path", [".", "./", "", "..", "/", "../in.zarr/0", "C:\\in.zarr\\0", "https://a.org/in.zarr/0"]
+)
 def test_level_path_that_leads_nowhere_is_refused_in_one_line(tmp_path, path):
     write(tmp_path / "in.zarr", Group({"0": SMALL}, picture(datasets=[{"path": path}]).attributes))
     conversion = Conversion(

@@ -114,6 +114,12 @@ def test_words_of_other_writers_with_one_reading(
     assert repair in repairs[0].text
 
 
+def test_a_format_that_is_left_out_is_that_of_the_document() -> None:
+    repairs: list[Change] = []
+    source = parse_v2({k: v for k, v in GOOD.items() if k != "zarr_format"}, "x", repairs)
+    assert (source.zarr_format, repairs[0].text) == (2, "no zarr_format is read as 2")
+
+
 @pytest.mark.parametrize("compressor", ["zlib", {"type": "raw"}, {}, {"id": None}])
 def test_codecs_of_other_writers_are_left_to_the_table(compressor: Any) -> None:
     found = parse_v2({**GOOD, "compressor": compressor}, "x").compressor

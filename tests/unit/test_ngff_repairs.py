@@ -128,7 +128,9 @@ def test_texts_of_numbers_in_acquisitions():
     assert well.attributes["ome"]["well"]["images"] == [{"path": "0", "acquisition": 1}]
 
 
-@pytest.mark.parametrize("labels", ["a", [{"path": "a"}], ["./a", "a/"], ["/x/labels/a"]])
+@pytest.mark.parametrize(
+    "labels", ["a", [{"path": "a"}], ["./a", "a/"], ["/x/labels/a"], ["\\x\\labels\\a"]]
+)
 def test_one_label_in_other_words(labels):
     result = migrate({"labels": labels}, "x/labels")
     assert result.attributes["ome"]["labels"] == ["a"]
@@ -189,6 +191,22 @@ def test_levels_that_are_not_there_go_where_others_are():
     for more in ({"arrays": {}}, {"arrays": {"0": (9, 8)}, "occupied": frozenset("1")}):
         result = migrate({"multiscales": [entry]}, **more)
         assert result.attributes["ome"]["multiscales"] == [entry]
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/1", "../1", "C:\\1"])
+def test_levels_that_lie_elsewhere_do_not_go(path):
+    entry = {**ENTRY, "datasets": [LEVEL, {**LEVEL, "path": path}]}
+    result = migrate({"multiscales": [entry]}, arrays={"0": (9, 8)})
+    assert result.attributes["ome"]["multiscales"] == [entry]
+    assert codes(result) == [("error", "path.outside")]
+
+
+def test_a_scale_in_an_array_of_its_own_is_not_missing():
+    level = {**LEVEL, "coordinateTransformations": [{"type": "scale", "path": "scales/0"}]}
+    entry = {**ENTRY, "axes": [{**axis, "unit": "micrometer"} for axis in AXES]}
+    result = migrate({"multiscales": [{**entry, "datasets": [level]}]}, arrays={"0": (9, 8)})
+    assert result.attributes["ome"]["multiscales"] == [{**entry, "datasets": [level]}]
+    assert codes(result) == [("warning", "dialect.transforms.values")]
 
 
 def test_axes_that_the_arrays_name_themselves():

@@ -13,7 +13,7 @@ from uplift.errors import CORRECT, SourceError
 from uplift.models.arrays import SourceArray
 from uplift.models.changes import Change, reread
 from uplift.models.shared import once_each
-from uplift.ngff.documents import attributes_of, parse_document
+from uplift.ngff.documents import attributes_of, parse_document, text_of
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v2 import parse_v2, whole
 from uplift.zarr_metadata.v3 import dimension_names, parse_v3
@@ -152,7 +152,7 @@ def _parsed(data: bytes, where: str) -> Document:
                 raise SourceError(f'{where}: the key "{name}" stands twice; remove one of them')
             seen.add(name)
 
-    json.loads(data.decode("utf-8-sig"), object_pairs_hook=refuse_repeats)
+    json.loads(text_of(data), object_pairs_hook=refuse_repeats)
     return document
 
 

@@ -33,7 +33,7 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
     if not data.strip():
         raise SourceError(f"{where}: not JSON: the file is empty; restore it from a copy")
     try:
-        value = json.loads(data.decode("utf-8-sig"))
+        value = json.loads(text_of(data))
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise SourceError(
@@ -57,6 +57,11 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
     if _deeper_than(value, MAX_DEPTH):
         raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep; make it flatter")
     return value
+
+
+def text_of(data: bytes) -> str:
+    """Text of a document: UTF-8, or UTF-16 and UTF-32, in which programs on Windows save JSON."""
+    return data.decode(json.detect_encoding(data))
 
 
 def attributes_of(document: dict[str, Any], zarr_format: int, where: str) -> dict[str, Any]:

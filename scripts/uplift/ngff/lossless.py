@@ -164,7 +164,7 @@ def _same_words(old: Any, new: Any) -> bool:
 
 
 def _segments(path: str) -> list[str]:
-    return [part for part in path.split("/") if part not in ("", ".")]
+    return [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
 
 
 def _number(text: str) -> float | None:

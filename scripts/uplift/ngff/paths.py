@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from uplift.errors import SourceError
@@ -10,14 +11,22 @@ from uplift.ngff.registry import Check, Rules, Spot
 PATH_RULES = Rules[Check]()
 _ADVICE = (
     "a path in OME-Zarr metadata leads to something inside its group; write it without a leading "
-    "slash, '.' or '..'"
+    "slash, '.', '..' or an address"
 )
 
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]")
+"""How a URL begins, or a path on a drive of Windows."""
+
+
 def plain_path(value: str, group: str) -> str | None:
-    """Write a path plainly; None where it is not one to something inside the group at `group`."""
-    if "\\" in value or "\0" in value:
+    """Write a path plainly; None where it is not one to something inside the group at `group`.
+
+    A backslash, which programs on Windows write, is the slash that zarr-python reads it as.
+    """
+    if _ADDRESS.match(value) or "\0" in value:
         return None
+    value = value.replace("\\", "/")
     parts = [part for part in value.split("/") if part not in ("", ".")]
     if value.startswith("/"):
         above = group.split("/") if group else []

@@ -10,6 +10,7 @@ from uplift.grid import Shape
 from uplift.ngff.axes import FIVE_AXES, axis_from_name, relative_scales, repeated
 from uplift.ngff.draft import Edit
 from uplift.ngff.json_kinds import fields_of, is_number, items_of
+from uplift.ngff.paths import is_plain
 from uplift.ngff.places import ABSENT, Keys
 from uplift.ngff.registry import Repairs, Spot
 
@@ -36,7 +37,7 @@ def absent_levels(spot: Spot) -> Iterator[Edit]:
         return
     for index, path in reversed(list(enumerate(paths))):
         here = path is None or path in spot.facts.shapes or path in spot.facts.occupied
-        if not here:
+        if not here and is_plain(str(path)):
             yield Edit((*spot.keys, index), ABSENT, "no such array, and nothing else there")
 
 
@@ -193,9 +194,10 @@ def _given_scale(holder: Any, ndim: int) -> list[float | None] | None:
         return [None] * ndim
     if kinds.count("scale") != 1:
         return None
-    scale = transforms[kinds.index("scale")].get("scale")
+    transform = transforms[kinds.index("scale")]
+    scale = transform.get("scale")
     if scale is None:
-        return [None] * ndim
+        return None if "path" in transform else [None] * ndim  # of an array with the numbers
     if not isinstance(scale, list) or len(scale) != ndim:
         return None
     if not all(value is None or is_number(value) for value in scale):

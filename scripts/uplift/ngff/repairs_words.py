@@ -64,7 +64,8 @@ _ITEM_KEYS: dict[str, frozenset[str]] = {
 def single(spot: Spot) -> Iterator[Edit]:
     """Put what stands alone into a list."""
     value, keys = spot.value, _ITEM_KEYS.get(str(spot.keys[-1]))
-    if isinstance(value, str) if keys is None else not keys.isdisjoint(fields_of(value)):
+    text = isinstance(value, str) and value != ""
+    if text if keys is None else not keys.isdisjoint(fields_of(value)):
         yield spot.becomes([value], "a list of one")
 
 
@@ -154,10 +155,15 @@ def empty(spot: Spot) -> Iterator[Edit]:
         yield spot.becomes(ABSENT, "says nothing, and 0.5 lets it be absent only")
 
 
-@repair("labels.null", "labels", wrong="`null` for the list of labels", right="an empty list")
+@repair(
+    "labels.null",
+    "labels",
+    wrong="`null` or an empty text for the list of labels",
+    right="an empty list",
+)
 def labels_null(spot: Spot) -> Iterator[Edit]:
     """Write no labels as a list without any."""
-    if spot.value is None:
+    if spot.value in (None, ""):
         yield spot.becomes([], "a list without any")
 
 
@@ -225,8 +231,8 @@ def number_of_text(spot: Spot) -> Iterator[Edit]:
     "well/images/*/path",
     "labels/*",
     "series/*",
-    wrong="a path with `./`, a slash at its end, two slashes, or written from the root of the "
-    "dataset to something inside the group",
+    wrong="a path with `./`, a slash at its end, two slashes, backslashes for slashes, or written "
+    "from the root of the dataset to something inside the group",
     right="the path from the group",
 )
 def path_spelling(spot: Spot) -> Iterator[Edit]:

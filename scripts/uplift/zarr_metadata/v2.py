@@ -108,7 +108,7 @@ def check_fill_value(source: SourceArray, where: str) -> None:
 
 def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read what has one reading: numbers as texts, a codec without its list, and the like."""
-    read = {**zarray, "zarr_format": whole(zarray.get("zarr_format"))}
+    read = {**zarray, "zarr_format": whole(zarray.get("zarr_format", 2))}
     if isinstance(zarray.get("dtype"), str):
         read["dtype"] = _with_byte_order(zarray["dtype"])
     for key in ("shape", "chunks"):
@@ -120,7 +120,8 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
         if key in zarray:
             read[key] = plain(zarray[key])
     changed = [key for key, value in zarray.items() if repr(value) != repr(read[key])]
-    return read, [reread(key, zarray[key], read[key]) for key in changed]
+    changed += [] if "zarr_format" in zarray else ["zarr_format"]
+    return read, [reread(key, zarray.get(key, ...), read[key]) for key in changed]
 
 
 def _one_codec(value: Any) -> Any:
