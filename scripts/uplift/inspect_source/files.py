@@ -116,8 +116,8 @@ def refuse_conflicts(inventory: Inventory) -> None:
     SourceError
         One line, with the first.
     """
-    for node in (*inventory.arrays, *inventory.groups):
-        path = node.path
+    arrays, groups = inventory.arrays, inventory.groups
+    for path in (*(one.path for one in arrays), *(one.path for one in groups)):
         if "zarr.json" in path.split("/"):
             raise SourceError(
                 f"{inventory.source}/{path}: a folder has the name zarr.json, which Zarr v3 keeps "
