@@ -39,8 +39,11 @@ def _look_up(arguments: argparse.Namespace) -> None:
     if not arguments.offline and not reached:
         sys.stderr.write("the Ontology Lookup Service cannot be reached: bundled tables only\n")
     if not any(found.values()):
-        where = "" if reached else "; https://www.ebi.ac.uk/ols4 searches all terms"
-        raise InputError(f'nothing found for "{query}": try fewer letters or another name{where}')
+        where = "" if reached else " (https://www.ebi.ac.uk/ols4 searches all terms)"
+        raise InputError(
+            f'nothing found for "{query}": try fewer letters or another name{where}; cell lines, '
+            "tissues and clinical methods such as MRI are in neither: name them in notes"
+        )
 
 
 def _print(vocabulary: Vocabulary, terms: list[Term]) -> None:

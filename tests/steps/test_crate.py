@@ -11,6 +11,9 @@ ABOUT = {
     "license": "CC-BY-4.0",
     "modality": "obo:FBbi_00000369",
     "author": "Ann",
+    "publisher": "A Lab <https://ror.org/02mhbdp94>",
+    "funder": "A Fund [101065127]",
+    "contact": "Bob <bob@example.org>",
     "description": "Cells at rest",
 }
 
@@ -72,6 +75,13 @@ def test_writes_crate_and_record(arguments, tmp_path):
     first = written.read_bytes()
     root = json.loads(first)["@graph"][0]
     assert (root["name"], root["description"]) == ("d", "Cells at rest")
+    called = {key: record[key] for key in ("author", "publisher", "funder", "contact")}
+    assert called == {
+        "author": ["Ann"],
+        "publisher": ["A Lab"],
+        "funder": ["A Fund"],
+        "contact": ["Bob"],
+    }
     assert str(tmp_path).encode() not in first
     assert run(arguments) == 0
     assert written.read_bytes() == first

@@ -85,6 +85,7 @@ def test_a_dry_run_lists_the_steps_of_each_dataset_in_the_order_of_the_sheet(sna
         (logging.INFO, "Select jobs to execute...", None),
         (logging.INFO, "Creating conda environment x.yaml...", "note"),
         (logging.WARNING, "Cannot restore results/a/run.json: no backup found.", None),
+        (logging.WARNING, "Restored previous version of a/plan.json (updating job failed).", None),
         (logging.WARNING, "The flag is deprecated", "warned"),
         (logging.INFO, "Error: Directory cannot be locked.", "failed"),
         (logging.ERROR, "Failed to set up log file: no space", "failed"),
@@ -127,6 +128,20 @@ def test_failures_of_job_groups_are_shown(snakemake_logger):
     run.event("group_error", job_error_info=[one], aux_logs=[])
     assert run.console.conclude() == ["a"]
     assert ("stumbled", "a: failed; more at the end") in run.lines
+
+
+def test_an_edited_plan_that_stands_against_the_settings_is_named(snakemake_logger, tmp_path):
+    run = Run(snakemake_logger, {"a": "valid", "b": "valid"}, ("plan", "a"), ("plan", "b"))
+    run.console.configure(["a", "b"], str(tmp_path), run.console._outcome)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "plan.proposed.json").write_text("{}")
+    run.event("run_info", stats={})
+    for dataset in "ab":
+        run.begin("plan", dataset)
+        run.end("plan", dataset)
+    assert run.console.conclude() == []
+    (said,) = [text for kind, text in run.lines if kind == "warned"]
+    assert said.startswith(f"warning: b: {tmp_path}/b/plan.json was edited and is kept")
 
 
 @pytest.mark.parametrize("what", ["error", "failure"])

@@ -14,6 +14,13 @@ MEANING = " · what valid means: docs/VALIDATION.md"
 NO_AUTHOR = ("crate.author_missing", "no author; give one")
 
 
+def test_edited_plans_that_stand_against_the_settings_are_one_line():
+    one = last_words.kept_plan_line(["a"], Path("results"))
+    assert one.startswith("warning: a: results/a/plan.json was edited and is kept")
+    several = last_words.kept_plan_line(["a", "b"], Path("results"))
+    assert several.startswith("warning: 2 datasets (a, b): results/<dataset>/plan.json was edited")
+
+
 def test_datasets_that_failed_alike_are_one_line():
     text = "in/{}.zarr: {} bytes needed, disk full; free some space (results/{}/logs/convert.log)"
     reasons = {name: text.format(name, 10**n, name) for n, name in enumerate("abcd")}

@@ -227,6 +227,15 @@ def test_datasets_that_left_the_sheet_are_in_the_report(results):
     assert "2 dataset" in (results.folder / "report.html").read_text()
 
 
+def test_an_edited_plan_that_is_not_json_is_what_the_job_says_of_it(results):
+    folder = results.planned("a")
+    (folder / "plan.json").write_text('{"rules": [],}')
+    log = results.log(folder, "convert/1-of-1", "error: plan.json: not JSON at line 1; repair it")
+    said = facts_of(folder, results.samples[0]).outcome
+    assert said.state == "failed"
+    assert said.message == f"not finished: plan.json: not JSON at line 1; repair it ({log})"
+
+
 def test_a_damaged_work_file_is_that_datasets_message(results):
     folder = results.listed("d")
     folder.mkdir()

@@ -83,6 +83,8 @@ def test_names_are_shown():
         (["house", "mouse"], "NCBI:txid10090  Mus musculus"),
         (["confocal"], "obo:FBbi_00000251  confocal microscopy"),
         (["txid7955"], "NCBI:txid7955  Danio rerio"),
+        (["human", "kidney"], "NCBI:txid9606  Homo sapiens"),
+        (["lattice", "light", "sheet"], "obo:FBbi_00000369  selective plane illumination"),
     ],
 )
 def test_lookup(words, first, capfd):
@@ -92,7 +94,9 @@ def test_lookup(words, first, capfd):
 
 def test_lookup_of_nothing(capfd):
     assert program("lookup_term")(["xyzzy", "--offline"]) == 1
-    assert 'error: nothing found for "xyzzy"' in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert 'error: nothing found for "xyzzy"' in said
+    assert "name them in notes" in said
     assert program("lookup_term")([]) == 2
 
 

@@ -41,12 +41,12 @@ def gaps(document: Document, organism: str | None, modality: str | None) -> Iter
         text = f"the name {name!r} could be that of any dataset; give one in the column name"
         yield finding("crate.name_vague", "info", text)
     if "author" not in document["@graph"][0]:
-        text = "no author; give one in the column author, or for all as crate: {author: …}"
+        text = "no author; give one as author, or for all datasets as crate: {author: …}"
         yield finding("crate.author_missing", "warning", text)
     for vocabulary, value in ((ORGANISM, organism), (MODALITY, modality)):
         kind = vocabulary.kind
         if value is None:
-            text = f"no {kind}; give it in the column {kind}: {LOOKUP} NAME finds the identifier"
+            text = f"no {kind}; give one as {kind}: {LOOKUP} NAME finds the identifier"
             yield finding(f"crate.{kind}_missing", "warning", text)
         elif label_of(value) is None:
             text = f"{kind} {value} is not known here, check the digits: {vocabulary.iri_of(value)}"

@@ -124,17 +124,20 @@ def _record(facts: CrateFacts, merged: Merged, old: SourceCrate | None, sha256: 
         organism=organism,
         modality=modality,
         date_published=facts.date_published,
-        author=_names(merged.document),
+        author=_names(merged.document, "author"),
+        publisher=_names(merged.document, "publisher"),
+        funder=_names(merged.document, "funder"),
+        contact=_names(merged.document, "maintainer"),
         kept=merged.kept,
         overridden=merged.overridden,
         findings=tuple(findings),
     )
 
 
-def _names(document: Document) -> tuple[str, ...]:
-    """What the authors of the root are called."""
+def _names(document: Document, key: str) -> tuple[str, ...]:
+    """What the people or organisations that a property of the root names are called."""
     entities = {entity["@id"]: entity for entity in document["@graph"]}
-    found = document["@graph"][0].get("author", ())
+    found = document["@graph"][0].get(key, ())
     parties = found if isinstance(found, list | tuple) else [found]
     names = []
     for party in parties:

@@ -39,6 +39,8 @@ class CrateRecord(Model):
         Keys that this step wrote at the output.
     sha256
         Of the output's ``ro-crate-metadata.json``; `findings` are about exactly these bytes.
+    author, publisher, funder, contact
+        What they are called.
     kept
         Ids of entities that come from the source's own crate.
     overridden
@@ -57,6 +59,9 @@ class CrateRecord(Model):
     modality: str | None = None
     date_published: str | None = None
     author: tuple[str, ...] = ()
+    publisher: tuple[str, ...] = ()
+    funder: tuple[str, ...] = ()
+    contact: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     overridden: dict[str, str] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

@@ -124,8 +124,7 @@ def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
     inventory, published = facts.files["inventory"], facts.files["published"]
     yield "name", facts.said("name")
     yield "description", facts.said("description")
-    yield "author", _people(facts)
-    for key in ("publisher", "funder", "contact"):
+    for key in ("author", "publisher", "funder", "contact"):
         yield key, facts.parties(key)
     yield "organism", _term(facts.said("organism"))
     yield "modality", _term(facts.said("modality"))
@@ -175,17 +174,6 @@ def _compared(verdict: Mapping[str, Any]) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _people(facts: Facts) -> str | None:
-    """Names of the authors, from the crate or the sheet: texts, or records with a name."""
-    found = facts.files["crate"].get("author") or getattr(facts.asked, "author", None)
-    parties = found if isinstance(found, list | tuple) else [found] if found else []
-    names = (
-        one.get("name") if isinstance(one, Mapping) else getattr(one, "name", one)
-        for one in parties
-    )
-    return ", ".join(str(name) for name in names if name) or None
 
 
 def _axes(facts: Facts) -> str | None:

@@ -7,7 +7,6 @@ earlier version, whose files have other keys, and each of them has its row.
 from __future__ import annotations
 
 import fcntl
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,11 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from uplift.errors import InputError
 from uplift.models.site import Prices
 from uplift.models.words import counted, size_text
 from uplift.settings.columns import Sample
 from uplift.storage import display_url, is_local
-from uplift.work import ledger
+from uplift.work import json_files, ledger
 
 State = Literal[
     "valid", "inherited", "invalid", "refused", "failed", "interrupted", "running", "planned", "new"
@@ -116,7 +116,11 @@ class Facts:
         """Names of people or organisations in the crate, else in the sheet."""
         value = self.files["crate"].get(key) or getattr(self.asked, key, None)
         parties = value if isinstance(value, (list, tuple)) else [value] if value else []
-        return "; ".join(str(getattr(party, "name", party)) for party in parties) or None
+        names = (
+            one.get("name") if isinstance(one, Mapping) else getattr(one, "name", one)
+            for one in parties
+        )
+        return "; ".join(str(name) for name in names if name) or None
 
     @cached_property
     def findings(self) -> list[Mapping[str, Any]]:
@@ -219,9 +223,9 @@ def facts_of(folder: Path, sample: Sample | None = None, prices: Prices | None =
         path = folder / f"{name}.json"
         if path.is_file():
             try:
-                content = json.loads(path.read_bytes())
-            except ValueError as error:
-                content, broken = None, f"{path}: not JSON: {error}; delete it and run again"
+                content = json_files.read_json(path)
+            except InputError as error:
+                content, broken = None, str(error)
             if isinstance(content, dict):
                 files[name] = content
     costs = ledger.read(folder / ledger.NAME)
@@ -234,10 +238,11 @@ def outcome_of(folder: Path, sample: Sample) -> Outcome:
 
 
 def _outcome(facts: Facts) -> Outcome:
-    if facts.broken:
-        return Outcome("failed", f"not finished: {facts.broken}")
     folder, verdict = facts.folder, facts.files["validation"]
     logs = _newest_logs(folder / "logs")
+    if facts.broken:
+        ended = _error(logs[0]) if logs else None
+        return Outcome("failed", f"not finished: {ended or facts.broken}")
     if any(_is_held(path) for path in logs):
         return Outcome("running", "not finished: a job is running")
     if facts.files["published"] and verdict:
@@ -324,7 +329,8 @@ def _error(log: Path) -> str | None:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if not lines or not lines[-1].startswith("error: "):
         return None
-    return f"{lines[-1].removeprefix('error: ')} ({log})"
+    said = lines[-1].removeprefix("error: ").replace(f"{Path.cwd()}/", "")
+    return f"{said} ({log})"
 
 
 def _is_held(log: Path) -> bool:

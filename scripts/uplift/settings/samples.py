@@ -195,7 +195,7 @@ def _ends_of(where: str, cells: Mapping[str, Any]) -> Iterator[Ends]:
 def _mistakes_here(cells: Mapping[str, Any], config: Config, sheet: Path | None) -> Iterator[str]:
     """Mistakes that a row is not to blame for alone: the config and the disk have a say."""
     if cells.get("license") is None and config.crate.enabled:
-        how = "license=CC-BY-4.0"
+        how = "license=CC-BY-4.0, or --license CC-BY-4.0 of resave.py"
         if config.input is None:
             how = "a column of the sheet, or defaults: {license: CC-BY-4.0} in the config"
         yield (

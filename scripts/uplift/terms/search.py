@@ -10,13 +10,16 @@ from urllib.request import urlopen
 
 from uplift.terms.tables import Term, Vocabulary, letters
 
+_TELLING = 5
+"""Letters of a word from which it tells terms from one another by itself."""
+_GENERAL = {"microscopy", "imaging", "microscope", "method"}
 OLS = "https://www.ebi.ac.uk/ols4/api/search"
 
 
 def search_table(vocabulary: Vocabulary, query: str) -> list[Term]:
     """Bundled terms that have every word of `query` in one of their names; the best first.
 
-    Where there are none, those whose names are written almost so.
+    Where there are none, those whose names are written almost so, then those with some of them.
 
     Parameters
     ----------
@@ -30,7 +33,20 @@ def search_table(vocabulary: Vocabulary, query: str) -> list[Term]:
         return [vocabulary.terms[whole]] if whole in vocabulary.terms else []
     ranked = sorted(_ranked(vocabulary, query))
     found = [vocabulary.terms[identifier] for *_, identifier in ranked]
-    return found or vocabulary.similar(query)
+    return found or list(
+        dict.fromkeys((*vocabulary.similar(query), *_with_some_words(vocabulary, query)))
+    )
+
+
+def _with_some_words(vocabulary: Vocabulary, query: str) -> list[Term]:
+    """Terms with one of several words, those with the most first: methods have many names."""
+    words = {word for word in query.casefold().split() if len(word) >= _TELLING} - _GENERAL
+    found = []
+    for term in vocabulary.terms.values():
+        names = (name.casefold().split() for name in (term.label, *term.others))
+        if shared := max(len(words.intersection(name)) for name in names):
+            found.append((-shared, len(term.label), term))
+    return [term for *_, term in sorted(found)]
 
 
 def _ranked(vocabulary: Vocabulary, query: str) -> Iterator[tuple[int, int, str, str]]:

@@ -25,6 +25,7 @@ from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
     error_lines,
+    kept_plan_line,
     listed,
     recent_line,
     warning_lines,
@@ -53,6 +54,7 @@ _SHOWN = (
 """What matters, and what people wait for, of Snakemake's messages in a run."""
 _HIDDEN = (
     "Cannot restore",
+    "Restored previous version",  # of a plan.json, when the plan step failed
     "localrules directive specifies rules",
     "Config file ",
     "Assuming unrestricted shared filesystem",
@@ -86,6 +88,7 @@ class Console(logging.Handler):
         self._results = Path("results")
         self._outcome: Callable[[str], Outcome] = lambda _: Outcome("new", "")
         self._changing: dict[str, float] = {}
+        self._kept_plans: list[str] = []
         self._datasets: list[str] = []
 
     def configure(
@@ -128,6 +131,10 @@ class Console(logging.Handler):
             self._is_started = False
             if changing := [name for name in self._changing if name in self._finished]:
                 self._display.warned(recent_line(self._in_order(changing)))
+            if self._kept_plans:
+                kept = self._in_order(self._kept_plans)
+                self._display.warned(kept_plan_line(kept, self._results))
+                self._kept_plans.clear()
             finished = {name: self._finished[name] for name in self._in_order(self._finished)}
             self._finished.clear()
             for line in warning_lines(finished):
@@ -168,8 +175,9 @@ class Console(logging.Handler):
         if dataset not in self._datasets:
             logs = logs or self._workflow.logger_manager.get_logfile()
             return f"failed; see {', '.join(os.path.relpath(log) for log in logs)}"
-        text = self._outcome(dataset).message.removeprefix("not finished: ")
-        text = text.replace(f"{Path.cwd()}/", "")
+        text = self._outcome(dataset).message
+        text = text.removeprefix("not finished: ").removeprefix("the last run stopped: ")
+        text = text.replace(f"{Path.cwd()}/", "")  # findings name their places in full
         if any(log in text for log in logs) or text.startswith("invalid"):
             return text
         log = f"; see {logs[0]}" if logs else ""
@@ -219,6 +227,8 @@ class Console(logging.Handler):
         if not dataset:
             return
         self._note_recent_change(rule, dataset, logs)
+        if rule == "plan" and (self._results / dataset / "plan.proposed.json").exists():
+            self._kept_plans.append(dataset)
         self._ended(rule, dataset)
         if self._failed.get(dataset, ("",))[0] == rule:  # a later attempt did it
             del self._failed[dataset]

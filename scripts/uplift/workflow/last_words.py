@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from uplift.report.facts import Outcome
 
@@ -87,6 +88,16 @@ def recent_line(datasets: Sequence[str]) -> str:
         f"warning: {who} changed less than 5 minutes before {'it was' if one else 'they were'} "
         "inspected; if something still writes there, let it end, then run again with "
         "-R inspect_source"
+    )
+
+
+def kept_plan_line(datasets: Sequence[str], results: Path) -> str:
+    """Edited plans that stand, where settings and program of now propose others."""
+    one = len(datasets) == 1
+    where = results / (datasets[0] if one else "<dataset>") / "plan.json"
+    return (
+        f"warning: {_where(datasets)}: {where} was edited and is kept; the settings of now ask for "
+        f"what is in plan.proposed.json next to it (delete plan.json to take that)"
     )
 
 

@@ -7,12 +7,13 @@ The columns of the sample sheet are the options, and those of the OME 2024 NGFF 
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from uplift.errors import UsageError
 from uplift.models.base import description_of
@@ -27,6 +28,8 @@ from uplift.work.folder import WorkFolder
 
 SNAKEFILE = Path(__file__).resolve().parents[3] / "Snakefile"
 _POSITIONAL = ("input", "output", "plan")
+_SHORT = 60
+"""Characters of a description that may stand in the help several times."""
 _LIKE = {
     "name": "rocrate-name",
     "description": "rocrate-description",
@@ -40,14 +43,28 @@ _LIKE = {
 """What the challenge's tool calls the columns."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest option where one is misspelled."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = next((word for word in message.split() if word.startswith("--")), "")
+        near = difflib.get_close_matches(wrong.partition("=")[0], self._option_string_actions, 1)
+        hint = f"; did you mean {near[0]}?" if message.startswith("unrecognized") and near else ""
+        super().error(f"{message}{hint}")
+
+
 def resave_parser(doc: str) -> argparse.ArgumentParser:
     """Options: what to do, the columns of the sheet, object stores, and the challenge's own."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    parser = _Parser(
+        usage="%(prog)s input output [options, which --help lists] [-- options of snakemake]",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("input", help="folder, archive or URL of the OME-Zarr 0.1-0.5 dataset")
     parser.add_argument("output", help="folder or URL to write")
-    parser.add_argument("snakemake", nargs="*", help="after --: options for snakemake")
+    # with a default it is not called required
+    parser.add_argument("snakemake", nargs="*", default=[], help="after --: options for snakemake")
     doing = parser.add_argument_group("what to do").add_mutually_exclusive_group()
     doing.add_argument(
         "--plan",
@@ -60,6 +77,17 @@ def resave_parser(doc: str) -> argparse.ArgumentParser:
         action="store_true",
         help="as --plan, and write shape, chunks and shards of the arrays as JSON to OUTPUT",
     )
+    again = parser.add_argument_group("again (the same command, with one of these)")
+    again.add_argument("--unlock", action="store_true", help="after Snakemake itself was killed")
+    again.add_argument(
+        "-R",
+        "--forcerun",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="do this step again, such as inspect_source or validate; may be repeated",
+    )
+    again.add_argument("-F", "--forceall", action="store_true", help="do all steps again")
     _add_columns(parser.add_argument_group("the dataset (columns of the sample sheet)"))
     stores = parser.add_argument_group("object stores (credentials: environment, AWS profiles)")
     for side in ("input", "output"):
@@ -89,13 +117,18 @@ def resave_parser(doc: str) -> argparse.ArgumentParser:
 
 
 def _add_columns(group: Any) -> None:
+    said: dict[str, str] = {}
     for column in COLUMNS:
         if column in _POSITIONAL:
             continue
         names = [f"--{column.replace('_', '-')}"]
         names += [f"--{_LIKE[column]}"] if column in _LIKE else []
         field = Columns.model_fields[column]
-        text = ": ".join(part for part in (field.title, description_of(field)) if part)
+        what = description_of(field)
+        if what and what in said and len(what) > _SHORT:
+            what = f"as {said[what]}"
+        said.setdefault(what or "", names[0])
+        text = ": ".join(part for part in (field.title, what) if part)
         group.add_argument(*names, dest=column, metavar="TEXT", help=text.replace("%", "%%"))
     group.add_argument(
         "--plan-file",
@@ -123,6 +156,8 @@ def run(arguments: argparse.Namespace) -> int:
     target = ["plans"] if arguments.plan or arguments.output_write_details else []
     words = [sys.executable, "-m", "snakemake", *target, "--snakefile", str(SNAKEFILE)]
     words += ["--cores", arguments.cores, *(["--dry-run"] if arguments.dry_run else [])]
+    words += ["--unlock"] if arguments.unlock else ["--forceall"] if arguments.forceall else []
+    words += ["--forcerun", *arguments.forcerun] if arguments.forcerun else []
     words += arguments.snakemake
     words += ["--config", *_config(arguments)]
     with subprocess.Popen(words) as process:
