@@ -96,6 +96,22 @@ def test_documents_as_windows_saves_them(tmp_path):
     assert same_values(found["0"], np.asarray(expected["0"]))
 
 
+def test_documents_in_consolidated_metadata_alone(tmp_path):
+    """As zarr-python opens it."""
+    source = tmp_path / "in.zarr"
+    expected = write(source, image({"0": SMALL}))
+    zarr.consolidate_metadata(source, zarr_format=2)
+    for key in [*source.rglob(".zattrs"), *source.rglob(".zgroup"), *source.rglob(".zarray")]:
+        key.unlink()
+    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
+    conversion.crate = '{"enabled": false}'
+    validation = conversion.all()
+    assert (validation["verdict"], validation["conforms"]) == ("valid", "OME-Zarr")
+    assert "0x" not in (tmp_path / "work" / "validation.json").read_text()  # an address in memory
+    found = read_all(tmp_path / "out.zarr", expected)
+    assert same_values(found["0"], np.asarray(expected["0"]))
+
+
 @pytest.mark.parametrize(
     "path", [".", "./", "", "..", "/", "../in.zarr/0", "C:\\in.zarr\\0", "https://a.org/in.zarr/0"]
 )

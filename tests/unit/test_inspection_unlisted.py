@@ -87,3 +87,26 @@ def test_unlistable_nodes_of_both_formats(image, root_format):
     assert [array.source for array in named.arrays] == [array.source for array in listed.arrays]
     assert {array.source.zarr_format for array in named.arrays} >= {5 - root_format}
     assert ("zarr.mixed", "") in codes(named)
+
+
+@pytest.mark.parametrize("gone", [[".zattrs"], [".zgroup", ".zattrs", "0/.zarray"]])
+def test_documents_that_consolidated_metadata_alone_have(image, gone):
+    before = inspect(image)
+    keys = [*image.rglob(".z*")]
+    held = {str(key.relative_to(image)): json.loads(key.read_text()) for key in keys}
+    write_json(image / ".zmetadata", {"zarr_consolidated_format": 1, "metadata": held})
+    for key in gone:
+        (image / key).unlink()
+    for found in (inspect(image), inspect_source(Unlistable(str(image)))):
+        assert (found.arrays, found.groups) == (before.arrays, before.groups)
+        assert ("source.repaired", "") in codes(found)
+        assert found.consolidated
+
+
+def test_consolidated_metadata_are_not_read_where_a_document_is_newer(image):
+    write_json(image / ".zmetadata", {"metadata": {"x/.zarray": {}, "0/.zarray": {"a": 1}}})
+    write_json(image / "x" / "zarr.json", ARRAY_V3)
+    found = inspect(image)
+    assert "x" in {a.path for a in found.arrays}
+    assert ("zarr.consolidated", "") in codes(found)
+    assert found.consolidated is None

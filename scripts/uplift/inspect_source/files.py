@@ -9,8 +9,9 @@ from uplift.errors import SourceError
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryFile
 from uplift.storage.protocol import ObjectInfo
+from uplift.zarr_metadata.consolidated import KEY_V2
 
-DROPPED = (".zmetadata",)
+DROPPED = (KEY_V2,)
 """Objects that the output does not need: consolidated metadata of Zarr v2."""
 _NESTED = (".zarray", ".zgroup", "zarr.json")
 _LITTER = re.compile(r"\.DS_Store|\._.+|Thumbs\.db|desktop\.ini|\.nfs[0-9A-Fa-f]+", re.DOTALL)

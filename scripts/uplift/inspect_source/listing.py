@@ -12,6 +12,7 @@ from typing import Any, Literal
 from uplift.arrays.source_chunks import ChunkSource, ListingDigest
 from uplift.errors import SourceError
 from uplift.grid import Index
+from uplift.inspect_source.consolidated import Consolidated
 from uplift.inspect_source.nodes import (
     METADATA,
     METADATA_V2,
@@ -30,6 +31,7 @@ from uplift.running.parallel import in_order
 from uplift.running.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
+from uplift.zarr_metadata.consolidated import KEY_V2
 from uplift.zarr_metadata.data_types import data_type_v3
 from uplift.zarr_metadata.v3 import ChunkKeys
 
@@ -90,6 +92,7 @@ class ListedSource:
         self._listings: dict[str, Future[Iterator[ObjectInfo]]] = {}
         """Of arrays whose documents are being read."""
         self.newest = Newest()
+        self.consolidated = Consolidated(store)
 
     def expect(self, path: str, node: Node | None, attributes: Mapping[str, Any]) -> None:
         """Note which arrays the node at `path` names: those folders are not listed as groups.
@@ -130,9 +133,12 @@ class ListedSource:
         folders, objects = self._store.list_folder(path)
         self.newest.add(*objects)
         names = {info.key.rpartition("/")[2]: info for info in objects}
+        if not path and METADATA_V3 not in names:
+            self.consolidated.load(names.get(KEY_V2))
         files = [info for name, info in names.items() if name not in METADATA]
+        wanted = {*names, *self.consolidated.names(f"{path}/" if path else "")}
         self._read_documents(
-            path, [name for name in names if name in METADATA and name not in documents], documents
+            path, [one for one in METADATA if one in wanted and one not in documents], documents
         )
         node = node_of(documents, join(self._store.url, path))
         if node is not None and node.array is not None:
@@ -178,6 +184,9 @@ class ListedSource:
         for name, key, data in zip(names, keys, found, strict=True):
             if data is not None:
                 documents[name] = checked_document(data, f"{self._store.url}/{key}")
+                self.consolidated.compare(key, documents[name])
+            elif (held := self.consolidated.document(key)) is not None:
+                documents[name] = checked_document(held, f"{self._store.url}/{KEY_V2} ({key})")
 
     def _listed(self, path: str) -> Iterator[ObjectInfo]:
         """All objects of an array, whose listing may have started."""

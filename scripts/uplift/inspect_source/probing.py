@@ -13,12 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 from uplift import grid
+from uplift.inspect_source.consolidated import Consolidated
 from uplift.inspect_source.listing import REQUESTS_AT_ONCE, ChunkCount, Folder, other_separator
 from uplift.inspect_source.nodes import (
     METADATA_V2,
     METADATA_V3,
     Document,
     Node,
+    checked_document,
     node_of,
     read_document,
 )
@@ -28,9 +30,10 @@ from uplift.ngff.paths import checked_path, is_plain
 from uplift.ngff.reading import as_read
 from uplift.running.progress import Progress
 from uplift.storage.protocol import Store, join
+from uplift.zarr_metadata.consolidated import KEY_V2
 from uplift.zarr_metadata.v3 import chunk_key, object_grid
 
-ROOT_FILES = ("ro-crate-metadata.json", ".zmetadata")
+ROOT_FILES = ("ro-crate-metadata.json", KEY_V2)
 OME_FILES = ("METADATA.ome.xml",)
 """Files that have a fixed name: the only ones that can be found without a listing."""
 
@@ -43,6 +46,7 @@ class UnlistedSource:
         self._pool = ThreadPoolExecutor(REQUESTS_AT_ONCE)
         self._below: dict[str, dict[str, None]] = {}
         self._arrays: set[str] = set()
+        self.consolidated = Consolidated(store)
 
     def close(self) -> None:
         """End the threads."""
@@ -80,6 +84,9 @@ class UnlistedSource:
     def read(self, path: str, zarr_format: int | None) -> Folder:
         """Look for the documents of a folder, and for the chunks of an array."""
         node = self._node(path, zarr_format)
+        if not path and (node is None or (node.zarr_format == 2 and not node.attributes)):
+            self.consolidated.take(self._store.get(KEY_V2))
+            node = self._node(path, zarr_format)
         if node is not None and node.array is not None:
             return self._read_array(path, node, node.array)
         names = ROOT_FILES if not path else OME_FILES if path.endswith("OME") else ()
@@ -130,10 +137,13 @@ class UnlistedSource:
 
     def _expect_consolidated(self, zarr_format: int) -> None:
         """Take the names of all nodes from consolidated metadata, where there are some."""
-        key = METADATA_V3 if zarr_format == 3 else ".zmetadata"
-        document = read_document(self._store, key) or {}
+        key = METADATA_V3 if zarr_format == 3 else KEY_V2
+        data = self._store.get(key)
+        document = checked_document(data, f"{self._store.url}/{key}") if data is not None else {}
         if zarr_format == 3:
             document = document.get("consolidated_metadata") or {}
+        else:
+            self.consolidated.take(data)
         metadata = document.get("metadata") if isinstance(document, dict) else None
         for name in metadata if isinstance(metadata, dict) else ():
             path = name if zarr_format == 3 else name.rpartition("/")[0]
@@ -148,7 +158,12 @@ class UnlistedSource:
         documents: dict[str, Document] = {}
         for names in self._names_to_try(path, zarr_format):
             for name in names:
-                document = read_document(self._store, join(path, name))
+                key = join(path, name)
+                document = read_document(self._store, key)
+                if document is not None:
+                    self.consolidated.compare(key, document)
+                elif (held := self.consolidated.document(key)) is not None:
+                    document = checked_document(held, f"{self._store.url}/{KEY_V2} ({key})")
                 if document is not None:
                     documents[name] = document
             if any(name in documents for name in (METADATA_V3, ".zgroup", ".zarray")):

@@ -132,6 +132,7 @@ class _Walk:
             self._reader.close()
             if pool is not None:
                 pool.shutdown(cancel_futures=True)
+        self._findings.extend(self._reader.consolidated.findings())
         self._collect_groups()
         self._refuse_other_than_one_zarr()
         foreseen = self._predict(target)
@@ -332,6 +333,7 @@ class _Walk:
             source=self._store.url,
             zarr_format=3 if 3 in self._formats else 2,
             ome_versions=tuple(sorted(str(v) for v in versions)),
+            consolidated=self._reader.consolidated.used or None,
             name=_dataset_name(self._attributes.get("")),
             groups=tuple(self._groups),
             arrays=tuple(self._arrays[path] for path in sorted(self._arrays)),

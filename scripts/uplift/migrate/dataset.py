@@ -31,6 +31,7 @@ from uplift.ngff.pyramid import check_scales
 from uplift.ngff.reading import facts_of
 from uplift.outputs import HeldOutput
 from uplift.storage.copying import copy_files
+from uplift.storage.documents import SourceDocuments
 from uplift.storage.files import is_network
 from uplift.storage.protocol import Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
@@ -199,7 +200,7 @@ class _Run:
     def _read(self, nodes: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Ask for documents of the source; they are parsed as they are wanted."""
         keys = [document_key(node.path, _format_of(node)) for node in nodes]
-        found = self.source.read_many(keys, DOCUMENT_BYTES)
+        found = SourceDocuments(self.inventory, self.source).read_many(keys)
         return (
             (node, parse_document(data, f"{self.source.url}/{key}"))
             for node, key, data in zip(nodes, keys, found, strict=True)

@@ -100,6 +100,8 @@ class Inventory(Model):
     zarr_format: Literal[2, 3]
     ome_versions: tuple[str, ...]
     name: str | None = None
+    consolidated: Literal[True] | None = None
+    """Documents that are not there are in ``.zmetadata``."""
     groups: tuple[InventoryGroup, ...]
     arrays: tuple[InventoryArray, ...]
     files: tuple[InventoryFile, ...]

@@ -1,12 +1,29 @@
-"""Inline consolidated metadata of a Zarr v3 root group, as zarr-python writes and reads it."""
+"""Consolidated metadata as zarr-python writes them: inline in a v3 root, ``.zmetadata`` of v2."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 Document = dict[str, Any]
 KEY = "consolidated_metadata"
+KEY_V2 = ".zmetadata"
+_NAMES_V2 = (".zarray", ".zgroup", ".zattrs")
+
+
+def documents_v2(data: bytes) -> dict[str, bytes]:
+    """Documents in a ``.zmetadata`` of Zarr v2, by their keys; none where it is malformed."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    return {
+        key: json.dumps(value).encode()
+        for key, value in (metadata.items() if isinstance(metadata, dict) else ())
+        if isinstance(value, dict) and key.rpartition("/")[2] in _NAMES_V2
+    }
 
 
 def consolidate(root: Mapping[str, Any], documents: Mapping[str, Document]) -> Document:

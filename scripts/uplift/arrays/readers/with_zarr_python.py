@@ -99,6 +99,9 @@ class _ReadOnlyStore(ZarrStore):
     def __hash__(self) -> int:
         return id(self._store)
 
+    def __str__(self) -> str:
+        return self._store.url
+
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:

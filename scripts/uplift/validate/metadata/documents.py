@@ -11,6 +11,7 @@ from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.ngff.detect import ome_below
 from uplift.ngff.documents import document_key
+from uplift.storage.documents import SourceDocuments
 from uplift.storage.protocol import Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
 
@@ -94,13 +95,15 @@ class Documents:
     ) -> Iterator[Node]:
         """Ask for the documents of both sides; they are looked at as they are wanted."""
         old_arrays = [e for e in entries if kind == "array" and _format_of(e) == 2]
-        asked = (
-            (self._output, [join(entry.path, "zarr.json") for entry in entries if entry.path]),
-            (self._source, [document_key(entry.path, _format_of(entry)) for entry in entries]),
-            (self._source, [join(entry.path, ".zarray") for entry in old_arrays]),
+        source = SourceDocuments(self._inventory, self._source)
+        written = [join(entry.path, "zarr.json") for entry in entries if entry.path]
+        return self._side_by_side(
+            entries,
+            kind,
+            iter(self._output.read_many(written, DOCUMENT_BYTES)),
+            source.read_many(document_key(entry.path, _format_of(entry)) for entry in entries),
+            source.read_many(join(entry.path, ".zarray") for entry in old_arrays),
         )
-        reads = [iter(store.read_many(keys, DOCUMENT_BYTES)) for store, keys in asked]
-        return self._side_by_side(entries, kind, *reads)
 
     def _side_by_side(
         self,

@@ -1,0 +1,87 @@
+"""What ``.zmetadata`` at the root says of a Zarr v2 source, next to the documents themselves."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from uplift.models.findings import Finding, warning
+from uplift.storage.protocol import ObjectInfo, Store
+from uplift.zarr_metadata.consolidated import KEY_V2, documents_v2
+
+log = logging.getLogger(__name__)
+
+LARGEST = 32 * 2**20
+"""Bytes of ``.zmetadata`` that are looked into: parsed, it takes several times that in memory."""
+
+
+class Consolidated:
+    """Documents in ``.zmetadata``: those that are not there are read from it, others compared.
+
+    zarr-python opens such a source by ``.zmetadata`` alone.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._held: dict[str, bytes] = {}
+        self._used: set[str] = set()
+        self._different: set[str] = set()
+
+    def load(self, info: ObjectInfo | None) -> None:
+        """Read it, where it is there and not too large."""
+        if info is not None and info.size <= LARGEST:
+            self.take(self._store.get(info.key))
+        elif info is not None:
+            log.info("%s has %d MiB: not looked into", KEY_V2, info.size >> 20)
+
+    def take(self, data: bytes | None) -> None:
+        """Note what it holds; None: it is not there."""
+        self._held = documents_v2(data or b"")
+
+    @property
+    def used(self) -> bool:
+        """Whether a document was read from it."""
+        return bool(self._used)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names of the documents of one node, whose keys begin with `prefix`."""
+        return (name for name in (".zarray", ".zgroup", ".zattrs") if prefix + name in self._held)
+
+    def document(self, key: str) -> bytes | None:
+        """Return a document that is not at the source itself."""
+        if key not in self._held:
+            return None
+        folder = key[: -len(key.rpartition("/")[2])]
+        if self._store.stat(f"{folder}zarr.json") is not None:  # newer than .zmetadata
+            return None
+        self._used.add(key)
+        return self._held[key]
+
+    def compare(self, key: str, document: dict[str, Any]) -> None:
+        """Note a document that is there, and is another one in ``.zmetadata``."""
+        held = self._held.get(key)
+        if held is not None and _normal(json.loads(held)) != _normal(document):
+            self._different.add(key)
+
+    def findings(self) -> Iterator[Finding]:
+        """What to say about it once all documents were read."""
+        if self._used:
+            text = f"documents that are not there are read from {KEY_V2}: {_some(self._used)}"
+            yield warning("source.repaired", "", text)
+        if self._different:
+            text = (
+                f"{KEY_V2} has other words than the documents: {_some(self._different)}; the "
+                "documents count, and readers of consolidated metadata saw the others"
+            )
+            yield warning("zarr.consolidated", "", text)
+
+
+def _normal(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _some(keys: set[str]) -> str:
+    first, more = min(keys), len(keys) - 1
+    return f"{first} (and {more} more)" if more else first

@@ -1,0 +1,30 @@
+"""Metadata documents of a source, of which some may be in its ``.zmetadata`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from uplift.models.inventory import Inventory
+from uplift.storage.protocol import Store
+from uplift.storage.tuning import DOCUMENT_BYTES
+from uplift.zarr_metadata.consolidated import KEY_V2, documents_v2
+
+
+class SourceDocuments:
+    """Reads documents as inspect read them."""
+
+    def __init__(self, inventory: Inventory, store: Store) -> None:
+        self._store = store
+        self._held: dict[str, bytes] = {}
+        if inventory.consolidated:
+            self._held = documents_v2(store.get(KEY_V2) or b"")
+
+    def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+        """Yield documents in the order of their keys; None where there is none."""
+        wanted = list(keys)
+        # asked for at once, before the first is wanted
+        found = self._store.read_many(wanted, DOCUMENT_BYTES)
+        return (
+            self._held.get(key) if data is None else data
+            for key, data in zip(wanted, found, strict=True)
+        )
