@@ -18,14 +18,14 @@ from ome_zarr.writer import write_image, write_plate_metadata, write_well_metada
 from PIL import Image
 from scipy.spatial import cKDTree
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import write_demo
 
 from support.browser import Browser
 
+ROOT = Path(__file__).parents[1]
 STAINS = (("membrane", "30D158"), ("nuclei", "4C8DFF"), ("vesicles", "FF9F0A"))
 SHEET = ("dataset", "input", "license", "organism", "modality", "author", "name")
 
