@@ -7,7 +7,9 @@ import functools
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from uplift.batches.portions import Portion, grouped, portions_of, total_cost
@@ -17,7 +19,6 @@ from uplift.batches.work import (
     Context,
     Job,
     Place,
-    Result,
     Settings,
     room_for,
     run_job,
@@ -102,6 +103,7 @@ class _CarryOut:
         self._locks: dict[str, contextlib.ExitStack] = {}
         self._flushed = self._last_line_at = time.monotonic()
         self._bad: list[BadChunk] = []
+        self._ends: deque[Future[None]] = deque()
 
     def run(self, batches: Sequence[Batch]) -> None:
         """Carry out what is not done."""
@@ -124,12 +126,20 @@ class _CarryOut:
             if not left:
                 return
             stack.callback(self._release_all)
-            self._total = total_cost(left)
-            tick = functools.partial(self._tick, context, workers)
+            # One thread waits for the disk: meanwhile this one hands out work, and workers that
+            # wait for their next portion would leave their cores idle.
+            disk = stack.enter_context(ThreadPoolExecutor(1))
+            tick = functools.partial(self._tick, context, workers, disk)
             jobs = self._jobs(left, context)
             for results in workers.as_done(run_job, jobs, tick, weight_of):
                 for result in results:
-                    self._add(result, context, cores * threads)
+                    run = self._runs[result.batch]
+                    if run.add(result):
+                        del self._runs[result.batch]
+                        self._bad += run.undecodable
+                        self._ends.append(disk.submit(self._end, run, context, cores * threads))
+            while self._ends:
+                self._ends.popleft().result()
         if self._bad:
             raise undecodable_error(self._bad, context.source.url)
 
@@ -173,31 +183,32 @@ class _CarryOut:
                 run.waiting += 1
                 yield Job(listing=Portion(run.batch.batch, number, item, whole=True))
 
-    def _add(self, result: Result, context: Context, cores: int) -> None:
-        run = self._runs[result.batch]
-        if not run.add(result):
-            return
+    def _end(self, run: BatchRun, context: Context, cores: int) -> None:
+        """Bring to disk what a batch wrote, then its record; others may begin it again then."""
         with run.journal.flushing():
             context.output.flush(elsewhere=True)
-        del self._runs[result.batch]
-        if run.undecodable:
-            self._bad += run.undecodable
-        else:
+        if not run.undecodable:
             generation = context.output.claim.generation
             run.write(self._work, cores, self._settings.verify, generation, None)
-        self._locks.pop(result.batch).close()
+        self._locks.pop(run.batch.batch).close()
 
-    def _tick(self, context: Context, workers: Workers[Context]) -> None:
+    def _tick(self, context: Context, workers: Workers[Context], disk: Executor) -> None:
+        while self._ends and self._ends[0].done():
+            self._ends.popleft().result()  # an error ends the job
         now = time.monotonic()
-        if now - self._flushed > _FLUSH_EVERY_S:
-            with contextlib.ExitStack() as stack:
-                for run in self._runs.values():
-                    stack.enter_context(run.journal.flushing())
-                context.output.flush(elsewhere=True)
-            self._flushed = time.monotonic()
+        if now - self._flushed > _FLUSH_EVERY_S and not self._ends:
+            self._ends.append(disk.submit(self._flush, list(self._runs.values()), context))
         if now - self._last_line_at > progress.EVERY_S:
             self._last_line_at = now
             log.info("%d MiB of chunks read", workers.counted() // 2**20)
+
+    def _flush(self, runs: Sequence[BatchRun], context: Context) -> None:
+        """Bring to disk what unfinished batches wrote so far."""
+        with contextlib.ExitStack() as stack:
+            for run in runs:
+                stack.enter_context(run.journal.flushing())
+            context.output.flush(elsewhere=True)
+        self._flushed = time.monotonic()
 
     def _release_all(self) -> None:
         for lock in self._locks.values():
