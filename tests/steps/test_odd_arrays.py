@@ -298,6 +298,28 @@ def test_a_damaged_shard_in_a_shard_is_a_bad_chunk(tmp_path, capsys):
     assert "cannot be decoded" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("codec", [None, {"id": "zlib", "level": 1}, {"id": "blosc"}])
+def test_booleans_that_are_neither_0_nor_1(tmp_path, codec):
+    """A mask of 255 under the name of booleans: NumPy reads true, tensorstore an error."""
+    mask = np.array([[0, 1, 255, 0], [0, 1, 1, 0]], dtype="u1")
+    write_json(tmp_path / "in.zarr" / ".zgroup", {"zarr_format": 2})
+    folder = tmp_path / "in.zarr" / "0"
+    document = zarray(mask, dtype="|b1", compressor=codec, chunks=[1, 4], fill_value=False)
+    write_json(folder / ".zarray", document)
+    for row in (0, 1):
+        data = mask[row].tobytes()
+        encoded = numcodecs.get_codec(dict(codec)).encode(data) if codec else data
+        (folder / f"{row}.0").write_bytes(encoded)
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    validation = conversion.all()
+    (said,) = [one for one in validation["findings"] if one["code"] == "chunk.recoded"]
+    assert "bytes other than 0 and 1" in said["message"]
+    found = zarr.open_array(tmp_path / "out.zarr" / "0", mode="r")[...]
+    assert found.view("u1").tolist() == (mask > 0).astype("u1").tolist()
+
+
 def test_bytes_without_a_meaning_by_the_name_of_the_specification(tmp_path):
     """zarr-python knows them by another name."""
     source = tmp_path / "in.zarr"

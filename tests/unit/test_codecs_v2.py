@@ -153,5 +153,9 @@ def test_a_bare_nan_is_written_out() -> None:
     assert SourceArray.parse(json.loads(json.dumps(source.to_json())), "x") == source
 
 
-def test_an_unsupported_type_is_no_mistake() -> None:
-    assert parse_v2({**GOOD, "dtype": "|O", "fill_value": 0}, "x").data_type == "|O"
+@pytest.mark.parametrize("fill_value", [0, 0.5, "", "0", None])
+def test_an_unsupported_type_is_no_mistake(fill_value: Any) -> None:
+    document = {**GOOD, "dtype": "|O", "filters": [{"id": "pickle"}], "fill_value": fill_value}
+    repairs: list[Change] = []
+    assert parse_v2(document, "x", repairs).data_type == "|O"
+    assert repairs == []

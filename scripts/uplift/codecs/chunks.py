@@ -64,7 +64,8 @@ class ChunkDecoder:
             limits[0] = self.elements
         ready = [(row, _with_decoders(row, config)) for row, config in self.chain.codecs]
         self._undo = tuple(zip(ready, limits, strict=True))[::-1]
-        only_blosc = [row.id for row, _ in self.chain.codecs] == ["blosc"]
+        self.are_truths = self.dtype.kind == "b"
+        only_blosc = [row.id for row, _ in self.chain.codecs] == ["blosc"] and not self.are_truths
         # Fresh memory for each chunk costs a page fault every 4 KiB.
         self._room = np.empty(limits[0], np.uint8) if reuse and only_blosc and self.nbytes else None
         self.own_values: NDArray[Any] | None = None
@@ -104,6 +105,10 @@ class ChunkDecoder:
             elements = flat if self.chain.vlen else flat.view(np.uint8).view(self.dtype)
         else:
             elements = np.frombuffer(buffer, dtype=self.dtype)
+        if self.are_truths and elements.view(np.uint8).max(initial=0) > 1:
+            # true to NumPy, and an error to other readers
+            notes.append("has bytes other than 0 and 1, which are read as true")
+            elements = elements.view(np.uint8) != 0
         if elements.size == self.elements:
             values = _arranged(elements, chunks, self.chain)
             return DecodedChunk(values, "; ".join(notes) or None, trailing)
@@ -186,6 +191,8 @@ class ChunkKeeper:
             It cannot be kept; decoding it may still succeed.
         """
         nbytes = self._decoder.nbytes
+        if self._decoder.are_truths and (note := self._decoder.read(data).note) is not None:
+            raise DecodeError(note)
         if self._rewrap is not None and nbytes is not None:
             return self._rewrap(data, nbytes)
         body = raw(decode_crc32c(data, {}, len(data)).data) if self._sum else data

@@ -160,6 +160,8 @@ def repaired_fill_value(source: SourceArray) -> JsonValue:
     one reading.
     """
     given, kind = source.fill_value, numpy_kind(source)
+    if not kind:
+        return None
     as_text = isinstance(given, str) and given not in fill_values.SPECIAL_FLOATS
     other = (
         (kind in "biu" and (as_text or isinstance(given, float)))
