@@ -90,7 +90,7 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
         "root_sha256": published.get("root_sha256"),
         **({key: value if facts.costs else None for key, value in asdict(cost).items()}),
         **_money(facts, cost if facts.costs else None),
-        "storage_per_month": facts.prices.of_storage(shown) or None if shown else None,
+        "storage_per_month": round(facts.prices.of_storage(shown), 6) or None if shown else None,
     }
 
 
