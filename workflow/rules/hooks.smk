@@ -13,7 +13,7 @@ def start_server(programs):
     urls = [
         url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)
     ]
-    JOBS.start({*programs, "report"}, modules=engines_of(urls, STORAGE))
+    JOBS.start(dict.fromkeys([*programs, "report"]), modules=engines_of(urls, STORAGE))
 
 
 def will_convert():
