@@ -44,6 +44,8 @@ ALONE_ARRAYS = 64
 _FLUSH_EVERY_S = 5.0
 """What a power cut may cost: small objects are put on disk together, since a sync for each would
 cost more than writing it."""
+_WAITING_ENDS = 2
+"""Batches whose digests are kept while the disk is behind; then nothing more is handed out."""
 PRELOADED = ("uplift.batches.work", "numcodecs.blosc")
 
 
@@ -138,8 +140,8 @@ class _CarryOut:
                         del self._runs[result.batch]
                         self._bad += run.undecodable
                         self._ends.append(disk.submit(self._end, run, context, cores * threads))
-            while self._ends:
-                self._ends.popleft().result()
+                        self._await(_WAITING_ENDS)
+            self._await(0)
         if self._bad:
             raise undecodable_error(self._bad, context.source.url)
 
@@ -193,14 +195,18 @@ class _CarryOut:
         self._locks.pop(run.batch.batch).close()
 
     def _tick(self, context: Context, workers: Workers[Context], disk: Executor) -> None:
-        while self._ends and self._ends[0].done():
-            self._ends.popleft().result()  # an error ends the job
+        self._await(_WAITING_ENDS)
         now = time.monotonic()
         if now - self._flushed > _FLUSH_EVERY_S and not self._ends:
             self._ends.append(disk.submit(self._flush, list(self._runs.values()), context))
         if now - self._last_line_at > progress.EVERY_S:
             self._last_line_at = now
             log.info("%d MiB of chunks read", workers.counted() // 2**20)
+
+    def _await(self, most: int) -> None:
+        """Wait until so many calls that wait for the disk are left; an error ends the job."""
+        while self._ends and (len(self._ends) > most or self._ends[0].done()):
+            self._ends.popleft().result()
 
     def _flush(self, runs: Sequence[BatchRun], context: Context) -> None:
         """Bring to disk what unfinished batches wrote so far."""
