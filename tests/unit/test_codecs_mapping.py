@@ -352,6 +352,7 @@ def test_blosc_has_a_limit() -> None:
             ),
             'codec "delta" with dtype',
         ),
+        (v2_array(chunks=(2**31, 2**31)), "no computer's memory holds"),
     ],
 )  # fmt: skip
 def test_what_is_not_supported_is_named(source: SourceArray, reason: str) -> None:

@@ -103,6 +103,14 @@ def test_documents_that_consolidated_metadata_alone_have(image, gone):
         assert found.consolidated
 
 
+def test_a_level_that_is_not_there_is_dropped(image):
+    """As where the source can be listed: nothing lies there."""
+    shutil.rmtree(image / "1")
+    for found in (inspect(image), inspect_source(Unlistable(str(image)))):
+        assert "1" not in {one.path for one in found.arrays}
+        assert not {"level.not_array", "level.absent"} & {code for code, _ in codes(found)}
+
+
 def test_consolidated_metadata_are_not_read_where_a_document_is_newer(image):
     write_json(image / ".zmetadata", {"metadata": {"x/.zarray": {}, "0/.zarray": {"a": 1}}})
     write_json(image / "x" / "zarr.json", ARRAY_V3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from uplift.zarr_metadata import data_types
 Codec = dict[str, Any]
 """A codec as Zarr v3 writes it."""
 
+LARGEST_CHUNK = 2**47
+"""Bytes of a chunk, beyond what a process can address."""
 _BLOSC_LIMIT_BYTES = 2**31 - 1 - 16
 """Most bytes that blosc encodes at once: its header counts in 31 bits."""
 _WRITABLE = {name: row for name, row in BY_V3_NAME.items() if row.encode is not None}
@@ -38,7 +41,9 @@ class Kept:
 def unsupported_reason(source: SourceArray) -> str | None:
     """Say why an array cannot be converted without loss, or None when it can."""
     try:
-        chain_of_source(source)
+        size = chain_of_source(source).stage_bytes(source.chunks)[0]
+        if (size or math.prod(source.chunks)) > LARGEST_CHUNK:
+            return f"chunks of {list(source.chunks)} elements, which no computer's memory holds"
         data_types.data_type_v3(source)
         data_types.fill_value_v3(source)
     except (UnsupportedError, SourceError) as error:

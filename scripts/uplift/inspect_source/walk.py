@@ -320,7 +320,9 @@ class _Walk:
         """Migrate the metadata for a try: what would be found invalid later is found now."""
         arrays = {path: array.source for path, array in self._arrays.items()}
         named = {path: array.axes for path, array in self._arrays.items() if array.axes}
-        occupied = {path for path, (node, _) in self._folders.items() if node is None}
+        occupied = set[str]()
+        if self._store.can_list:  # else a path was asked for in vain: nothing says what lies there
+            occupied = {path for path, (node, _) in self._folders.items() if node is None}
         occupied |= {file.path for file in self._files.copied}
         return prediction.predict(
             self._groups, self._attributes, arrays, named, frozenset(occupied), target

@@ -278,6 +278,7 @@ _KEYS: dict[GroupRole, str] = {
     "label image": "multiscales",
     "bioformats2raw": "bioformats2raw.layout",
 }
+_SAID: dict[GroupRole, str] = {"labels": "group of labels", "bioformats2raw": "collection"}
 
 
 @rule(
@@ -295,4 +296,4 @@ def role_is_met(tree: Tree) -> Iterator[tuple[str, str]]:
         wanted = {_KEYS[role]: role for role in reversed(group.roles) if role in _KEYS}
         for key, role in wanted.items():
             if key not in words:
-                yield path, f"a {role} whose metadata have no key {key!r}"
+                yield path, f"a {_SAID.get(role, role)} whose metadata have no key {key!r}"
