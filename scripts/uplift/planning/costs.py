@@ -31,14 +31,14 @@ class Rates:
     Attributes
     ----------
     dataset
-        Of each dataset: the programs that start, the validators.
+        Of each dataset: its jobs, as forks of the job server, and the validators.
     array
         Of each array, documents included.
     chunk, mib
         Of each stored chunk of the source, and of each MiB that it decodes to, by method.
     """
 
-    dataset: float = 3.0
+    dataset: float = 0.8
     array: float = 0.003
     chunk: tuple[tuple[Method, float], ...] = (
         ("repack", 125e-6), ("rewrap", 125e-6), ("recode", 700e-6),
