@@ -14,8 +14,7 @@ from uplift.work import json_files
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--output", required=True, help="URL or folder of the published output")
-    parser.add_argument("--archive", type=Path, required=True, help="archive.json to write")
+    command.add_required(parser, "output", writes=("archive",))
     parser.add_argument("--published", type=Path, help="published.json; not read: it says when")
     command.add_switch(parser, "--overwrite")
     parser.add_argument("--on-little-space", choices=("fail", "warn"), default="fail")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift.claim import claim_output
-from uplift.crate import check_license
+from uplift.crate.review import check_license
 from uplift.models.inventory import Inventory
 from uplift.models.publication import Published
 from uplift.outputs.overlap import is_same_place
@@ -24,10 +24,7 @@ from uplift.work.made_from import content_sha256, note_claimed, read_made_from
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--source", required=True, help="URL or folder of the source")
-    parser.add_argument("--run", type=Path, required=True, help="run.json")
-    parser.add_argument("--output", required=True, help="URL or folder of the output")
-    parser.add_argument("--claim", type=Path, required=True, help="claim.json to write")
+    command.add_required(parser, "source", "run", "output", writes=("claim",))
     command.add_switch(parser, "--overwrite")
     parser.add_argument("--published", type=Path, help="published.json of an earlier run, if any")
     parser.add_argument("--license", help="refused if more permissive than the source's own")

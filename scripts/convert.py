@@ -26,9 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
     reading.add_arguments(parser)
-    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
+    command.add_required(parser, "claim", writes=("slice",))
     parser.add_argument("--work", type=Path, required=True, help="folder for records and journals")
-    parser.add_argument("--slice", type=Path, required=True, help="<k>-of-<K>.json to write")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--on-bad-chunk", choices=("fail", "fill"), default="fail")
     parser.add_argument("--verify", choices=("once", "reread"), default="once")

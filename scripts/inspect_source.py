@@ -5,10 +5,9 @@ import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from uplift import __version__
-from uplift.crate import check_license
+from uplift.crate.review import check_license
 from uplift.inspect_source.walk import inspect_source
 from uplift.ngff.versions import DEFAULT_TARGET, TARGETS
 from uplift.outputs.overlap import refuse_overlap
@@ -22,11 +21,16 @@ from uplift.work.made_from import note_inspected
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--source", required=True, help="folder or URL of the source")
-    parser.add_argument("--output", required=True, help="folder or URL of the output")
-    parser.add_argument("--dataset", required=True, help="name, for messages")
-    parser.add_argument("--inventory", type=Path, required=True, help="inventory.json to write")
-    parser.add_argument("--run", type=Path, required=True, help="run.json, written when absent")
+    command.add_required(
+        parser,
+        "source",
+        "output",
+        "dataset",
+        writes=(
+            "inventory",
+            "run",
+        ),
+    )
     command.add_switch(parser, "--overwrite")
     parser.add_argument("--target-version", choices=list(TARGETS), default=DEFAULT_TARGET)
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))

@@ -6,7 +6,6 @@ The root's document is written to ``root.zarr.json`` only; publish puts it in it
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from uplift.batches import reading
 from uplift.migrate.dataset import migrate_dataset
@@ -25,10 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
     reading.add_arguments(parser)
-    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
+    command.add_required(
+        parser,
+        "claim",
+        writes=(
+            "migration",
+            "root",
+        ),
+    )
     parser.add_argument("--slices", type=command.json_argument, default=[], metavar="JSON")
-    parser.add_argument("--migration", type=Path, required=True, help="migration.json to write")
-    parser.add_argument("--root", type=Path, required=True, help="root.zarr.json to write")
     parser.add_argument("--target-version", choices=list(TARGETS), default=DEFAULT_TARGET)
     command.add_switch(parser, "--consolidated-metadata")
     command.add_switch(parser, "--spatialdata")

@@ -18,10 +18,8 @@ from uplift.work import json_files
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--inventory", type=Path, required=True, help="inventory.json")
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json to write or keep")
+    command.add_required(parser, "inventory", "dataset", writes=("plan",))
     parser.add_argument("--supplied", type=Path, help="a plan or parameter file to use instead")
-    parser.add_argument("--dataset", required=True, help="name of the dataset")
     parser.add_argument("--settings", type=command.json_argument, default={}, metavar="JSON")
     parser.add_argument("--unsupported", choices=("fail", "skip"), default="fail")
     return command.run_program(parser, _plan, argv)

@@ -18,14 +18,10 @@ from uplift.work.folder import WorkFolder
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    parser.add_argument("--validation", type=Path, required=True, help="validation.json")
-    parser.add_argument("--root", type=Path, required=True, help="root.zarr.json")
-    parser.add_argument("--claim", type=Path, required=True, help="claim.json of this output")
-    parser.add_argument("--run", type=Path, required=True, help="run.json")
+    read = ("validation", "root", "claim", "run", "output")
+    command.add_required(parser, *read, writes=("published",))
     parser.add_argument("--records", type=Path, required=True, help="folder of the records")
     parser.add_argument("--slices", type=command.json_argument, required=True, metavar="JSON")
-    parser.add_argument("--output", required=True, help="URL or folder of the output")
-    parser.add_argument("--published", type=Path, required=True, help="published.json to write")
     parser.add_argument("--validate-command", required=True, help="shown when it is invalid")
     parser.add_argument("--manifest", type=Path, help="manifest.sha256 to publish too")
     command.add_storage(parser)

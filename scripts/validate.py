@@ -27,12 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
     reading.add_arguments(parser)
+    command.add_required(parser, "migration", "root", writes=("validation",))
     parser.add_argument("--work", type=Path, required=True, help="folder of records and findings")
-    parser.add_argument("--migration", type=Path, required=True, help="migration.json")
-    parser.add_argument("--root", type=Path, required=True, help="root.zarr.json")
     parser.add_argument("--crate", default="", help='crate.json, or "" without a crate')
     parser.add_argument("--slices", type=command.json_argument, default=[], metavar="JSON")
-    parser.add_argument("--validation", type=Path, required=True, help="verdict to write")
     parser.add_argument("--manifest", type=Path, help="check sums of the whole output to write")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--verify", choices=("once", "reread"), default="once")

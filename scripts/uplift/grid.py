@@ -60,6 +60,14 @@ def chunks_per_shard(shards: Shape, chunks: Shape) -> Shape:
     return tuple(s // c for s, c in zip(shards, chunks, strict=True))
 
 
+def cell_of(chunk: Index, per_shard: Shape) -> int:
+    """Cell of a chunk in its shard's index: C-order position among the shard's chunks."""
+    cell = 0
+    for i, k in zip(chunk, per_shard, strict=True):
+        cell = cell * k + i % k
+    return cell
+
+
 def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> tuple[tuple[int, int], ...]:
     """Half-open ranges of chunk indices along each axis that a shard covers, cut at the grid.
 

@@ -157,7 +157,7 @@ def test_jobs_that_will_not_run_again_are_cancelled():
         assert command == "squeue"
         return next(answers)
 
-    asked = slurm_plugin.told_apart(ask)
+    asked = slurm_plugin.with_lost_jobs_named(ask)
     found = [asyncio.run(asked("squeue", None))[0] for _ in range(3)]
     assert found == [
         {"1": "CANCELLED", "2": "PREEMPTED", "3": "PREEMPTED", "4": "RUNNING"},
@@ -175,7 +175,7 @@ def test_jobs_that_are_no_longer_listed_are_unknown():
         states = next(answers)
         return (None, None) if states is None else (dict(states), 0.1)
 
-    asked = slurm_plugin.told_apart(ask)
+    asked = slurm_plugin.with_lost_jobs_named(ask)
     found = [asyncio.run(asked("squeue", None))[0] for _ in range(9)]
     gone = {"1": "RUNNING", "2": "UNKNOWN"}
     assert found == [both, one, None, one, both, one, one, gone, gone]

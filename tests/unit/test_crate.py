@@ -6,8 +6,8 @@ import pytest
 import rdflib
 
 from support.crates import conversion, facts, graph_of, harvested, inventory, orphans
-from uplift import crate
 from uplift.crate.build import TERMS, build_crate
+from uplift.crate.facts import collect_facts, times_of
 from uplift.crate.licenses import drops_conditions, license_term, same_license
 from uplift.crate.rules import check_crate
 from uplift.crate.text import describe
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_network")
 
 def collected(about, found=None, **times):
     source = inventory() if found is None else found
-    return crate.collect_facts(source, "d", about, CrateSettings(), conversion(**times))
+    return collect_facts(source, "d", about, CrateSettings(), conversion(**times))
 
 
 def test_the_same_facts_give_the_same_document():
@@ -246,13 +246,13 @@ def test_where_the_day_comes_from(monkeypatch):
     run = {"date": "2026-01-02", "began": "2026-01-02T03:04:05+00:00"}
 
     def day(given=None, run=run):
-        began, ended = crate.times_of(run)
+        began, ended = times_of(run)
         about = About(license="MIT", date_published=given)
         return collected(about, began=began, ended=ended).date_published
 
     assert day() == day(run={"date": "2026-01-02"}) == "2026-01-02"  # of an earlier version
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    assert crate.times_of(run) == ("2023-11-14T22:13:20+00:00",) * 2
+    assert times_of(run) == ("2023-11-14T22:13:20+00:00",) * 2
     assert day() == "2023-11-14"
     assert day("2020-05-06") == "2020-05-06"
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")

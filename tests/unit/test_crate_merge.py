@@ -6,9 +6,9 @@ from copy import deepcopy
 import pytest
 
 from support.crates import COMPLETE, conversion, facts, graph_of, harvested, inventory, orphans
-from uplift import crate
 from uplift.crate.build import build_crate
 from uplift.crate.merge import merge_crates, parse_source_crate
+from uplift.crate.writing import write_crate
 from uplift.errors import InputError
 from uplift.models.inventory import InventoryFile
 from uplift.settings.columns import About, CrateSettings
@@ -142,7 +142,7 @@ def written(places, found, about=None, settings=None, times=None):
     said = about or About(license="CC-BY-4.0")
     how = settings or CrateSettings()
     done = times or conversion()
-    return crate.write_crate(found, source, output, "d", said, how, done)
+    return write_crate(found, source, output, "d", said, how, done)
 
 
 def test_written_and_recorded(places):

@@ -3,8 +3,8 @@
 import pytest
 
 from support.crates import conversion, facts, graph_of, inventory
-from uplift import crate
 from uplift.crate.build import build_crate
+from uplift.crate.facts import collect_facts
 from uplift.crate.review import assumptions
 from uplift.errors import InputError
 from uplift.models.parties import Party
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("no_network")
 
 
 def collected(about):
-    return crate.collect_facts(inventory(), "d", about, CrateSettings(), conversion())
+    return collect_facts(inventory(), "d", about, CrateSettings(), conversion())
 
 
 def test_people_are_named_once():

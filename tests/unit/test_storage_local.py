@@ -199,9 +199,9 @@ def test_small_files_of_network_file_systems_are_read_ahead(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("durability", "begun"), [("fsync", [(0, 4), (4, 4), (8, 5)]), ("none", [])]
+    ("durability", "expected"), [("fsync", [(0, 4), (4, 4), (8, 5)]), ("none", [])]
 )
-def test_the_disk_begins_while_more_of_a_file_is_made(tmp_path, monkeypatch, durability, begun):
+def test_the_disk_begins_while_more_of_a_file_is_made(tmp_path, monkeypatch, durability, expected):
     ranges = []
     monkeypatch.setattr(files.tuning, "BEGIN_BYTES", 4)
     monkeypatch.setattr(files, "begin_writing", lambda _, *found: ranges.append(found))
@@ -209,5 +209,5 @@ def test_the_disk_begins_while_more_of_a_file_is_made(tmp_path, monkeypatch, dur
     with store.writer("a") as writer:
         for size in (3, 1, 2, 2, 5, 1):
             writer.write_all([bytes(size)])
-    assert ranges == begun
+    assert ranges == expected
     assert (tmp_path / "a").stat().st_size == 14

@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 
 from support.steps import program
-from uplift.terms import MODALITY, ORGANISM, label_of, named, search
-from uplift.terms.tables import VOCABULARIES, letters
+from uplift.terms import search
+from uplift.terms.tables import MODALITY, ORGANISM, VOCABULARIES, label_of, letters, named
 
 
 @pytest.mark.parametrize(

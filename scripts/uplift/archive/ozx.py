@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from uplift.errors import InputError, OutputError
+from uplift.models.json_text import sha256_of
 from uplift.models.publication import Archived
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.space import require_space
@@ -74,7 +75,7 @@ def archive_dataset(
     url = archive_url(output_url)
     file = ArchiveFile(url, output_url, settings)
     if not overwrite:
-        _refuse_foreign(file, {_sha256(root), before.root_sha256 if before else ""})
+        _refuse_foreign(file, {sha256_of(root), before.root_sha256 if before else ""})
     entries = in_order(output.list_tree(""))
     comment = comment_of(root)
     size = archive_bytes(((info.key, info.size) for info in entries), comment)
@@ -101,7 +102,7 @@ def archive_dataset(
     return Archived(
         archive=packed.url,
         output=output.url,
-        root_sha256=_sha256(root),
+        root_sha256=sha256_of(root),
         sha256=digest.hexdigest(),
         entries=len(entries),
         bytes=writer.bytes_written,
@@ -161,7 +162,7 @@ def _refuse_foreign(file: ArchiveFile, ours: set[str]) -> None:
         return
     with suppress(InputError):
         there = ArchiveStore(f"{place.url}/{name}", place, name, concurrency=1).get(ROOT_KEY)
-        if there is not None and _sha256(there) in ours:
+        if there is not None and sha256_of(there) in ours:
             return
     raise OutputError(
         f"{place.url}/{name}: exists and is not an archive of this dataset; remove it, or set "
@@ -187,7 +188,3 @@ class _Digest:
 
     def hexdigest(self) -> str:
         return self._sha256.hexdigest()
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -48,7 +48,7 @@ class StoredObjects:
     def __init__(self, store: Store, path: str, target: TargetArray, findings: Findings) -> None:
         self.path = path
         self.target = target
-        self.grid = grid.grid_shape(target.shape, target.object_shape)
+        self.grid = target.object_grid
         self.chunk_grid = grid.grid_shape(target.shape, target.chunks)
         self.per_object = grid.chunks_per_shard(target.object_shape, target.chunks)
         self._cells = math.prod(self.per_object)
@@ -61,10 +61,7 @@ class StoredObjects:
 
     def cell_of(self, chunk: Index) -> int:
         """Cell of a chunk in its shard's index."""
-        cell = 0
-        for i, k in zip(chunk, self.per_object, strict=True):
-            cell = cell * k + i % k
-        return cell
+        return grid.cell_of(chunk, self.per_object)
 
     def chunks_of(self, position: int) -> Iterator[Index]:
         """Chunks inside the array that an object may hold, in C order."""

@@ -216,8 +216,7 @@ class _ShardIndexes:
         table = self._table(self.shard_of(index))
         if table is None:
             return None
-        cell = tuple(i % k for i, k in zip(index, self._per_shard, strict=True))
-        offset, length = table[grid.linear_index(cell, self._per_shard)]
+        offset, length = table[grid.cell_of(index, self._per_shard)]
         return None if offset == shard_index.ABSENT else (int(offset), int(length))
 
     def count(self, shard: Index) -> int:

@@ -66,7 +66,7 @@ def by_object(item: BatchItem, chunks: Iterable[Index]) -> Stored:
     Stored
         Chunks of each object that has any.
     """
-    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    object_grid = item.target.object_grid
     found: Stored = {}
     for chunk in chunks:
         for index in grid.indices_in(_objects_over(chunk, item)):
@@ -129,7 +129,7 @@ def _gaps(start: int, stop: int, finished: list[Run]) -> Iterator[Run]:
 
 def region_of(item: BatchItem) -> Region:
     """Source chunks under an item's objects: a box, cut up to the first axis they differ on."""
-    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
+    object_grid = item.target.object_grid
     low, high = grid.index_of(item.start, object_grid), grid.index_of(item.stop - 1, object_grid)
     pairs = zip(low, high, strict=True)
     shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))

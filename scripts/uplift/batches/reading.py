@@ -11,15 +11,13 @@ from uplift.models.inventory import Inventory
 from uplift.models.slices import Slice
 from uplift.planning.batching import BatchSettings
 from uplift.planning.in_force import InForce, plan_in_force
+from uplift.running import command
 from uplift.work import json_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what the plan in force is."""
-    parser.add_argument("--inventory", type=Path, required=True, help="inventory.json")
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--dataset", required=True, help="name of the dataset")
-    parser.add_argument("--output", required=True, help="URL or folder of the output")
+    command.add_required(parser, "inventory", "plan", "dataset", "output")
     parser.add_argument("--batch-mib", type=int, default=4096, help="decoded size of a batch")
     parser.add_argument("--unsupported", choices=("fail", "skip"), default="fail")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import math
 import platform
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from uplift import __version__, grid
+from uplift import __version__
 from uplift.arrays.digests import sorted_pixel_rows
 from uplift.arrays.source_chunks import ListingDigest
 from uplift.batches.portions import Portion, portions_of
@@ -23,6 +22,7 @@ from uplift.convert.portion import unique_chunks
 from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
+from uplift.models.json_text import sha256_of
 from uplift.models.record import BadChunk, ItemRecord, Record, Verify
 from uplift.validate.objects.manifest import text_of_sums
 from uplift.validate.pixels.digests import write_digests
@@ -152,7 +152,7 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
         "chunks_compared": one.of("chunks"),
         "bytes_compared": one.of("compared_bytes"),
         "regions_compared": one.of("regions"),
-        "rows_sha256": hashlib.sha256(rows).hexdigest(),
+        "rows_sha256": sha256_of(rows),
     }
     if old is not None:
         return old.model_copy(update=found)
@@ -188,7 +188,7 @@ def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
 
     Each chunk of it was read once, unless the new grid cuts chunks or a run was resumed.
     """
-    objects = math.prod(grid.grid_shape(item.target.shape, item.target.object_shape))
+    objects = math.prod(item.target.object_grid)
     whole = (item.start, item.stop) == (0, objects) and item.source.shards is None
     once = one.of("chunks_read") == item.stored_chunks and not one.of("resumed")
     if whole and once and item.stored_bytes not in (0, one.of("bytes_read")):

@@ -116,7 +116,6 @@ def is_listed_first(item: BatchItem, context: Context) -> bool:
 
 
 def _objects_of(item: BatchItem, context: Context) -> Iterator[tuple[int, int]]:
-    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
-    for position, info in listed_objects(context.output, item.path, object_grid):
+    for position, info in listed_objects(context.output, item.path, item.target.object_grid):
         if position is not None and item.start <= position < item.stop:
             yield position, info.size

@@ -38,7 +38,7 @@ from uplift.storage import open_store
 from uplift.storage.caps import share_with
 from uplift.storage.protocol import Store
 from uplift.storage.settings import engines_of
-from uplift.validate.objects.accounts import sha256_of
+from uplift.validate.objects.accounts import sha256_of_object
 from uplift.validate.pixels import check_portion, values_at_once
 from uplift.validate.pixels.check import Expected
 from uplift.work import ledger
@@ -343,6 +343,6 @@ def _validate(context: Context, check: _Check, values: NDArray[Any] | None) -> N
         result.regions = math.prod(check.chunks.grid)
     if context.settings.with_sums:
         for key in counts.keys:
-            digest = sha256_of(context.output, key)
+            digest = sha256_of_object(context.output, key)
             if digest is not None:
                 result.sums[key] = digest

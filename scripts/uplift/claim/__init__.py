@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uplift.errors import OutputError
+from uplift.models.json_text import sha256_of
 from uplift.models.publication import Claim, Published
 from uplift.outputs.held import HeldOutput
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
@@ -129,7 +129,7 @@ def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
     """
     if root is None:
         return known.output == output.url
-    return known.root_sha256 == hashlib.sha256(root).hexdigest()
+    return known.root_sha256 == sha256_of(root)
 
 
 def _refuse_unless_replaceable(

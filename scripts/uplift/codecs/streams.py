@@ -151,27 +151,22 @@ def walk_zstd(data: Encoded) -> tuple[list[ZstdFrame], int]:
     end = 0
     while not frames or data[end : end + 4] == ZSTD_MAGIC:
         try:
-            frame, position = _walk_zstd_frame(data, end + 4)
+            frame, position = _zstd_frame(data, end + 4)
             if position > len(data):
-                raise DecodeError("the zstd stream is cut short")
-        except DecodeError:
+                raise IndexError
+        except (DecodeError, IndexError) as error:
             if frames:
                 break
-            raise
+            if isinstance(error, DecodeError):
+                raise
+            raise DecodeError("the zstd stream is cut short") from None
         frames.append(frame)
         end = position
     return frames, end
 
 
-def _walk_zstd_frame(data: Encoded, position: int) -> tuple[ZstdFrame, int]:
-    """Read one frame's headers, and where it ends."""
-    try:
-        return _zstd_frame(data, position)
-    except IndexError:
-        raise DecodeError("the zstd stream is cut short") from None
-
-
 def _zstd_frame(data: Encoded, position: int) -> tuple[ZstdFrame, int]:
+    """Read one frame's headers, and where it ends; IndexError where the data end before."""
     descriptor = data[position]
     position += 1
     single = bool(descriptor & 0x20)

@@ -110,7 +110,7 @@ class Engine(ABC):
         self._read = read
         target = item.target
         self._per_shard = grid.chunks_per_shard(target.object_shape, target.chunks)
-        self._object_grid = grid.grid_shape(target.shape, target.object_shape)
+        self._object_grid = target.object_grid
         self._target_grid = grid.grid_shape(target.shape, target.chunks)
         self._strides = grid.strides_of(chunks.grid)
         self._decoder = decoder_of(item.source)

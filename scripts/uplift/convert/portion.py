@@ -128,8 +128,7 @@ def refuse_other_listing(item: BatchItem, chunks: ChunkSource) -> None:
 
 def existing_objects(item: BatchItem, output: WritableStore) -> Iterator[tuple[int, int]]:
     """Position and bytes of an item's objects at the output; those outside the grid are deleted."""
-    object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
-    for position, info in listed_objects(output, item.path, object_grid):
+    for position, info in listed_objects(output, item.path, item.target.object_grid):
         if position is None:
             # another batch may be writing a temporary one; publish removes leftovers
             if item.start == 0 and not is_temporary(info.key):
@@ -207,9 +206,9 @@ def convert_portion(
         _note(item, task, outcome, journal, converted)  # at once: what no line is about is redone
     if existing:
         journal.refuse_superseded()
-        object_grid = grid.grid_shape(item.target.shape, item.target.object_shape)
         for position in sorted(existing):
-            output.delete(join(item.path, target_key(grid.index_of(position, object_grid))))
+            index = grid.index_of(position, item.target.object_grid)
+            output.delete(join(item.path, target_key(index)))
     return converted
 
 

@@ -92,7 +92,7 @@ class RecodeEngine(Engine):
         else:
             inside = inside_part(decoded, chunk, self.item.source)
             self._note(position, chunk, digest_of_values(inside), outcome)
-        return Piece(self._cell(chunk), self._encoder.encode(self._whole(inside))), outcome
+        return self._piece(chunk, inside), outcome
 
     def _decoded(
         self, position: int, box: Region, block: Region, needed: list[Index], outcome: Outcome
@@ -174,7 +174,11 @@ class RecodeEngine(Engine):
             for i, c, o in zip(chunk, self.item.target.chunks, origin, strict=True)
         )
         cut: Any = (..., *inside)  # the ellipsis: an array also when it has no axes
-        return Piece(self._cell(chunk), self._encoder.encode(self._whole(values[cut])))
+        return self._piece(chunk, values[cut])
+
+    def _piece(self, chunk: Index, inside: NDArray[Any]) -> Piece:
+        data = self._encoder.encode(self._whole(inside))
+        return Piece(grid.cell_of(chunk, self._per_shard), data)
 
     def _whole(self, piece: NDArray[Any]) -> NDArray[Any]:
         """Fill a chunk at the array's edge up."""
@@ -186,10 +190,6 @@ class RecodeEngine(Engine):
 
     def _filled(self, shape: grid.Shape) -> NDArray[Any]:
         return np.full(shape, self._fill_value, dtype=self._dtype)
-
-    def _cell(self, chunk: Index) -> int:
-        inner = tuple(i % k for i, k in zip(chunk, self._per_shard, strict=True))
-        return grid.linear_index(inner, self._per_shard)
 
     def _elements_of(self, region: Region) -> Region:
         """Elements of the array under target chunks."""

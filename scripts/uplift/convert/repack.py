@@ -45,7 +45,7 @@ class RepackEngine(Engine):
             for chunk, data in block:
                 kept = self._kept(position, chunk, self._count(chunk, data, outcome), outcome)
                 if kept is not None:
-                    pieces.append(Piece(self._cell(chunk), kept))
+                    pieces.append(Piece(grid.cell_of(chunk, self._per_shard), kept))
                 self._as_read = data
             yield pieces
 
@@ -54,12 +54,6 @@ class RepackEngine(Engine):
         if data is not self._as_read or self.item.source.shards is not None:
             return False
         return self._output.copy_from(self._chunks.store, self._chunks.key_of(index), key)
-
-    def _cell(self, chunk: Index) -> int:
-        cell = 0
-        for i, k in zip(chunk, self._per_shard, strict=True):
-            cell = cell * k + i % k
-        return cell
 
     def _kept(
         self, position: int, chunk: Index, data: Readable, outcome: Outcome

@@ -8,11 +8,11 @@ from typing import Any
 
 from uplift import TOOL_NAME, __version__
 from uplift.crate.licenses import license_term
-from uplift.crate.parties import Entity, People
+from uplift.crate.parties import Entity, People, entity, reference_to
 from uplift.crate.rules import CONTEXT, SPECIFICATION
 from uplift.models.crate import CRATE_KEY, InCrate
 from uplift.models.parties import Parties
-from uplift.terms import MODALITY, ORGANISM, label_of
+from uplift.terms.tables import MODALITY, ORGANISM, label_of
 
 Document = dict[str, Any]
 
@@ -142,7 +142,7 @@ def build_crate(facts: CrateFacts) -> Document:
         The license cannot be understood.
     """
     root, entities = _root(facts)
-    once = {entity["@id"]: entity for entity in entities}
+    once = {one["@id"]: one for one in entities}
     descriptor = {
         "@id": CRATE_KEY,
         "@type": "CreativeWork",
@@ -179,7 +179,7 @@ def _root(facts: CrateFacts) -> tuple[Entity, list[Entity]]:
     root["conformsTo"] = {"@id": _PROCESS_RUN}
     provenance = _provenance(facts, people)
     entities: list[Entity] = [
-        {"@id": license_url, "@type": "CreativeWork", "label": license_label},
+        entity(license_url, "CreativeWork", license_label),
         *format_entities,
         *people.entities,
         *grants,
@@ -215,66 +215,35 @@ def _stated(
 def _formats(versions: tuple[str, ...]) -> tuple[list[Any] | str, list[Entity]]:
     """What to put into ``encodingFormat``, and the entities of the versions of OME-Zarr in it."""
     entities = [
-        {
-            "@id": f"https://ngff.openmicroscopy.org/{version}/",
-            "@type": "WebPage",
-            "label": f"OME-Zarr {version}",
-        }
+        entity(f"https://ngff.openmicroscopy.org/{version}/", "WebPage", f"OME-Zarr {version}")
         for version in versions
     ]
     if not entities:
         return _ZARR, []
-    return [_ZARR, *({"@id": entity["@id"]} for entity in entities)], entities
+    return [_ZARR, *(reference_to(one["@id"]) for one in entities)], entities
 
 
 def _chain(facts: CrateFacts) -> list[Entity]:
     """Biosample, specimen, image acquisition and their terms, as far as they are known."""
-    entities: list[Entity] = []
+    chain: list[Entity] = []
     terms: list[Entity] = []
     if facts.organism is None and facts.modality is None:
         return []
-    specimen: Entity = {"@id": SPECIMEN_ID, "@type": "specimen", "label": "specimen"}
+    specimen = entity(SPECIMEN_ID, "specimen", "specimen")
     if facts.organism is not None:
-        label = label_of(facts.organism) or facts.organism
-        reference = {"@id": facts.organism}
-        entities.append(
-            {
-                "@id": BIOSAMPLE_ID,
-                "@type": "biosample",
-                "label": label,
-                "organism_classification": reference,
-            }
-        )
-        specimen["biosample"] = {"@id": BIOSAMPLE_ID}
-        terms.append(
-            {
-                "@id": facts.organism,
-                "@type": "DefinedTerm",
-                "label": label,
-                "sameAs": {"@id": ORGANISM.iri_of(facts.organism)},
-            }
-        )
-    entities.append(specimen)
+        label, term = label_of(facts.organism) or facts.organism, reference_to(facts.organism)
+        chain.append(entity(BIOSAMPLE_ID, "biosample", label, organism_classification=term))
+        specimen["biosample"] = reference_to(BIOSAMPLE_ID)
+        same = reference_to(ORGANISM.iri_of(facts.organism))
+        terms.append(entity(facts.organism, "DefinedTerm", label, sameAs=same))
+    chain.append(specimen)
     if facts.modality is not None:
         label = label_of(facts.modality) or facts.modality
-        entities.append(
-            {
-                "@id": ACQUISITION_ID,
-                "@type": "image_acquisition",
-                "label": label,
-                "fbbi_id": {"@id": facts.modality},
-                "specimen": {"@id": SPECIMEN_ID},
-            }
-        )
-        terms.append(
-            {
-                "@id": facts.modality,
-                "@type": "DefinedTerm",
-                "label": label,
-                "url": MODALITY.iri_of(facts.modality),
-            }
-        )
-    return [*entities, *terms]
+        of = {"fbbi_id": reference_to(facts.modality), "specimen": reference_to(SPECIMEN_ID)}
+        chain.append(entity(ACQUISITION_ID, "image_acquisition", label, **of))
+        url = MODALITY.iri_of(facts.modality)
+        terms.append(entity(facts.modality, "DefinedTerm", label, url=url))
+    return [*chain, *terms]
 
 
 def _provenance(facts: CrateFacts, people: People) -> list[Entity]:
@@ -282,50 +251,41 @@ def _provenance(facts: CrateFacts, people: People) -> list[Entity]:
     software_id = f"#{TOOL_NAME}-{__version__}"
     source, action = facts.source, facts.action
     formats, format_entities = _formats(source.versions)
-    done: Entity = {
-        "@id": ACTION_ID,
-        "@type": "CreateAction",
-        "label": action.label,
-        "summary": action.summary,
-        "instrument": {"@id": software_id},
-        "object": {"@id": source.id},
-        "result": {"@id": ROOT_ID},
-        "startTime": action.began,
-        "endTime": action.ended,
-        "actionStatus": "http://schema.org/CompletedActionStatus",
-    }
+    done = entity(
+        ACTION_ID,
+        "CreateAction",
+        action.label,
+        summary=action.summary,
+        instrument=reference_to(software_id),
+        object=reference_to(source.id),
+        result=reference_to(ROOT_ID),
+        startTime=action.began,
+        endTime=action.ended,
+        actionStatus="http://schema.org/CompletedActionStatus",
+    )
     if action.agent is not None:
         done["agent"] = people.references(action.agent, "agent", "Person")
-    software: Entity = {
-        "@id": software_id,
-        "@type": "SoftwareApplication",
-        "label": TOOL_NAME,
-        "softwareVersion": __version__,
-    }
+    release = {"softwareVersion": __version__}
+    software = entity(software_id, "SoftwareApplication", TOOL_NAME, **release)
     if action.tool_url is not None:
         software["url"] = action.tool_url
-    origin: Entity = {
-        "@id": source.id,
-        "@type": "CreativeWork",
-        "label": source.label,
-        "encodingFormat": formats,
-        "contentSize": str(source.stored_bytes),
-        "subjectOf": {"@id": INVENTORY_ID},
-    }
+    origin = entity(
+        source.id,
+        "CreativeWork",
+        source.label,
+        encodingFormat=formats,
+        contentSize=str(source.stored_bytes),
+        subjectOf=reference_to(INVENTORY_ID),
+    )
     if "://" in source.id:
         origin["url"] = source.id
-    inventory = {
-        "@id": INVENTORY_ID,
-        "@type": "CreativeWork",
-        "label": "inventory.json: what the source held when it was converted",
-        "summary": source.contents,
-        "encodingFormat": "application/json",
-        "sha256": source.inventory_sha256,
-    }
-    profile = {
-        "@id": _PROCESS_RUN,
-        "@type": "CreativeWork",
-        "label": "Process Run Crate",
-        "version": "0.5",
-    }
+    inventory = entity(
+        INVENTORY_ID,
+        "CreativeWork",
+        "inventory.json: what the source held when it was converted",
+        summary=source.contents,
+        encodingFormat="application/json",
+        sha256=source.inventory_sha256,
+    )
+    profile = entity(_PROCESS_RUN, "CreativeWork", "Process Run Crate", version="0.5")
     return [done, software, origin, inventory, *format_entities, profile]

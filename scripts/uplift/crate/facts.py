@@ -83,7 +83,11 @@ def collect_facts(
     InputError
         No license anywhere, or a day that is none.
     """
-    license_ = about.license or (old.text("license") if old else None)
+
+    def stated(column: str, key: str) -> str | None:
+        return getattr(about, column) or (old.text(key) if old is not None else None)
+
+    license_ = stated("license", "license")
     if not license_:
         raise InputError(
             f"{dataset}: no license; give one in the column license (an SPDX identifier "
@@ -94,12 +98,10 @@ def collect_facts(
     agent_from = next((name for name in columns if getattr(about, name)), None)
     return CrateFacts(
         dataset=dataset,
-        name=about.name or (old.text("name") if old else None) or _given_name(inventory) or dataset,
-        description=about.description
-        or (old.text("description") if old else None)
-        or describe(inventory, target_version),
+        name=stated("name", "name") or _given_name(inventory) or dataset,
+        description=stated("description", "description") or describe(inventory, target_version),
         license=license_,
-        date_published=_date_published(about.date_published, old, conversion.began[:10]),
+        date_published=stated("date_published", "datePublished") or conversion.began[:10],
         source=_source_facts(inventory, conversion),
         action=ActionFacts(
             label=title_of_conversion(inventory, target_version),
@@ -160,14 +162,6 @@ def _source_facts(inventory: Inventory, conversion: Conversion) -> SourceFacts:
         stored_bytes=sum(array.stored_bytes for array in inventory.arrays),
         inventory_sha256=conversion.inventory_sha256,
     )
-
-
-def _date_published(given: str | None, old: SourceCrate | None, run_date: str) -> str:
-    if given is None and old is not None:
-        given = old.text("datePublished")
-    if given is not None:
-        return given
-    return run_date
 
 
 def times_of(run: Mapping[str, Any]) -> tuple[str, str]:

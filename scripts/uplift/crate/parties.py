@@ -10,6 +10,29 @@ from uplift.models.parties import URL, Parties, Party
 Entity = dict[str, Any]
 
 
+def entity(identifier: str, kind: str, label: str, /, **properties: Any) -> Entity:
+    """Describe a thing of the crate's graph.
+
+    Parameters
+    ----------
+    identifier, kind, label
+        Its id, its type, and what it is called.
+    properties
+        The others, in the order in which they are written.
+
+    Returns
+    -------
+    Entity
+        As the graph holds it.
+    """
+    return {"@id": identifier, "@type": kind, "label": label, **properties}
+
+
+def reference_to(identifier: str) -> Entity:
+    """Refer to a thing of the graph, or of the web."""
+    return {"@id": identifier}
+
+
 class People:
     """Entities of the parties of one crate: a party that is named twice is one entity."""
 
@@ -60,13 +83,8 @@ class People:
             if "email" in party:
                 point = f"mailto:{party['email']}"
                 party["contactPoint"] = {"@id": point}
-                self._entities[point] = {
-                    "@id": point,
-                    "@type": "ContactPoint",
-                    "label": party["label"],
-                    "contactType": "questions about the data",
-                    "email": party["email"],
-                }
+                about = {"contactType": "questions about the data", "email": party["email"]}
+                self._entities[point] = entity(point, "ContactPoint", party["label"], **about)
 
     def grants(self, parties: Parties) -> list[Entity]:
         """Grants of funders that are entities already, each with its funder.
@@ -90,13 +108,11 @@ class People:
         elif (identity or "").startswith("https://ror.org/"):
             kind = "Organization"
         self._by_name.setdefault(party.name, identity)
-        entity = self._entities.setdefault(
-            identity, {"@id": identity, "@type": kind, "label": party.name}
-        )
+        known_as = self._entities.setdefault(identity, entity(identity, kind, party.name))
         if party.email is not None:
-            entity["email"] = party.email
+            known_as["email"] = party.email
         if party.affiliation is not None:
-            entity["affiliation"] = {"@id": self._affiliation(party.affiliation, fallback_id)}
+            known_as["affiliation"] = {"@id": self._affiliation(party.affiliation, fallback_id)}
         return identity
 
     def _affiliation(self, name: str, fallback_id: str) -> str:
@@ -104,7 +120,7 @@ class People:
         if identity is None:
             identity = name if URL.fullmatch(name) else f"{fallback_id}-affiliation"
             self._by_name[name] = identity
-            self._entities[identity] = {"@id": identity, "@type": "Organization", "label": name}
+            self._entities[identity] = entity(identity, "Organization", name)
         return identity
 
 
@@ -117,10 +133,6 @@ def _party(party: Party | str) -> Party:
 def _grant(text: str, funder: str, funder_id: str) -> Entity:
     is_address = URL.fullmatch(text) is not None
     number = text.rstrip("/").rpartition("/")[2] if is_address else text
-    return {
-        "@id": text if is_address else f"#grant-{quote(text, safe='')}",
-        "@type": "Grant",
-        "label": f"{funder}, grant {number}",
-        "identifier": text,
-        "funder": {"@id": funder_id},
-    }
+    identifier = text if is_address else f"#grant-{quote(text, safe='')}"
+    of = {"identifier": text, "funder": reference_to(funder_id)}
+    return entity(identifier, "Grant", f"{funder}, grant {number}", **of)

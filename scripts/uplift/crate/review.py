@@ -15,7 +15,7 @@ from uplift.models.crate import CRATE_KEY
 from uplift.models.findings import Finding
 from uplift.models.parties import Party
 from uplift.storage.protocol import Store
-from uplift.terms import LOOKUP, MODALITY, ORGANISM, label_of
+from uplift.terms.tables import LOOKUP, MODALITY, ORGANISM, label_of
 
 _NUMBERED = re.compile(r"(?!https?://)(\S.*?)\s+((?:\S*\d){5}\S*)")
 """A name, and a last word with at least five digits: Horizon 2020 is a funder's name."""

@@ -8,7 +8,6 @@ entity has them, so these three keys stand on the root alone; other entities use
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from uplift.crate.rules import check_crate
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
+from uplift.models.json_text import sha256_of
 from uplift.outputs import HeldOutput
 from uplift.running.parallel import at_once
 from uplift.settings.columns import About, CrateSettings
@@ -83,7 +83,7 @@ def write_crate(
             dataset=dataset,
             enabled=False,
             objects=(CRATE_KEY,) if original is not None else (),
-            sha256=_sha256(original) if original is not None else None,
+            sha256=sha256_of(original) if original is not None else None,
         )
     old = parse_source_crate(original) if original is not None else None
     refuse_relicensing(about.license, old, relicense=settings.relicense)
@@ -93,7 +93,7 @@ def write_crate(
     merged = merge_crates(own, old) if old is not None else Merged(own, (), {}, ())
     data = (json.dumps(merged.document, indent=2, ensure_ascii=False) + "\n").encode()
     _put_changed(output, before, {CRATE_KEY: data, copy_key: original})
-    record = _record(facts, merged, old, _sha256(data))
+    record = _record(facts, merged, old, sha256_of(data))
     if original is None:
         return record
     findings = record.findings if old is not None else (*record.findings, _unreadable(copy_key))
@@ -185,10 +185,6 @@ def _old_term(old: SourceCrate | None, kind: str, key: str) -> str | None:
 def _unreadable(copy_key: str) -> Finding:
     text = f"the source's own {CRATE_KEY} is not an RO-Crate; its bytes are kept as {copy_key}"
     return finding("crate.source_unreadable", "warning", text)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _unless_written(conversion: Conversion, data: bytes | None) -> Conversion:

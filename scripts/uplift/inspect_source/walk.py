@@ -19,7 +19,7 @@ from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import UnlistedSource
 from uplift.inspect_source.recent import RecentChange, recent_change
 from uplift.models.arrays import SourceArray
-from uplift.models.findings import Finding, Findings
+from uplift.models.findings import Findings
 from uplift.models.inventory import (
     GroupRole,
     Inventory,
@@ -40,6 +40,7 @@ from uplift.ngff.json_kinds import items_of
 from uplift.ngff.reading import as_read
 from uplift.ngff.versions import DEFAULT_TARGET
 from uplift.running.parallel import in_order
+from uplift.running.progress import Progress
 from uplift.storage.protocol import Store, join
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,6 @@ ARCHIVES = (".zip", ".ozx")
 """How names of archives end."""
 MAX_DEPTH = 100
 """Folders inside each other beyond which a source is refused."""
-_PROGRESS_SECONDS = 10.0
-"""Between lines on a long walk: seldom enough for a log, often enough for who watches it."""
 
 
 def inspect_source(
@@ -145,9 +144,8 @@ class _Walk:
         self._findings.extend(prediction.note_datasets_below(self._groups))
         self._files.note_litter()
         if not self._store.can_list:
-            self._find(
+            self._findings.warning(
                 "source.not_listable",
-                "warning",
                 "",
                 "the source cannot be listed: what no metadata name is not seen and not converted",
             )
@@ -165,7 +163,7 @@ class _Walk:
             log.warning("%s", text)
 
     def _walk(self, pool: ThreadPoolExecutor | None) -> None:
-        said = time.monotonic()
+        looked_into = Progress("%d groups and arrays so far")
         places = [_Place("", Context(), None)]
         for _ in range(MAX_DEPTH):
             below: list[_Place] = []
@@ -177,9 +175,7 @@ class _Walk:
             )
             for place, folder in folders:
                 below += self._take(place, folder)
-                if time.monotonic() - said > _PROGRESS_SECONDS:
-                    said = time.monotonic()
-                    log.info("%d groups and arrays so far", len(self._folders) + len(self._arrays))
+                looked_into.add()
             if not below:
                 return
             places = below
@@ -195,7 +191,7 @@ class _Walk:
         if node is not None:
             self._formats.add(node.zarr_format)
             for change in node.words:
-                self._find("source.repaired", "warning", path, change.text)
+                self._findings.warning("source.repaired", path, change.text)
             if node.array is not None:
                 self._take_array(folder, node, node.array)
                 return []
@@ -217,9 +213,8 @@ class _Walk:
         self._files.take_in_array(path, folder.files, has_chunks=bool(chunks.stored))
         self._files.take_older(path, folder.older)
         if source.zarr_format == 2 and source.fill_value is None:
-            self._find(
-                "fill_value.null", "info", path, "fill value is null; the output has zero instead"
-            )
+            text = "fill value is null; the output has zero instead"
+            self._findings.info("fill_value.null", path, text)
         if folder.other_separator is not None:
             self._find_separator(path, source, folder.other_separator)
         self._arrays[path] = InventoryArray(
@@ -249,16 +244,16 @@ class _Walk:
                         "with a .zgroup and its multiscales outside"
                     )
         text = "multiscales in the attributes of an array: not an OME-Zarr image; kept as it is"
-        self._find("array.multiscales", "warning", path, text)
+        self._findings.warning("array.multiscales", path, text)
 
     def _find_separator(self, path: str, source: SourceArray, how: str) -> None:
         separator = source.separator or "."
         if how == "read":
             text = f'chunk keys have the separator "{separator}", other than .zarray says; read so'
-            self._find("array.separator", "info", path, text)
+            self._findings.info("array.separator", path, text)
         else:
             text = f'chunk keys with either separator; read those with "{separator}", as declared'
-            self._find("array.separator", "warning", path, text)
+            self._findings.warning("array.separator", path, text)
 
     def _collect_groups(self) -> None:
         """Keep the folders that are groups, or that lead to a node."""
@@ -302,9 +297,8 @@ class _Walk:
                 "check the path"
             )
         if len(self._formats) > 1:
-            self._find(
-                "zarr.mixed", "info", "", "nodes of Zarr v2 and of v3; each read as what it is"
-            )
+            text = "nodes of Zarr v2 and of v3; each read as what it is"
+            self._findings.info("zarr.mixed", "", text)
 
     def _refuse_odd_names(self, names: list[str]) -> None:
         for name in names:
@@ -362,11 +356,6 @@ class _Walk:
         self._arrays[path] = array.model_copy(
             update={"role": "level", "multiscale": group, "level": level, "axes": usable}
         )
-
-    def _find(
-        self, code: str, severity: Literal["warning", "info"], path: str, message: str
-    ) -> None:
-        self._findings.add(Finding(code=code, severity=severity, path=path, message=message))
 
 
 def _dataset_name(root: dict[str, Any] | None) -> str | None:

@@ -5,7 +5,6 @@ The root's document is not written: it is handed back, and publish writes it las
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from uplift.migrate.gone import remove_gone
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Finding, warning
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
-from uplift.models.json_text import readable_json, sha256_of_json
+from uplift.models.json_text import readable_json, sha256_of, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
 from uplift.models.publication import MadeFrom
 from uplift.ngff import axes, detect
@@ -114,7 +113,7 @@ def migrate_dataset(
         output=output.url,
         target_version=target_version,
         spatialdata=spatialdata,
-        root_sha256=hashlib.sha256(root).hexdigest(),
+        root_sha256=sha256_of(root),
         documents=count,
         nodes=tuple(sorted(run.nodes, key=lambda node: node.path)),
         files=tuple(files),

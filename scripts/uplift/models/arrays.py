@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from uplift.grid import grid_shape
 from uplift.models.base import Model
 
 JsonValue = Any
@@ -71,6 +72,11 @@ class TargetArray(Model):
     def object_shape(self) -> Shape:
         """Elements along each axis of one stored object (a shard, or a chunk when unsharded)."""
         return self.shards if self.shards is not None else self.chunks
+
+    @property
+    def object_grid(self) -> Shape:
+        """Stored objects along each axis."""
+        return grid_shape(self.shape, self.object_shape)
 
 
 Method = Literal["repack", "rewrap", "recode"]

@@ -14,15 +14,20 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def sha256_of(data: bytes) -> str:
+    """Hex SHA-256, as all records have it."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def sha256_of_json(value: object) -> str:
     """Hex SHA-256 of :func:`canonical_json`."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return sha256_of(canonical_json(value).encode())
 
 
-def readable_json(value: object, indent: int = 0) -> str:
+def readable_json(value: object) -> str:
     """JSON for people: two-space indent, lists of numbers or short strings on one line."""
     parts: list[str] = []
-    _write(value, "\n" + "  " * indent, parts)
+    _write(value, "\n", parts)
     return "".join(parts)
 
 

@@ -131,7 +131,7 @@ def _migrated(
             findings.append(_repaired(edit, old, path))
     TARGETS[target].finish(draft, None if in_place else _declared(attributes, facts))
     _version_for_spatialdata(draft, path, asked=spatialdata)
-    findings += _spell_nonfinite(draft, path)
+    findings += _write_nonfinite(draft, path)
     findings += check_metadata(draft.words, target, path)
     return Migrated(draft.attributes, tuple(draft.changes), tuple(findings))
 
@@ -159,7 +159,7 @@ def keep_attributes(
     for key in attributes:
         draft.keep(key)
     _version_for_spatialdata(draft, path, asked=spatialdata)
-    findings = tuple(_spell_nonfinite(draft, path))
+    findings = tuple(_write_nonfinite(draft, path))
     return Migrated(draft.attributes, tuple(draft.changes), findings)
 
 
@@ -242,7 +242,7 @@ def _nonfinite_in(value: Any, keys: Keys) -> Iterator[tuple[Keys, float]]:
         yield keys, value
 
 
-def _spell_nonfinite(draft: Draft, path: str) -> Iterator[Finding]:
+def _write_nonfinite(draft: Draft, path: str) -> Iterator[Finding]:
     for edit in list(nonfinite(Spot(draft.attributes, ()))):
         old = draft.apply(edit, repair="number.nonfinite", inside=False).old
         yield _repaired(_below(edit, draft.ome), old, path)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from uplift.errors import OutputError
-from uplift.storage import display_url, is_local, local_path
+from uplift.settings.urls import comparable
+from uplift.storage import display_url
 
 
 def refuse_overlap(source_url: str, output_url: str) -> None:
@@ -16,7 +15,7 @@ def refuse_overlap(source_url: str, output_url: str) -> None:
     OutputError
         They overlap.
     """
-    source, output = (_comparable(url) for url in (source_url, output_url))
+    source, output = (comparable(url) for url in (source_url, output_url))
     if source == output or source.startswith(f"{output}/") or output.startswith(f"{source}/"):
         raise OutputError(
             f"{output_url}: overlaps the source {source_url}; choose an output outside of it"
@@ -25,8 +24,4 @@ def refuse_overlap(source_url: str, output_url: str) -> None:
 
 def is_same_place(one: str, other: str) -> bool:
     """Whether two texts name one place."""
-    return _comparable(display_url(one)) == _comparable(display_url(other))
-
-
-def _comparable(url: str) -> str:
-    return os.path.realpath(local_path(url)) if is_local(url) else url.rstrip("/")
+    return comparable(display_url(one)) == comparable(display_url(other))

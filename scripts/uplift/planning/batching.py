@@ -7,7 +7,6 @@ of its own, each a run of its stored objects. A batch is named after its first a
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from typing import Literal
@@ -19,7 +18,7 @@ from uplift.errors import REWRITE, UnsupportedError
 from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
-from uplift.models.json_text import canonical_json
+from uplift.models.json_text import canonical_json, sha256_of
 from uplift.models.shared import once_each
 from uplift.planning import estimates
 from uplift.planning.estimates import Targets
@@ -133,7 +132,7 @@ def cost_bytes(entry: InventoryArray) -> int:
 def batch_name(path: str, start: int) -> str:
     """Name of the batch that begins with object `start` of an array; usable as a file name."""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-")[:40] or "array"
-    return f"{slug}.{hashlib.sha256(path.encode()).hexdigest()[:8]}.{start}"
+    return f"{slug}.{sha256_of(path.encode())[:8]}.{start}"
 
 
 def _runs(entry: InventoryArray, targets: Targets, least: int) -> list[BatchItem]:
@@ -153,8 +152,7 @@ def _runs(entry: InventoryArray, targets: Targets, least: int) -> list[BatchItem
 
 
 def _objects(entry: InventoryArray, targets: Targets) -> int:
-    target, _ = targets[entry.path]
-    return math.prod(grid.grid_shape(target.shape, target.object_shape))
+    return math.prod(targets[entry.path][0].object_grid)
 
 
 def _item(entry: InventoryArray, targets: Targets, start: int, stop: int) -> BatchItem:
@@ -175,7 +173,7 @@ def _item(entry: InventoryArray, targets: Targets, start: int, stop: int) -> Bat
         stored_chunks=entry.stored_chunks,
         stored_bytes=entry.stored_bytes,
         listing_sha256=entry.listing_sha256,
-        fingerprint=hashlib.sha256(f"[{','.join(facts)}]".encode()).hexdigest(),
+        fingerprint=sha256_of(f"[{','.join(facts)}]".encode()),
     )
 
 

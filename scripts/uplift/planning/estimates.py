@@ -74,7 +74,7 @@ def recode_memory_bytes(source: SourceArray, target: TargetArray) -> int:
 def stored_objects(entry: InventoryArray | BatchItem, target: TargetArray) -> int:
     """Chunk or shard objects that the output will have (an upper bound for sparse arrays)."""
     source = entry.source
-    objects = math.prod(grid.grid_shape(target.shape, target.object_shape))
+    objects = math.prod(target.object_grid)
     return min(objects, entry.stored_chunks * _overlap(source.chunks, target.object_shape))
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from uplift import grid
 from uplift.models.batch import Batch
 from uplift.models.inventory import Inventory
 from uplift.models.json_text import sha256_of_json
@@ -134,7 +133,7 @@ def slice_of(batches: Sequence[Batch], number: int, count: int) -> list[Batch]:
 def _cost(batch: Batch) -> int:
     total = 0
     for item in batch.items:
-        objects = math.prod(grid.grid_shape(item.target.shape, item.target.object_shape))
+        objects = math.prod(item.target.object_grid)
         stored = item.stored_chunks * estimates.decoded_bytes(item.source, item.source.chunks)
         total += ARRAY_BYTES + stored * (item.stop - item.start) // max(1, objects)
     return total

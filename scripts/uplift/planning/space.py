@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from uplift import grid
 from uplift.grid import Shape
 from uplift.models.batch import Batch, BatchItem
 from uplift.planning import estimates
@@ -64,7 +63,7 @@ def space_of_batches(batches: Iterable[Batch]) -> Space:
 
 def _space_of_item(item: BatchItem) -> Space:
     whole = estimates.predicted(item, item.target, item.method)
-    cells = math.prod(grid.grid_shape(item.target.shape, item.target.object_shape))
+    cells = math.prod(item.target.object_grid)
     run = item.stop - item.start
     return Space(whole.bytes * run // max(1, cells), min(run, whole.objects))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from uplift.errors import InputError, StorageError
 from uplift.models.findings import first_error
+from uplift.models.json_text import sha256_of
 from uplift.models.publication import Cost, Published
 from uplift.models.record import Record
 from uplift.models.validation import Validation
@@ -55,13 +55,13 @@ def publish_dataset(
     """
     if validation.verdict != "valid":
         raise _invalid_error(validation, _hidden(output, root_document), validate_command)
-    root_sha256 = _sha256(root_document)
+    root_sha256 = sha256_of(root_document)
     if root_sha256 != validation.root_sha256:
         raise InputError(
             f"{validation.dataset}: the root document changed after it was validated; "
             f"validate again: {validate_command}"
         )
-    if validation.manifest_sha256 != (None if manifest is None else _sha256(manifest)):
+    if validation.manifest_sha256 != (None if manifest is None else sha256_of(manifest)):
         raise InputError(
             f"{validation.dataset}: {MANIFEST_KEY} is not the one that validation made; "
             f"validate again: {validate_command}"
@@ -125,7 +125,3 @@ def _invalid_error(validation: Validation, state: str, validate_command: str) ->
         f"{validation.dataset}: {state}, it is invalid: {what.rstrip('.')}{more}; "
         f"after repairing it validate again: {validate_command}"
     )
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -13,7 +13,7 @@ from typing import Any
 from uplift.models.words import size_text
 from uplift.report.facts import STATES, Facts
 from uplift.report.opening import web_url
-from uplift.terms import label_of
+from uplift.terms.tables import label_of
 from uplift.work import ledger
 from uplift.work.json_files import write_text
 

@@ -20,7 +20,7 @@ from uplift.report.facts import STATES, Facts
 from uplift.report.opening import viewers_of
 from uplift.report.tables import TIMES, Limits, money_text, span_text, tables_of
 from uplift.storage import is_local
-from uplift.terms import link_of
+from uplift.terms.tables import link_of
 from uplift.work import ledger
 
 Cell = str | dict[str, str]

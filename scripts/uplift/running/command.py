@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from uplift.errors import TransientError, UpliftError, UsageError, is_little_memory, remedy_for
@@ -76,6 +77,35 @@ def _too_little_memory() -> int:
     """Repeated by the workflow: on a cluster the next attempt gets more."""
     sys.stderr.write("error: not enough memory; lower threads, or plan smaller chunks\n")
     return TransientError.exit_code
+
+
+_WORDS = {
+    "source": "URL or folder of the source",
+    "output": "URL or folder of the output",
+    "dataset": "its name in the sheet",
+}
+_FILES = {"root": "root.zarr.json", "slice": "<k>-of-<K>.json"}
+"""Work files whose options are not called as they are."""
+
+
+def add_required(parser: argparse.ArgumentParser, *names: str, writes: Sequence[str] = ()) -> None:
+    """Add options that a program cannot do without.
+
+    Parameters
+    ----------
+    parser
+        Of the program.
+    names
+        ``source``, ``output``, ``dataset``, and work files by their names without an ending.
+    writes
+        Work files that it writes.
+    """
+    for name in (*names, *writes):
+        if name in _WORDS:
+            parser.add_argument(f"--{name}", required=True, help=_WORDS[name])
+            continue
+        text = _FILES.get(name, f"{name}.json") + (" to write" if name in writes else "")
+        parser.add_argument(f"--{name}", type=Path, required=True, help=text)
 
 
 def json_argument(text: str) -> Any:

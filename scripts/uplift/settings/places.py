@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from uplift.settings.urls import is_local, local_path
+from uplift.models.paths import parents_of
+from uplift.settings.urls import comparable, is_local, local_path
 
 ARCHIVES = (".zip", ".ozx")
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -148,7 +149,7 @@ def colliding_outputs(rows: Sequence[Ends]) -> Iterator[str]:
     """Outputs that are, hold or lie in another row's output or any row's input; one line each."""
     outputs: dict[str, Ends] = {}
     for row in rows:
-        place = _comparable(row.output)
+        place = comparable(row.output)
         if place in outputs:
             other = outputs[place].dataset
             yield row.mistake(
@@ -168,7 +169,7 @@ def colliding_outputs(rows: Sequence[Ends]) -> Iterator[str]:
 def _overlapping_inputs(rows: Sequence[Ends], outputs: Mapping[str, Ends]) -> Iterator[str]:
     inputs: dict[str, list[Ends]] = {}
     for one in rows:
-        inputs.setdefault(_comparable(one.input), []).append(one)
+        inputs.setdefault(comparable(one.input), []).append(one)
     for place, row in outputs.items():
         for outer in (place, *_folders_above(place)):
             yield from (row.mistake(_overlap(row, one)) for one in inputs.get(outer, ()))
@@ -184,13 +185,4 @@ def _overlap(row: Ends, other: Ends) -> str:
 
 
 def _folders_above(place: str) -> Iterator[str]:
-    while "/" in place.rstrip("/"):
-        place = place.rstrip("/").rpartition("/")[0]
-        if place:
-            yield place
-
-
-def _comparable(url: str) -> str:
-    if is_local(url):
-        return os.path.realpath(local_path(url))
-    return url.rstrip("/")
+    return filter(None, parents_of(place))

@@ -19,7 +19,7 @@ from uplift.settings.places import (
 )
 from uplift.settings.sheet import Row, rows_of_sheet
 from uplift.settings.values import at_home
-from uplift.terms import MODALITY, ORGANISM, label_of
+from uplift.terms.tables import MODALITY, ORGANISM, label_of
 
 __all__ = ["Sample", "SampleTable", "load_samples"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import unquote, urlsplit
 
@@ -16,3 +17,8 @@ def is_local(url: str) -> bool:
 def local_path(url: str) -> str:
     """Path of a local URL."""
     return unquote(urlsplit(url).path) if url.startswith("file://") else url
+
+
+def comparable(url: str) -> str:
+    """Text that is the same for all names of one place: links are followed on this machine."""
+    return os.path.realpath(local_path(url)) if is_local(url) else url.rstrip("/")

@@ -18,7 +18,7 @@ from uplift.models.arrays import JsonValue
 from uplift.models.base import did_you_mean, said
 from uplift.models.plan import NAMED_CODECS
 from uplift.ngff.versions import TARGETS
-from uplift.terms import MODALITY, ORGANISM, Vocabulary
+from uplift.terms.tables import MODALITY, ORGANISM, Vocabulary
 
 
 def lengths_from_text(value: object) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from uplift.models.batch import Batch
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray
+from uplift.models.json_text import sha256_of
 from uplift.models.migration import Migration
 from uplift.models.record import Verify
 from uplift.models.validation import ArrayValidation, Validation
@@ -148,8 +148,8 @@ def validate_dataset(
         files=len(inventory.files),
         objects=account.objects + (2 if manifest else 1),
         bytes=account.bytes + len(root_document) + len(manifest),
-        root_sha256=hashlib.sha256(root_document).hexdigest(),
-        manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else None,
+        root_sha256=sha256_of(root_document),
+        manifest_sha256=sha256_of(manifest) if manifest else None,
         validators=releases(),
     )
     return validation, manifest.decode()

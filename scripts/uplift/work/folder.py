@@ -9,66 +9,46 @@ from pathlib import Path
 _SLICE = re.compile(r"([1-9][0-9]*)-of-([1-9][0-9]*)\.json")
 
 
+class _File:
+    """A file of a fixed name, below the folder."""
+
+    def __init__(self, *parts: str) -> None:
+        self._parts = parts
+
+    def __get__(self, folder: WorkFolder, _: type[WorkFolder]) -> Path:
+        return folder.path.joinpath(*self._parts)
+
+
 @dataclass(frozen=True)
 class WorkFolder:
     """``results/<dataset>``."""
 
     path: Path
 
-    @property
-    def run(self) -> Path:
-        """Facts of the first run, which outlive a second look at the source."""
-        return self.path / "run.json"
-
-    @property
-    def inventory(self) -> Path:
-        """What inspect_source found."""
-        return self.path / "inventory.json"
-
-    @property
-    def plan(self) -> Path:
-        """The plan in force; its user's, once it was edited."""
-        return self.path / "plan.json"
-
-    @property
-    def claim(self) -> Path:
-        """Says that this run may write to the output."""
-        return self.path / "claim.json"
-
-    @property
-    def made_from(self) -> Path:
-        """Which source the output's data come from."""
-        return self.path / "made_from.json"
-
-    @property
-    def in_force(self) -> Path:
-        """Which plan the jobs of convert work for."""
-        return self.path / "convert" / "plan.in_force"
-
-    @property
-    def migration(self) -> Path:
-        """Documents and files that migrate wrote."""
-        return self.path / "migration.json"
-
-    @property
-    def root(self) -> Path:
-        """The root's document, until publish puts it in its place."""
-        return self.path / "root.zarr.json"
-
-    @property
-    def crate(self) -> Path:
-        """What crate wrote."""
-        return self.path / "crate.json"
-
-    @property
-    def validation(self) -> Path:
-        """The verdict."""
-        return self.path / "validation.json"
-
-    @property
-    def manifest(self) -> Path:
-        """Check sums of the output, where they are asked for."""
-        return self.path / "manifest.sha256"
+    run = _File("run.json")
+    """Facts of the first run, which outlive a second look at the source."""
+    inventory = _File("inventory.json")
+    """What inspect_source found."""
+    plan = _File("plan.json")
+    """The plan in force; its user's, once it was edited."""
+    claim = _File("claim.json")
+    """Says that this run may write to the output."""
+    made_from = _File("made_from.json")
+    """Which source the output's data come from."""
+    in_force = _File("convert", "plan.in_force")
+    """Which plan the jobs of convert work for."""
+    migration = _File("migration.json")
+    """Documents and files that migrate wrote."""
+    root = _File("root.zarr.json")
+    """The root's document, until publish puts it in its place."""
+    crate = _File("crate.json")
+    """What crate wrote."""
+    validation = _File("validation.json")
+    """The verdict."""
+    manifest = _File("manifest.sha256")
+    """Check sums of the output, where they are asked for."""
+    published = _File("published.json")
+    """What stands at the output, since when."""
 
     def is_own_manifest(self, content: bytes | None) -> bool:
         """Whether what stands at the output, if anything, is the manifest that was made here."""
@@ -77,11 +57,6 @@ class WorkFolder:
             and self.manifest.is_file()
             and self.manifest.read_bytes() == content
         )
-
-    @property
-    def published(self) -> Path:
-        """What stands at the output, since when."""
-        return self.path / "published.json"
 
     def slice(self, number: int, count: int) -> Path:
         """Slice `number` of `count`, both from 1."""

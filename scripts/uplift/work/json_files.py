@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 from uplift.errors import InputError
 from uplift.models.base import Model
-from uplift.models.json_text import readable_json
+from uplift.models.json_text import readable_json, sha256_of
 
 M = TypeVar("M", bound=Model)
 
@@ -98,4 +97,4 @@ def read_model(path: Path, model: type[M]) -> M:
 
 def file_sha256(path: Path) -> str:
     """Digest of a small file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path.read_bytes())

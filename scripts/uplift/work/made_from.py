@@ -5,12 +5,11 @@ It is not the output of a rule, so that it outlives a second look at the source 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 from uplift.errors import InputError
 from uplift.models.inventory import Inventory
-from uplift.models.json_text import canonical_json
+from uplift.models.json_text import sha256_of_json
 from uplift.models.publication import MadeFrom
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
@@ -83,12 +82,7 @@ def note_migrated(work: WorkFolder, inventory: Inventory) -> None:
 def content_sha256(inventory: Inventory) -> str:
     """Digest of what a source holds, wherever it lies: nodes, files, sizes and times of chunks."""
     held = inventory.to_json()
-    content = {
-        "arrays": held["arrays"],
-        "files": held["files"],
-        "groups": held["groups"],
-    }
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    return sha256_of_json({key: held[key] for key in ("arrays", "files", "groups")})
 
 
 def _union(known: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:

@@ -92,12 +92,7 @@ def _kind(row: dict[str, str], where: str) -> Load:
         raise InputError(f"{where}: method: {method!r} is neither repack nor recode")
     slices = min(MAX_SLICES, max(1, -(-numbers["stored_bytes"] // SLICE_BYTES)))
     return load_of_kind(
-        count=numbers["count"],
-        arrays=numbers["arrays"],
-        chunks=numbers["chunks"],
-        stored_bytes=numbers["stored_bytes"],
-        decoded_bytes=numbers["decoded_bytes"],
-        objects=numbers["objects"],
+        **numbers,
         recode=method == "recode",
         slices=slices,
         threads=cores_for(numbers["stored_bytes"]),

@@ -6,7 +6,6 @@ again, and what is damaged is deleted when the first job is about to start.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +126,7 @@ def _not_of_this_root(work: WorkFolder) -> Iterator[Path]:
         verdict = json_files.read_json(work.validation) if work.validation.exists() else {}
     except InputError:  # the step that needs it names it
         return
-    digest = hashlib.sha256(work.root.read_bytes()).hexdigest()
+    digest = json_files.file_sha256(work.root)
     if made not in (None, digest):  # None: of an earlier version
         yield work.root
     elif verdict.get("root_sha256", digest) != digest:

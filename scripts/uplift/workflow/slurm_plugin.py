@@ -47,7 +47,7 @@ def adapt(executor: Any, seconds: float, is_stopped: Callable[[], bool] = lambda
     executor.__class__ = _without_job_steps(_looking_closely(kind, seconds, is_stopped))
     plugin: Any = sys.modules[kind.__module__]
     if hasattr(plugin, "query_job_status"):
-        plugin.query_job_status = told_apart(plugin.query_job_status)
+        plugin.query_job_status = with_lost_jobs_named(plugin.query_job_status)
 
 
 def _without_job_steps(kind: Any) -> Any:
@@ -105,7 +105,7 @@ def cancel_waiting(active_jobs: Iterable[Any]) -> None:
             return
 
 
-def told_apart(ask: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+def with_lost_jobs_named(ask: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Ask for states, and say CANCELLED or UNKNOWN of each job that there is no use waiting for.
 
     A preempted job runs again where the site puts it back into the queue: it is PREEMPTED for a

@@ -64,7 +64,7 @@ def source_state(url: str) -> str | None:
     for name in _ROOT_DOCUMENTS:
         path = root / name
         if path.is_file():
-            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{name}\0{json_files.file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

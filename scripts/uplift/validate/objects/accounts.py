@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from uplift.arrays.output_objects import position_of_key
-from uplift.grid import Shape, grid_shape
+from uplift.grid import Shape
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory
@@ -59,7 +59,7 @@ class OutputAccount:
     ) -> None:
         self._stored = stored
         self._grids: dict[str, Shape] = {
-            path: grid_shape(target.shape, target.object_shape) for path, target in targets.items()
+            path: target.object_grid for path, target in targets.items()
         }
         self._expected = expected
         self._findings = findings
@@ -185,7 +185,7 @@ def _digests(
     source: Store, output: Store, place: tuple[str, str]
 ) -> tuple[str, str, tuple[str | None, str | None]]:
     before, after = place
-    return before, after, (sha256_of(source, before), sha256_of(output, after))
+    return before, after, (sha256_of_object(source, before), sha256_of_object(output, after))
 
 
 def _note_file(
@@ -199,7 +199,7 @@ def _note_file(
         findings.error("file.differs", after, f"{after}: is not what the source has")
 
 
-def sha256_of(store: Store, key: str) -> str | None:
+def sha256_of_object(store: Store, key: str) -> str | None:
     """Digest of an object, read in pieces; None when there is none."""
     info = store.stat(key)
     return None if info is None else reading.sha256_of(reading.pieces_of(store, info))

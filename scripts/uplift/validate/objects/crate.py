@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Finding
+from uplift.models.json_text import sha256_of
 
 
 def checked_crate(record: CrateRecord, data: bytes | None) -> tuple[Finding, ...]:
@@ -21,7 +21,7 @@ def checked_crate(record: CrateRecord, data: bytes | None) -> tuple[Finding, ...
     data
         The output's ``ro-crate-metadata.json``; None when there is none.
     """
-    if (None if data is None else hashlib.sha256(data).hexdigest()) == record.sha256:
+    if (None if data is None else sha256_of(data)) == record.sha256:
         return record.findings
     if data is None:
         return (_error("crate.differs", "is absent: run the crate step again"),)

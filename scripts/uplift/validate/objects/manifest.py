@@ -6,14 +6,14 @@ in the list before it is published; the list itself and the lock are not.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from uplift.models.json_text import sha256_of
 from uplift.outputs.keys import LOCK_KEY, MANIFEST_KEY, ROOT_KEY
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store
-from uplift.validate.objects.accounts import sha256_of
+from uplift.validate.objects.accounts import sha256_of_object
 
 Sums = dict[str, str]
 _NOT_LISTED = (LOCK_KEY, MANIFEST_KEY, ROOT_KEY)
@@ -36,11 +36,11 @@ def manifest_text(output: Store, keys: Iterable[str], known: Sums, root_document
     str
         A line each, as ``sha256sum`` writes them, in key order.
     """
-    sums = {ROOT_KEY: hashlib.sha256(root_document).hexdigest()}
+    sums = {ROOT_KEY: sha256_of(root_document)}
     for key in keys:
         if key in _NOT_LISTED or is_temporary(key):
             continue
-        digest = known.get(key) or sha256_of(output, key)
+        digest = known.get(key) or sha256_of_object(output, key)
         if digest is not None:
             sums[key] = digest
     return text_of_sums(sums)

@@ -94,7 +94,7 @@ def _ends(chunks: Shape) -> Iterator[Index]:
 def _at_borders(array: Chosen) -> Iterator[Index]:
     """Source chunks at the beginning of each batch and at the end of the one before."""
     target, source = array.target, array.source
-    objects = grid.grid_shape(target.shape, target.object_shape)
+    objects = target.object_grid
     for first in array.borders:
         for position, last in ((first - 1, True), (first, False)):
             box = grid.element_box(

@@ -171,7 +171,7 @@ def array_validation(
     ArrayValidation
         As ``validation.json`` has it.
     """
-    objects = math.prod(grid.grid_shape(work.target.shape, work.target.object_shape))
+    objects = math.prod(work.target.object_grid)
     edges = sorted((one.start, one.stop) for one in work.items)
     tiled = all(a[1] == b[0] for a, b in itertools.pairwise([(0, 0), *edges, (objects, objects)]))
     if not tiled:

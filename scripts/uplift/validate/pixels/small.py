@@ -19,7 +19,7 @@ def is_small(item: BatchItem) -> bool:
     """Whether an item is all of an array that is read whole, with one call."""
     shape = item.source.shape
     chunks = math.prod(grid.grid_shape(shape, item.source.chunks))
-    objects = math.prod(grid.grid_shape(item.target.shape, item.target.object_shape))
+    objects = math.prod(item.target.object_grid)
     whole = (item.start, item.stop) == (0, objects) and 0 < chunks <= LEAST_REGIONS
     return whole and math.prod(shape) * numpy_dtype(item.source).itemsize <= MOST_REGION_BYTES
 
