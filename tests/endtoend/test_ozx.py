@@ -18,7 +18,8 @@ from support.steps import Conversion, StepError
 from support.workflow import snakemake
 from uplift.archive.ozx import archive_url, in_order
 from uplift.inspect_source.walk import inspect_source
-from uplift.storage import ObjectInfo, open_store
+from uplift.storage import open_store
+from uplift.storage.protocol import ObjectInfo
 from uplift.storage.zip_writer import ZipWriter
 
 

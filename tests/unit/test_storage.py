@@ -16,7 +16,8 @@ from support.images import write_image
 from support.store_contract import PROMISES
 from uplift.errors import InputError, StorageError, UpliftError
 from uplift.inspect_source.walk import inspect_source
-from uplift.storage import display_url, engines, is_local, join, open_store
+from uplift.storage import display_url, engines, is_local, open_store
+from uplift.storage.protocol import join
 from uplift.storage.reading import ReadAhead
 from uplift.storage.settings import options_for
 from uplift.storage.writable import open_writable

@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 _RESULTS = {
     "records": (".json", ".digests", ".sha256"),
-    # of versions before 0.2
-    "validation": (".json", ".digests", ".sha256", ".standing"),
     "journal": (".jsonl", ".lock"),
 }
 """What jobs leave for a batch, by folder, with the endings of the files."""
@@ -112,9 +110,8 @@ def forget_outdated(work: WorkFolder, batches: Sequence[Batch]) -> None:
         _take_over(work, name, planned.get(name))
     for name in (*gone, *changed):
         with only_job(work.journal(name), overlap=False):
-            for folder in ("records", "validation"):
-                for ending in _RESULTS[folder]:
-                    (work.path / folder / f"{name}{ending}").unlink(missing_ok=True)
+            for ending in _RESULTS["records"]:
+                (work.path / "records" / f"{name}{ending}").unlink(missing_ok=True)
     if gone:
         log.info("forgot %d batches of an older plan", len(gone))
 

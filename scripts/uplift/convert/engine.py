@@ -19,8 +19,7 @@ from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
 from uplift.running.parallel import ALONE, Helpers
-from uplift.storage import join
-from uplift.storage.protocol import Readable, WritableStore
+from uplift.storage.protocol import Readable, WritableStore, join
 from uplift.zarr_metadata.v3 import target_key
 
 Read = Callable[[int], None]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from uplift.crate.build import CrateFacts, Document
 from uplift.crate.facts import is_vague
 from uplift.crate.licenses import drops_conditions, same_license
 from uplift.crate.merge import SourceCrate, parse_source_crate
 from uplift.errors import InputError
-from uplift.models.crate import CRATE_KEY
+from uplift.models.crate import CRATE_KEY, crate_finding
 from uplift.models.findings import Finding
 from uplift.models.parties import Party
 from uplift.storage.protocol import Store
@@ -39,18 +38,18 @@ def gaps(document: Document, organism: str | None, modality: str | None) -> Iter
     name = str(document["@graph"][0].get("name"))
     if is_vague(name):
         text = f"the name {name!r} could be that of any dataset; give one in the column name"
-        yield finding("crate.name_vague", "info", text)
+        yield crate_finding("crate.name_vague", "info", text)
     if "author" not in document["@graph"][0]:
         text = "no author; give one as author, or for all datasets as crate: {author: …}"
-        yield finding("crate.author_missing", "warning", text)
+        yield crate_finding("crate.author_missing", "warning", text)
     for vocabulary, value in ((ORGANISM, organism), (MODALITY, modality)):
         kind = vocabulary.kind
         if value is None:
             text = f"no {kind}; give one as {kind}: {LOOKUP} NAME finds the identifier"
-            yield finding(f"crate.{kind}_missing", "warning", text)
+            yield crate_finding(f"crate.{kind}_missing", "warning", text)
         elif label_of(value) is None:
             text = f"{kind} {value} is not known here, check the digits: {vocabulary.iri_of(value)}"
-            yield finding(f"crate.{kind}_unknown", "warning", text)
+            yield crate_finding(f"crate.{kind}_unknown", "warning", text)
 
 
 def assumptions(facts: CrateFacts) -> Iterator[Finding]:
@@ -58,7 +57,7 @@ def assumptions(facts: CrateFacts) -> Iterator[Finding]:
     column = facts.action.agent_from
     if column not in (None, "agent"):
         text = f"who converted is taken from {column}; name them in the column agent, or for all "
-        yield finding("crate.agent_assumed", "info", f"{text}as crate: {{agent: …}}")
+        yield crate_finding("crate.agent_assumed", "info", f"{text}as crate: {{agent: …}}")
     funders = [value for mark, value in facts.stated if mark.name == "funder"]
     for value in funders:
         for one in value if isinstance(value, tuple) else (value,):
@@ -66,7 +65,7 @@ def assumptions(facts: CrateFacts) -> Iterator[Finding]:
             if (isinstance(one, Party) and one.grants) or not (found := _NUMBERED.fullmatch(name)):
                 continue
             text = f"funder {name!r} ends in a number; if that is a grant, write it in brackets: "
-            yield finding("crate.grant_in_name", "warning", f"{text}{found[1]} [{found[2]}]")
+            yield crate_finding("crate.grant_in_name", "warning", f"{text}{found[1]} [{found[2]}]")
 
 
 def refuse_relicensing(given: str | None, old: SourceCrate | None, *, relicense: bool) -> None:
@@ -120,24 +119,4 @@ def license_changes(license_: str, old: SourceCrate) -> Iterator[Finding]:
     earlier = old.text("license")
     if earlier is not None and not same_license(earlier, license_):
         text = f"the source's own crate states the license {earlier}; here it is {license_}"
-        yield finding("crate.relicensed", "warning", text)
-
-
-def finding(code: str, severity: Any, message: str) -> Finding:
-    """A finding about the crate.
-
-    Parameters
-    ----------
-    code
-        Of ``docs/FINDINGS.md``.
-    severity
-        How bad it is.
-    message
-        One line for people.
-
-    Returns
-    -------
-    Finding
-        About the path of the crate.
-    """
-    return Finding(code=code, severity=severity, path=CRATE_KEY, message=message)
+        yield crate_finding("crate.relicensed", "warning", text)

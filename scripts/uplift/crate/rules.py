@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from uplift.models.crate import CRATE_KEY
+from uplift.models.crate import CRATE_KEY, crate_finding
 from uplift.models.findings import Finding
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -130,4 +130,4 @@ def _references(entity: Entity, key: str) -> list[str]:
 
 
 def _invalid(text: str) -> Finding:
-    return Finding(code="crate.invalid", severity="error", path=CRATE_KEY, message=text)
+    return crate_finding("crate.invalid", "error", text)

@@ -16,9 +16,9 @@ from typing import Any
 from uplift.crate.build import ACTION_ID, INVENTORY_ID, CrateFacts, Document, build_crate
 from uplift.crate.facts import Conversion, collect_facts
 from uplift.crate.merge import Merged, SourceCrate, merge_crates, parse_source_crate
-from uplift.crate.review import assumptions, finding, gaps, license_changes, refuse_relicensing
+from uplift.crate.review import assumptions, gaps, license_changes, refuse_relicensing
 from uplift.crate.rules import check_crate
-from uplift.models.crate import CRATE_KEY, CrateRecord
+from uplift.models.crate import CRATE_KEY, CrateRecord, crate_finding
 from uplift.models.findings import Finding
 from uplift.models.inventory import Inventory
 from uplift.models.json_text import sha256_of
@@ -184,7 +184,7 @@ def _old_term(old: SourceCrate | None, kind: str, key: str) -> str | None:
 
 def _unreadable(copy_key: str) -> Finding:
     text = f"the source's own {CRATE_KEY} is not an RO-Crate; its bytes are kept as {copy_key}"
-    return finding("crate.source_unreadable", "warning", text)
+    return crate_finding("crate.source_unreadable", "warning", text)
 
 
 def _unless_written(conversion: Conversion, data: bytes | None) -> Conversion:

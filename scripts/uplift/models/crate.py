@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,26 @@ class InCrate:
 
     name: str
     kind: Literal["Person", "Organization"] | None = None
+
+
+def crate_finding(code: str, severity: Any, message: str) -> Finding:
+    """A finding about the crate.
+
+    Parameters
+    ----------
+    code
+        Of ``docs/FINDINGS.md``.
+    severity
+        How bad it is.
+    message
+        One line for people.
+
+    Returns
+    -------
+    Finding
+        About the path of the crate.
+    """
+    return Finding(code=code, severity=severity, path=CRATE_KEY, message=message)
 
 
 class CrateRecord(Model):

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from uplift.settings.storage import StorageOptions
 from uplift.storage.engines import open_remote
 from uplift.storage.local import LocalStore
-from uplift.storage.protocol import ObjectInfo, ObjectWriter, Store, WritableStore, join
+from uplift.storage.protocol import Store
 from uplift.storage.settings import options_for
 from uplift.storage.urls import (
     WEB,
@@ -23,18 +23,7 @@ from uplift.storage.urls import (
     split_url,
 )
 
-__all__ = [
-    "ObjectInfo",
-    "ObjectWriter",
-    "Store",
-    "WritableStore",
-    "display_url",
-    "hide_url",
-    "is_local",
-    "join",
-    "local_path",
-    "open_store",
-]
+__all__ = ["display_url", "hide_url", "is_local", "local_path", "open_store"]
 
 
 def open_store(url: str, settings: Mapping[str, Any] | None = None) -> Store:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uplift.models.crate import CRATE_KEY
+from uplift.models.crate import crate_finding
 from uplift.models.findings import Finding
 
 PROFILE = "ro-crate-1.1"
@@ -46,7 +46,7 @@ def validate_crate(
     strangers = [url for url in _context_urls(document) if url not in _KNOWN]
     if strangers:
         text = f"not checked: its context {strangers[0]} cannot be had without network"
-        return (_finding("crate.unchecked", "warning", text),)
+        return (crate_finding("crate.unchecked", "warning", text),)
     with _quiet(), tempfile.TemporaryDirectory(prefix="ngff-uplift-") as folder:
         cache = Path(folder) / "contexts"
         _fill_cache(cache)
@@ -55,8 +55,8 @@ def validate_crate(
             return ()
         if inherited and not _issues(_without(document, frozenset(inherited)), profile, cache):
             texts = [f"in the source's own crate: {issue}" for issue in issues]
-            return tuple(_finding("crate.inherited", "warning", text) for text in texts)
-        return tuple(_finding("crate.invalid", "error", issue) for issue in issues)
+            return tuple(crate_finding("crate.inherited", "warning", text) for text in texts)
+        return tuple(crate_finding("crate.invalid", "error", issue) for issue in issues)
 
 
 def _issues(document: dict[str, Any], profile: str, cache: Path) -> list[str]:
@@ -82,7 +82,7 @@ def _issues(document: dict[str, Any], profile: str, cache: Path) -> list[str]:
         f"{issue.violatingEntity or 'the crate'}: {issue.message} ({issue.identifier})"
         for issue in issues
     }
-    return sorted(texts)
+    return sorted(" ".join(text.split()) for text in texts)
 
 
 def _context_urls(document: dict[str, Any]) -> list[str]:
@@ -94,10 +94,6 @@ def _context_urls(document: dict[str, Any]) -> list[str]:
 def _without(document: dict[str, Any], ids: frozenset[str]) -> dict[str, Any]:
     entities = [entity for entity in document["@graph"] if entity.get("@id") not in ids]
     return {**document, "@graph": entities}
-
-
-def _finding(code: str, severity: Any, message: str) -> Finding:
-    return Finding(code=code, severity=severity, path=CRATE_KEY, message=" ".join(message.split()))
 
 
 def _fill_cache(cache: Path) -> None:

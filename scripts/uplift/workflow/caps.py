@@ -7,6 +7,7 @@ settings (or to what ``--resources`` says): Snakemake starts no job whose share 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -32,10 +33,9 @@ def limits_of(shares: Iterable[Share]) -> dict[str, int]:
 
 def needs_of(shares: Iterable[Share]) -> dict[str, int]:
     """What a job takes of each resource."""
-    needs: dict[str, int] = {}
+    needs: Counter[str] = Counter()
     for share in shares:
-        name = _resource_name(share.endpoint)
-        needs[name] = needs.get(name, 0) + share.requests
+        needs[_resource_name(share.endpoint)] += share.requests
     return needs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from uplift.models.crate import CRATE_KEY, CrateRecord
+from uplift.models.crate import CRATE_KEY, CrateRecord, crate_finding
 from uplift.models.findings import Finding
 from uplift.models.json_text import sha256_of
 
@@ -36,4 +36,4 @@ def checked_crate(record: CrateRecord, data: bytes | None) -> tuple[Finding, ...
 
 
 def _error(code: str, text: str) -> Finding:
-    return Finding(code=code, severity="error", path=CRATE_KEY, message=f"{CRATE_KEY} {text}")
+    return crate_finding(code, "error", f"{CRATE_KEY} {text}")
