@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from uplift.models.arrays import SourceArray
 from uplift.models.inventory import InventoryArray
 from uplift.models.plan import PlanSettings
-from uplift.planning.planning import plan_array
+from uplift.planning.proposal import plan_array
 
 AXES = ("t", "c", "z", "y", "x")
 SHAPES = tuple((1, 3, 1, 32768 >> level, 49152 >> level) for level in range(4))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift.batches import reading
+from uplift.batches import inputs
 from uplift.batches.converting import convert_batches
 from uplift.batches.outdated import PlanInForce
 from uplift.batches.space import space_for
@@ -25,7 +25,7 @@ from uplift.work.folder import WorkFolder
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    reading.add_arguments(parser)
+    inputs.add_arguments(parser)
     command.add_required(parser, "claim", writes=("slice",))
     parser.add_argument("--work", type=Path, required=True, help="folder for records and journals")
     parser.add_argument("--threads", type=int, default=1)
@@ -44,7 +44,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     number, count = (int(part) for part in name.groups()) if name else (1, 1)
     plan_sha256 = json_files.file_sha256(arguments.plan)
     inventory = json_files.read_model(arguments.inventory, Inventory)
-    plan = reading.in_force(arguments, inventory)
+    plan = inputs.in_force(arguments, inventory)
     work = WorkFolder(arguments.work)
     for warning in plan.warnings if number == 1 else ():
         command.log.warning("%s", warning)

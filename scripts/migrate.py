@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from uplift.batches import reading
+from uplift.batches import inputs
 from uplift.migrate.dataset import migrate_dataset
 from uplift.models.inventory import Inventory
 from uplift.ngff.versions import DEFAULT_TARGET, TARGETS
@@ -23,7 +23,7 @@ from uplift.work.made_from import note_migrated, read_made_from
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    reading.add_arguments(parser)
+    inputs.add_arguments(parser)
     command.add_required(
         parser,
         "claim",
@@ -48,8 +48,8 @@ def _migrate(arguments: argparse.Namespace) -> None:
 
 def _migrate_alone(arguments: argparse.Namespace) -> None:
     inventory = json_files.read_model(arguments.inventory, Inventory)
-    plan = reading.in_force(arguments, inventory)
-    reading.read_slices(arguments.slices, plan.sha256)
+    plan = inputs.in_force(arguments, inventory)
+    inputs.read_slices(arguments.slices, plan.sha256)
     work = WorkFolder(arguments.inventory.parent)
     source = open_store(inventory.source, arguments.storage)
     output = hold(arguments.output, arguments.claim, arguments.storage)

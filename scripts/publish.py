@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift.batches import reading
+from uplift.batches import inputs
 from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.outputs import MANIFEST_KEY, hold
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _publish(arguments: argparse.Namespace) -> None:
     validation = json_files.read_model(arguments.validation, Validation)
-    slices = reading.read_slices(arguments.slices)
+    slices = inputs.read_slices(arguments.slices)
     cost = total_cost(
         json_files.read_model(arguments.records / f"{batch}.json", Record)
         for one in slices

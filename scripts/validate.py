@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uplift.batches import reading
+from uplift.batches import inputs
 from uplift.batches.validating import Validation
 from uplift.batches.work import Place, Settings
 from uplift.models.crate import CrateRecord
@@ -26,7 +26,7 @@ from uplift.work.folder import WorkFolder
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
     parser = command.parser_for(__doc__ or "")
-    reading.add_arguments(parser)
+    inputs.add_arguments(parser)
     command.add_required(parser, "migration", "root", writes=("validation",))
     parser.add_argument("--work", type=Path, required=True, help="folder of records and findings")
     parser.add_argument("--crate", default="", help='crate.json, or "" without a crate')
@@ -46,8 +46,8 @@ def prepare() -> None:
 
 def _validate(arguments: argparse.Namespace) -> None:
     inventory = json_files.read_model(arguments.inventory, Inventory)
-    plan = reading.in_force(arguments, inventory)
-    reading.read_slices(arguments.slices, plan.sha256)
+    plan = inputs.in_force(arguments, inventory)
+    inputs.read_slices(arguments.slices, plan.sha256)
     migration = json_files.read_model(arguments.migration, Migration)
     source = open_store(inventory.source, arguments.storage)
     output = open_store(arguments.output, arguments.storage)

@@ -16,9 +16,9 @@ from uplift.plan.decision import decide
 from uplift.planning import estimates
 from uplift.planning.batching import BatchSettings, cost_bytes, split
 from uplift.planning.checks import Wanted, target_for
-from uplift.planning.files import is_edited, stamped, targets_of_plan
 from uplift.planning.heuristics import PROPOSED_CHUNK_BYTES, axis_roles
-from uplift.planning.planning import (
+from uplift.planning.plan_files import is_edited, stamped, targets_of_plan
+from uplift.planning.proposal import (
     plan_array,
     propose_plan,
 )

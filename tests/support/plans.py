@@ -5,8 +5,8 @@ import json
 
 from support.inventories import image, inventory_of
 from uplift.models.plan import PlanSettings
-from uplift.planning.files import stamped
-from uplift.planning.planning import plan_array, propose_plan
+from uplift.planning.plan_files import stamped
+from uplift.planning.proposal import plan_array, propose_plan
 
 PROPOSE = functools.partial(plan_array, settings=PlanSettings())
 IMAGE = inventory_of(*image())

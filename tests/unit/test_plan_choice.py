@@ -9,8 +9,8 @@ from support.plans import IMAGE, PROPOSE, array_of, generated
 from uplift.errors import PlanError
 from uplift.models.plan import PlanSettings
 from uplift.plan.decision import decide
-from uplift.planning.files import is_edited, stamped
-from uplift.planning.planning import propose_plan
+from uplift.planning.plan_files import is_edited, stamped
+from uplift.planning.proposal import propose_plan
 
 
 def decision(fresh=None, existing=None, supplied=None, inventory=IMAGE):

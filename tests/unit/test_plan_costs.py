@@ -8,9 +8,9 @@ from uplift.models.plan import Plan, PlanSettings
 from uplift.models.site import SiteCosts
 from uplift.planning import estimates
 from uplift.planning.costs import COPIES, PROGRAM_BYTES, Rates, costs_of
-from uplift.planning.files import targets_of_plan
 from uplift.planning.loads import THREADED, load_of_plan
-from uplift.planning.planning import propose_plan
+from uplift.planning.plan_files import targets_of_plan
+from uplift.planning.proposal import propose_plan
 from uplift.planning.rates import Measured
 from uplift.planning.space import Space, space_of
 from uplift.planning.table import Planned, as_text, bytes_text, rows_of, seconds_text

@@ -6,7 +6,7 @@ from support.inventories import entry_of, image, inventory_of
 from support.plans import IMAGE, PROPOSE, array_of, generated
 from uplift.errors import InputError, PlanError
 from uplift.models.inventory import InventoryGroup
-from uplift.planning.files import (
+from uplift.planning.plan_files import (
     completed,
     content_digest,
     glob_pattern,

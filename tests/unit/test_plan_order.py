@@ -9,8 +9,8 @@ from support.plans import PROPOSE, generated
 from uplift.codecs.mapping import target_of
 from uplift.models.plan import PlanSettings
 from uplift.plan.decision import decide, settings_in_force
-from uplift.planning.files import resolved
-from uplift.planning.planning import plan_array, propose_plan
+from uplift.planning.plan_files import resolved
+from uplift.planning.proposal import plan_array, propose_plan
 
 
 def level(order="F", role_level=0, **more):

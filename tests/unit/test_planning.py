@@ -5,7 +5,7 @@ import pytest
 from support.inventories import entry_of, inventory_of
 from uplift.errors import InputError, PlanError
 from uplift.models.plan import PlanSettings
-from uplift.planning.planning import plan_array, propose_plan, setting_notes
+from uplift.planning.proposal import plan_array, propose_plan, setting_notes
 
 DEFAULT = PlanSettings()
 Z = {"id": "zlib", "level": 1}

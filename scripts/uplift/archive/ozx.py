@@ -23,9 +23,9 @@ from uplift.outputs.space import require_space
 from uplift.outputs.unclaimed import ArchiveFile
 from uplift.planning.space import Space
 from uplift.storage import open_store, tuning
-from uplift.storage.archive import ArchiveStore
 from uplift.storage.protocol import ObjectInfo, ObjectWriter, Readable, Store
 from uplift.storage.reading import pieces_of
+from uplift.storage.zip_reader import ArchiveStore
 from uplift.storage.zip_writer import ZipWriter, archive_bytes
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from uplift.codecs.chunks import ChunkDecoder, ChunkKeeper
 from uplift.models.arrays import Method, SourceArray
-from uplift.models.shared import once_each
+from uplift.models.once import once_each
 
 T = TypeVar("T")
 

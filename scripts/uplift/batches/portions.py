@@ -14,8 +14,8 @@ from uplift.arrays.tasks import TASK_CHUNKS
 from uplift.convert.portion import Survey
 from uplift.models.arrays import SourceArray
 from uplift.models.batch import Batch, BatchItem
+from uplift.models.once import once_each
 from uplift.models.record import BadChunk
-from uplift.models.shared import once_each
 from uplift.planning import estimates
 from uplift.work.journal import Done
 

@@ -15,7 +15,7 @@ from uplift.errors import PlanError, SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import nearest
-from uplift.models.shared import once_each
+from uplift.models.once import once_each
 from uplift.zarr_metadata import data_types
 
 Codec = dict[str, Any]

@@ -12,7 +12,7 @@ from uplift.codecs.chain import plain_codecs, renamed_codecs
 from uplift.errors import CORRECT, SourceError
 from uplift.models.arrays import SourceArray
 from uplift.models.changes import Change, reread
-from uplift.models.shared import once_each
+from uplift.models.once import once_each
 from uplift.ngff.documents import attributes_of, parse_document, text_of
 from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.v2 import parse_v2, whole

@@ -10,8 +10,8 @@ from uplift.models.arrays import SourceArray
 from uplift.models.base import Model
 from uplift.models.changes import Change
 from uplift.models.findings import Finding
+from uplift.models.once import one_of
 from uplift.models.paths import parents_of
-from uplift.models.shared import one_of
 
 GroupRole = Literal[
     "image",

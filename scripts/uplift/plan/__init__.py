@@ -12,8 +12,8 @@ from uplift.models.inventory import Inventory
 from uplift.models.plan import Plan, PlanSettings
 from uplift.plan.decision import decide, settings_in_force
 from uplift.planning.batching import BatchSettings, skipped_arrays
-from uplift.planning.files import resolved, with_predictions
-from uplift.planning.planning import plan_array, propose_plan, setting_notes
+from uplift.planning.plan_files import resolved, with_predictions
+from uplift.planning.proposal import plan_array, propose_plan, setting_notes
 from uplift.work import json_files
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from uplift.errors import PlanError
 from uplift.models.inventory import Inventory
 from uplift.models.plan import Plan, PlanSettings
 from uplift.planning.estimates import RECODE_MEMORY_MIB
-from uplift.planning.files import (
+from uplift.planning.plan_files import (
     Propose,
     completed,
     content_digest,

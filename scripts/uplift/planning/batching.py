@@ -19,7 +19,7 @@ from uplift.models.base import Model
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.json_text import canonical_json, sha256_of
-from uplift.models.shared import once_each
+from uplift.models.once import once_each
 from uplift.planning import estimates
 from uplift.planning.estimates import Targets
 

@@ -12,8 +12,8 @@ from uplift.errors import PlanError
 from uplift.grid import Shape
 from uplift.models.arrays import Method, TargetArray
 from uplift.models.inventory import InventoryArray
+from uplift.models.once import once_each
 from uplift.models.plan import Codecs
-from uplift.models.shared import once_each
 from uplift.planning import estimates
 from uplift.planning.estimates import RECODE_MEMORY_MIB
 

@@ -13,8 +13,7 @@ from uplift.models.batch import Batch
 from uplift.models.inventory import Inventory
 from uplift.models.json_text import sha256_of_json
 from uplift.models.plan import Estimate
-from uplift.planning import batching, estimates
-from uplift.planning import files as plan_files
+from uplift.planning import batching, estimates, plan_files
 from uplift.planning.batching import BatchSettings
 from uplift.planning.estimates import Targets
 

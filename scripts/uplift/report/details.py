@@ -15,7 +15,7 @@ from urllib.parse import quote
 from uplift.crate.licenses import license_term
 from uplift.errors import InputError
 from uplift.models.words import size_text
-from uplift.planning.files import is_edited
+from uplift.planning.plan_files import is_edited
 from uplift.report.facts import STATES, Facts
 from uplift.report.opening import viewers_of
 from uplift.report.tables import TIMES, Limits, money_text, span_text, tables_of

@@ -52,7 +52,7 @@ def open_store(url: str, settings: Mapping[str, Any] | None = None) -> Store:
 
 
 def _open_archive(url: str, options: StorageOptions) -> Store:
-    from uplift.storage.archive import ArchiveStore
+    from uplift.storage.zip_reader import ArchiveStore
 
     if is_local(url):
         path = Path(local_path(url)).absolute()

@@ -77,7 +77,7 @@ def _is_edited_since(folder: Path) -> bool:
     if copy.is_file():
         return copy.read_bytes() != plan.read_bytes()
     # the codecs come with it: too much for each start
-    from uplift.planning.files import is_edited
+    from uplift.planning.plan_files import is_edited
 
     try:
         return is_edited(json.loads(plan.read_bytes()))

@@ -17,7 +17,7 @@ from uplift.planning.checks import Wanted, shape_text, target_for
 from uplift.planning.costs import estimated
 from uplift.planning.estimates import RECODE_MEMORY_MIB, Targets
 from uplift.planning.parameter_files import entries_of_levels, entries_of_paths, is_mapping
-from uplift.planning.planning import plan_array
+from uplift.planning.proposal import plan_array
 from uplift.planning.reasons import reason_of
 
 _SHOWN = ("method", "reason", "objects", "bytes")

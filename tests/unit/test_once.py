@@ -2,9 +2,9 @@
 
 import pytest
 
-from uplift.models import shared
+from uplift.models import once
 from uplift.models.inventory import InventoryArray
-from uplift.models.shared import once_each, one_of
+from uplift.models.once import once_each, one_of
 
 ARRAY = {
     "path": "0",
@@ -32,7 +32,7 @@ def test_a_function_is_called_once_for_each_object_and_argument():
 
 
 def test_errors_are_not_kept_and_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(shared, "_MOST", 2)
+    monkeypatch.setattr(once, "_MOST", 2)
     calls = []
 
     @once_each
