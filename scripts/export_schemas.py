@@ -1,7 +1,5 @@
 """Write the JSON Schemas of the config, the sample sheet and every file between the steps."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """Integer arithmetic on chunk grids: no I/O, no arrays, only tuples of length ndim."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -4,8 +4,6 @@ ZIP64 and stored; the root's ``zarr.json`` is the first entry, the other ones fo
 then everything else. The bytes depend on the dataset alone. Sharded arrays keep the entries few.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

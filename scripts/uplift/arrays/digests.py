@@ -4,8 +4,6 @@ XXH3-128 (xxhash.com), sixteen bytes in canonical, big-endian order: quicker tha
 that every chunk can be looked at again. It finds accidents; it keeps nobody from forging data.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

@@ -1,7 +1,5 @@
 """What the index of a shard must look like (zarr v3 sharding codec)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

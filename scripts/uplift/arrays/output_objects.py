@@ -1,7 +1,5 @@
 """Stored objects of one array of the output: which exist, their shard indexes, their chunks."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -4,8 +4,6 @@ A plate has thousands of small arrays that are all alike; making a decoder for e
 fresh memory, costs more than their chunks do.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from collections.abc import Callable, Iterator

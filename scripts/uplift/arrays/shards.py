@@ -1,7 +1,5 @@
 """Shards of either side: the one writer, and the one reader of their indexes (zarr v3 sharding)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Encoded chunks of one source array, whatever objects hold them (Zarr v2, v3, v3 sharded)."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import math

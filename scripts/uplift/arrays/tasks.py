@@ -1,7 +1,5 @@
 """Cut a batch item into tasks: runs of stored objects with the source chunks under them."""
 
-from __future__ import annotations
-
 import bisect
 import itertools
 import math

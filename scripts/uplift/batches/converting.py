@@ -1,7 +1,5 @@
 """Carry out the batches of one job: convert and validate them with all cores that it was given."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import itertools

@@ -1,7 +1,5 @@
 """What programs that deal with batches read: the plan in force, and which slices are done."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterable
 from pathlib import Path

@@ -6,8 +6,6 @@ plan in between. So the first job of a new plan removes the slices of all other 
 of batches that are planned otherwise now, or do not exist any more.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Sequence

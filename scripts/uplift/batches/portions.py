@@ -3,8 +3,6 @@
 Batches are cut alike on every machine; which process takes which portion changes no byte.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

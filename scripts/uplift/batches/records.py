@@ -1,7 +1,5 @@
 """One batch under way: its journal, what its portions came to, and its record at the end."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import math

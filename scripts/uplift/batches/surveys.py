@@ -4,8 +4,6 @@ An array of a petabyte has thousands of batches, and each of these many portions
 would take longer than the work. So it is listed once a job, and kept as numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 

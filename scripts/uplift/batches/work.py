@@ -4,8 +4,6 @@ What was written is still in the page cache then, and what was read need not be 
 digests are compared with what the output gives back.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import time

@@ -1,7 +1,5 @@
 """Take an output for a run: the lock there, and what may be replaced."""
 
-from __future__ import annotations
-
 import logging
 import uuid
 from collections.abc import Callable, Mapping

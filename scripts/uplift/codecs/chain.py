@@ -5,8 +5,6 @@ permuted, the elements are laid out in C order with a NumPy type, and codecs tur
 the stored bytes. Codecs are written as numcodecs configurations, in the order of encoding.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Single chunks: decode, encode, and check those that are to be kept as they are."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

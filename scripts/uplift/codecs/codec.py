@@ -1,7 +1,5 @@
 """What a codec is to the conversion: columns of the table, and what their functions take."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple

@@ -3,8 +3,6 @@
 ``numcodecs`` is imported on first need, so that packing chunks as they are does not pay for it.
 """
 
-from __future__ import annotations
-
 import bz2
 import functools
 import importlib

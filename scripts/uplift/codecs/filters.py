@@ -1,7 +1,5 @@
 """Checksums, and filters of elements as numcodecs has them."""
 
-from __future__ import annotations
-
 import re
 import struct
 from typing import Any

@@ -1,7 +1,5 @@
 """Decide what becomes of an array's codecs: kept, re-wrapped, or decoded and encoded again."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -3,8 +3,6 @@
 A shard with no codec but ``sharding_indexed`` is not decoded here: its chunks are read one by one.
 """
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 

@@ -5,8 +5,6 @@ of little-endian uint64 (offset from the start of the object, bytes), then CRC-3
 A cell without a chunk holds 2**64 - 1 twice.
 """
 
-from __future__ import annotations
-
 import struct
 
 import google_crc32c

@@ -1,7 +1,5 @@
 """Compressed streams: what they look like, where they end, and decoding that cannot run away."""
 
-from __future__ import annotations
-
 import lzma
 import struct
 import zlib

@@ -4,8 +4,6 @@ What is not here is not read; what has no `encode` is not written. To add a code
 its function next to the others of its kind.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

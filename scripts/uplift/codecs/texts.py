@@ -5,8 +5,6 @@ uint32. ``json2`` and ``msgpack2`` are numcodecs' lists of the items, NumPy type
 they can hold only texts have a data type in Zarr v3.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 from typing import Any

@@ -1,7 +1,5 @@
 """Convert a portion of an array: skip what is finished, write the rest, remove what is stale."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ budget. Each block decodes the source chunks it overlaps. A target chunk is stor
 chunk it overlaps is: absent stays absent.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import threading

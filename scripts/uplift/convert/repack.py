@@ -4,8 +4,6 @@ No chunk is decoded here: its header is checked against its length, and the vali
 chunk once. A chunk that fails the check is decoded and encoded again, alone, and reported.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

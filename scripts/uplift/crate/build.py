@@ -1,7 +1,5 @@
 """Build the content of ``ro-crate-metadata.json`` from facts: the same facts, the same document."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any

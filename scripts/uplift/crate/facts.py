@@ -1,7 +1,5 @@
 """What a crate says: the sheet's words, else those of the source's crate or metadata, or ours."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

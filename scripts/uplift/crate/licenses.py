@@ -1,7 +1,5 @@
 """Licenses: their addresses and names, and what one asks of people that another does not."""
 
-from __future__ import annotations
-
 import re
 
 from uplift.errors import InputError

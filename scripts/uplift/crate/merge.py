@@ -5,8 +5,6 @@ that stay, ``name``, ``description`` and ``license`` become terms of the same me
 keys stay on the root alone.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Authors, publishers, funders and contacts as RO-Crate entities."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import quote
 

@@ -1,7 +1,5 @@
 """What a crate lacks, and what it changes: findings, and a license that may not be given."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -5,8 +5,6 @@ A source's own crate may use all of JSON-LD, so what is merged with one is left 
 compare the two.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Sentences about a dataset, for those who gave no description."""
 
-from __future__ import annotations
-
 from uplift.models.inventory import GroupRole, Inventory, InventoryArray
 from uplift.models.words import counted
 

@@ -6,8 +6,6 @@ entity has them, so these three keys stand on the root alone; other entities use
 ``summary``, which mean the same to readers of linked data.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace

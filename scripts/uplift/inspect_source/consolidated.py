@@ -1,7 +1,5 @@
 """What ``.zmetadata`` at the root says of a Zarr v2 source, next to the documents themselves."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterator

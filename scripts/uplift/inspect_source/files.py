@@ -1,7 +1,5 @@
 """Objects of a source that are neither metadata nor chunks: copied, or listed as dropped."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

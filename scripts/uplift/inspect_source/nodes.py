@@ -1,7 +1,5 @@
 """What the metadata documents of one folder say: a group, an array, or nothing."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Say before anything is converted what becomes of the metadata: refused, repaired or kept."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Names come from consolidated metadata, and from what each group says of its leve
 fields and series; chunks are asked for one by one.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor

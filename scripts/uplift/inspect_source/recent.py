@@ -1,7 +1,5 @@
 """Sources that something may still be writing to: an object changed minutes ago."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from uplift.storage.protocol import ObjectInfo

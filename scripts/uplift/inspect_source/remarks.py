@@ -1,7 +1,5 @@
 """What is worth a line about the groups of a source, and converted all the same."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

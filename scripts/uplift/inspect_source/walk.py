@@ -1,7 +1,5 @@
 """Walk a source and say what is there: groups, arrays, chunks, and every other file."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Mapping

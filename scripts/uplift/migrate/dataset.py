@@ -3,8 +3,6 @@
 The root's document is not written: it is handed back, and publish writes it last of all.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Iterator, Mapping

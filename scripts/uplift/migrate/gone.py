@@ -1,7 +1,5 @@
 """Delete what the source had when it was converted before, and has no more."""
 
-from __future__ import annotations
-
 import logging
 
 from uplift.models.inventory import Inventory

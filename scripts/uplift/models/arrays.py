@@ -1,7 +1,5 @@
 """Arrays as the source describes them and as the output will: both sides of a conversion."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from uplift.grid import grid_shape

@@ -1,7 +1,5 @@
 """The frozen base model: unknown keys are errors that name the nearest known key."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import threading

@@ -1,7 +1,5 @@
 """Units of work: they are computed from the inventory and the plan in force, never stored."""
 
-from __future__ import annotations
-
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import Model
 

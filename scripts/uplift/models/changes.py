@@ -1,7 +1,5 @@
 """What became of one value of a source's metadata."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from uplift.models.arrays import JsonValue

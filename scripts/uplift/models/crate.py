@@ -1,7 +1,5 @@
 """The crate step: its settings, and ``crate.json``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

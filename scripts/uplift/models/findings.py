@@ -1,7 +1,5 @@
 """Findings: what a check has to say about one path, and the collection they are made in."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable
 from typing import Literal

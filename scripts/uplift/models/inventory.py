@@ -1,7 +1,5 @@
 """What inspect found: ``inventory.json``."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field

@@ -1,7 +1,5 @@
 """JSON as text: canonical for digests, readable for people. No I/O."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

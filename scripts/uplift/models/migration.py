@@ -1,7 +1,5 @@
 """What the migrate step did, node by node: ``migration.json``."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

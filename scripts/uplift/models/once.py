@@ -4,8 +4,6 @@ Models are compared by identity, which costs nothing; so equal ones have to be t
 :func:`one_of` sees to that where they are read.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """People and organisations: as the model has them, and as sheet and config write them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Paths of nodes, and keys of objects: texts with slashes, from the root of a dataset (``""``)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 

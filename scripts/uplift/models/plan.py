@@ -1,7 +1,5 @@
 """The plan people review and edit: ``plan.json``."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field

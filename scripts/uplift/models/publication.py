@@ -1,7 +1,5 @@
 """Which run holds an output and what is published there: the lock and two work files."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field

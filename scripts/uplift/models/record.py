@@ -1,7 +1,5 @@
 """What became of a batch and what it cost: ``records/<batch>.json``."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

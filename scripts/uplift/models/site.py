@@ -1,7 +1,5 @@
 """What a site charges, and how fast its storage is: the ``costs`` section of the config."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What one convert job carried out: ``convert/<number>-of-<count>.json``."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The verdict: ``validation.json``."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Numbers as people read them, in messages, reports and crates."""
 
-from __future__ import annotations
-
 
 def counted(count: int, noun: str) -> str:
     """A number and its noun: ``1 level``, ``2 levels``."""

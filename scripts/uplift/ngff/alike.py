@@ -4,8 +4,6 @@ What is said about a group may quote its name and its path. So what was found of
 that are like it only where it quotes neither; else each is looked at by itself.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Axes, dimension names, and what versions before 0.4 left unsaid about them."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a converted dataset is: OME-Zarr, OME-Zarr with its source's defects, or plain Zarr."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

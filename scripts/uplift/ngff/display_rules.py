@@ -1,7 +1,5 @@
 """Rules of OME-Zarr 0.5 for how an image is displayed: omero, image-label."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping

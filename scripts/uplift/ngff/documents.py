@@ -1,7 +1,5 @@
 """Attributes in metadata documents: ``.zattrs`` of Zarr v2, ``zarr.json`` of v3."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Rules of OME-Zarr across groups and arrays: what is listed, and what is there."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property

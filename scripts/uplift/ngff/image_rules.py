@@ -1,7 +1,5 @@
 """Rules of OME-Zarr 0.5 for images: multiscales, axes, levels, transformations."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence

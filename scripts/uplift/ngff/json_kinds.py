@@ -1,7 +1,5 @@
 """Kinds of JSON values, and how a message shows one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

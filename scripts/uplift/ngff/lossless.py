@@ -12,8 +12,6 @@ axis and its name, an identity and the scale 1, NaN and its name. Dropped may be
 there, and the unit of a scale that nobody gave.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import re

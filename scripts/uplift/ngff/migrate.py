@@ -6,8 +6,6 @@ and what still breaks a rule is said. Each edit is listed with the old and the n
 ``migration.json`` can undo it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Paths in metadata, and the rule of every version that one leads to something inside its group."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Places in a JSON value: patterns that find them, texts and JSON Pointers that name them."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Iterable
 from functools import cache

@@ -1,7 +1,5 @@
 """Rules of OME-Zarr 0.5 for collections: plates, wells, labels, bioformats2raw."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Scales of a pyramid against the shapes of its levels: what no rule asks and users should know."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping

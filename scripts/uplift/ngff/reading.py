@@ -1,7 +1,5 @@
 """Read a group's metadata as they are meant: with the faults repaired that need no array."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any

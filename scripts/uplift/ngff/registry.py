@@ -6,8 +6,6 @@ or is kept word for word with a warning that says which readers fail (``keep``).
 validate and the tables of docs/METADATA.md go by these declarations.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar

@@ -1,7 +1,5 @@
 """Faults of a multiscale that its arrays answer: axes, levels and scales that are missing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -4,8 +4,6 @@ They also run where a source is read (:func:`uplift.ngff.reading.as_read`), so t
 ``./0`` and ``["a"]`` as migrate writes them.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -5,8 +5,6 @@ own (spatialdata 0.7 and 0.8 in Zarr v3: images, labels and shapes 0.3, points a
 root 0.2). Other readers that compare the version of OME-Zarr letter by letter refuse the text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

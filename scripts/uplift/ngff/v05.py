@@ -1,7 +1,5 @@
 """OME-Zarr 0.5: everything below ``ome``, which holds the one version."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from uplift.ngff.display_rules import DISPLAY_RULES

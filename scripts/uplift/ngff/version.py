@@ -1,7 +1,5 @@
 """What a version of OME-Zarr is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Every version of OME-Zarr as a value: one module each, and this table."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import Any

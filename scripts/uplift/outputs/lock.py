@@ -4,8 +4,6 @@ It belongs to a run, which may pause for days and goes on from its work folder; 
 nothing. Only when that folder is gone is there no run left to go on.
 """
 
-from __future__ import annotations
-
 import getpass
 import json
 import os

@@ -1,7 +1,5 @@
 """Whether places are the same: an output that is its own source would be destroyed."""
 
-from __future__ import annotations
-
 from uplift.errors import OutputError
 from uplift.settings.urls import comparable
 from uplift.storage import display_url

@@ -1,7 +1,5 @@
 """Whether an output has the space on its file system that it will need."""
 
-from __future__ import annotations
-
 import logging
 import os
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """An output before it is claimed, and the file next to an output that holds its archive."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Plan a dataset: propose chunks, shards and codecs, and keep a plan that was edited."""
 
-from __future__ import annotations
-
 import functools
 import logging
 from collections.abc import Mapping

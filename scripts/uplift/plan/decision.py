@@ -1,7 +1,5 @@
 """Which plan is in force: the supplied one, an edited one, or what is proposed now. No I/O."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

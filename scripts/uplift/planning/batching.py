@@ -5,8 +5,6 @@ path order, by the decoded bytes of their stored chunks. An array above the batc
 of its own, each a run of its stored objects. A batch is named after its first array and object.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Literal

@@ -1,7 +1,5 @@
 """What a campaign takes, from plans or a sheet of kinds of datasets, at rates of earlier runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Can what a plan asks of an array be carried out? If not: both numbers and a value that works."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

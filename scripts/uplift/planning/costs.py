@@ -1,7 +1,5 @@
 """What carrying out a plan takes: memory, requests and CPU time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from uplift import grid

@@ -1,7 +1,5 @@
 """What a conversion will cost: objects and bytes stored, memory of a recode. Integers only."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping

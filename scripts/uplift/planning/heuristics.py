@@ -18,8 +18,6 @@ The rules, decided for each array by itself (every size is decoded):
   the user asks for shards.
 """
 
-from __future__ import annotations
-
 import math
 
 from uplift import grid

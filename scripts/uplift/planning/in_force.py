@@ -1,7 +1,5 @@
 """The plan in force, carried to its end: targets, batches, and the share of one job. No I/O."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

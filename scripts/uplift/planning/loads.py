@@ -1,7 +1,5 @@
 """What a dataset brings with it: the counts that costs grow with."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

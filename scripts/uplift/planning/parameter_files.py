@@ -5,8 +5,6 @@ the order of a multiscale's ``datasets``, which the tool applies to every image 
 mapping from array path to such an object is understood as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Plans as people write them: parse, complete, apply rules, tell an edited plan. No I/O."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

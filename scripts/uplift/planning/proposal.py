@@ -1,7 +1,5 @@
 """Propose a plan: what becomes of every array, under the settings. No I/O."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from uplift import grid

@@ -5,8 +5,6 @@ and one of each byte are told apart by records of datasets of different kinds; w
 not tell stays close to the defaults.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

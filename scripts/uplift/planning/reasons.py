@@ -1,7 +1,5 @@
 """Why an array is converted as it is: one line for people, from the plan and the source."""
 
-from __future__ import annotations
-
 from uplift.codecs.mapping import not_kept, ordered_codecs
 from uplift.models.arrays import Method, TargetArray
 from uplift.planning.checks import Wanted, shape_text

@@ -1,7 +1,5 @@
 """The table that ``snakemake plans`` ends with: what is planned for each dataset, and in total."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

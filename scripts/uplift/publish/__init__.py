@@ -1,7 +1,5 @@
 """Show a valid dataset to readers, and hide one that is found invalid."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Values become colors: channels added in theirs, labels each in one of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables for spreadsheets, databases and the challenge's browser."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

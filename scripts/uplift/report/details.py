@@ -3,8 +3,6 @@
 A cell is a text, or ``{"text": ..., "href": ...}``; the page writes texts as text and nothing else.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What each code of a finding means, in the words of ``docs/FINDINGS.md``."""
 
-from __future__ import annotations
-
 import functools
 import re
 from fnmatch import fnmatchcase

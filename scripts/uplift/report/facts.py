@@ -4,8 +4,6 @@ They are read as plain JSON and not by their models: a results folder may hold d
 earlier version, whose files have other keys, and each of them has its row.
 """
 
-from __future__ import annotations
-
 import fcntl
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Where a published dataset can be looked at: addresses of viewers, and commands."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ dataset is JSON data that ``page.js`` turns into elements when it is opened. All
 from datasets are escaped or set as text, and the page's policy runs no script but its own.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import hashlib

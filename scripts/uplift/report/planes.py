@@ -3,8 +3,6 @@
 The smallest level that has enough pixels is read chunk by chunk, every n-th row and column kept.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

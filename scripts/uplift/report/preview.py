@@ -4,8 +4,6 @@
 its labels, to be laid over; ``thumbnail.webp`` is small. ``preview.json`` says what is shown.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import math

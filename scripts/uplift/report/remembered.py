@@ -4,8 +4,6 @@ Reading the work files of thousands of datasets again after each run would take 
 runs: a plate's are megabytes. What is kept stands next to the report; it may be deleted any time.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -3,8 +3,6 @@
 Asked by every run that has nothing to do, in Snakemake's own process: imports what that has loaded.
 """
 
-from __future__ import annotations
-
 import hashlib
 import html
 import os

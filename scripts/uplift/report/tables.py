@@ -1,7 +1,5 @@
 """Tables of one dataset in the report: defects, findings, arrays, digests, costs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """What every command-line program of this project has in common: exit codes, logging, storage."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging

@@ -1,7 +1,5 @@
 """Map over a pool with a bounded number of calls under way; threads of one process."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait

@@ -3,8 +3,6 @@
 To add a column, add a field to :class:`Columns`, or to :class:`About` when the RO-Crate states it.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator

@@ -1,7 +1,5 @@
 """The workflow's settings: ``config/config.yaml`` and ``--config``, as one typed record."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 

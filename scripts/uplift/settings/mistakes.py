@@ -1,7 +1,5 @@
 """Mistakes of config and sheet: all of them at once, one line each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, TypeVar
 

@@ -3,8 +3,6 @@
 Nothing is opened or written: a thousand rows are looked at in a moment, before any job.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Which datasets there are, and what each step needs of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

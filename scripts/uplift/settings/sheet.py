@@ -1,7 +1,5 @@
 """The sample sheet as a file: CSV, whose cells stay text (``001``, ``NA``)."""
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How to reach files and object stores: the ``storage`` section of the config."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What Snakemake makes of ``--config key=value``: texts that it reads as something else."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Which URLs name a place on this machine."""
 
-from __future__ import annotations
-
 import os
 import re
 from urllib.parse import unquote, urlsplit

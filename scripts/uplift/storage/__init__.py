@@ -1,7 +1,5 @@
 """The only door to files and object stores."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

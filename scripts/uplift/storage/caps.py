@@ -4,8 +4,6 @@ Snakemake adds up the shares of the jobs that run at once (:mod:`uplift.workflow
 to its own share here: all its stores of one endpoint and settings pass one gate.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from functools import cache

@@ -1,7 +1,5 @@
 """Copy objects byte for byte, in pieces, with the digest of what was copied."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Metadata documents of a source, of which some may be in its ``.zmetadata`` alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from uplift.models.inventory import Inventory

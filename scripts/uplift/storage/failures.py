@@ -1,7 +1,5 @@
 """Turn what storage libraries raise into one line: which URL, what happened, what to check."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What the local store needs of the system: unfinished files, links, reads, writes, syncs."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import re

@@ -1,7 +1,5 @@
 """Objects as files below one folder: each is written whole, under another name, or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import itertools

@@ -4,8 +4,6 @@ The hot path (one source file a chunk) uses ``os`` calls on strings: 10,000 chun
 much as the system calls they need.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

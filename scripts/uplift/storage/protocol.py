@@ -5,8 +5,6 @@ is the root itself. Absence is ``None`` (or ``False``); everything else that goe
 :class:`~uplift.errors.StorageError` with the URL and what to check. A failed read is never absence.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol

@@ -1,7 +1,5 @@
 """What all stores share in reading: whole objects, ranges, buffers, and many side by side."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import threading

@@ -1,7 +1,5 @@
 """What both engines of remote storage have in common: absence, refusals, retries."""
 
-from __future__ import annotations
-
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence

@@ -10,8 +10,6 @@
 * **A job** that ends with exit code 75: Snakemake (``retries``), after everything above.
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 import threading

@@ -1,7 +1,5 @@
 """What is S3's alone: access, credentials, and a client of botocore for what no engine can ask."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The storage settings in force for a place, by URL prefix."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

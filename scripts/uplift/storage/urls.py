@@ -1,7 +1,5 @@
 """URLs taken apart: what is scheme, place, key and secret in them."""
 
-from __future__ import annotations
-
 import json
 import os
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The door to places that are written to; :mod:`uplift.outputs` alone may come through it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

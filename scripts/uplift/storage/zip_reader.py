@@ -4,8 +4,6 @@ Nothing is unpacked and no position is shared, so many threads read at once. Eac
 read whole is checked against the CRC-32 of the archive's directory.
 """
 
-from __future__ import annotations
-
 import bz2
 import io
 import re

@@ -4,8 +4,6 @@ The standard library has to seek back, or to put sizes behind the data; streams 
 cannot do the one, and readers of a stream the other. Here size and CRC-32 are known beforehand.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterable

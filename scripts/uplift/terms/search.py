@@ -1,7 +1,5 @@
 """Search terms by words: in the bundled tables, and at the Ontology Lookup Service (OLS)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from urllib.error import URLError

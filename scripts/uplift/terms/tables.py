@@ -4,8 +4,6 @@ Identifiers come out in full, as ``NCBI:txid9606`` and ``obo:FBbi_00000251``: th
 2024 NGFF challenge wrote them, and how programs that collect metadata find them.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a validator says about a group, as a code and a line of text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

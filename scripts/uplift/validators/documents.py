@@ -1,7 +1,5 @@
 """The documents of a hierarchy in memory, and which of them a check of one group looks at."""
 
-from __future__ import annotations
-
 import json
 import math
 import posixpath

@@ -9,8 +9,6 @@ fault, whatever was repaired elsewhere, and it is a warning. Groups with equal d
 once.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import pkgutil

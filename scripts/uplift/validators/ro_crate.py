@@ -5,8 +5,6 @@ cache of its own that holds the context file of the ``rocrate`` package under th
 RO-Crate contexts; what is not in there is not fetched.
 """
 
-from __future__ import annotations
-
 import io
 import logging
 import tempfile

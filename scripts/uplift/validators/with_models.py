@@ -4,8 +4,6 @@ It has no answer for bioformats2raw collections. Its own entry points read each 
 zarr-python, plates three times; its models ask only for shapes, data types and names.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One job at a time: those that outlived their Snakemake end before others do their work."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import logging

@@ -6,8 +6,6 @@ written in and count after a power cut only when they stand before a ``mark`` wh
 follows. The first line names the job that writes: one that finds another name there was superseded.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import functools

@@ -1,7 +1,5 @@
 """Read and write the JSON files between the steps: atomic, fixed key order, shapes on one line."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable

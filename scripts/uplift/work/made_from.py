@@ -3,8 +3,6 @@
 It is not the output of a rule, so that it outlives a second look at the source and a forced run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from uplift.errors import InputError

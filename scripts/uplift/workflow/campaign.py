@@ -1,7 +1,5 @@
 """What is known of a campaign, from work files or a sheet of kinds of datasets, and its table."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

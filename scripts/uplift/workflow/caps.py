@@ -4,8 +4,6 @@ A resource for each, such as ``requests_s3_lab_org``, limited to ``max_requests`
 settings (or to what ``--resources`` says): Snakemake starts no job whose share is not free.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping

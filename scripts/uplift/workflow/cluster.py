@@ -5,8 +5,6 @@ that gets it ready, a job for each slice, and a job that finishes it. Snakemake 
 share one a group, and puts several datasets into one where ``group-components`` says so.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -6,8 +6,6 @@ while the Snakefile is read, which works in every way in: with any profile, from
 in the config, keeps Snakemake's.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

@@ -4,8 +4,6 @@ Looked for while the jobs are being listed, where nothing is written: the steps 
 again, and what is damaged is deleted when the first job is about to start.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Lines on a terminal, with a display that moves below them; elsewhere a line now and then."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

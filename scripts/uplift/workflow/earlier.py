@@ -4,8 +4,6 @@ A finished one stays as it is: its plan, its verdict and its output are its user
 done with others is theirs to say.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Mapping

@@ -6,8 +6,6 @@ after the other for a reason that has nothing to do with them (a full disk, no p
 that is down), no further job is started.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re

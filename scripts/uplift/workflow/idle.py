@@ -1,7 +1,5 @@
 """Runs in which nothing is to be done: Snakemake calls no hook then."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any

@@ -5,8 +5,6 @@ Its cost goes to the dataset's ledger. What Snakemake knows of a job ends here: 
 every job that failed, so a job that failed for good says so again, at once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

@@ -11,8 +11,6 @@ the programs of the first steps are imported. A fork of it imports those of late
 then serves at a socket of its own, and so on: no job waits for what it does not need.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os

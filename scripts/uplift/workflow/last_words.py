@@ -1,7 +1,5 @@
 """What is said when a run ends: lines that are alike for many datasets once, with a count."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

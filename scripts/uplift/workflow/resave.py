@@ -4,8 +4,6 @@ The columns of the sample sheet are the options, and those of the OME 2024 NGFF 
 ``ome2024-ngff-challenge resave`` that mean the same go by the same names.
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import json

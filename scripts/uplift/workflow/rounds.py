@@ -5,8 +5,6 @@ after each look at jobs that wait. Each job that ends has it look once more, and
 is followed by another for ever: after a thousand jobs it looks a thousand times a second.
 """
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 

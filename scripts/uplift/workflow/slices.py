@@ -6,8 +6,6 @@ What is done stays valid when the number changes: the jobs share batches, and a 
 is kept.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import lru_cache

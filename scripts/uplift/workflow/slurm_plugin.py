@@ -7,8 +7,6 @@ was preempted and not put back into the queue; for one that was cancelled, where
 whom; and for one that is no longer listed.
 """
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys

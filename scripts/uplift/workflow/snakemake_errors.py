@@ -1,7 +1,5 @@
 """Snakemake's errors, and those of Snakefiles, in one line: where, and what is wrong."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Whether the outputs of all datasets together fit on their file systems."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """All datasets of the sheet at a glance: what stands at their outputs, and what became of them."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import logging

@@ -3,8 +3,6 @@
 That works for jobs of this computer and of a cluster alike: all see the same work files.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections import Counter, deque

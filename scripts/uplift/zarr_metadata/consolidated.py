@@ -1,7 +1,5 @@
 """Consolidated metadata as zarr-python writes them: inline in a v3 root, ``.zmetadata`` of v2."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

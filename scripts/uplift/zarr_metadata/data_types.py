@@ -5,8 +5,6 @@ equal by its oldest and newest supported release: fixed and variable-length stri
 bytes, records (``structured``) and times.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from typing import Any

@@ -4,8 +4,6 @@ All functions raise ``ValueError`` with a short reason; callers add the place.
 Variable-length types have NumPy type ``object`` and say which by `vlen` (``string``/``bytes``).
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import math

@@ -1,7 +1,5 @@
 """Zarr v2 array documents (``.zarray``), after the Zarr v2 storage specification."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Zarr v3 array documents (``zarr.json``) and chunk keys, after the Zarr v3 core specification."""
 
-from __future__ import annotations
-
 import base64
 import operator
 import re

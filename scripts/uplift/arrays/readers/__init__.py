@@ -4,8 +4,6 @@ tensorstore reads local arrays of the core data types; zarr-python everything el
 project's own storage.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import logging

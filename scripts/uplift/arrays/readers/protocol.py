@@ -1,7 +1,5 @@
 """What readers have in common: how they read, and what they say where they cannot."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol
 

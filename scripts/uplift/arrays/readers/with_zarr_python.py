@@ -1,7 +1,5 @@
 """One array through zarr-python, over the project's own storage."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import threading

@@ -5,8 +5,6 @@ An engine's module has ``open_url(url, options, *, writable)``, which returns a
 add its file; nothing else names them.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from functools import cache

@@ -1,7 +1,5 @@
 """Compare arrays' metadata of both sides as another library understands them."""
 
-from __future__ import annotations
-
 import copy
 import warnings
 from collections.abc import Iterator, Mapping

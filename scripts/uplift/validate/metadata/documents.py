@@ -1,7 +1,5 @@
 """The output's metadata documents side by side with the source's."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What OME-Zarr asks across groups, and what no other validator looks at."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Account for every object: nothing of the source is lost, nothing at the output is unexplained."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial

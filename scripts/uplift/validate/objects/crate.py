@@ -1,7 +1,5 @@
 """The RO-Crate at the output: the one that the crate step wrote and checked."""
 
-from __future__ import annotations
-
 import json
 
 from uplift.models.crate import CRATE_KEY, CrateRecord, crate_finding

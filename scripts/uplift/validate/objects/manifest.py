@@ -4,8 +4,6 @@ The batches hash their shards; the rest is hashed when the verdict is reached. T
 in the list before it is published; the list itself and the lock are not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Other people's readers read both sides whole. What differs or is refused is left
 whole dataset (:mod:`uplift.validate.pixels.regions`), which knows more and says what is wrong.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What the pixel checks of both kinds have in common: every chunk of the output is found again."""
 
-from __future__ import annotations
-
 import math
 import operator
 from abc import ABC, abstractmethod

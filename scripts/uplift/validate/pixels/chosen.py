@@ -1,7 +1,5 @@
 """Which regions of an array are compared from end to end: the array alone decides, not chance."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Bitwise equality of decoded values: NaN payloads and the sign of zero count."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Put the records of all batches together: nothing left out, nothing twice."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ The file holds, one batch item after the other, a JSON header line (path, start,
 then its rows (:data:`uplift.arrays.digests.PIXEL_ROW`), sorted by index.
 """
 
-from __future__ import annotations
-
 import hashlib
 import heapq
 import json

@@ -3,8 +3,6 @@
 The output is read by another reader than wrote it, box by box.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import cached_property

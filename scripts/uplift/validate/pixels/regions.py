@@ -4,8 +4,6 @@ Nothing of this project's own reading, packing or digesting takes part in it. Th
 the array alone, not on chance: the same ones are read on every run.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Sequence

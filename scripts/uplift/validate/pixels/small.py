@@ -1,7 +1,5 @@
 """Small arrays, which other people's readers read whole."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 

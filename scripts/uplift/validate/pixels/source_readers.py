@@ -1,7 +1,5 @@
 """Readers of the source's side: other people's, and this project's own where all others refuse."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """SHA-256 of a whole array, as people compute it by hand: by another reader, slab by slab."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import math
