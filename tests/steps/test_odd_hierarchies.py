@@ -26,6 +26,12 @@ def well_that_is_an_array():
     return node
 
 
+def field_of_acquisition_2():
+    node = screen(acquisitions=[{"id": 1}])
+    node.nodes["B"].nodes["1"].attributes["well"]["images"][0]["acquisition"] = 2
+    return node
+
+
 def picture(**changes):
     node = image({"0": SMALL})
     node.attributes["multiscales"][0] |= changes
@@ -40,6 +46,7 @@ def labelled(**changes):
 WELLS = screen().attributes["plate"]["wells"]
 CASES = {
     "a well that is an array": (well_that_is_an_array(), {"well.absent"}),
+    "another acquisition": (field_of_acquisition_2(), {"acquisition.absent"}),
     "wells by their paths": (screen(wells={w["path"]: w for w in WELLS}), {"dialect.plate.list"}),
     "rows by their names": (screen(rows={"A": {}, "B": {}}), {"dialect.plate.list"}),
     "one row alone": (screen(rows={"name": "A"}), {"source.repaired", "dialect.plate.well"}),

@@ -12,7 +12,7 @@ from uplift.models.inventory import GroupRole
 from uplift.models.paths import join
 from uplift.models.words import counted
 from uplift.ngff.detect import multiscales_of
-from uplift.ngff.json_kinds import fields_of, items_of, objects_in
+from uplift.ngff.json_kinds import fields_of, is_integer, items_of, objects_in, shown
 from uplift.ngff.paths import is_plain
 from uplift.ngff.registry import Rules
 
@@ -171,6 +171,25 @@ def well_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
 def field_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section well metadata."""
     yield from _absent(tree, "well", "images", "field")
+
+
+@rule(
+    "acquisition.absent",
+    asks="a field's acquisition is one of those that its plate lists",
+    keep="readers that choose by acquisition (ngio, Fractal) do not find the field",
+)
+def acquisition_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Section well metadata; a plate may list no acquisitions at all."""
+    for path in tree.groups:
+        plate = fields_of(tree.words(path).get("plate"))
+        known = [one["id"] for one in objects_in(plate.get("acquisitions")) if "id" in one]
+        for well in objects_in(plate.get("wells")) if known else ():
+            place = join(path, str(well.get("path")))
+            images = objects_in(fields_of(tree.words(place).get("well")).get("images"))
+            found = [one["acquisition"] for one in images if is_integer(one.get("acquisition"))]
+            absent = next((number for number in found if number not in known), None)
+            if absent is not None:
+                yield place, f"a field of acquisition {absent}; its plate lists {shown(known)}"
 
 
 def _labels(tree: Tree) -> Iterator[tuple[str, str]]:
