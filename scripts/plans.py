@@ -13,6 +13,7 @@ from pathlib import Path
 from uplift.errors import UpliftError
 from uplift.models.inventory import Inventory
 from uplift.models.site import SiteCosts
+from uplift.models.words import counted
 from uplift.outputs.space import file_system_of
 from uplift.plan import plan_as_it_stands
 from uplift.planning.loads import load_of_plan
@@ -59,7 +60,8 @@ def _plans(arguments: argparse.Namespace) -> None:
     lines = [as_text(rows, costs.currency if costs.known() else None)]
     lines += _notes(samples, arguments, len(runs), archive=archive)
     table = arguments.results / "plans.txt"
-    lines.append(f"Plans: {arguments.results}/<dataset>/plan.json; this table: {table}")
+    which = samples[0].dataset if len(samples) == 1 else "<dataset>"
+    lines.append(f"Plans: {arguments.results}/{which}/plan.json; this table: {table}")
     text = "\n".join(lines) + "\n"
     json_files.write_text(table, text)
     sys.stdout.write(text)
@@ -92,8 +94,8 @@ def _notes(
     for shared in space.shared_by(samples, str(arguments.results), archive=archive):
         if line := shared.little():
             yield f"warning: {line}"
-    of = f"of {runs} datasets that were converted here" if runs else "of a core of 2.5 GHz"
-    yield f"Time, CPU and requests by rates {of}, with {arguments.cores} cores"
+    of = f"of {counted(runs, 'dataset')} converted here" if runs else "of a core of 2.5 GHz"
+    yield f"Time, CPU and requests by rates {of}, with {counted(arguments.cores, 'core')}"
 
 
 if __name__ == "__main__":

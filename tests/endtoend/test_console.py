@@ -84,7 +84,7 @@ def test_plans_end_with_the_table_and_where_it_is(folder):
         table = (folder / "planned" / "plans.txt").read_text()
         assert said.endswith(table)
         assert ("money EUR" in table) == bool(more)
-    last = "Plans: planned/<dataset>/plan.json; this table: planned/plans.txt"
+    last = "Plans: planned/good/plan.json; this table: planned/plans.txt"
     assert table.splitlines()[-1] == last
 
     plan = folder / "planned" / "good" / "plan.json"
