@@ -188,7 +188,7 @@ def test_texts_stand_out(page, url, scheme):
     assert dark == (scheme == "dark")
 
 
-@pytest.mark.parametrize("width", [400, 700, 1060, 1120, 1300])
+@pytest.mark.parametrize("width", [400, 700, 1060, 1106, 1120, 1300])
 @pytest.mark.parametrize("fragment", ["", "#d1"])
 def test_no_window_needs_scrolling_sideways(page, url, fragment, width):
     page.open(f"{url}{fragment}", width=width, height=800)
