@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from uplift.errors import SourceError
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryFile
+from uplift.models.words import counted
 from uplift.storage.protocol import ObjectInfo
 from uplift.zarr_metadata.consolidated import KEY_V2
 
@@ -79,7 +80,8 @@ class SourceFiles:
             )
             self._findings.warning("array.no_chunks", path, text)
         elif copied:
-            text = f"{len(copied)} objects are not chunks of the array, such as {copied[0]}; copied"
+            strays = counted(len(copied), "object")
+            text = f"{strays} that no chunk of the array is, such as {copied[0]}; copied"
             self._findings.info("array.strays", path, text)
         if hidden:
             text = f"{len(hidden)} objects outside the chunk grid, such as {hidden[0]}; left out"

@@ -54,17 +54,17 @@ def omero_channel(spot: Spot) -> Iterator[str]:
     color, window = channel.get("color", ABSENT), channel.get("window", ABSENT)
     odd = []
     if not isinstance(color, str) or not _COLOR.fullmatch(color):
-        odd.append(f"color {shown(color)}")
+        odd.append(f"color {shown(color)} is not of six hexadecimal digits")
     if not isinstance(window, Mapping):
-        odd.append(f"window {shown(window)}")
+        odd.append(f"window {shown(window)} is not an object")
     else:
         limits = {key: window.get(key, ABSENT) for key in _WINDOW}
-        odd += [f"window.{key} {shown(limit)}" for key, limit in limits.items()
+        odd += [f"window.{key} {shown(limit)} is not a number" for key, limit in limits.items()
                 if limit is not ABSENT and not is_number(limit)]  # fmt: skip
         missing = [key for key, limit in limits.items() if limit is ABSENT]
         odd += [f"window without {', '.join(missing)}"] if missing else []
     odd += [
-        f"{key} {shown(channel[key])}"
+        f"{key} {shown(channel[key])} is not {'a text' if kind is str else 'true or false'}"
         for key, kind in (("label", str), ("family", str), ("active", bool))
         if key in channel and not isinstance(channel[key], kind)
     ]

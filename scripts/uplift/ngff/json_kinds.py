@@ -1,9 +1,10 @@
 """Kinds of JSON values, and how a message shows one."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from uplift.models.json_text import cut
+from uplift.models.json_text import cut, without_bare_nan
 from uplift.ngff.places import ABSENT
 
 _MOST = 2**1023
@@ -57,4 +58,6 @@ def shown(value: Any) -> str:
     """Write a value for a message."""
     if value is None or value is ABSENT:
         return "null" if value is None else "missing"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(without_bare_nan(value))
     return cut(repr(dict(value) if isinstance(value, Mapping) else value), 60)

@@ -21,7 +21,7 @@ from uplift.ngff import detect
 from uplift.ngff.alike import Alike, alike, holds_for_all, with_names
 from uplift.ngff.draft import Draft, Edit, copied
 from uplift.ngff.json_kinds import shown
-from uplift.ngff.places import ABSENT, Keys, text_of
+from uplift.ngff.places import ABSENT, Keys, text_of, value_at
 from uplift.ngff.registry import Facts, Repairs, Spot, apply_repairs
 from uplift.ngff.repairs_arrays import GEOMETRY
 from uplift.ngff.repairs_words import WORDING
@@ -242,7 +242,8 @@ def _nonfinite_in(value: Any, keys: Keys) -> Iterator[tuple[Keys, float]]:
 
 def _write_nonfinite(draft: Draft, path: str) -> Iterator[Finding]:
     for edit in list(nonfinite(Spot(draft.attributes, ()))):
-        old = draft.apply(edit, repair="number.nonfinite", inside=False).old
+        old = value_at(draft.attributes, edit.keys)
+        draft.apply(edit, repair="number.nonfinite", inside=False)
         yield _repaired(_below(edit, draft.ome), old, path)
 
 

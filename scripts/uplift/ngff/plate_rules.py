@@ -66,7 +66,7 @@ def well_path(spot: Spot) -> Iterator[str]:
     """Section plate metadata."""
     parts = spot.value.split("/") if isinstance(spot.value, str) else []
     if len(parts) != 2 or not all(_NAME.fullmatch(part) for part in parts):
-        yield f"{spot.name} is {shown(spot.value)}, expected row/column"
+        yield f"{spot.name} is {shown(spot.value)}, expected row/column of letters and digits"
         return
     for side, part in zip(("row", "column"), parts, strict=True):
         if part not in _side_names(spot, f"{side}s"):

@@ -15,6 +15,7 @@ from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryArray
 from uplift.models.record import BadChunk, ItemRecord, Record
 from uplift.models.validation import ArrayValidation
+from uplift.models.words import counted
 from uplift.validate.pixels.chosen import Chosen
 from uplift.validate.pixels.digests import Run, chunks_sha256, first_gap, rows_sha256, runs_of
 from uplift.work import json_files
@@ -82,8 +83,8 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
         if trailing:
             first = min(one.first_trailing for one in array.items if one.first_trailing is not None)
             text = (
-                f"{trailing} chunks have bytes after the end of their compressed stream "
-                f"(first: {first}); the output has the chunks without them"
+                f"{counted(trailing, 'chunk')} with bytes after the end of the compressed stream "
+                f"(first: {first}); the output has no such bytes"
             )
             findings.warning("chunk.trailing", path, text)
     return arrays

@@ -20,6 +20,7 @@ from uplift.arrays.readers.protocol import Reader, ReaderError
 from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.grid import Box
 from uplift.models.findings import Finding, Findings
+from uplift.models.words import counted
 from uplift.running.parallel import in_order
 from uplift.storage.protocol import Store
 from uplift.validate.pixels.chosen import Chosen, regions_of
@@ -163,8 +164,8 @@ class _ArrayCheck:
             if self._refused is not None:
                 raise self._refused
             if refusals:
-                text = f"the source: {refusals[0]}; {len(refusals)} regions of it are "
-                text += "decoded by this project"
+                regions = counted(len(refusals), "region")
+                text = f"the source: {refusals[0]}; {regions} decoded by this project alone"
                 findings.info("reader.refuses_source", array.path, text)
             if array.nbytes <= digest_limit_bytes and not self._has_objects:
                 steps = tuple(map(max, array.target.chunks, array.source.chunks))
