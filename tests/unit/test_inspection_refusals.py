@@ -280,3 +280,11 @@ def refuse_run(tmp_path, capsys, attributes, words, *options):
 def test_defects_are_refused_where_that_is_asked_for(tmp_path, capsys, attributes, words):
     refuse_run(tmp_path, capsys, attributes, words, "--on-bad-metadata", "fail")
     assert run(tmp_path / "in.zarr", tmp_path / "out.zarr", tmp_path) == 0
+
+
+def test_an_array_that_is_not_supported_is_no_defect(tmp_path):
+    """Plan refuses it, or leaves it out where that is asked for."""
+    write_group(tmp_path / "in.zarr")
+    document = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "<f16", "fill_value": 0}
+    write_json(tmp_path / "in.zarr" / "0" / ".zarray", document)
+    assert run(tmp_path / "in.zarr", tmp_path / "o", tmp_path, "--on-bad-metadata", "fail") == 0

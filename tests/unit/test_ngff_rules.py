@@ -111,6 +111,8 @@ def codes(ome):
         ),
         (image((1,) * 4, axes=typed("channel", "a", "space", "space")), ["dialect.axes.types"]),
         (image((1, 1), axes=[{"name": "y"}] * 2), ["dialect.axes.names", "dialect.axes.types"]),
+        (image((1, 1), axes=[axis | {"unit": 1} for axis in AXES]), ["dialect.unit.text"] * 2),
+        (image((1, 1), axes=[axis | {"unit": "um"} for axis in AXES]), ["dialect.unit"] * 2),
         (image((1, 1), (2, 2), (4, 4)), []),
         (image((2, 2), (1, 1)), ["dialect.datasets.order"]),
         (image((-1, -1), (-2, -2)), ["dialect.transforms.negative"]),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray
@@ -89,6 +90,8 @@ class Prediction:
                 for level in multiscale.levels:
                     names.setdefault(f"{path}/{level}" if path else level, multiscale.axes)
         for path, array in self.arrays.items():
+            if unsupported_reason(array) is not None:  # plan says what becomes of it
+                continue
             listed = level_names(array.shape, names.get(path, ()))
             documents[path] = {
                 "zarr_format": 3,

@@ -148,9 +148,21 @@ def axes_order(spot: Spot) -> Iterator[str]:
 def axis_unit(spot: Spot) -> Iterator[str]:
     """Section axes metadata."""
     axis = fields_of(spot.value)
-    if "unit" in axis and not is_known_unit(axis):
+    if isinstance(axis.get("unit"), str) and not is_known_unit(axis):
         found, name = shown(axis["unit"]), shown(axis.get("name"))
         yield f"{spot.name}: {name} has the unit {found}, unknown to 0.5"
+
+
+@rule(
+    "dialect.unit.text",
+    f"{_ENTRY}/axes/*/unit",
+    asks="a unit is a text",
+    keep="validators reject the image; readers show another size or none",
+)
+def unit_is_text(spot: Spot) -> Iterator[str]:
+    """Section axes metadata; libraries that write every optional field leave ``null``."""
+    if not isinstance(spot.value, (str, type(None))):
+        yield f"{spot.name} is {shown(spot.value)}, expected a text"
 
 
 rule(
