@@ -88,6 +88,11 @@ def test_the_page_for_those_who_come_from_there_has_every_option():
             ["--license: ", "--organism: "],
         ),
         (["a", "b", "c"], 2, ["'c': a third place; put texts into quotes"]),
+        (
+            ["a", "b", "--config", "planning.min_shards=3"],
+            2,
+            ["--config planning.min_shards=3: not"],
+        ),
         (["a", "b", "--output-script"], 2, ["--output-script: no scripts are written here"]),
         (["a"], 2, []),
         (["a", "b", "--licence", "MIT"], 2, []),

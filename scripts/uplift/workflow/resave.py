@@ -185,7 +185,14 @@ def _config(arguments: argparse.Namespace) -> Iterator[str]:
         if value is not None:
             yield f"{key}= {json.dumps(value, ensure_ascii=False)} "
     yield from (text for text, given in switches.items() if given)
-    yield from arguments.config
+    for text in arguments.config:
+        key, _, value = text.partition("=")
+        if not key.isidentifier() or not value:
+            raise UsageError(
+                f"--config {text}: not KEY=VALUE; a key inside another goes into braces, as in "
+                "--config 'planning={min_shards: 32}'"
+            )
+        yield text
 
 
 def _columns(arguments: argparse.Namespace) -> dict[str, str]:
