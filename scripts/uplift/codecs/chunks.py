@@ -145,9 +145,7 @@ class ChunkDecoder:
 
     def filled(self, shape: Shape) -> NDArray[Any]:
         """Array of `shape` that holds the fill value alone, of the type as stored."""
-        fill = data_types.fill_scalar(
-            data_types.data_type_v3(self.source), data_types.fill_value_v3(self.source)
-        )
+        fill = data_types.fill_of(self.source)
         if self.chain.vlen:
             fill = str(fill) if self.chain.vlen == "string" else bytes(fill)
         return np.full(shape, fill, dtype=self.dtype)

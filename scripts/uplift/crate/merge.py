@@ -12,7 +12,7 @@ from typing import Any
 
 from uplift.crate.build import ACQUISITION_ID, ACTION_ID, BIOSAMPLE_ID, SPECIMEN_ID, Document
 from uplift.crate.parties import Entity
-from uplift.models.crate import CRATE_KEY
+from uplift.models.crate import CRATE_KEY, listed
 from uplift.models.findings import Finding, warning
 
 _DESCRIPTORS = ("ro-crate-metadata.json", "ro-crate-metadata.jsonld")
@@ -78,9 +78,8 @@ def parse_source_crate(data: bytes) -> SourceCrate | None:
         for entity in entities.values()
         if entity is not root and entity is not descriptor
     ]
-    context = document.get("@context")
     return SourceCrate(
-        context=context if isinstance(context, list) else [context],
+        context=listed(document.get("@context")),
         root=_renamed(root, {root_id: "./"}),
         descriptor=descriptor,
         entities=tuple(others),
@@ -214,7 +213,7 @@ def _merged_root(own: Entity, theirs: Entity, overridden: dict[str, str]) -> Ent
 
 
 def _union(first: Any, second: Any) -> Any:
-    values = [*_listed(first), *(item for item in _listed(second) if item not in _listed(first))]
+    values = [*listed(first), *(item for item in listed(second) if item not in listed(first))]
     return values[0] if len(values) == 1 else values
 
 
@@ -278,11 +277,7 @@ def _free_id(identifier: str, taken: Mapping[str, Any]) -> str:
 
 
 def _is(entity: Entity, kind: str) -> bool:
-    return kind in _listed(entity.get("@type"))
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return kind in listed(entity.get("@type"))
 
 
 def _iri(meaning: Any) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+from uplift.models.crate import listed
 from uplift.models.parties import URL, Parties, Party
 
 Entity = dict[str, Any]
@@ -76,7 +77,7 @@ class People:
 
     def reachable(self, references: Any) -> None:
         """Give the parties of `references` contact points, where an e-mail address is known."""
-        for reference in references if isinstance(references, list) else [references]:
+        for reference in listed(references):
             party = self._entities[reference["@id"]]
             if "email" in party:
                 point = f"mailto:{party['email']}"

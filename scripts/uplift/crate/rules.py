@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from uplift.models.crate import CRATE_KEY, crate_finding
+from uplift.models.crate import CRATE_KEY, crate_finding, listed
 from uplift.models.findings import Finding
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -49,7 +49,7 @@ def check_crate(document: object) -> tuple[Finding, ...]:
 
 def _of_terms(context: object, graph: list[Entity]) -> Iterator[str]:
     """Keys that no context defines, and entities inside others."""
-    contexts = context if isinstance(context, list) else [context]
+    contexts = listed(context)
     if CONTEXT not in contexts:
         yield f"@context: does not name {CONTEXT}"
         return
@@ -58,7 +58,7 @@ def _of_terms(context: object, graph: list[Entity]) -> Iterator[str]:
         for key, value in entity.items():
             if not key.startswith("@") and key not in terms:
                 yield f"{entity['@id']}: {key} is not defined by the @context"
-            for item in value if isinstance(value, list) else [value]:
+            for item in listed(value):
                 if isinstance(item, dict) and item.keys() != {"@id"}:
                     yield f"{entity['@id']}: {key} holds an entity, where a reference belongs"
 
@@ -117,13 +117,11 @@ def _reached(root: str, entities: Mapping[str, Entity]) -> set[str]:
 
 
 def _types(entity: Entity) -> list[str]:
-    found = entity.get("@type", [])
-    return found if isinstance(found, list) else [found]
+    return listed(entity.get("@type", []))
 
 
 def _references(entity: Entity, key: str) -> list[str]:
-    found = entity.get(key, [])
-    items = found if isinstance(found, list) else [found]
+    items = listed(entity.get(key, []))
     return [str(item["@id"]) for item in items if isinstance(item, dict) and "@id" in item]
 
 

@@ -34,7 +34,7 @@ from uplift.ngff.detect import (
     ome_version,
     roles_of,
 )
-from uplift.ngff.json_kinds import items_of
+from uplift.ngff.json_kinds import objects_in, paths_in
 from uplift.ngff.reading import as_read
 from uplift.ngff.versions import DEFAULT_TARGET
 from uplift.running.parallel import in_order
@@ -232,10 +232,9 @@ class _Walk:
         """In OME-Zarr an image is a group, and its levels are arrays in it."""
         if not isinstance(attributes.get("multiscales"), (list, dict)):
             return
-        for entry in items_of(as_read({"multiscales": attributes["multiscales"]})["multiscales"]):
-            for level in items_of(entry.get("datasets")) if isinstance(entry, dict) else ():
-                name = level.get("path") if isinstance(level, dict) else None
-                if isinstance(name, str) and not name.strip("./"):
+        for entry in objects_in(as_read({"multiscales": attributes["multiscales"]})["multiscales"]):
+            for name in paths_in(entry.get("datasets")):
+                if not name.strip("./"):
                     raise SourceError(
                         f"{path or 'root'}: an array that is its own image (the path of a level is "
                         f"{name!r}), which OME-Zarr 0.5 has not: move the array into a folder 0, "

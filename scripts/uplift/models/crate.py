@@ -28,6 +28,11 @@ class InCrate:
     kind: Literal["Person", "Organization"] | None = None
 
 
+def listed(value: Any) -> list[Any]:
+    """Values of a key of JSON-LD, where one may stand without a list."""
+    return value if isinstance(value, list) else [value]
+
+
 def crate_finding(code: str, severity: Any, message: str) -> Finding:
     """A finding about the crate.
 

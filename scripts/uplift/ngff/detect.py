@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uplift.models.inventory import GroupRole
-from uplift.ngff.json_kinds import items_of, objects_in
+from uplift.ngff.json_kinds import items_of, objects_in, paths_in
 from uplift.ngff.paths import is_plain
 from uplift.ngff.versions import known_version
 
@@ -236,11 +236,8 @@ def _listed_by(attributes: Attributes, path: str) -> dict[str, GroupRole]:
     return listed
 
 
-def _paths(items: Any) -> Iterator[str]:
-    for item in objects_in(items):
-        value = item.get("path")
-        if isinstance(value, str) and is_plain(value):
-            yield value
+def _paths(items: Any) -> list[str]:
+    return [path for path in paths_in(items) if is_plain(path)]
 
 
 def _declared(attributes: Attributes) -> Iterator[str]:

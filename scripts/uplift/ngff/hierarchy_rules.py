@@ -12,7 +12,7 @@ from uplift.models.inventory import GroupRole
 from uplift.models.paths import join
 from uplift.models.words import counted
 from uplift.ngff.detect import multiscales_of
-from uplift.ngff.json_kinds import fields_of, is_integer, items_of, objects_in, shown
+from uplift.ngff.json_kinds import fields_of, is_integer, items_of, objects_in, paths_in, shown
 from uplift.ngff.paths import is_plain
 from uplift.ngff.registry import Rules
 
@@ -150,9 +150,8 @@ def axes_agree(tree: Tree) -> Iterator[tuple[str, str]]:
 
 def _absent(tree: Tree, key: str, inner: str, role: str) -> Iterator[tuple[str, str]]:
     for path in tree.groups:
-        for item in objects_in(fields_of(tree.words(path).get(key)).get(inner)):
-            name = item.get("path")
-            if isinstance(name, str) and is_plain(name) and join(path, name) not in tree.groups:
+        for name in paths_in(fields_of(tree.words(path).get(key)).get(inner)):
+            if is_plain(name) and join(path, name) not in tree.groups:
                 yield join(path, name), f"{role} is listed by {path or 'the root'} but absent"
 
 

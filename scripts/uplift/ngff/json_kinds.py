@@ -30,6 +30,12 @@ def names_in(value: Any) -> list[Any]:
     return [fields_of(item).get("name") for item in items_of(value)]
 
 
+def paths_in(value: Any) -> list[str]:
+    """Paths that the objects of a list name; what names none is left out."""
+    paths = (item.get("path") for item in objects_in(value))
+    return [path for path in paths if isinstance(path, str)]
+
+
 def is_number(value: Any) -> bool:
     """Whether a JSON value is a number; an integer that no float holds is none to any reader."""
     if isinstance(value, int) and not isinstance(value, bool):

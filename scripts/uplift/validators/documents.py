@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from uplift.ngff.json_kinds import fields_of, items_of, objects_in
+from uplift.ngff.json_kinds import fields_of, items_of, objects_in, paths_in
 from uplift.storage.protocol import join
 
 Json = dict[str, Any]
@@ -78,8 +78,7 @@ class Documents:
         return seen
 
     def _children(self, path: str, holder: Any, key: str) -> list[str]:
-        names = [item.get("path") for item in objects_in(fields_of(holder).get(key))]
-        return [self._text(join(path, name)) for name in names if isinstance(name, str)]
+        return [self._text(join(path, name)) for name in paths_in(fields_of(holder).get(key))]
 
     def _text(self, path: str) -> str:
         """What any check can see of a document, made once for each distinct one."""

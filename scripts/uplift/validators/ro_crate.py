@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uplift.models.crate import crate_finding
+from uplift.models.crate import crate_finding, listed
 from uplift.models.findings import Finding
 
 PROFILE = "ro-crate-1.1"
@@ -84,9 +84,7 @@ def _issues(document: dict[str, Any], profile: str, cache: Path) -> list[str]:
 
 
 def _context_urls(document: dict[str, Any]) -> list[str]:
-    contexts = document.get("@context")
-    items = contexts if isinstance(contexts, list) else [contexts]
-    return [item for item in items if isinstance(item, str)]
+    return [item for item in listed(document.get("@context")) if isinstance(item, str)]
 
 
 def _without(document: dict[str, Any], ids: frozenset[str]) -> dict[str, Any]:

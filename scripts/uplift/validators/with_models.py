@@ -12,7 +12,7 @@ from ome_zarr_models.v05.hcs import HCSAttrs
 from ome_zarr_models.v05.well import WellAttrs
 from pydantic import ValidationError
 
-from uplift.ngff.json_kinds import items_of
+from uplift.ngff.json_kinds import items_of, objects_in, paths_in
 from uplift.storage.protocol import join
 from uplift.validators.complaints import Complaint, complaints_of
 from uplift.validators.documents import Documents, Json
@@ -61,26 +61,23 @@ def _apply(documents: Documents, path: str, ome: Json) -> None:
 
 def _levels(documents: Documents, path: str) -> dict[str, Json]:
     nodes: dict[str, Json] = {}
-    for entry in items_of((documents.ome_of(path) or {}).get("multiscales")):
-        for level in items_of(entry.get("datasets")) if isinstance(entry, dict) else ():
-            name = level.get("path") if isinstance(level, dict) else None
-            document = documents.get(join(path, name)) if isinstance(name, str) else None
-            if isinstance(name, str) and document is not None:
-                array = document.get("node_type") == "array"
-                nodes[name] = _array(document) if array else _bare({})
+    for entry in objects_in((documents.ome_of(path) or {}).get("multiscales")):
+        for name in paths_in(entry.get("datasets")):
+            document = documents.get(join(path, name))
+            if document is not None:
+                nodes[name] = _array(document) if _is_array(document) else _bare({})
     return nodes
 
 
 def _labels(documents: Documents, path: str) -> dict[str, Json]:
-    names = items_of((documents.ome_of(path) or {}).get("labels"))
-    found = [name for name in names if isinstance(name, str) and documents.get(join(path, name))]
     nodes = {}
-    for name in found:
-        label = join(path, name)
-        document = documents.get(label) or {}
-        array = document.get("node_type") == "array"
-        nodes[name] = _array(document) if array else _group(
-            documents, label, _levels(documents, label))  # fmt: skip
+    for name in items_of((documents.ome_of(path) or {}).get("labels")):
+        label = join(path, name) if isinstance(name, str) else ""
+        document = documents.get(label) if label else None
+        if document and _is_array(document):
+            nodes[name] = _array(document)
+        elif document:
+            nodes[name] = _group(documents, label, _levels(documents, label))
     return nodes
 
 
@@ -99,6 +96,10 @@ def _group(documents: Documents, path: str, nodes: dict[str, Json]) -> Json:
 
 def _bare(attributes: Any) -> Json:
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes, "members": {}}
+
+
+def _is_array(document: Json) -> bool:
+    return bool(document.get("node_type") == "array")
 
 
 def _array(document: Json) -> Json:

@@ -7,7 +7,7 @@ import operator
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -217,26 +217,20 @@ def _output_asked_for(work: WorkFolder) -> str | None:
 
 def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:
     """Samples for work files, params and logs: the secrets of URLs stay in the environment."""
-    return {
-        dataset: sample.model_copy(
-            update={"input": hide_url(sample.input), "output": hide_url(sample.output)}
-        )
-        for dataset, sample in samples.items()
-    }
+    return {dataset: _with_places(sample, hide_url) for dataset, sample in samples.items()}
 
 
 def note_samples(samples: Mapping[str, Sample], results: str) -> SampleTable:
     """Write ``samples.json``, and return it: the sheet as understood, without secrets of URLs."""
-    table = SampleTable(
-        samples=tuple(
-            sample.model_copy(
-                update={"input": display_url(sample.input), "output": display_url(sample.output)}
-            )
-            for sample in samples.values()
-        )
-    )
+    shown = tuple(_with_places(sample, display_url) for sample in samples.values())
+    table = SampleTable(samples=shown)
     json_files.write_json(Path(results, "samples.json"), table)
     return table
+
+
+def _with_places(sample: Sample, written: Callable[[str], str]) -> Sample:
+    places = {"input": written(sample.input), "output": written(sample.output)}
+    return sample.model_copy(update=places)
 
 
 def local_output(sample: Sample) -> Path | None:

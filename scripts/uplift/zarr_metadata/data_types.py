@@ -208,6 +208,11 @@ def fill_scalar(data_type: JsonValue, fill_value: JsonValue) -> Any:
         ) from None
 
 
+def fill_of(source: SourceArray) -> Any:
+    """NumPy scalar (native byte order) of a source's fill value."""
+    return fill_scalar(data_type_v3(source), fill_value_v3(source))
+
+
 def raw_length(data_type: JsonValue) -> int | None:
     """Bytes of an element without a meaning, by the name of the specification (``r16``)."""
     found = re.fullmatch(r"r([1-9]\d{0,5})", data_type) if isinstance(data_type, str) else None

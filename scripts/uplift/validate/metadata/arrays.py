@@ -16,7 +16,10 @@ from uplift.ngff.lossless import lost_attributes
 from uplift.validate.metadata.documents import Json, Node
 from uplift.validate.pixels.compare import same_bits
 from uplift.zarr_metadata import consolidated
-from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_value_v3, numpy_dtype
+from uplift.zarr_metadata.data_types import (
+    fill_of,
+    numpy_dtype,
+)
 from uplift.zarr_metadata.v3 import array_document
 
 _PLANNED = ("shape", "chunk_grid", "chunk_key_encoding", "codecs", "storage_transformers")
@@ -128,7 +131,7 @@ def _source_values(document: Json | None, source: SourceArray) -> tuple[Any, Any
         fill = metadata.fill_value
         dtype = metadata.dtype.to_native_dtype()
     except Exception:
-        fill = fill_scalar(data_type_v3(source), fill_value_v3(source))
+        fill = fill_of(source)
         dtype = numpy_dtype(source)
     if fill is None and dtype.kind in "mM":
         fill = np.array("NaT", dtype=dtype)[()]

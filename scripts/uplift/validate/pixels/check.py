@@ -29,7 +29,6 @@ from uplift.models.findings import Findings
 from uplift.models.record import BadChunk
 from uplift.running.parallel import ALONE, Helpers
 from uplift.storage.protocol import Readable, Store
-from uplift.zarr_metadata.data_types import data_type_v3, fill_scalar, fill_value_v3
 
 
 @dataclass(slots=True)
@@ -157,12 +156,6 @@ class PixelCheck(ABC):
     @abstractmethod
     def _check_object(self, position: int) -> None:
         """Compare what one object holds."""
-
-    @property
-    def fill(self) -> Any:
-        """The source's fill value."""
-        source = self.item.source
-        return fill_scalar(data_type_v3(source), fill_value_v3(source))
 
     def _open(self, position: int) -> Opened | None:
         """Open an object; how it is now is noted: whatever changes later is noticed."""

@@ -20,6 +20,7 @@ from uplift.grid import Box, Index, Shape
 from uplift.storage.protocol import Readable
 from uplift.validate.pixels.check import PixelCheck, filled_array
 from uplift.validate.pixels.compare import first_difference, same_bits
+from uplift.zarr_metadata.data_types import fill_of
 
 _BOX_BYTES = 8 * 2**20
 """Boxes grow to this: few reads, and memory of a core stays small."""
@@ -101,7 +102,7 @@ class RecodeCheck(PixelCheck):
                 self._compare_piece(chunk, piece, want, read[grid.relative(piece, part)])
         for chunk in set(chunks).difference(exact):
             piece = grid.common(box, self._box_of(chunk))
-            expected = filled_array(piece, self.decoder.dtype, self.fill)
+            expected = filled_array(piece, self.decoder.dtype, fill_of(self.item.source))
             got = read[grid.relative(piece, part)]
             if not same_bits(got, expected):
                 self._differs(chunk, piece, got, expected)

@@ -18,9 +18,7 @@ from uplift.grid import Box, Index
 from uplift.storage.protocol import Store
 from uplift.validate.pixels.chosen import Chosen
 from uplift.zarr_metadata.data_types import (
-    data_type_v3,
-    fill_scalar,
-    fill_value_v3,
+    fill_of,
     numpy_dtype,
 )
 
@@ -129,8 +127,8 @@ class _OwnReader:
         chunk = self._chunk(box)
         (data,) = self._chunks.read([chunk])
         if data is None:
-            fill = fill_scalar(data_type_v3(self._source), fill_value_v3(self._source))
-            return np.full(grid.box_shape(box), fill, dtype=numpy_dtype(self._source))
+            shape = grid.box_shape(box)
+            return np.full(shape, fill_of(self._source), dtype=numpy_dtype(self._source))
         try:
             values = decoder_of(self._source).decode(data, chunk)
         except DecodeError as error:
