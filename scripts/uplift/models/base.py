@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from uplift.errors import InputError
-from uplift.models.json_text import shown
+from uplift.models.json_text import ATOMS, shown
 
 Place = tuple[int | str, ...]
 MappingNamespace = Mapping[str, Any]
@@ -82,13 +82,10 @@ class Model(BaseModel):
         """Plain JSON data in field order; optional fields that are ``None`` are left out."""
         values = self.__dict__
         return {
-            key: value if type(value) in _ATOMS else _plain(value)
+            key: value if type(value) in ATOMS else _plain(value)
             for name, key, required in _layout(type(self))
             if (value := values[name]) is not None or required
         }
-
-
-_ATOMS = frozenset((str, int, float, bool, type(None)))
 
 
 @functools.cache
@@ -109,7 +106,7 @@ def build_all() -> None:
 
 
 def _plain(value: Any) -> Any:
-    if type(value) in _ATOMS:
+    if type(value) in ATOMS:
         return value
     if isinstance(value, Model):
         return value.to_json()

@@ -43,7 +43,8 @@ def without_bare_nan(value: Any) -> Any:
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
-_COMMON = frozenset((str, int, float, bool, type(None)))
+ATOMS = frozenset((str, int, float, bool, type(None)))
+"""Types of JSON values that hold no others."""
 
 
 def _write(value: object, pad: str, parts: list[str]) -> None:
@@ -52,14 +53,14 @@ def _write(value: object, pad: str, parts: list[str]) -> None:
         before = "{"
         for key, item in value.items():
             parts.append(f"{before}{inner}{encode_basestring(str(key))}: ")
-            if type(item) in _COMMON:
+            if type(item) in ATOMS:
                 parts.append(_scalar(item))
             else:
                 _write(item, inner, parts)
             before = ","
         parts.append(pad + "}")
     elif isinstance(value, (list, tuple)) and value:
-        if not _COMMON.issuperset(map(type, value)) and any(
+        if not ATOMS.issuperset(map(type, value)) and any(
             isinstance(item, (dict, list, tuple)) for item in value
         ):
             before = "["

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uplift.models.changes import Change
-from uplift.models.json_text import without_bare_nan
+from uplift.models.json_text import ATOMS, without_bare_nan
 from uplift.ngff.places import ABSENT, Keys, pointer_of, text_of, value_at
 
 
@@ -98,12 +98,9 @@ class Draft:
         return change
 
 
-_ATOMS = frozenset((str, int, float, bool, type(None)))
-
-
 def copied(value: Any) -> Any:
     """Copy a JSON value; copy.deepcopy takes five times as long, for each of a plate's groups."""
-    if type(value) in _ATOMS:
+    if type(value) in ATOMS:
         return value
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
