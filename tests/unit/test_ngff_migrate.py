@@ -116,10 +116,19 @@ def test_well_indices_of_0_3():
     assert ("warning", "source.repaired") in codes(late)
 
 
-@pytest.mark.parametrize("ome", ["mine", {"version": "0.5"}])
+@pytest.mark.parametrize("ome", ["mine", {}, {"lab": 1}])
 def test_an_ome_attribute_in_the_way_is_refused(ome):
     with pytest.raises(SourceError, match='attribute "ome" already'):
         migrate_attributes({"ome": ome}, "0.5", Facts("a/b"))
+
+
+def test_metadata_of_0_5_in_zarr_v2_are_read_where_they_are_alone():
+    attributes = {"ome": {"version": "0.5", "labels": ["a"]}, "mine": 1}
+    result = migrate(attributes, "labels")
+    assert result.attributes == attributes
+    assert codes(result) == [("warning", "source.repaired")]
+    with pytest.raises(SourceError, match="remove those that are out of date"):
+        migrate_attributes({**attributes, "labels": ["b"]}, "0.5", Facts("labels"))
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,10 @@ class SourceFiles:
             )
             self._findings.warning("array.nested", path, text)
         elif copied and not has_chunks:
+            objects = counted(len(copied), "object")
             text = (
-                f"{len(copied)} objects, such as {copied[0]}, and none has the name of a chunk: "
-                "copied as files, and the array reads as its fill value, here as at the source"
+                f"{objects}, such as {copied[0]}, and none has the name of a chunk: copied as "
+                "files, and the array reads as its fill value, here as at the source"
             )
             self._findings.warning("array.no_chunks", path, text)
         elif copied:
@@ -84,7 +85,8 @@ class SourceFiles:
             text = f"{strays} that no chunk of the array is, such as {copied[0]}; copied"
             self._findings.info("array.strays", path, text)
         if hidden:
-            text = f"{len(hidden)} objects outside the chunk grid, such as {hidden[0]}; left out"
+            outside = counted(len(hidden), "object")
+            text = f"{outside} outside the chunk grid, such as {hidden[0]}; left out"
             self._findings.warning("array.outside_grid", path, text)
 
     def take_older(self, path: str, older: list[ObjectInfo]) -> None:

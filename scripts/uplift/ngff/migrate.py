@@ -116,7 +116,7 @@ def _migrated(
     spatialdata: bool = False,
 ) -> Migrated:
     path, ome = facts.path, detect.ome_of(attributes)
-    in_place = ome is not attributes and zarr_format != 2
+    in_place = ome is not attributes
     keys = detect.ome_keys_of(path, attributes)
     _refuse_collision(attributes, path, keys, zarr_format)
     if not keys and not in_place:
@@ -124,6 +124,11 @@ def _migrated(
     facts = replace(facts, version=detect.ome_version(attributes, path))
     draft = _in_place(attributes) if in_place else _moved(attributes, keys, target)
     findings = list(_version_findings(attributes, facts))
+    if in_place and zarr_format == 2:
+        text = (
+            'metadata below "ome", as OME-Zarr 0.5 keeps them in Zarr v3, in Zarr v2; read as 0.5'
+        )
+        findings.append(warning(REPAIRED, path, text))
     for one, edit, old in apply_repairs(draft, (*WORDING, *GEOMETRY), facts):
         if facts.version not in one.right_in:
             findings.append(_repaired(edit, old, path))
@@ -266,9 +271,14 @@ def _refuse_collision(
     """Refuse an attribute ``ome`` where 0.5 puts its own."""
     if "ome" not in attributes:
         return
-    taken = zarr_format == 2 or (bool(keys) and detect.ome_of(attributes) is attributes)
-    if taken:
+    if detect.ome_below(attributes) is None:
+        if zarr_format == 2 or keys:
+            raise SourceError(
+                f'{path or "root"}: there is an attribute "ome" already, where OME-Zarr 0.5 keeps '
+                "its metadata; rename it in the source"
+            )
+    elif zarr_format == 2 and any(key in attributes for key in detect.OME_KEYS):
         raise SourceError(
-            f'{path or "root"}: there is an attribute "ome" already, where OME-Zarr 0.5 keeps its '
-            "metadata; rename it in the source"
+            f'{path or "root"}: metadata of OME-Zarr below the attribute "ome" and next to it; '
+            "remove those that are out of date from the source"
         )
