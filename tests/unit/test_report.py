@@ -236,6 +236,18 @@ def test_an_edited_plan_that_is_not_json_is_what_the_job_says_of_it(results):
     assert said.message == f"not finished: plan.json: not JSON at line 1; repair it ({log})"
 
 
+def test_of_a_published_dataset_the_table_says_that_its_last_run_failed(results):
+    folder = results.published("a")
+    log = results.log(folder, "plan", "error: a setting that cannot be")
+    later = (folder / "published.json").stat().st_mtime + 9
+    os.utime(log, (later, later))
+    results.published("b")
+    rows, page_ = report(results)
+    assert rows["a"]["state"] == rows["b"]["state"] == "valid"
+    assert page_.words.count("the last run stopped: ") == 1
+    assert "a setting that cannot be" in page_.words
+
+
 def test_a_damaged_work_file_is_that_datasets_message(results):
     folder = results.listed("d")
     folder.mkdir()

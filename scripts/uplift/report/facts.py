@@ -47,6 +47,8 @@ _FILES = (
 _NEWEST_LOGS = 12
 """Logs that are read to find the newest error: a dataset may have one for each of 1,000 slices."""
 _NO_CHUNK = "no stored chunk to compare"
+STOPPED = "the last run stopped: "
+"""How the message of a published dataset begins whose last run failed."""
 _REFUSING = ("inspect", "inspect_source", "plan", "plan_chunks")
 
 
@@ -250,7 +252,7 @@ def _outcome(facts: Facts) -> Outcome:
         )
         state: State = "inherited" if has_inherited_defects(facts) else "valid"
         if error:
-            return Outcome(state, f"the last run stopped: {error}; what was published before stays")
+            return Outcome(state, f"{STOPPED}{error}; what was published before stays")
         return Outcome(state, _published(facts), tuple(_warnings(facts)))
     first = next((one for one in facts.findings if one.get("severity") == "error"), None)
     if verdict.get("verdict") == "invalid" and first is not None:

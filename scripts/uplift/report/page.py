@@ -24,7 +24,7 @@ from uplift import __version__
 from uplift.models.words import size_text
 from uplift.report.details import PICTURES, Details
 from uplift.report.explanations import FINDINGS, explain
-from uplift.report.facts import STATES, Facts, State
+from uplift.report.facts import STATES, STOPPED, Facts, State
 from uplift.report.tables import Limits, money_text, span_text
 from uplift.work import ledger
 from uplift.work.json_files import write_text
@@ -47,6 +47,8 @@ class Row:
 
     Attributes
     ----------
+    stopped
+        It is published, and the last run failed.
     search
         What else is found by searching.
     before, after
@@ -58,6 +60,7 @@ class Row:
     dataset: str
     state: State
     message: str
+    stopped: bool
     name: str | None
     kind: str
     search: str
@@ -81,6 +84,7 @@ def row_of(facts: Facts) -> Row:
         dataset=facts.dataset,
         state=facts.outcome.state,
         message=facts.outcome.message.removeprefix("not finished: "),
+        stopped=facts.outcome.message.startswith(STOPPED),
         name=facts.said("name"),
         kind=facts.kind,
         search=" ".join(filter(None, (*said, facts.input, facts.output))),

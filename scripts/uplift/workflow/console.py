@@ -18,7 +18,7 @@ from typing import Any
 
 from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
-from uplift.report.facts import Outcome
+from uplift.report.facts import STOPPED, Outcome
 from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
@@ -174,7 +174,7 @@ class Console(logging.Handler):
             logs = logs or self._workflow.logger_manager.get_logfile()
             return f"failed; see {', '.join(os.path.relpath(log) for log in logs)}"
         text = self._outcome(dataset).message
-        text = text.removeprefix("not finished: ").removeprefix("the last run stopped: ")
+        text = text.removeprefix("not finished: ").removeprefix(STOPPED)
         text = text.replace(f"{Path.cwd()}/", "")  # findings name their places in full
         if any(log in text for log in logs) or text.startswith("invalid"):
             return text
