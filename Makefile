@@ -6,18 +6,25 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 LOCK := envs/requirements-$(VERSION).txt
 BIN := .venv/bin
 READY := .venv/ready-$(VERSION)
+PLUGIN := envs/slurm-$(VERSION).txt
+FOR_TESTS := .venv/slurm-$(VERSION)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 PICTURE := demo/ihc.zarr/.zattrs
 LOCKED := 3.11 3.12 3.13 3.14
 COMPILE := .venv-lock/bin/uv pip compile --quiet --no-header --no-emit-index-url
 
-.PHONY: setup run test lint schemas lock bench crash clean
+.PHONY: setup setup-slurm run test lint schemas lock bench crash clean
 
 setup: $(READY)
 
 $(READY): $(LOCK)
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(INSTALL) -r $(LOCK)
 	touch $@
+
+# Snakemake's plugin for SLURM, apart since each start imports it, with pandas.
+setup-slurm: $(READY)
+	$(INSTALL) --no-deps -r $(PLUGIN)
 
 $(LOCK):
 	@echo "error: Python $(VERSION): there is a lock for each of $(LOCKED); take one of these, as in make PYTHON=python3.12" >&2; exit 1
@@ -30,8 +37,14 @@ $(PICTURE): $(READY)
 	touch $@
 
 # A file of tests stays in one process, since its tests share servers; each process starts its own.
-test: $(READY)
+# Where there is a SLURM, its tests alone see its plugin: all others run as on a workstation.
+test: $(READY) $(if $(shell command -v sbatch),$(FOR_TESTS))
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(TESTS)
+
+$(FOR_TESTS): $(READY) $(PLUGIN)
+	rm -rf $@
+	$(INSTALL) --no-deps --target $@ -r $(PLUGIN)
+	touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -56,6 +69,12 @@ lock:
 	    $(COMPILE) --generate-hashes \
 	      --python-version $$([ $$version = 3.11 ] && echo 3.11.1 || echo $$version) \
 	      envs/development.in; } > envs/requirements-$$version.txt || exit 1; \
+	  { echo "# What envs/slurm.in needs besides the lock for Python $$version, made by \`make lock\`."; \
+	    $(COMPILE) --generate-hashes \
+	      --python-version $$([ $$version = 3.11 ] && echo 3.11.1 || echo $$version) \
+	      --constraint envs/requirements-$$version.txt \
+	      $$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' envs/requirements-$$version.txt) \
+	      envs/slurm.in; } > envs/slurm-$$version.txt || exit 1; \
 	done
 	{ echo "# Made by \`make lock\` from requirements.in, for Python 3.13."; \
 	  $(COMPILE) --generate-hashes --python-version 3.13 --constraint envs/requirements-3.13.txt \

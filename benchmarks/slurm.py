@@ -84,7 +84,9 @@ def _run(cluster: slurm.Slurm, work: Path, options: Sequence[str]) -> int:
     command += [*options, "--config", "samples=sheet.csv"]
     before, start = _seconds(resource.getrusage(resource.RUSAGE_CHILDREN)), time.time()
     with (work / "said").open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+        process = subprocess.Popen(
+            command, env=slurm.with_plugin(os.environ), stdout=said, stderr=said
+        )
         _, status, usage = os.wait4(process.pid, 0)
     wall, login = time.time() - start, _seconds(usage)
     process.returncode = os.waitstatus_to_exitcode(status)

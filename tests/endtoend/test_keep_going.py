@@ -31,9 +31,13 @@ def as_a_module(folder):
 
 
 def with_the_profile(folder):
-    """As on a cluster, but for the cluster."""
-    profile = ["--workflow-profile", str(ROOT / "profiles/slurm"), "--executor", "local"]
-    return snakemake(folder, *profile, "--config", *SETTINGS).code
+    """As on a cluster, but for the cluster and Snakemake's plugin for it."""
+    lines = (ROOT / "profiles/slurm/config.yaml").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("executor:", "slurm-"))]
+    profile = folder / "profile"
+    profile.mkdir()
+    (profile / "config.yaml").write_text("\n".join(kept) + "\n")
+    return snakemake(folder, "--workflow-profile", str(profile), "--config", *SETTINGS).code
 
 
 @pytest.mark.parametrize("way", [as_a_module, with_the_profile])

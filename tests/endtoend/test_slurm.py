@@ -67,7 +67,12 @@ def on_cluster(folder, *config, options=()):
 
 def finish(line):
     done = subprocess.run(
-        line, env=environment(), check=False, capture_output=True, text=True, timeout=900
+        line,
+        env=slurm.with_plugin(environment()),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -78,7 +83,9 @@ class Started:
     def __init__(self, line, log):
         self._log = log
         with log.open("wb") as stream:
-            self._process = subprocess.Popen(line, env=environment(), stdout=stream, stderr=stream)
+            self._process = subprocess.Popen(
+                line, env=slurm.with_plugin(environment()), stdout=stream, stderr=stream
+            )
         _started.append(self)
 
     def until(self, happened, what):

@@ -8,13 +8,19 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = "slurm-wlm munge"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
+_PYTHON = "{}.{}".format(*sys.version_info)
+_APART = Path(__file__).resolve().parents[2] / ".venv" / f"slurm-{_PYTHON}"
+"""Where `make test` installs the plugin, for these tests alone."""
 DEFAULT_CONF = Path("/etc/slurm/slurm.conf")
 GIVES_WAY = "scavenger"
 """A partition whose jobs are cancelled when others want their place."""
@@ -92,9 +98,23 @@ def why_not() -> str | None:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         return f"no {missing[0]}; install the Debian packages {PACKAGES}"
+    if not _has_plugin() and not _APART.is_dir():
+        return "no plugin of Snakemake for SLURM; `make test` installs it"
     if DEFAULT_CONF.exists():
         return f"{DEFAULT_CONF} exists; this machine has a SLURM of its own"
     return None if os.geteuid() == 0 else "slurmd wants to be started by root"
+
+
+def with_plugin(environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment in which Snakemake finds the plugin, which others' starts do without."""
+    if _has_plugin():
+        return dict(environment)
+    places = [str(_APART), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(places)}
+
+
+def _has_plugin() -> bool:
+    return find_spec("snakemake_executor_plugin_slurm") is not None
 
 
 class Slurm:
