@@ -98,7 +98,7 @@ def why_not() -> str | None:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         return f"no {missing[0]}; install the Debian packages {PACKAGES}"
-    if not _has_plugin() and not _APART.is_dir():
+    if not has_plugin():
         return "no plugin of Snakemake for SLURM; `make test` installs it"
     if DEFAULT_CONF.exists():
         return f"{DEFAULT_CONF} exists; this machine has a SLURM of its own"
@@ -107,13 +107,18 @@ def why_not() -> str | None:
 
 def with_plugin(environment: Mapping[str, str]) -> dict[str, str]:
     """Environment in which Snakemake finds the plugin, which others' starts do without."""
-    if _has_plugin():
+    if _is_installed():
         return dict(environment)
     places = [str(_APART), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(places)}
 
 
-def _has_plugin() -> bool:
+def has_plugin() -> bool:
+    """Whether `with_plugin` gives it: always, where `make test` finds a SLURM."""
+    return _is_installed() or _APART.is_dir()
+
+
+def _is_installed() -> bool:
     return find_spec("snakemake_executor_plugin_slurm") is not None
 
 
