@@ -38,7 +38,7 @@ PLACES = {
     "s3": (
         *_EVERYWHERE,
         *(f"{_S3}:ObstoreStore.put", f"{_S3}:ObstoreStore.put_new", f"{_S3}:ObstoreStore.delete"),
-        *(f"{_S3}:ObstoreStore.writer", f"{_S3}:_Stream.write"),
+        *(f"{_S3}:ObstoreStore.writer", "uplift.storage.remote:SentObject.write"),
     ),
 }
 """Functions that write; those of stores named `writer` are context managers."""

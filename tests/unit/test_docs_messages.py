@@ -1,5 +1,6 @@
 """Every message that the troubleshooting page explains is one that the program says."""
 
+import argparse
 import ast
 import re
 from pathlib import Path
@@ -16,8 +17,9 @@ MESSAGES = [message for row in ROWS for message in re.findall(r"`(.+?)`", row)]
 
 @pytest.fixture(scope="module")
 def said():
-    """Texts of the program (and of Snakemake's own errors), with … for what is filled in."""
-    files = [*(ROOT / "scripts").rglob("*.py"), Path(snakemake.exceptions.__file__)]
+    """Texts of the program (and of those that it is built on), with … for what is filled in."""
+    others = [Path(module.__file__) for module in (snakemake.exceptions, argparse)]
+    files = [*(ROOT / "scripts").rglob("*.py"), *others]
     texts = [text for file in files for text in texts_of(ast.parse(file.read_bytes()))]
     return [" ".join(text.split()) for text in texts]
 
