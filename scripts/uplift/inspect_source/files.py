@@ -82,7 +82,7 @@ class SourceFiles:
             self._findings.warning("array.no_chunks", path, text)
         elif copied:
             strays = counted(len(copied), "object")
-            text = f"{strays} that no chunk of the array is, such as {copied[0]}; copied"
+            text = f"{strays} other than chunks of the array, such as {copied[0]}; copied"
             self._findings.info("array.strays", path, text)
         if hidden:
             outside = counted(len(hidden), "object")
