@@ -11,6 +11,7 @@ from pathlib import Path
 
 from uplift.claim import claim_output
 from uplift.crate.review import check_license
+from uplift.models.crate import CRATE_KEY
 from uplift.models.inventory import Inventory
 from uplift.models.publication import Published
 from uplift.outputs.overlap import is_same_place
@@ -33,8 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _claim(arguments: argparse.Namespace) -> None:
-    if arguments.license is not None:
-        check_license(open_store(arguments.source, arguments.storage), arguments.license)
     run_id = str(json_files.read_json(arguments.run)["run_id"])
     published = arguments.published
     known = None
@@ -42,6 +41,10 @@ def _claim(arguments: argparse.Namespace) -> None:
         known = json_files.read_model(published, Published)
     work = WorkFolder(arguments.run.parent)
     inventory = json_files.read_model(work.inventory, Inventory)
+    source = open_store(arguments.source, arguments.storage)
+    # a crate that was not listed when the source was inspected is not asked for again
+    if not source.can_list or any(file.path == CRATE_KEY for file in inventory.files):
+        check_license(source, arguments.license)
     claimed = claim_output(
         arguments.output,
         arguments.storage,

@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _publish(arguments: argparse.Namespace) -> None:
+    output = hold(arguments.output, arguments.claim, arguments.storage)
     validation = json_files.read_model(arguments.validation, Validation)
     slices = inputs.read_slices(arguments.slices)
     cost = total_cost(
@@ -36,7 +37,6 @@ def _publish(arguments: argparse.Namespace) -> None:
         for one in slices
         for batch in one.batches
     )
-    output = hold(arguments.output, arguments.claim, arguments.storage)
     work = WorkFolder(arguments.published.parent)
     has_old_manifest = (
         arguments.manifest is None

@@ -311,14 +311,14 @@ def test_both_sides_of_an_array_in_a_bucket_are_listed_side_by_side(planned):
 
 WAITS = {
     # requests, and of these how many wait for one another
-    "inspect": (8, 4),
+    "inspect": (8, 2),
     "plan": (0, 0),
-    "claim": (5, 4),
+    "claim": (4, 2),
     "convert": (90, 28),
-    "migrate": (6, 4),
-    "write_crate": (5, 4),
+    "migrate": (6, 2),
+    "write_crate": (5, 2),
     "validate": (66, 9),
-    "publish": (8, 7),
+    "publish": (5, 3),
 }
 
 

@@ -152,9 +152,9 @@ def test_leftovers_of_one_object_are_told_from_those_of_others(store, name):
     left = [f".uplift-tmp.0123456789ab.3.{name}"[:200], f".uplift-tmp.0123456789ab.4.{name[:-1]}"]
     for key in left:
         store.put(f"a/{key}", b"half")
-    assert store.remove_unfinished(f"a/{name}") == 1
+    assert store.remove_unfinished(store.find_unfinished(f"a/{name}")) == 1
     assert [info.key for info in store.list_tree("")] == [f"a/{left[1]}"]
-    assert store.remove_unfinished() == 1
+    assert store.remove_unfinished(store.find_unfinished()) == 1
 
 
 def test_what_goes_over_storage_is_counted(tmp_path):

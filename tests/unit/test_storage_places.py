@@ -146,7 +146,7 @@ def test_settings_come_from_where_the_aws_tools_take_them(
     with store.writer("y") as writer:
         writer.write(b"2")
     assert [store.get("x"), store.get("y")] == [b"1", b"2"]
-    assert store.remove_unfinished() == 0
+    assert store.remove_unfinished(store.find_unfinished()) == 0
 
 
 def test_a_session_token_is_sent(engine, monkeypatch):

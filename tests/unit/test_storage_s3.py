@@ -107,7 +107,10 @@ def test_only_unfinished_uploads_below_the_root_are_aborted(bucket, engine, clie
     for key in ("x y/out.zarr/0/c/0", "x y/out.zarr.other/0"):
         client.create_multipart_upload(Bucket=bucket, Key=key)
     store = opened(bucket, engine, writable=True)
-    assert [store.remove_unfinished(), store.remove_unfinished()] == [1, 0]
+    assert [
+        store.remove_unfinished(store.find_unfinished()),
+        store.remove_unfinished(store.find_unfinished()),
+    ] == [1, 0]
     left = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [upload["Key"] for upload in left] == ["x y/out.zarr.other/0"]
 
@@ -116,11 +119,15 @@ def test_unfinished_uploads_of_one_object(bucket, engine, client):
     for key in ("d/cells.ozx", "d/cells.ozx.old", "d/more.ozx"):
         client.create_multipart_upload(Bucket=bucket, Key=key)
     store = opened(bucket, engine, "d", writable=True)
-    assert [store.remove_unfinished("cells.ozx"), store.remove_unfinished()] == [1, 2]
+    assert [
+        store.remove_unfinished(store.find_unfinished("cells.ozx")),
+        store.remove_unfinished(store.find_unfinished()),
+    ] == [1, 2]
 
 
 def test_who_may_not_list_uploads_is_warned(engine, caplog):
-    assert opened("no-such-bucket", engine, writable=True).remove_unfinished() == 0
+    store = opened("no-such-bucket", engine, writable=True)
+    assert store.remove_unfinished(store.find_unfinished()) == 0
     assert "no-such-bucket" in caplog.text
 
 

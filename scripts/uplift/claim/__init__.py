@@ -92,7 +92,7 @@ def claim_output(
         return held.claim
     if lock is not None and not abandoned:
         held = place.take(run_id, lock.generation, folder)
-        held.hide()
+        held.hide(is_shown=root is not None)
         return held.claim
     if names and not ours:
         _refuse_unless_replaceable(output, names, overwrite=overwrite, unfinished=abandoned)
@@ -109,7 +109,7 @@ def claim_output(
     whole = known is not None and ours and root is not None and known.output == output.url
     generation = known.generation if known is not None and whole else uuid.uuid4().hex
     held = place.take(run_id, generation, folder, replacing=lock)
-    held.hide()
+    held.hide(is_shown=root is not None)
     if names and not ours:
         _empty(held)
     return held.claim

@@ -35,8 +35,9 @@ from uplift.zarr_metadata.consolidated import KEY_V2
 from uplift.zarr_metadata.data_types import data_type_v3
 from uplift.zarr_metadata.v3 import ChunkKeys
 
-FOLDERS_AT_ONCE = 16
-"""Folders of a remote source that are looked into side by side."""
+FOLDERS_AT_ONCE = 32
+"""Folders of a remote source that are looked into side by side. Three requests each keep the 64
+busy that a job may make; a page of each one's listing is 64 MB in all at the most."""
 REQUESTS_AT_ONCE = 32
 """Requests about single objects of a remote source under way at once."""
 
@@ -124,19 +125,26 @@ class ListedSource:
         if self._store.is_local:
             _refuse_circle(Path(self._store.url), path)
         documents: dict[str, Document] = {}
+        listing: Future[tuple[list[str], list[ObjectInfo]]] | None = None
+        if self._pool is not None and path not in self._levels:
+            # most often a group: what it has is asked for with its documents, not after them
+            listing = self._pool.submit(self._store.list_folder, path)
+            if path:
+                names = (METADATA_V3,) if zarr_format == 3 else (".zgroup", ".zattrs")
+                self._read_documents(path, names, documents)
         if self._store.is_local or path in self._levels or not path:
             name = METADATA_V3 if zarr_format == 3 else ".zarray"
             array = self._probe(path, name, documents)
             if array is not None:
                 return array
         self._listings.pop(path, None)
-        folders, objects = self._store.list_folder(path)
+        folders, objects = listing.result() if listing else self._store.list_folder(path)
         self.newest.add(*objects)
-        names = {info.key.rpartition("/")[2]: info for info in objects}
-        if not path and METADATA_V3 not in names:
-            self.consolidated.load(names.get(KEY_V2))
-        files = [info for name, info in names.items() if name not in METADATA]
-        wanted = {*names, *self.consolidated.names(f"{path}/" if path else "")}
+        stored = {info.key.rpartition("/")[2]: info for info in objects}
+        if not path and METADATA_V3 not in stored:
+            self.consolidated.load(stored.get(KEY_V2))
+        files = [info for name, info in stored.items() if name not in METADATA]
+        wanted = {*stored, *self.consolidated.names(f"{path}/" if path else "")}
         self._read_documents(
             path, [one for one in METADATA if one in wanted and one not in documents], documents
         )

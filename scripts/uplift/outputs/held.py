@@ -17,13 +17,16 @@ from typing import Any
 from uplift.models.publication import Claim, Lock
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.lock import read_lock, refuse_foreign, renew_lock, write_lock
-from uplift.running.parallel import at_once
-from uplift.storage.protocol import ObjectWriter, Store, WritableStore
+from uplift.running.parallel import at_once, begun
+from uplift.storage.protocol import ObjectWriter, Store, Unfinished, WritableStore
 from uplift.storage.writable import open_writable
 from uplift.work.json_files import read_model
 
 SEEN_EVERY_S = 300.0
 """Between two looks at the lock, each a sign of life of a long job to those who wait."""
+SEEN_JUST_NOW_S = 10.0
+"""A look at a remote lock that still counts when a dataset is shown, and when the lock is removed:
+only people take a lock away from a run that goes on, and publishing is a matter of a second."""
 
 
 def hold(
@@ -52,7 +55,7 @@ def hold(
     InputError
         The claim cannot be read.
     OutputError
-        Another run holds the output.
+        Another run holds the output; of a remote one, the first write or flush says so.
     """
     output = open_writable(url, settings, durability=durability)
     held = HeldOutput(output, read_model(claim, Claim), claim.parent)
@@ -75,12 +78,13 @@ class HeldOutput:
         self.read_many, self.read_ranges = store.read_many, store.read_ranges
         self.stat, self.stat_many = store.stat, store.stat_many
         self.list_folder, self.list_tree = store.list_folder, store.list_tree
-        self.flush = store.flush
         self.root: str | None = getattr(store, "root", None)  # of files: for readers in C++
         self._store = store
         self._folder = folder
         self._is_hidden = False
         self._seen: float | None = None
+        self._looks: Callable[[], list[Any]] | None = None
+        """Waits for what :meth:`look` asked."""
         self._lock: Lock | None = None
         """As it was seen when the output was opened, until the first write renews it."""
         # writers are threads: the first one hides the dataset, the others wait for that
@@ -89,21 +93,36 @@ class HeldOutput:
     def look(self) -> None:
         """Look who holds the output and whether its root document is to be seen.
 
-        The first write need not look again when that is soon: on object stores these two requests
-        are made side by side, and no write waits for others.
+        The first write need not look again when that is soon. On object stores both are asked side
+        by side, and nothing waits for the answers but the first write or flush.
 
         Raises
         ------
         OutputError
-            Another run holds it.
+            Another run holds it; of a remote output whatever comes first of these two says so.
         """
         store = self._store
         looks: list[Callable[[], Any]] = [lambda: read_lock(store), lambda: store.stat(ROOT_KEY)]
-        lock, root = at_once(looks, threads=not self.is_local)
+        self._looks = begun(looks, threads=not self.is_local)
+        if self.is_local:
+            self._note_looks()
+
+    def _note_looks(self) -> None:
+        """Wait for what was asked when the output was opened, and refuse what another run holds."""
+        if self._looks is None:
+            return
+        lock, root = self._looks()
         if lock is not None:
-            refuse_foreign(store, lock, self.claim.run_id)
+            refuse_foreign(self._store, lock, self.claim.run_id)
             self._lock, self._seen = lock, time.monotonic()
             self._is_hidden = root is None
+        self._looks = None  # not where it was refused: each write is
+
+    def flush(self, *, elsewhere: bool = False) -> None:
+        """Make everything written so far survive a power cut; see :class:`WritableStore`."""
+        with self._first:
+            self._note_looks()
+        self._store.flush(elsewhere=elsewhere)
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object; readers see the old or the new one, never a part."""
@@ -142,27 +161,39 @@ class HeldOutput:
         self._prepare(prefix)
         self._store.delete_tree(prefix)
 
-    def remove_unfinished(self, key: str | None = None) -> int:
-        """Remove what killed writers left, which no reader sees; return how many there were."""
+    def find_unfinished(self, key: str | None = None) -> Unfinished:
+        """Find what killed writers left, which no reader sees."""
+        return self._store.find_unfinished(key)
+
+    def remove_unfinished(self, found: Unfinished) -> int:
+        """Remove what :meth:`find_unfinished` found; return how many of it are gone."""
         with self._first:
             self._look_unless_seen()
-        return self._store.remove_unfinished(key)
+        return self._store.remove_unfinished(found)
 
     def show(self, root_document: bytes) -> None:
         """Write the root document, after everything else is on disk: readers see the dataset."""
-        looks: list[Callable[[], Any]] = [self._look_at_lock, lambda: self.get(ROOT_KEY)]
-        _, there = at_once(looks, threads=not self.is_local)
+        with self._first:
+            self._note_looks()
+        there = None
+        if not (self._is_hidden and self._is_seen_just_now()):
+            looks: list[Callable[[], Any]] = [self._look_at_lock, lambda: self.get(ROOT_KEY)]
+            _, there = at_once(looks, threads=not self.is_local)
         self.flush()
         if there != root_document:
             self._store.put(ROOT_KEY, root_document)
         self._is_hidden = False
         self.flush()
 
-    def hide(self) -> None:
-        """Remove the root document, so that readers see no dataset."""
+    def hide(self, *, is_shown: bool | None = None) -> None:
+        """Remove the root document, so that readers see no dataset.
+
+        `is_shown`: whether it was there a moment ago; None: that is not known. One that comes
+        meanwhile is seen by each job when it opens the output, and is gone before its first write.
+        """
         with self._first:
             self._look_unless_seen()
-            self._hide()
+            self._hide(is_shown=is_shown)
 
     def taken(self, lock: Lock) -> None:
         """Note that this run has just written, or seen, the lock."""
@@ -180,12 +211,16 @@ class HeldOutput:
 
     def release(self) -> None:
         """Remove this run's lock; another run's stays."""
-        lock = read_lock(self._store)
-        if lock is not None and lock.run_id == self.claim.run_id:
-            self._store.delete(LOCK_KEY)
+        if not self._is_seen_just_now():
+            lock = read_lock(self._store)
+            if lock is None or lock.run_id != self.claim.run_id:
+                return
+        self._store.delete(LOCK_KEY)
 
-    def _hide(self) -> None:
-        if self._store.stat(ROOT_KEY) is not None:
+    def _hide(self, *, is_shown: bool | None = None) -> None:
+        if is_shown is None:
+            is_shown = self._store.stat(ROOT_KEY) is not None
+        if is_shown:
             self._store.delete(ROOT_KEY)
         self._is_hidden = True
 
@@ -202,6 +237,7 @@ class HeldOutput:
 
     def _look_unless_seen(self) -> None:
         """Look at the lock, or only renew it when that was done a moment ago."""
+        self._note_looks()
         if not self._is_seen():
             self._look_at_lock()
         elif self._lock is not None:
@@ -211,6 +247,11 @@ class HeldOutput:
     def _is_seen(self) -> bool:
         """Whether the lock was seen so lately that it need not be looked at."""
         return self._seen is not None and time.monotonic() - self._seen < SEEN_EVERY_S
+
+    def _is_seen_just_now(self) -> bool:
+        """Whether the lock of a remote output need not even be looked at for publishing."""
+        seen = self._seen
+        return not self.is_local and seen is not None and time.monotonic() - seen < SEEN_JUST_NOW_S
 
     def _look_at_lock(self) -> None:
         """Take the lock if there is none, else renew it; refuse another run's."""

@@ -85,4 +85,4 @@ class ArchiveFile:
     def finish(self) -> int:
         """Make it survive a power cut, and remove what killed writers of it left; how many."""
         self._store.flush()
-        return self._store.remove_unfinished(self.name)
+        return self._store.remove_unfinished(self._store.find_unfinished(self.name))

@@ -1,8 +1,9 @@
 """Show a valid dataset to readers, and hide one that is found invalid."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from uplift.errors import InputError, StorageError
 from uplift.models.findings import first_error
@@ -11,6 +12,7 @@ from uplift.models.publication import Cost, Published
 from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.outputs import MANIFEST_KEY, ROOT_KEY, HeldOutput
+from uplift.running.parallel import begun
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +66,19 @@ def publish_dataset(
             f"{validation.dataset}: {MANIFEST_KEY} is not the one that validation made; "
             f"validate again: {validate_command}"
         )
-    if removed := output.remove_unfinished():
-        log.info("removed %d unfinished objects of killed jobs", removed)
+    # files of killed jobs are seen by readers, and go first; unfinished uploads are not, and a
+    # client that can list them takes longer to start than all else here
+    finding = begun([output.find_unfinished], threads=not output.is_local)
+    if output.is_local:
+        _remove_unfinished(output, finding)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:
         output.put(MANIFEST_KEY, manifest)
     if has_old_manifest:
         log.info("removing %s: no manifest is asked for any more", MANIFEST_KEY)
         output.delete(MANIFEST_KEY)
     output.show(root_document)
+    if not output.is_local:
+        _remove_unfinished(output, finding)
     return Published(
         dataset=validation.dataset,
         output=output.url,
@@ -100,6 +107,12 @@ def total_cost(records: Iterable[Record]) -> Cost:
         cpu_seconds=round(sum(record.cpu_seconds for record in jobs), 3),
         peak_memory_bytes=max((record.peak_memory_bytes for record in jobs), default=0),
     )
+
+
+def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Any]]) -> None:
+    (found,) = finding()
+    if removed := output.remove_unfinished(found):
+        log.info("removed %d unfinished objects of killed jobs", removed)
 
 
 def _hidden(output: HeldOutput, root_document: bytes) -> str:

@@ -99,10 +99,30 @@ def at_once(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> list
     list[Any]
         What they returned, in order. The first one's error counts.
     """
+    return begun(calls, threads=threads)()
+
+
+def begun(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> Callable[[], list[Any]]:
+    """Begin a few calls that wait for a server, so that other things go on meanwhile.
+
+    Parameters
+    ----------
+    calls
+        What to call.
+    threads
+        As in :func:`at_once`; no: they are made when they are waited for.
+
+    Returns
+    -------
+    Callable
+        Waits for what they return; see :func:`at_once`.
+    """
     if not threads:
-        return [call() for call in calls]
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(lambda call: call(), calls))
+        return lambda: [call() for call in calls]
+    pool = ThreadPoolExecutor(len(calls))
+    begun = [pool.submit(call) for call in calls]
+    pool.shutdown(wait=False)  # the threads end with their calls
+    return lambda: [one.result() for one in begun]
 
 
 class Helpers:

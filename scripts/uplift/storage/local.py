@@ -18,7 +18,7 @@ from uplift.storage.files import (
     temporary_name,
 )
 from uplift.storage.local_reading import ABSENT, LocalFiles
-from uplift.storage.protocol import Store
+from uplift.storage.protocol import Store, Unfinished
 from uplift.work.ledger import TRAFFIC
 
 
@@ -146,13 +146,16 @@ class LocalStore(LocalFiles):
         if prefix:
             self._prune(os.path.dirname(path))
 
-    def remove_unfinished(self, key: str | None = None) -> int:
-        """Delete files that killed writers of one object, or of any, left; return their number."""
+    def find_unfinished(self, key: str | None = None) -> Unfinished:
+        """Find files that killed writers of one object, or of any, left."""
         found = self.list_tree("") if key is None else self.list_folder(key.rpartition("/")[0])[1]
-        left = [info.key for info in found if is_temporary(info.key, key)]
-        for leftover in left:
+        return [(info.key, "") for info in found if is_temporary(info.key, key)]
+
+    def remove_unfinished(self, found: Unfinished) -> int:
+        """Delete such files; return their number."""
+        for leftover, _ in found:
             self.delete(leftover)
-        return len(left)
+        return len(found)
 
     def flush(self, *, elsewhere: bool = False) -> None:
         """Return when everything written so far is on disk (``durability: fsync``)."""

@@ -46,6 +46,8 @@ class ObjectWriter(Protocol):
         """Append pieces whose memory may be used again afterwards."""
 
 
+Unfinished = Sequence[tuple[str, str]]
+"""What killed writers left: key, and the number of the upload (S3; empty: the key is all)."""
 Range = tuple[Wanted, int, int]
 """Object, start (negative: from the end) and length in bytes."""
 
@@ -194,8 +196,11 @@ class WritableStore(Store, Protocol):
             Whether the object is here now; otherwise nothing was done.
         """
 
-    def remove_unfinished(self, key: str | None = None) -> int:
-        """Remove what killed writers left of one object, or of all; return how many there were."""
+    def find_unfinished(self, key: str | None = None) -> Unfinished:
+        """Find what killed writers left of one object, or of all; no reader sees it."""
+
+    def remove_unfinished(self, found: Unfinished) -> int:
+        """Remove what :meth:`find_unfinished` found; return how many of it are gone."""
 
 
 def key_of(wanted: Wanted) -> str:

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from uplift.errors import ChangedError, StorageError, TransientError
 from uplift.settings.storage import StorageOptions
-from uplift.storage import tuning
+from uplift.storage import s3, tuning
 from uplift.storage.caps import Cap, cap_of
 from uplift.storage.failures import error_code, failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import (
     ObjectInfo,
     Readable,
     Store,
+    Unfinished,
     Wanted,
     join,
     key_of,
@@ -21,7 +22,6 @@ from uplift.storage.protocol import (
 )
 from uplift.storage.reading import Data, ReadableStore, ReadAhead
 from uplift.storage.retries import Pause, retried, seconds_of
-from uplift.storage.s3 import abort_uploads, reason_of
 from uplift.storage.urls import WEB, display_url, split_url
 from uplift.work.ledger import TRAFFIC
 
@@ -222,10 +222,15 @@ class RemoteStore(ReadableStore):
     def _copied(self, path: str, key: str) -> None:
         self._request("copy", key, lambda: self._copy(path, self.path_of(key)))
 
-    def remove_unfinished(self, key: str | None = None) -> int:
-        """Abort what killed writers began and left unfinished (S3; others expire by themselves)."""
+    def find_unfinished(self, key: str | None = None) -> Unfinished:
+        """Find what killed writers began and left unfinished (S3; others expire by themselves)."""
+        is_s3 = self.url.startswith("s3")
+        return s3.unfinished_uploads(self.url, self.options, key) if is_s3 else ()
+
+    def remove_unfinished(self, found: Unfinished) -> int:
+        """Abort such uploads; return their number."""
         self._refuse_writing()
-        return abort_uploads(self.url, self.options, key) if self.url.startswith("s3") else 0
+        return s3.abort_uploads(self.url, self.options, found) if found else 0
 
     def flush(self, *, elsewhere: bool = False) -> None:
         """Nothing to do: a finished upload is durable."""
@@ -308,7 +313,7 @@ class RemoteStore(ReadableStore):
             return error
         refusal = refusal_of(error)
         if refusal.is_vague and self.url.startswith("s3"):
-            refusal = reason_of(self.url, self.options) or refusal
+            refusal = s3.reason_of(self.url, self.options) or refusal
         if refusal.is_busy:
             asked = seconds_of(refusal.retry_after)
             self._pause.begin(asked, lambda: seconds_of(self._retry_after(key)))

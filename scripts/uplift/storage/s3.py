@@ -1,8 +1,9 @@
 """What is S3's alone: access, credentials, and a client of botocore for what no engine can ask."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from uplift.models.base import Model
 from uplift.settings.storage import StorageOptions
 from uplift.storage import tuning
 from uplift.storage.failures import Refusal, failure
-from uplift.storage.protocol import join
+from uplift.storage.protocol import Unfinished, join
 from uplift.storage.retries import seconds_of
 from uplift.storage.urls import split_url
 
@@ -161,11 +162,11 @@ def reason_of(url: str, options: StorageOptions) -> Refusal | None:
     return next((one for one in said if one.code is not None), None)
 
 
-def abort_uploads(url: str, options: StorageOptions, key: str | None = None) -> int:
-    """Abort every unfinished upload below an S3 URL, or of one object there; return their number.
+def unfinished_uploads(url: str, options: StorageOptions, key: str | None = None) -> Unfinished:
+    """Unfinished uploads below an S3 URL, or of one object there.
 
     One stays behind when the answer that names it is lost, or when its writer is killed. Neither
-    engine can list them. Who may not list or abort them gets a warning: the objects are complete.
+    engine can list them. Who may not list them gets a warning: the objects are complete.
 
     Parameters
     ----------
@@ -178,27 +179,54 @@ def abort_uploads(url: str, options: StorageOptions, key: str | None = None) -> 
 
     Returns
     -------
+    Unfinished
+        Whole keys in the bucket, and numbers of uploads.
+    """
+    _, bucket, root = split_url(url)
+    prefix = join(root, key or "")
+    found: list[tuple[str, str]] = []
+    with _only_warned(url):
+        pages = (
+            s3_client(options)
+            .get_paginator("list_multipart_uploads")
+            .paginate(Bucket=bucket, Prefix=f"{prefix}/" if prefix and key is None else prefix)
+        )
+        for page in pages:
+            found += [(one["Key"], one["UploadId"]) for one in page.get("Uploads", ())]
+    return [one for one in found if key is None or one[0] == prefix]
+
+
+def abort_uploads(url: str, options: StorageOptions, found: Unfinished) -> int:
+    """Abort unfinished uploads; who may not gets a warning.
+
+    Parameters
+    ----------
+    url
+        Below which they are.
+    options
+        Of the config's ``storage`` section, for this URL.
+    found
+        By :func:`unfinished_uploads`.
+
+    Returns
+    -------
     int
         How many were aborted.
     """
+    aborted = 0
+    with _only_warned(url):
+        client = s3_client(options)
+        for key, upload in found:
+            client.abort_multipart_upload(Bucket=split_url(url).place, Key=key, UploadId=upload)
+            aborted += 1
+    return aborted
+
+
+@contextlib.contextmanager
+def _only_warned(url: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    _, bucket, root = split_url(url)
-    prefix = join(root, key or "")
-    aborted = 0
     try:
-        client = s3_client(options)
-        pages = client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=bucket, Prefix=f"{prefix}/" if prefix and key is None else prefix
-        )
-        for page in pages:
-            for upload in page.get("Uploads", ()):
-                if key is not None and upload["Key"] != prefix:
-                    continue
-                client.abort_multipart_upload(
-                    Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                )
-                aborted += 1
+        yield
     except (BotoCoreError, ClientError) as error:
         log.warning("%s", failure(error, url, "look for unfinished uploads below"))
-    return aborted
