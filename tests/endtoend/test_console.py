@@ -93,7 +93,7 @@ def test_plans_end_with_the_table_and_where_it_is(folder):
     plan.write_text(json.dumps(data))
     code, lines = printed(folder, *settings)
     assert code == 1
-    assert lines[-1].startswith(f"error: {folder}: too little space for good: 1,000 PB needed, ")
+    assert lines[-1].startswith(f"error: {folder}: too little space for good: 1,000.0 PB needed, ")
     assert not (folder / "new.zarr").exists()
 
 

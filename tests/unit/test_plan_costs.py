@@ -6,6 +6,7 @@ from support.inventories import entry_of, image, inventory_of
 from uplift.errors import PlanError
 from uplift.models.plan import Plan, PlanSettings
 from uplift.models.site import SiteCosts
+from uplift.models.words import size_text
 from uplift.planning import estimates
 from uplift.planning.costs import COPIES, PROGRAM_BYTES, Rates, costs_of
 from uplift.planning.loads import THREADED, load_of_plan
@@ -13,7 +14,7 @@ from uplift.planning.plan_files import targets_of_plan
 from uplift.planning.proposal import propose_plan
 from uplift.planning.rates import Measured
 from uplift.planning.space import Space, space_of
-from uplift.planning.table import Planned, as_text, bytes_text, rows_of, seconds_text
+from uplift.planning.table import Planned, as_text, rows_of, seconds_text
 
 
 def proposed(*entries, dataset="d", **settings):
@@ -94,13 +95,13 @@ def test_the_table():
         "dataset", "arrays", "objects", "bytes", "time", "CPU", "memory/core", "requests", "space",
     ]  # fmt: skip
     assert lines[1].startswith("plate ")
-    assert lines[1].endswith("  1 GB of 4 GB")
+    assert lines[1].endswith("  1.0 GB of 4.0 GB")
     assert lines[2] == "  repack 6: chunks keep their bytes"
     assert lines[4] == (
         "  recode 1: F order becomes C order: several viewers show images in F order black"
     )
     assert lines[5].startswith("total ")
-    assert lines[5].endswith("  2 GB")
+    assert lines[5].endswith("  2.0 GB")
     assert f"{found[2].before.objects:,} → {found[2].after.objects:,}" in lines[5]
 
 
@@ -155,10 +156,18 @@ def test_one_dataset_has_no_total():
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_234_567, "1.23 MB"), (2 * 10**18, "2,000 PB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_234_567, "1.2 MB"),
+        (999_949_999, "999.9 MB"),
+        (999_950_000, "1.0 GB"),
+        (2 * 10**18, "2,000.0 PB"),
+    ],
 )
 def test_bytes(count, text):
-    assert bytes_text(count) == text
+    assert size_text(count) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(45, "45 s"), (720, "12 min"), (12600, "3.5 h")])

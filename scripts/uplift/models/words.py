@@ -7,9 +7,11 @@ def counted(count: int, noun: str) -> str:
 
 
 def size_text(count: float) -> str:
-    """Write a number of bytes for people (1 kB is 1000 bytes)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+    """Write a number of bytes for people, as in ``1.2 GB`` (1 kB is 1000 bytes)."""
+    if count < 999.5:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB"):
         count /= 1000
-    return f"{count:.1f} TB"
+        if count < 999.95:  # what is rounded up to 1000.0 is 1.0 of the next unit
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:,.1f} PB"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uplift.errors import OutputError
+from uplift.models.words import size_text
 from uplift.planning.space import Space
-from uplift.planning.table import bytes_text
 from uplift.storage import is_local, local_path, open_store
 from uplift.storage.files import existing_parent
 
@@ -100,5 +100,5 @@ def space_taken(url: str) -> Space:
 def lacking(needed: Space, free: Space) -> str:
     """Say what is needed and what there is."""
     if needed.bytes > free.bytes:
-        return f"{bytes_text(needed.bytes)} needed, {bytes_text(free.bytes)} free"
+        return f"{size_text(needed.bytes)} needed, {size_text(free.bytes)} free"
     return f"{needed.inodes:,} files and folders needed, {free.inodes:,} inodes free"

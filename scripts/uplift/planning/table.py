@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from uplift.models.plan import Plan, Totals
 from uplift.models.site import SiteCosts
+from uplift.models.words import size_text
 from uplift.planning.campaign import DAY_S, campaign_of, site_of
 from uplift.planning.loads import Load
 from uplift.planning.rates import Measured
 from uplift.planning.space import Space
 
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _HEAD = (
     "dataset", "arrays", "objects", "bytes", "time", "CPU", "memory/core", "requests", "space",
 )  # fmt: skip
@@ -160,16 +160,6 @@ def as_text(rows: Sequence[PlanRow], currency: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def bytes_text(count: int) -> str:
-    """Write bytes with a decimal unit, as in ``1.2 GB``."""
-    size, unit = float(count), 0
-    while size >= 999.5 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    if unit == 0:
-        return f"{count} B"
-    return f"{size:.3g} {_UNITS[unit]}" if size < 1000 else f"{size:,.0f} {_UNITS[unit]}"
-
-
 def seconds_text(seconds: float) -> str:
     """Write a time in the unit that fits: ``45 s``, ``12 min``, ``3.5 h``."""
     if seconds < 120:
@@ -199,7 +189,7 @@ def _cells(row: PlanRow, *, with_money: bool) -> tuple[str, ...]:
         row.dataset,
         f"{row.arrays:,}",
         f"{row.before.objects:,} → {row.after.objects:,}",
-        f"{bytes_text(row.before.bytes)} → {bytes_text(row.after.bytes)}",
+        f"{size_text(row.before.bytes)} → {size_text(row.after.bytes)}",
         seconds_text(row.seconds),
         seconds_text(row.cpu_seconds),
         f"{row.memory_mib:,} MiB",
@@ -212,7 +202,7 @@ def _cells(row: PlanRow, *, with_money: bool) -> tuple[str, ...]:
 def _space(needed: Space | None, free: Space | None) -> str:
     if needed is None:
         return "-"
-    return bytes_text(needed.bytes) + (f" of {bytes_text(free.bytes)}" if free else "")
+    return size_text(needed.bytes) + (f" of {size_text(free.bytes)}" if free else "")
 
 
 def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
