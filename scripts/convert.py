@@ -5,6 +5,7 @@ it is run again.
 """
 
 import argparse
+import importlib
 import re
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from uplift.batches.work import Place, Settings
 from uplift.models.inventory import Inventory
 from uplift.models.slices import Slice
 from uplift.running import command
+from uplift.validate import pixels
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
@@ -36,6 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--durability", choices=("fsync", "none"), default="fsync")
     command.add_storage(parser)
     return command.run_program(parser, _convert, argv)
+
+
+def prepare() -> None:
+    """Import other people's readers, which look at what was converted."""
+    for name in pixels.MODULES:
+        importlib.import_module(name)
 
 
 def _convert(arguments: argparse.Namespace) -> None:

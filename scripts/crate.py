@@ -41,6 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command.run_program(parser, _write, argv)
 
 
+def prepare() -> None:
+    """Build what reads the settings, and import the list of licenses."""
+    CrateSettings.model_rebuild()
+    About.parse({"license": "CC0-1.0"}, "prepare")
+
+
 def _write(arguments: argparse.Namespace) -> None:
     inventory = json_files.read_model(arguments.inventory, Inventory)
     migration = json_files.read_model(arguments.migration, Migration)

@@ -15,8 +15,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from uplift.models import base as work_files
-from uplift.workflow import job, job_server
+gc.disable()  # nearly all that imports make stays
+
+from uplift.models import base as work_files  # noqa: E402
+from uplift.workflow import job, job_server  # noqa: E402
+
+_ROWS = ("uplift.settings.columns",)
+"""The report alone reads rows of the sheet."""
 
 
 def main(argv: Sequence[str]) -> NoReturn:
@@ -42,12 +47,12 @@ def main(argv: Sequence[str]) -> NoReturn:
 
 
 def _prepare(programs: Iterable[str]) -> None:
-    gc.disable()  # nearly all that imports make stays
+    gc.disable()
     for name in programs:
         prepare = getattr(importlib.import_module(name), "prepare", None)
         if prepare is not None:
             prepare()
-    work_files.build_all()
+    work_files.build_all(but=_ROWS)
     gc.freeze()  # what is there is never collected: forks share these pages
     gc.enable()
 

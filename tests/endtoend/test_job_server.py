@@ -15,7 +15,16 @@ NOTED = """
 import os, sys
 with open(os.environ["STARTS"], "a") as stream:
     stream.write(" ".join(sys.orig_argv) + "\\n")
+
+class Noted:
+    def find_spec(self, name, *_):
+        if "." not in name:
+            with open(os.environ["STARTS"] + ".imports", "a") as stream:
+                stream.write(name + "\\n")
+
+sys.meta_path.insert(0, Noted())
 """
+IMPORTED_ONCE = {"zarr", "tensorstore", "ome_zarr_models", "yaozarrs", "numcodecs"}
 
 
 @pytest.fixture
@@ -54,6 +63,8 @@ def starts(folder):
 def test_the_same_with_fewer_processes(made):
     forked, by_itself = made
     assert starts(forked) == {"snakemake": 1, "job_server.py": 1}
+    imports = Counter((forked / "starts.imports").read_text().splitlines())
+    assert {name: imports[name] for name in IMPORTED_ONCE} == dict.fromkeys(IMPORTED_ONCE, 1)
     programs = {f"{step}.py": 2 for step in STEPS}
     assert starts(by_itself) == {"snakemake": 1, "report.py": 1, **programs}
     for dataset in "ab":

@@ -4,7 +4,8 @@ import difflib
 import functools
 import threading
 import types
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -95,13 +96,19 @@ def _layout(model: type[Model]) -> tuple[tuple[str, str, bool], ...]:
     return tuple((name, one.alias or name, one.is_required()) for name, one in fields)
 
 
-def build_all() -> None:
-    """Build the validators of all work files' models that are imported, before a process forks."""
-    waiting = Model.__subclasses__()
+def build_all(but: Collection[str] = ()) -> None:
+    """Build the validators of all models that are imported, before a process forks.
+
+    Parameters
+    ----------
+    but
+        Modules whose models few jobs use.
+    """
+    waiting = deque(Model.__subclasses__())
     while waiting:
-        model = waiting.pop()
+        model = waiting.popleft()  # as they were defined: what others are made of comes first
         waiting += model.__subclasses__()
-        if model.__module__.startswith(f"{__package__}."):
+        if model.__module__ not in but:
             model.model_rebuild()
 
 

@@ -35,9 +35,14 @@ _LENGTH = 8
 _THEN = "then"
 """Word before the socket and the programs of a fork."""
 _FIRST = "first"
-_LATER = {"validate": ("validate", "archive"), "report": ("report", "plans")}
-"""Sockets, and the programs behind each: those that import other people's validators, then those
-that import what draws pictures and pages. All others take less time to import than to run."""
+_LATER = {
+    "convert": ("convert",),
+    "validate": ("validate", "archive"),
+    "report": ("report", "plans"),
+}
+"""Sockets, and the programs behind each: what imports other people's readers, then what imports
+their validators, then what draws pictures and pages. All others take less time to import than to
+run."""
 
 
 @dataclass

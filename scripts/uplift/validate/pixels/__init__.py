@@ -15,9 +15,9 @@ from uplift.validate.pixels.check import Compared, Expected, PixelCheck
 from uplift.validate.pixels.repacked import RepackCheck
 from uplift.validate.pixels.small import is_small
 
-_RECODED, _AT_ONCE = "uplift.validate.pixels.recoded", "uplift.validate.pixels.at_once"
+MODULES = _RECODED, _AT_ONCE = "uplift.validate.pixels.recoded", "uplift.validate.pixels.at_once"
 """Imported when they are needed: other people's readers take 0.5 s, and repacked chunks of a large
-array none."""
+array none. A process that forks imports them for all jobs."""
 
 
 def check_portion(
