@@ -5,7 +5,6 @@ it is run again.
 """
 
 import argparse
-import importlib
 import re
 import sys
 from collections.abc import Sequence
@@ -23,6 +22,8 @@ from uplift.validate import pixels
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
+prepare = pixels.import_readers
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
@@ -38,12 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--durability", choices=("fsync", "none"), default="fsync")
     command.add_storage(parser)
     return command.run_program(parser, _convert, argv)
-
-
-def prepare() -> None:
-    """Import other people's readers, which look at what was converted."""
-    for name in pixels.MODULES:
-        importlib.import_module(name)
 
 
 def _convert(arguments: argparse.Namespace) -> None:

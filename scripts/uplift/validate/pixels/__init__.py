@@ -15,9 +15,15 @@ from uplift.validate.pixels.check import Compared, Expected, PixelCheck
 from uplift.validate.pixels.repacked import RepackCheck
 from uplift.validate.pixels.small import is_small
 
-MODULES = _RECODED, _AT_ONCE = "uplift.validate.pixels.recoded", "uplift.validate.pixels.at_once"
+_RECODED, _AT_ONCE = "uplift.validate.pixels.recoded", "uplift.validate.pixels.at_once"
 """Imported when they are needed: other people's readers take 0.5 s, and repacked chunks of a large
-array none. A process that forks imports them for all jobs."""
+array none."""
+
+
+def import_readers() -> None:
+    """Import other people's readers, before a process forks for each job."""
+    for name in (_RECODED, _AT_ONCE):
+        importlib.import_module(name)
 
 
 def check_portion(
