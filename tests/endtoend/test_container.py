@@ -37,16 +37,22 @@ def calls(tmp_path, monkeypatch):
 
 
 def test_each_job_runs_in_the_image(tmp_path, calls):
-    run = snakemake(tmp_path, "--sdm", "apptainer", *ONE, f"container={tmp_path}/uplift.sif")
+    there = tmp_path / "there"
+    there.mkdir()
+    (tmp_path / "in.zarr").rename(there / "in.zarr")
+    config = [*ONE, "input=../there/in.zarr", f"container={tmp_path}/uplift.sif"]
+    (tmp_path / "here").mkdir()
+    run = snakemake(tmp_path / "here", "--sdm", "apptainer", *config)
     assert run.code == 0, run.text
     seen = []
     for call in calls():
         words = shlex.split(call.partition(" -c ")[0])
-        assert words[words.index("--bind") + 1] == str(ROOT), "the programs are seen inside"
+        bound = [words[at + 1] for at, word in enumerate(words) if word == "--bind"]
+        assert bound[:2] == [str(ROOT), str(there)], "programs and data are seen inside"
         assert str(tmp_path / "uplift.sif") in words
         seen += [step for step in STEPS if f"python {ROOT}/scripts/{step}.py" in call]
     assert sorted(seen) == sorted(STEPS)
-    validation = json.loads((tmp_path / "results/in/validation.json").read_text())
+    validation = json.loads((tmp_path / "here/results/in/validation.json").read_text())
     assert validation["verdict"] == "valid"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from uplift.settings.config import Config
 from uplift.settings.mistakes import MistakesError
-from uplift.settings.places import closed_to_the_group, unusable_output
+from uplift.settings.places import closed_to_the_group, folders_to_bind, unusable_output
 from uplift.settings.samples import load_samples
 
 NOBODY = 65534
@@ -96,3 +96,25 @@ def test_access_control_lists_of_the_folder_decide(tmp_path, umask):
     except OSError:
         pytest.skip("no access control lists on this file system")
     assert list(closed_to_the_group([f"{tmp_path}/a.zarr"])) == []
+
+
+def test_folders_that_a_container_is_shown(tmp_path, monkeypatch):
+    here, data, store = (tmp_path / name for name in ("here", "data", "store"))
+    for folder in (here, data / "in.zarr", data / "a", store / "far.zarr"):
+        folder.mkdir(parents=True)
+    (data / "link.zarr").symlink_to(store / "far.zarr")
+    monkeypatch.chdir(here)
+    assert folders_to_bind(["in.zarr", "s3://bucket/in.zarr", "results/out.zarr"]) == []
+    inside = [f"file://{data}/in.zarr", f"{data}/a/not yet/out.zarr", "../data/in.zarr"]
+    assert folders_to_bind(inside) == [str(data)]
+    assert folders_to_bind([f"{data}/link.zarr"]) == [str(data), str(store)]
+    assert folders_to_bind(["/no-such/out.zarr", "/usr"]) == ["/usr"]
+
+
+def test_many_folders_are_shown_by_those_above_them(tmp_path, monkeypatch):
+    monkeypatch.chdir("/usr")
+    for row in range(100):
+        (tmp_path / "sub" / str(row)).mkdir(parents=True)
+    few, many = ([f"{tmp_path}/sub/{row}/in.zarr" for row in range(n)] for n in (2, 100))
+    assert folders_to_bind(few) == [f"{tmp_path}/sub/0", f"{tmp_path}/sub/1"]
+    assert folders_to_bind(many) == [f"{tmp_path}/sub"]

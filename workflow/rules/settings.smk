@@ -13,7 +13,7 @@ from snakemake.common.configfile import load_configfile
 from uplift.errors import InputError
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
-from uplift.settings.places import closed_to_the_group
+from uplift.settings.places import closed_to_the_group, folders_to_bind
 from uplift.workflow import earlier, job_server, start
 
 JOBS = job_server.JobServer()
@@ -77,8 +77,18 @@ DEPLOYED = {method.item_to_choice() for method in DEPLOYMENT.deployment_method}
 if CONFIG.container is None:
     DEPLOYED.discard("apptainer")
 elif "apptainer" in DEPLOYED:
-    # the programs of this folder, with the libraries of the image
-    DEPLOYMENT.apptainer_args += f" --bind {shlex.quote(str(HOME))}"
+    # The programs of this folder, with the libraries of the image, and the datasets. Of this machine,
+    # Snakemake shows a job the working folder alone, in the place of the home folder. On a cluster,
+    # Snakemake hands the options on to the job, where they are added to again.
+    places = [
+        place
+        for sample in SAMPLES.values()
+        for place in (sample.input, sample.output, sample.plan)
+        if place is not None
+    ]
+    for folder in (str(HOME), *folders_to_bind(places)):
+        if folder not in shlex.split(DEPLOYMENT.apptainer_args):
+            DEPLOYMENT.apptainer_args += f" --bind {shlex.quote(folder)}"
 # Snakemake makes up all params of all jobs for what may need an environment.
 is_deployed = "conda" in DEPLOYED or "--lint" in sys.argv
 ENVIRONMENT = HOME / "envs" / "environment.yaml" if is_deployed else None

@@ -14,6 +14,8 @@ from uplift.settings.urls import comparable, is_local, local_path
 
 ARCHIVES = (".zip", ".ozx")
 _EFFECTIVE = os.access in os.supports_effective_ids
+# Each is an option in the command line of each job, which must not exceed 128 KiB.
+_MOST_FOLDERS = 32
 
 
 class Ends(NamedTuple):
@@ -119,6 +121,47 @@ def closed_to_the_group(outputs: Iterable[str]) -> Iterator[str]:
                 f"{folder}: a group shares this folder, and others of the group will not be able "
                 f"to read what is written there (umask {umask:04o}); run umask 0027 first"
             )
+
+
+def folders_to_bind(places: Iterable[str]) -> list[str]:
+    """Folders of this machine that jobs in a container have to see besides the working folder.
+
+    Where there are too many, they are replaced by those above them.
+
+    Parameters
+    ----------
+    places
+        Inputs, outputs and files, which need not be there yet; what is remote is left out.
+
+    Returns
+    -------
+    list of str
+        Folders that exist, none inside another: where links lead, too.
+    """
+    local = [Path(local_path(place)).absolute() for place in places if is_local(place)]
+    near = {_seen_from_root(path) for path in (*local, *(path.resolve() for path in local))}
+    found = _outermost(near - {Path("/")})
+    while len(found) > _MOST_FOLDERS:
+        depth = max(len(folder.parts) for folder in found)
+        if depth == len(("/", "data")):
+            break
+        found = _outermost(f.parent if len(f.parts) == depth else f for f in found)
+    here = Path.cwd()
+    return [str(folder) for folder in found if not folder.is_relative_to(here)]
+
+
+def _seen_from_root(path: Path) -> Path:
+    """Folder that a place is in; itself where that is the root, which cannot be bound."""
+    folder = _folder_above(str(path.parent))
+    return path if folder == Path("/") and _is_there(path) else folder
+
+
+def _outermost(folders: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for folder in sorted(set(folders)):
+        if not found or not folder.is_relative_to(found[-1]):
+            found.append(folder)
+    return found
 
 
 def _folder_above(url: str) -> Path:
