@@ -14,6 +14,7 @@ from uplift.models.site import SiteCosts
 from uplift.report import page, stamps
 from uplift.report.catalog import catalog_row, cost_rows, write_catalog, write_costs
 from uplift.report.details import details_of
+from uplift.report.explanations import explain
 from uplift.report.facts import datasets_of, facts_of
 from uplift.report.preview import update_preview
 from uplift.report.remembered import Entry, Remembered
@@ -35,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def prepare() -> None:
-    """Compile the page's templates, once for all reports of a run."""
+    """Make what every report of a run needs, once for all."""
     page.template()
+    explain("")
+    for model in (SampleTable, SiteCosts):
+        model.model_rebuild()
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from uplift.batches import portions, surveys
 from uplift.batches.work import Context, Settings
 from uplift.convert import repack
 from uplift.inspect_source import nodes
-from uplift.planning import batching
+from uplift.planning import batching, estimates
 from uplift.storage.local import LocalStore
 from uplift.validate.metadata import arrays
 from uplift.validate.pixels import check, repacked
@@ -30,13 +31,13 @@ from uplift.work.journal import Journal
 @pytest.fixture
 def listed(monkeypatch):
     """Folders that were listed with all below them, by store and folder."""
-    found, list_tree = Counter(), LocalStore.list_tree
+    found, files_below = Counter(), LocalStore._files_below
 
     def counting(store, prefix):
         found[store.url.rpartition("/")[2], prefix] += 1
-        return list_tree(store, prefix)
+        return files_below(store, prefix)
 
-    monkeypatch.setattr(LocalStore, "list_tree", counting)
+    monkeypatch.setattr(LocalStore, "_files_below", counting)
     return found
 
 
@@ -71,6 +72,28 @@ def test_arrays_that_are_alike_are_checked_once(tmp_path, monkeypatch):
     )
     conversion.all()
     assert checked == ["0", "other"]
+
+
+def test_digests_of_a_batch_are_read_once_and_a_plan_is_not_estimated_again(tmp_path, monkeypatch):
+    write(tmp_path / "in.zarr", Group({str(n): Array((4, 4), (2, 2)) for n in range(20)}))
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work", threads=1
+    )
+    conversion.before_validation()
+    calls, opened = Counter(), Path.open
+
+    def counting(path, *others, **options):
+        calls[path.suffix] += 1
+        return opened(path, *others, **options)
+
+    def estimating(*_):
+        calls["estimates"] += 1
+
+    monkeypatch.setattr(Path, "open", counting)
+    monkeypatch.setattr(estimates, "estimate_of", estimating)
+    conversion.validate()
+    assert calls[".digests"] == len(conversion.batches()) == 1
+    assert not calls["estimates"]
 
 
 def test_other_readers_open_a_small_array_once_while_it_is_converted(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from uplift.inspect_source.nodes import (
 )
 from uplift.inspect_source.recent import Newest
 from uplift.models.arrays import SourceArray
+from uplift.models.once import once_each
 from uplift.ngff.detect import multiscales_of
 from uplift.running.parallel import in_order
 from uplift.running.progress import Progress
@@ -123,7 +125,7 @@ class ListedSource:
             Metadata that contradict themselves, links in a circle, or a file that is none.
         """
         if self._store.is_local:
-            _refuse_circle(Path(self._store.url), path)
+            _refuse_circle(self._store.url, path)
         documents: dict[str, Document] = {}
         listing: Future[tuple[list[str], list[ObjectInfo]]] | None = None
         if self._pool is not None and path not in self._levels:
@@ -350,6 +352,7 @@ def _same_array(older: SourceArray, newer: SourceArray) -> bool:
     return older.shape == newer.shape and types[0] == types[1]
 
 
+@once_each
 def other_separator(source: SourceArray) -> SourceArray | None:
     """Return the array with the separator that it does not declare; None where there is one form.
 
@@ -361,13 +364,13 @@ def other_separator(source: SourceArray) -> SourceArray | None:
     return source.model_copy(update={"separator": "." if source.separator == "/" else "/"})
 
 
-def _refuse_circle(root: Path, path: str) -> None:
+def _refuse_circle(root: str, path: str) -> None:
     """Refuse a linked folder that is, under another name, one of the folders above it."""
-    folder = root / path
-    if not path or not folder.is_symlink():
+    if not path or not os.path.islink(f"{root}/{path}"):  # noqa: PTH114 - cheap, for each node
         return
-    above = folder.parent
-    while above != root.parent:
+    folder = Path(root, path)
+    above, top = folder.parent, Path(root).parent
+    while above != top:
         if above.resolve() == folder.resolve():
             raise SourceError(f"{folder}: the link leads to a folder above itself; remove it")
         above = above.parent

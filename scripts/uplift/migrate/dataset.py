@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from uplift.errors import INSPECT_AGAIN, InputError, SourceError
@@ -19,6 +18,7 @@ from uplift.models.findings import Finding, warning
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
+from uplift.models.once import content_of
 from uplift.models.publication import MadeFrom
 from uplift.ngff import axes, detect
 from uplift.ngff.documents import attributes_of, document_key, parse_document, unknown_keys
@@ -40,6 +40,8 @@ REWRITTEN_LATER = frozenset({"ro-crate-metadata.json"})
 
 _TOGETHER = 256
 """Documents that are held and written at once: a plate has a hundred thousand."""
+_ALIKE = 1024
+"""Distinct documents whose bytes are remembered."""
 _THREADS = 16
 """Of remote outputs, where each document waits for an answer."""
 
@@ -135,6 +137,8 @@ class _Run:
     nodes: list[MigratedNode] = field(default_factory=list)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Array path to the axis names of the first multiscale that lists it."""
+    _known: dict[bytes, bytes] = field(default_factory=dict)
+    """Bytes of each distinct document."""
 
     def groups(self) -> Iterator[Document]:
         """Documents of all groups, also of those that the source only implies."""
@@ -221,7 +225,13 @@ class _Run:
             )
             self.nodes.append(made)
         # a plate has thousands of arrays that are alike
-        return node.path, _readable(json.dumps(document))
+        content = content_of(document)
+        data = self._known.get(content)
+        if data is None:
+            if len(self._known) >= _ALIKE:
+                self._known.clear()
+            data = self._known[content] = _encoded(document)
+        return node.path, data
 
     def _note_axes(
         self, path: str, attributes: dict[str, Any], levels: Mapping[str, Shape]
@@ -294,12 +304,6 @@ def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
             f"{missing[0] or 'root'}: no batch converts this array ({len(missing)} in all); "
             "plan and convert again (snakemake -R plan)"
         )
-
-
-@lru_cache(maxsize=1024)
-def _readable(document: str) -> bytes:
-    """Bytes of a ``zarr.json`` for people, from its compact JSON."""
-    return _encoded(json.loads(document))
 
 
 def _encoded(document: dict[str, Any]) -> bytes:

@@ -42,7 +42,7 @@ class InventoryGroup(Model):
     words: tuple[Change, ...] | None = None
 
 
-_KINDS: dict[str, SourceArray] = {}
+_KINDS: dict[bytes, SourceArray] = {}
 
 
 def _shared(data: Any) -> Any:

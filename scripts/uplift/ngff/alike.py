@@ -4,11 +4,12 @@ What is said about a group may quote its name and its path. So what was found of
 that are like it only where it quotes neither; else each is looked at by itself.
 """
 
-import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from uplift.models.once import content_of
 from uplift.ngff.places import Keys, value_at
 
 NAME = "\N{REPLACEMENT CHARACTER} a name"
@@ -16,6 +17,8 @@ NAME = "\N{REPLACEMENT CHARACTER} a name"
 _PLACES: tuple[Keys, ...] = (("multiscales", 0, "name"), ("omero", "name"))
 _ANY_PATH = "\N{REPLACEMENT CHARACTER} a path"
 _NAMED_FOR_THEIR_ROLE = ("labels", "OME")
+_FROM_THE_ROOT = re.compile(rb"u.{4}/", re.DOTALL)
+"""A text that begins with a slash, after its kind and its length in four bytes."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +27,20 @@ class Alike:
 
     Attributes
     ----------
-    text
-        Attributes as JSON, :data:`NAME` in the place of each name.
+    content
+        Of the attributes, :data:`NAME` in the place of each name.
     path
         Of the group where something depends on it, else one that stands for any.
     names
         How many names there are.
+    attributes
+        Of the first of them; not to be changed.
     """
 
-    text: str
+    content: bytes
     path: str
     names: int
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """Attributes of a group like all of these."""
-        found: dict[str, Any] = json.loads(self.text)
-        return found
+    attributes: Mapping[str, Any] = field(compare=False, repr=False)
 
 
 def alike(attributes: Mapping[str, Any], path: str = "") -> tuple[Alike, list[str]]:
@@ -62,10 +62,14 @@ def alike(attributes: Mapping[str, Any], path: str = "") -> tuple[Alike, list[st
     for keys in _named(attributes):
         names.append(value_at(attributes, keys))
         plain = _with(plain, keys, NAME)
-    text = json.dumps(plain)
+    content = content_of(plain)
     # paths inside may be written from the root of the dataset
-    seen = not path or '"/' in text or path.rpartition("/")[2] in _NAMED_FOR_THEIR_ROLE
-    return Alike(text, path if seen else _ANY_PATH, len(names)), names
+    seen = (
+        not path
+        or _FROM_THE_ROOT.search(content) is not None
+        or path.rpartition("/")[2] in _NAMED_FOR_THEIR_ROLE
+    )
+    return Alike(content, path if seen else _ANY_PATH, len(names), plain), names
 
 
 def with_names(attributes: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def with_names(attributes: dict[str, Any], names: Iterable[str]) -> dict[str, An
 
 
 def holds_for_all(same: Alike, made: dict[str, Any], *others: Any) -> bool:
-    """Whether what was made of :attr:`Alike.text` is right for each group that is like it.
+    """Whether what was made of :attr:`Alike.attributes` is right for each group that is like it.
 
     Parameters
     ----------

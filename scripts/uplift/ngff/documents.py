@@ -31,8 +31,7 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
     if not data.strip():
         raise SourceError(f"{where}: not JSON: the file is empty; restore it from a copy")
     try:
-        value = json.loads(text_of(data))
-        json.dumps(value, ensure_ascii=False).encode()
+        value = _decoded(data)
     except json.JSONDecodeError as error:
         raise SourceError(
             f"{where}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
@@ -54,6 +53,14 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
         raise SourceError(f"{where}: is {_kind(value)}, expected a JSON object; repair it")
     if _deeper_than(value, MAX_DEPTH):
         raise SourceError(f"{where}: nested more than {MAX_DEPTH} levels deep; make it flatter")
+    return value
+
+
+def _decoded(data: bytes) -> Any:
+    text = text_of(data)
+    value = json.loads(text)
+    if "\\u" in text:  # half a character has no other form
+        json.dumps(value, ensure_ascii=False).encode()
     return value
 
 

@@ -31,16 +31,28 @@ class InForce:
         All batches, in path order of their first arrays.
     skipped
         Arrays that are left out, with the reason.
-    edited
-        Whether the plan is not the generated one.
+    inventory, plan
+        What it was made of; `plan` is decoded JSON.
     """
 
     targets: Targets
     batches: tuple[Batch, ...]
     skipped: Mapping[str, str]
-    estimate: Estimate
-    edited: bool
     warnings: tuple[str, ...]
+    inventory: Inventory
+    plan: Any
+
+    # most steps ask for neither, and each takes a look at every array
+
+    @cached_property
+    def estimate(self) -> Estimate:
+        """Objects and bytes of both sides."""
+        return estimates.estimate_of(self.inventory, self.targets)
+
+    @cached_property
+    def edited(self) -> bool:
+        """Whether the plan is not the generated one."""
+        return plan_files.is_edited(self.plan)
 
     @cached_property
     def sha256(self) -> str:
@@ -94,9 +106,9 @@ def plan_in_force(
         targets=targets,
         batches=tuple(batching.split(inventory, targets, dataset, output, settings)),
         skipped=skipped,
-        estimate=estimates.estimate_of(inventory, targets),
-        edited=plan_files.is_edited(plan),
         warnings=tuple(warnings),
+        inventory=inventory,
+        plan=plan,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uplift.arrays.readers.with_zarr_python import ZarrReader
+from uplift.arrays.readers import begin_reader
 from uplift.running.parallel import in_order
 from uplift.storage.protocol import Store, join
 
@@ -161,7 +161,7 @@ def read_plane(store: Store, level: Level, size: int) -> Plane:
     ReaderError
         The array cannot be read.
     """
-    reader = ZarrReader(store, level.path)
+    reader = begin_reader(store, level.path, whole=True)()
     rows, columns = _shown(level)
     step = max(1, max(len(rows), len(columns)) // (2 * size))
     channels = min(level.length("c"), MOST_CHANNELS)

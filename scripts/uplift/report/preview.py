@@ -4,14 +4,15 @@
 its labels, to be laid over; ``thumbnail.webp`` is small. ``preview.json`` says what is shown.
 """
 
+import contextlib
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -29,11 +30,15 @@ from uplift.report.planes import (
     choose_level,
     read_plane,
 )
+from uplift.running.parallel import in_order
 from uplift.storage import open_store
 from uplift.storage.protocol import Store, join
 from uplift.work import json_files
 
 log = logging.getLogger(__name__)
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 SIZE = 384
 """Pixels of the longer side of a preview."""
@@ -281,15 +286,14 @@ def _plate(store: Store, plate: Mapping[str, Any]) -> tuple[Described, Any]:
     )
     tile = max(16, SIZE // max(1, len(columns)))
     wells = [well for well in plate.get("wells", []) if isinstance(well, Mapping)][:MOST_WELLS]
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        found = list(pool.map(lambda well: _field(store, well, tile), wells))
+    found = _each(lambda well: _field(store, well, tile), wells, store, READS_AT_ONCE)
     levels = [level for level, _ in found if level is not None]
     if not levels:
         return Described(), None
     largest = max(level.chunk_bytes for level in levels)
     # together they hold no more than one chunk of the largest size would
-    with ThreadPoolExecutor(min(READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))) as pool:
-        planes = list(pool.map(lambda one: _well(store, one[0], tile), found))
+    most = min(READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))
+    planes = _each(lambda one: _well(store, one[0], tile), found, store, most)
     shown = [plane for plane in planes if plane is not None]
     if not shown:
         return Described(), None
@@ -306,6 +310,12 @@ def _plate(store: Store, plate: Mapping[str, Any]) -> tuple[Described, Any]:
             sheet.paste(picture, (_NAMES + corner[0], _NAMES + corner[1]))
     _name_axes(sheet, rows, columns, tile)
     return Described("plate", channels=channels, rows=rows, columns=columns), sheet
+
+
+def _each(function: Callable[[A], B], wells: Iterable[A], store: Store, at_once: int) -> list[B]:
+    """What a function makes of each well, in threads where each read is a round trip."""
+    with ThreadPoolExecutor(at_once) if store.reads_ahead else contextlib.nullcontext() as pool:
+        return list(in_order(pool, function, wells, 2 * at_once))
 
 
 def _field(

@@ -18,7 +18,7 @@ from uplift.storage.files import (
     temporary_name,
 )
 from uplift.storage.local_reading import ABSENT, LocalFiles
-from uplift.storage.protocol import Store, Unfinished
+from uplift.storage.protocol import Store, Unfinished, join
 from uplift.work.ledger import TRAFFIC
 
 
@@ -148,8 +148,11 @@ class LocalStore(LocalFiles):
 
     def find_unfinished(self, key: str | None = None) -> Unfinished:
         """Find files that killed writers of one object, or of any, left."""
-        found = self.list_tree("") if key is None else self.list_folder(key.rpartition("/")[0])[1]
-        return [(info.key, "") for info in found if is_temporary(info.key, key)]
+        if key is None:  # by their names alone: no file is looked at
+            found = self._files_below("")
+            return [(join(folder, e.name), "") for e, folder in found if is_temporary(e.name)]
+        near = self.list_folder(key.rpartition("/")[0])[1]
+        return [(info.key, "") for info in near if is_temporary(info.key, key)]
 
     def remove_unfinished(self, found: Unfinished) -> int:
         """Delete such files; return their number."""

@@ -19,7 +19,7 @@ from uplift.storage.files import (
     read_piece,
     refuse_link_out_of,
 )
-from uplift.storage.protocol import Buffer, ObjectInfo, Wanted, join, key_of, refuse_changed
+from uplift.storage.protocol import Buffer, ObjectInfo, Wanted, key_of, refuse_changed
 from uplift.storage.reading import ReadableStore, ReadAhead, room_in
 from uplift.work.ledger import TRAFFIC
 
@@ -133,14 +133,19 @@ class LocalFiles(ReadableStore):
 
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every file under the folder `prefix`, streamed: a folder may hold millions."""
+        for entry, folder in self._files_below(prefix):
+            yield self._info(entry, folder)
+
+    def _files_below(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
+        """Every file under the folder `prefix`, and the key of its own folder."""
         folders = [prefix]
         while folders:
             folder = folders.pop()
             for entry in self._entries(folder):
                 if entry.is_dir():
-                    folders.append(join(folder, entry.name))
+                    folders.append(f"{folder}/{entry.name}" if folder else entry.name)
                 else:
-                    yield self._info(entry, folder)
+                    yield entry, folder
 
     def _entries(self, prefix: str) -> Iterator[os.DirEntry[str]]:
         path = f"{self.root}/{prefix}" if prefix else self.root

@@ -1,11 +1,11 @@
 """The documents of a hierarchy in memory, and which of them a check of one group looks at."""
 
-import json
 import math
 import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from uplift.models.once import content_of
 from uplift.ngff.json_kinds import fields_of, items_of, objects_in, paths_in
 from uplift.storage.protocol import join
 
@@ -17,7 +17,7 @@ class Documents:
 
     def __init__(self, documents: Mapping[str, Json]) -> None:
         self._documents = documents
-        self._texts: dict[tuple[int, bool], str] = {}
+        self._contents: dict[tuple[int, bool], bytes] = {}
         self._plain = False
 
     def get(self, path: str) -> Json | None:
@@ -42,8 +42,8 @@ class Documents:
             if ome is not None:
                 yield path, ome
 
-    def fingerprint(self, path: str, *, plain: bool = False) -> str | None:
-        """Text of all that a check of this group looks at: equal texts are the same check.
+    def fingerprint(self, path: str, *, plain: bool = False) -> bytes | None:
+        """Content of all that a check of this group looks at: of equal ones it is the same check.
 
         None for collections, whose check looks at paths all over the hierarchy.
 
@@ -56,7 +56,7 @@ class Documents:
         ome = self.ome_of(path) or {}
         if "plate" in ome or "bioformats2raw.layout" in ome or "series" in ome:
             return None
-        seen = [self._text(path)]
+        seen = [self._content(path)]
         if "well" in ome:
             seen += self._children(path, ome["well"], "images")
         else:
@@ -65,35 +65,35 @@ class Documents:
             seen += self._labels(path if "labels" in ome else join(path, "labels"))
         if "image-label" in ome:
             source = source_image(ome)
-            seen.append(self._text(posixpath.normpath(join(path, source))) if source else "")
-        return "\n".join(seen)
+            seen.append(self._content(posixpath.normpath(join(path, source))) if source else b"")
+        return b"".join(seen)
 
-    def _labels(self, path: str) -> list[str]:
-        seen = [self._text(path)]
+    def _labels(self, path: str) -> list[bytes]:
+        seen = [self._content(path)]
         for name in items_of((self.ome_of(path) or {}).get("labels")):
             label = join(path, name) if isinstance(name, str) else ""
-            seen.append(self._text(label))
+            seen.append(self._content(label))
             for entry in items_of((self.ome_of(label) or {}).get("multiscales")):
                 seen += self._children(label, entry, "datasets")
         return seen
 
-    def _children(self, path: str, holder: Any, key: str) -> list[str]:
-        return [self._text(join(path, name)) for name in paths_in(fields_of(holder).get(key))]
+    def _children(self, path: str, holder: Any, key: str) -> list[bytes]:
+        return [self._content(join(path, name)) for name in paths_in(fields_of(holder).get(key))]
 
-    def _text(self, path: str) -> str:
+    def _content(self, path: str) -> bytes:
         """What any check can see of a document, made once for each distinct one."""
         document = self._documents.get(path)
         if document is None:
-            return "absent"
+            return b"absent"
         key = id(document), self._plain
-        if key not in self._texts:
+        if key not in self._contents:
             seen: Any = (document.get("attributes") or {}).get("ome", "group")
             if document.get("node_type") == "array":
                 seen = [document.get(key) for key in ("shape", "data_type", "dimension_names")]
             elif self._plain:
                 seen = _plain(seen)
-            self._texts[key] = json.dumps(seen, sort_keys=True)
-        return self._texts[key]
+            self._contents[key] = content_of(seen)
+        return self._contents[key]
 
 
 def _plain(ome: Any) -> Any:

@@ -28,8 +28,8 @@ class Validators:
     """All of them; each distinct check is made once in the life of this object."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[str, str], ...]] = {}
-        self._without_fault: set[str] = set()
+        self._known: dict[bytes, tuple[tuple[str, str], ...]] = {}
+        self._without_fault: set[bytes] = set()
 
     def complaints(self, documents: Mapping[str, dict[str, Any]]) -> list[Finding]:
         """Everything that the validators say about the groups of a hierarchy.

@@ -11,7 +11,8 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.findings import Findings
-from uplift.models.json_text import canonical_json, cut
+from uplift.models.json_text import cut
+from uplift.models.once import content_of, once_each
 from uplift.ngff.lossless import lost_attributes
 from uplift.validate.metadata.documents import Json, Node
 from uplift.validate.pixels.compare import same_bits
@@ -58,16 +59,24 @@ class ArrayCheck:
         """
         if node.document is None:
             return
-        planned = array_document(target, {}, None)
-        key = (
-            *(id(node.document), id(node.source_document), id(node.source_attributes), names),
-            canonical_json([planned, source.zarr_format, source.data_type, source.fill_value]),
-        )
+        documents = node.document, node.source_document, node.source_attributes
+        key = (*map(id, documents), names, _content_of_source(source), _content_of_target(target))
         if key not in self._faults:
             self._seen.append(node)
+            planned = array_document(target, {}, None)
             self._faults[key] = list(_faults(node, node.document, source, planned, names))
         for code, text in self._faults[key]:
             self._findings.error(code, node.path, text)
+
+
+@once_each
+def _content_of_source(source: SourceArray) -> bytes:
+    return content_of([source.zarr_format, source.data_type, source.fill_value])
+
+
+@once_each
+def _content_of_target(target: TargetArray) -> bytes:
+    return content_of(array_document(target, {}, None))
 
 
 def _faults(

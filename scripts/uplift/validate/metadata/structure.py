@@ -51,7 +51,7 @@ class Structure:
         self._findings = findings
         self._nodes: dict[str, GroupNode] = {}
         self._source: dict[str, Json] = {}
-        self._lossless = set[tuple[str, str, str]]()
+        self._lossless = set[tuple[bytes, bytes, str]]()
         self.axes: dict[str, tuple[str, ...]] = {}
         self.ome: dict[str, dict[str, Any]] = {}
 
@@ -80,7 +80,7 @@ class Structure:
     def _lost(self, node: Node, changes: Sequence[Change]) -> list[str]:
         """What the output lacks; groups that differ in a name that both sides have, once."""
         (old, before), (new, after) = map(alike, (node.source_attributes, node.attributes))
-        key = old.text, new.text, repr([change.__dict__ for change in changes])
+        key = old.content, new.content, repr([change.__dict__ for change in changes])
         if before == after and key in self._lossless:
             return []
         lost = lost_attributes(node.source_attributes, node.attributes, changes)

@@ -17,7 +17,7 @@ from uplift.models.record import BadChunk, ItemRecord, Record
 from uplift.models.validation import ArrayValidation
 from uplift.models.words import counted
 from uplift.validate.pixels.chosen import Chosen
-from uplift.validate.pixels.digests import Run, chunks_sha256, first_gap, rows_sha256, runs_of
+from uplift.validate.pixels.digests import Run, chunks_sha256, first_gap, runs_of
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
 
@@ -204,7 +204,7 @@ def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
 
 
 def _rows(item: BatchItem, one: ItemRecord, run: Run | None, file: Path) -> Run:
-    if run is None or rows_sha256(run) != one.rows_sha256:
+    if run is None or run.sha256 != one.rows_sha256:
         raise InputError(
             f"{file}: does not hold the digests that {file.with_suffix('.json').name} speaks of, "
             f"at {item.path or '/'}; validate that batch again"

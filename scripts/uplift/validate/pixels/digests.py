@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from uplift.arrays.digests import ALGORITHM, PIXEL_ROW
 from uplift.errors import InputError
@@ -23,13 +24,14 @@ _REMEDY = "validate that batch again"
 
 @dataclass(frozen=True)
 class Run:
-    """Rows of one batch item inside a ``.digests`` file; `offset` in bytes."""
+    """Rows of one batch item inside a ``.digests`` file; `offset` in bytes, and their SHA-256."""
 
     file: Path
     path: str
     start: int
     offset: int
     rows: int
+    sha256: str
 
 
 def write_digests(file: Path, items: Iterable[tuple[str, int, int, bytes]]) -> None:
@@ -43,7 +45,7 @@ def write_digests(file: Path, items: Iterable[tuple[str, int, int, bytes]]) -> N
 
 
 def runs_of(file: Path) -> list[Run]:
-    """Find the items of a ``.digests`` file without reading their rows.
+    """Find the items of a ``.digests`` file, which is read once; no rows are kept.
 
     Raises
     ------
@@ -62,21 +64,13 @@ def runs_of(file: Path) -> list[Run]:
                 end = offset + header["rows"] * PIXEL_ROW.itemsize
                 if end > size:
                     raise InputError(f"{file}: is cut short; {_REMEDY}")
-                runs.append(Run(file, header["path"], header["start"], offset, header["rows"]))
-                stream.seek(end)
+                found = header["path"], header["start"], offset, header["rows"]
+                runs.append(Run(file, *found, _sha256_until(stream, end)))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; {_REMEDY}") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{file}: is damaged; {_REMEDY}") from None
     return runs
-
-
-def rows_sha256(run: Run) -> str:
-    """Hex SHA-256 of the rows of one batch item."""
-    digest = hashlib.sha256()
-    for block in _blocks(run):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def chunks_sha256(runs: list[Run]) -> tuple[str, int, bool]:
@@ -87,11 +81,9 @@ def chunks_sha256(runs: list[Run]) -> tuple[str, int, bool]:
     tuple of str, int, bool
         Hex SHA-256, number of rows, whether no chunk occurred twice.
     """
-    digest, count, unique, before = hashlib.sha256(), 0, True, b""
     if len(runs) == 1:
-        for block in _blocks(runs[0]):
-            digest.update(block)
-        return digest.hexdigest(), runs[0].rows, True
+        return runs[0].sha256, runs[0].rows, True
+    digest, count, unique, before = hashlib.sha256(), 0, True, b""
     for _, row in heapq.merge(*(_keyed_rows(run) for run in runs)):
         digest.update(row)
         unique = unique and row[:8] != before
@@ -108,6 +100,16 @@ def first_gap(runs: list[Run], chunks: int) -> int | None:
             return expected
         expected += 1
     return expected if expected < chunks else None
+
+
+def _sha256_until(stream: BinaryIO, end: int) -> str:
+    """Hex SHA-256 of what lies between here and a position."""
+    digest = hashlib.sha256()
+    left = end - stream.tell()
+    while left > 0 and (block := stream.read(min(left, _BLOCK_ROWS * PIXEL_ROW.itemsize))):
+        digest.update(block)
+        left -= len(block)
+    return digest.hexdigest()
 
 
 def _keyed_rows(run: Run) -> Iterator[tuple[int, bytes]]:
