@@ -1,4 +1,4 @@
-# make run: the demo; make test: the tests. Needs python3 (3.11 to 3.14) and a package index.
+# make run: the demo; make test: the tests. Needs python3 (3.11 to 3.14; 3.14 with its headers and a C compiler) and a package index.
 
 PYTHON ?= python3
 CORES ?= all
