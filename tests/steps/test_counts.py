@@ -337,11 +337,11 @@ WAITS = {
     "inspect": (8, 2),
     "plan": (0, 0),
     "claim": (4, 2),
-    "convert": (90, 28),
+    "convert": (90, 25),
     "migrate": (6, 2),
     "write_crate": (5, 2),
     "validate": (66, 9),
-    "publish": (5, 3),
+    "publish": (5, 4),
 }
 
 

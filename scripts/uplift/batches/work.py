@@ -5,9 +5,11 @@ digests are compared with what the output gives back.
 """
 
 import contextlib
+import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,7 +33,7 @@ from uplift.models.batch import BatchItem
 from uplift.models.findings import Finding, Findings
 from uplift.models.record import BadChunk, Verify
 from uplift.outputs import hold
-from uplift.running.parallel import Helpers
+from uplift.running.parallel import NO_TURNS, Helpers, Turns
 from uplift.storage import open_store
 from uplift.storage.caps import share_with
 from uplift.storage.protocol import Store
@@ -45,9 +47,16 @@ from uplift.work.journal import Journal, Lines
 
 _ROOM = 9
 """Groups of small arrays of a remote store, mostly round trips, that one process has under way."""
+_ARRAYS_AT_ONCE = 64
+"""Small arrays of a remote store in a process, of all its groups: as many as it may make requests,
+and not a thread for each group's, since threads keep codecs from one array to the next."""
 _LARGE = 3
 """So many of those a large portion counts: two are read while the last one is sent and read back,
 and the memory of three is what a process has."""
+_LARGE_BYTES = PORTION_BYTES // 8
+_READING = 2
+"""Of these, how many may be at reading: if all were, all would be sent and read back at the same
+time, and the source would not be asked for anything meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,24 @@ class Context:
     output: Any
     settings: Settings
     read: Read = lambda _: None
+    turns: Turns = field(default_factory=lambda: Turns(_READING))
+    """Of portions that are large, at reading."""
 
     @cached_property
     def helpers(self) -> Helpers:
         """Threads for one object; started when they are needed."""
         return Helpers(self.settings.threads)
+
+    @cached_property
+    def each(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]:
+        """How to do something with each array of a group, in order.
+
+        Where a side is remote all at once: an array takes several requests one after the other, and
+        what a group holds is bounded. Of files one after the other, each while it is in the cache.
+        """
+        if self.is_local:
+            return map
+        return ThreadPoolExecutor(_ARRAYS_AT_ONCE, thread_name_prefix="array").map
 
     @property
     def is_local(self) -> bool:
@@ -215,7 +237,7 @@ def room_for(place: Place) -> int:
 def weight_of(job: Job) -> int:
     """How much of that a job takes."""
     cost = sum(portion.cost for group in job.groups for portion in group)
-    return _LARGE if cost >= PORTION_BYTES // 8 else 1
+    return _LARGE if cost >= _LARGE_BYTES else 1
 
 
 @dataclass(frozen=True)
@@ -234,16 +256,16 @@ def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Res
     results = [Result(one.batch, one.number, one.item.start) for one in group]
     pairs = list(zip(group, results, strict=True))
     journal = None if job.journals is None else job.journals[group[0].batch]
+    each = context.each if len(group) > 1 else map
     with contextlib.nullcontext() if journal is None else same_job(journal.path):
         if journal is None:
-            checks = [_to_validate(context, *pair) for pair in pairs]
+            checks = list(each(lambda pair: _to_validate(context, *pair), pairs))
         else:
             with _lines_of(journal, group) as lines:
-                checks = [one for pair in pairs for one in _converted(context, *pair, lines)]
+                found = each(lambda pair: _converted(context, pair[0], pair[1], lines), pairs)
+                checks = list(itertools.chain.from_iterable(found))
         values = values_at_once([one.item for one in checks], context.source, context.output)
-        for check in checks:
-            with _timed(check.result):
-                _validate(context, check, next(values))
+        list(each(lambda pair: _validate(context, *pair), zip(checks, values, strict=True)))
     # asking the system takes as long as a small read
     results[-1].peak_memory_bytes = ledger.own_peak_memory_bytes()
     return results
@@ -278,6 +300,7 @@ def _carried_out(
         found = survey_item(item, chunks, context.output)
     elif found.listed is not None:
         chunks.listed = found.listed
+    waits = portion.cost >= _LARGE_BYTES and item.method != "recode" and context.source.reads_ahead
     done = convert_portion(
         item,
         chunks,
@@ -288,6 +311,7 @@ def _carried_out(
         fill=settings.fill_bad_chunks,
         read=context.read,
         helpers=context.helpers,
+        turns=context.turns if waits else NO_TURNS,
     )
     total = done.total
     result.objects_written, result.bytes_written = total.objects, total.bytes_written
@@ -321,6 +345,11 @@ def _to_validate(context: Context, portion: Portion, result: Result) -> _Check:
 
 
 def _validate(context: Context, check: _Check, values: NDArray[Any] | None) -> None:
+    with _timed(check.result):
+        _compare(context, check, values)
+
+
+def _compare(context: Context, check: _Check, values: NDArray[Any] | None) -> None:
     findings, result = Findings(), check.result
     counts = check_portion(
         check.item,

@@ -18,7 +18,7 @@ from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
-from uplift.running.parallel import ALONE, Helpers
+from uplift.running.parallel import ALONE, NO_TURNS, Helpers, Turn, Turns
 from uplift.storage.protocol import Readable, WritableStore, join
 from uplift.zarr_metadata.v3 import target_key
 
@@ -89,6 +89,8 @@ class Engine(ABC):
         Called with the bytes of each chunk that is read.
     helpers
         Threads that decode and encode.
+    turns
+        Of those who read large objects from a store whose answers take long.
     """
 
     def __init__(
@@ -100,8 +102,11 @@ class Engine(ABC):
         fill: bool,
         read: Read = lambda _: None,
         helpers: Helpers = ALONE,
+        turns: Turns = NO_TURNS,
     ) -> None:
         self.item = item
+        self._turns = turns
+        self._turn = Turn()
         self._helpers = helpers
         self._chunks = chunks
         self._output = output
@@ -132,6 +137,10 @@ class Engine(ABC):
         StorageError
             A read or write that failed.
         """
+        with self._turns.taken() as self._turn:
+            return self._write_object(position, stored)
+
+    def _write_object(self, position: int, stored: Sequence[Index] | None) -> Outcome:
         index = grid.index_of(position, self._object_grid)
         key = join(self.item.path, target_key(index))
         outcome = Outcome()

@@ -1,10 +1,10 @@
 """Convert a portion of an array: skip what is finished, write the rest, remove what is stale."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from uplift import grid
 from uplift.arrays.digests import Digests, digests_in, digests_in_text, rows_to_text
@@ -18,7 +18,7 @@ from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.record import BadChunk
-from uplift.running.parallel import ALONE, Helpers
+from uplift.running.parallel import ALONE, NO_TURNS, Helpers, Turns, at_once
 from uplift.storage import tuning
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import ObjectInfo, WritableStore, join
@@ -91,8 +91,12 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
     SourceError
         The source changed since it was inspected.
     """
-    refuse_changed_source(item, chunks)
-    return Survey(dict(existing_objects(item, output)), stored_chunks(item, chunks))
+    looks: list[Callable[[], Any]] = [
+        lambda: refuse_changed_source(item, chunks),
+        lambda: dict(existing_objects(item, output)),
+    ]
+    _, existing = at_once(looks, threads=not (chunks.store.is_local and output.is_local))
+    return Survey(existing, stored_chunks(item, chunks))
 
 
 def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
@@ -146,6 +150,7 @@ def convert_portion(
     fill: bool = False,
     read: Read = lambda _: None,
     helpers: Helpers = ALONE,
+    turns: Turns = NO_TURNS,
 ) -> Converted:
     """Write the objects of a portion.
 
@@ -169,6 +174,8 @@ def convert_portion(
         Called with how many bytes were read.
     helpers
         Threads that decode and encode.
+    turns
+        Of those who read large objects from a store whose answers take long.
 
     Returns
     -------
@@ -192,7 +199,7 @@ def convert_portion(
     for task in tasks_of(item, survey.stored, finished) if item.stored_chunks else ():
         if engine is None:
             kind = RecodeEngine if item.method == "recode" else RepackEngine
-            engine = kind(item, chunks, output, fill=fill, read=read, helpers=helpers)
+            engine = kind(item, chunks, output, fill=fill, read=read, helpers=helpers, turns=turns)
         else:
             journal.refuse_superseded()
         outcome = Outcome()

@@ -38,7 +38,8 @@ class RepackEngine(Engine):
             stored = list(
                 grid.indices_in(grid.chunk_region(index, self._per_shard, self._target_grid))
             )
-        for block in self._chunks.blocks(stored):
+        # once all chunks are asked for, another object's may be
+        for block in self._chunks.blocks(self._turn.until_taken(stored)):
             pieces = []
             for chunk, data in block:
                 kept = self._kept(position, chunk, self._count(chunk, data, outcome), outcome)

@@ -42,8 +42,9 @@ _TOGETHER = 256
 """Documents that are held and written at once: a plate has a hundred thousand."""
 _ALIKE = 1024
 """Distinct documents whose bytes are remembered."""
-_THREADS = 16
-"""Of remote outputs, where each document waits for an answer."""
+_THREADS = 64
+"""Of remote outputs, where each document waits for an answer: as many as a job may make requests
+(the store holds back what is too much)."""
 
 Document = tuple[str, bytes]
 """Path of a node, and its ``zarr.json``."""

@@ -1,5 +1,7 @@
 """Map over a pool with a bounded number of calls under way; threads of one process."""
 
+import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -123,6 +125,51 @@ def begun(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> Callab
     begun = [pool.submit(call) for call in calls]
     pool.shutdown(wait=False)  # the threads end with their calls
     return lambda: [one.result() for one in begun]
+
+
+class Turn:
+    """A thread's turn; see :class:`Turns`."""
+
+    def __init__(self, free: threading.Semaphore | None = None) -> None:
+        self._free = free
+
+    def end(self) -> None:
+        """Let another thread go on, once."""
+        free, self._free = self._free, None
+        if free is not None:
+            free.release()
+
+    def until_taken(self, inputs: Iterable[A]) -> Iterator[A]:
+        """Yield inputs; when the last one is taken, the turn ends."""
+        yield from inputs
+        self.end()
+
+
+class Turns:
+    """Lets a few threads at once do what the others wait for.
+
+    Parameters
+    ----------
+    count
+        Threads; 0: nobody waits.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        self._free = threading.BoundedSemaphore(count) if count else None
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[Turn]:
+        """Wait for a turn; it ends here, unless it was ended before."""
+        if self._free is not None:
+            self._free.acquire()
+        turn = Turn(self._free)
+        try:
+            yield turn
+        finally:
+            turn.end()
+
+
+NO_TURNS = Turns()
 
 
 class Helpers:

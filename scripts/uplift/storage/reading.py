@@ -1,13 +1,15 @@
 """What all stores share in reading: whole objects, ranges, buffers, and many side by side."""
 
 import hashlib
+import heapq
 import itertools
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from uplift.errors import ChangedError
 from uplift.running.parallel import in_order
@@ -20,12 +22,21 @@ Data = bytes | bytearray | memoryview
 
 
 class ReadAhead:
-    """A pool of `concurrency` requests shared by all readers of one store."""
+    """A pool of `concurrency` requests shared by all readers of one store.
+
+    The reader that came first is served first; the others get the requests that it leaves. So a
+    shard that was read is sent and read back while the next one is read: if several went on side by
+    side, all would be sent at the same time, and no request would be under way meanwhile.
+    """
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()  # the first two readers would each start a pool
+        self._readers, self._requests = itertools.count(), itertools.count()
+        # what is wanted, by reader and then in order; threads of the pool take it, readers add
+        self._wanted: list[tuple[int, int, Future[Any], Callable[[Any], Any], Any]] = []
+        self._taking = threading.Lock()
 
     def map(
         self, read: Callable[[K], bytes | None], keys: Iterable[K], expected_bytes: int = 0
@@ -54,22 +65,22 @@ class ReadAhead:
         window = min(tuning.FIRST_WINDOW, self._concurrency)
         if expected_bytes:
             window = self._window(expected_bytes)
-        pool = self._started()
-        source = iter(keys)
-        first = (pool.submit(read, key) for key in itertools.islice(source, window - 1))
-        return self._in_order(read, source, deque(first), window)
+        source, reader = iter(keys), next(self._readers)
+        ask = partial(self._ask, reader, read)
+        first = map(ask, itertools.islice(source, window - 1))
+        return self._in_order(ask, source, deque(first), window)
 
     def _in_order(
         self,
-        read: Callable[[K], bytes | None],
+        ask: Callable[[K], Future[bytes | None]],
         source: Iterator[K],
         waiting: deque[Future[bytes | None]],
         window: int,
     ) -> Iterator[bytes | None]:
-        largest, pool = 1, self._started()
+        largest = 1
         try:
             for key in source:
-                waiting.append(pool.submit(read, key))
+                waiting.append(ask(key))
                 if len(waiting) < window:
                     continue
                 data = waiting.popleft().result()
@@ -81,6 +92,25 @@ class ReadAhead:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def _ask(self, reader: int, read: Callable[[K], A], key: K) -> Future[A]:
+        """Have a thread of the pool read, after what readers before want."""
+        future: Future[A] = Future()
+        with self._taking:
+            heapq.heappush(self._wanted, (reader, next(self._requests), future, read, key))
+        self._started().submit(self._read_next)
+        return future
+
+    def _read_next(self) -> None:
+        with self._taking:
+            _, _, future, read, key = heapq.heappop(self._wanted)
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(read(key))
+        except BaseException as error:
+            future.set_exception(error)
+            del future  # the error's traceback refers to this frame
 
     def ask(self, question: Callable[[K], A], keys: Iterable[K]) -> Iterator[A]:
         """Yield ``question(key)``, whose answers are small, in the order of `keys`."""

@@ -197,10 +197,11 @@ class _Listing:
 
 
 def prepare() -> None:
-    """Import what opening a store and looking for credentials imports."""
+    """Import what opening a store and looking for credentials takes; begin what all jobs share."""
     import botocore.client
-    import botocore.credentials
-    import botocore.session  # noqa: F401
+    import botocore.credentials  # noqa: F401
+
+    s3.session(None)  # reads nothing of the environment yet, and takes longer than opening a store
 
 
 def open_url(url: str, options: StorageOptions, *, writable: bool) -> ObstoreStore | None:
