@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift.arrays.readers import begin_reader
+from uplift.arrays.readers.protocol import Reader
+from uplift.arrays.readers.with_zarr_python import ZarrReader
+from uplift.report.documents import Documents
 from uplift.running.parallel import in_order
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import join
 
 LARGEST_CHUNK = 24 * 2**20
 """Bytes of a decoded chunk. A decoder holds two or three copies of one; a level with larger chunks
@@ -99,12 +102,14 @@ class Plane:
 
 
 def choose_level(
-    store: Store, group: str, names: Sequence[str], axes: Sequence[str], size: int
+    documents: Documents, group: str, names: Sequence[str], axes: Sequence[str], size: int
 ) -> Level | None:
     """Find the smallest level whose plane has `size` pixels along a side.
 
     Parameters
     ----------
+    documents
+        Of the dataset.
     group, names
         Path of the image's group, and paths of its levels below it, full resolution first.
     axes
@@ -119,9 +124,9 @@ def choose_level(
     """
     chosen = None
     paths = [join(group, name) for name in names]
-    texts = store.read_many(join(path, "zarr.json") for path in paths)
-    for path, text in zip(paths, texts, strict=True):
-        level = _level(path, text, axes)
+    documents.ask(paths)
+    for path in paths:
+        level = _level(path, documents.text(path), axes)
         if level is None or (chosen is not None and level.side() < size):
             continue
         if level.chunk_bytes <= LARGEST_CHUNK:
@@ -143,11 +148,13 @@ def _level(path: str, text: bytes | None, axes: Sequence[str]) -> Level | None:
     return Level(path, axes, shape, chunks, math.prod(chunks) * _NUMBERS[name])
 
 
-def read_plane(store: Store, level: Level, size: int) -> Plane:
+def read_plane(documents: Documents, level: Level, size: int) -> Plane:
     """Read the middle plane (the first time point) of a level.
 
     Parameters
     ----------
+    documents
+        Of the dataset.
     size
         Wanted pixels of the longer side; up to four times as many are kept, for a good reduction.
 
@@ -161,7 +168,12 @@ def read_plane(store: Store, level: Level, size: int) -> Plane:
     ReaderError
         The array cannot be read.
     """
-    reader = begin_reader(store, level.path, whole=True)()
+    store = documents.store
+    reader: Reader
+    if store.reads_ahead:  # the document was read to choose the level
+        reader = ZarrReader(store, level.path, documents.text(level.path))
+    else:
+        reader = begin_reader(store, level.path, whole=True)()
     rows, columns = _shown(level)
     step = max(1, max(len(rows), len(columns)) // (2 * size))
     channels = min(level.length("c"), MOST_CHANNELS)

@@ -21,6 +21,7 @@ from uplift.arrays.readers.protocol import ReaderError
 from uplift.errors import UpliftError
 from uplift.ngff.detect import multiscales_of
 from uplift.report.blending import Channel, Picture, blend, channels_of, paint_labels
+from uplift.report.documents import Documents
 from uplift.report.facts import Facts
 from uplift.report.planes import (
     LARGEST_CHUNK,
@@ -118,14 +119,17 @@ def write_preview(store: Store, images: Sequence[str], folder: Path) -> Describe
         What each picture shows.
     """
     _remove(folder)
-    plate = _attributes(store, "").get("plate")
+    documents = Documents(store)
+    if store.reads_ahead and len(images) == 1:  # what a single image needs first
+        documents.ask(["", images[0], join(images[0], "labels")])
+    plate = documents.ome("").get("plate")
     if isinstance(plate, Mapping):
-        described, picture = _plate(store, plate)
+        described, picture = _plate(documents, plate)
         labels = None
     elif len(images) == 1:
-        described, picture, labels = _image(store, images[0])
+        described, picture, labels = _image(documents, images[0])
     else:
-        described, picture = _images(store, images)
+        described, picture = _images(documents, images)
         labels = None
     if picture is not None:
         picture.save(folder / "preview.webp", quality=80, method=4)
@@ -134,7 +138,7 @@ def write_preview(store: Store, images: Sequence[str], folder: Path) -> Describe
         small.save(folder / "thumbnail.webp", quality=70, method=4)
     if labels is not None:
         labels.save(folder / "preview.labels.webp", lossless=True, method=4)
-    described = replace(described, axes=_axes(store, plate, images))
+    described = replace(described, axes=_axes(documents, plate, images))
     json_files.write_json(folder / "preview.json", asdict(described))
     return described
 
@@ -144,20 +148,13 @@ def _remove(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _attributes(store: Store, path: str) -> Mapping[str, Any]:
-    """OME attributes of a group of the output, empty where there are none."""
-    text = store.get(join(path, "zarr.json"))
-    ome = {} if text is None else json.loads(text).get("attributes", {}).get("ome", {})
-    return ome if isinstance(ome, Mapping) else {}
-
-
-def _axes(store: Store, plate: Any, images: Sequence[str]) -> list[dict[str, Any]]:
+def _axes(documents: Documents, plate: Any, images: Sequence[str]) -> list[dict[str, Any]]:
     """Size, pixel size and unit along each axis of the first image."""
     try:
-        path = _first_field(store, plate["wells"][0]) if plate else images[0]
-        multiscale = _attributes(store, path)["multiscales"][0]
+        path = _first_field(documents, plate["wells"][0]) if plate else images[0]
+        multiscale = documents.ome(path)["multiscales"][0]
         level = multiscale["datasets"][0]
-        text = store.get(join(path, f"{level['path']}/zarr.json"))
+        text = documents.text(join(path, level["path"]))
         shape = json.loads(text or b"")["shape"]
         steps = [
             *level["coordinateTransformations"],
@@ -177,26 +174,26 @@ def _axes(store: Store, plate: Any, images: Sequence[str]) -> list[dict[str, Any
         return []  # what is odd about it is a finding of the validation
 
 
-def _first_field(store: Store, well: Mapping[str, Any]) -> str:
+def _first_field(documents: Documents, well: Mapping[str, Any]) -> str:
     path = str(well["path"])
-    return join(path, str(_attributes(store, path)["well"]["images"][0]["path"]))
+    return join(path, str(documents.ome(path)["well"]["images"][0]["path"]))
 
 
-def _level_of(store: Store, path: str, size: int) -> tuple[Level | None, Mapping[str, Any]]:
-    ome = _attributes(store, path)
+def _level_of(documents: Documents, path: str, size: int) -> tuple[Level | None, Mapping[str, Any]]:
+    ome = documents.ome(path)
     multiscales = multiscales_of({"ome": ome}) if ome else ()
     if not multiscales or not {"y", "x"} <= set(multiscales[0].axes):
         return None, ome
-    return choose_level(store, path, multiscales[0].levels, multiscales[0].axes, size), ome
+    return choose_level(documents, path, multiscales[0].levels, multiscales[0].axes, size), ome
 
 
-def _read(store: Store, path: str, size: int) -> tuple[Plane, Mapping[str, Any]] | None:
+def _read(documents: Documents, path: str, size: int) -> tuple[Plane, Mapping[str, Any]] | None:
     """Read the plane of an image, or say in the log why not."""
     try:
-        level, ome = _level_of(store, path, size)
-        return None if level is None else (read_plane(store, level, size), ome)
+        level, ome = _level_of(documents, path, size)
+        return None if level is None else (read_plane(documents, level, size), ome)
     except (UpliftError, ReaderError, ValueError, KeyError, TypeError) as error:
-        log.warning("no preview of %s/%s: %s", store.url, path, error)
+        log.warning("no preview of %s/%s: %s", documents.store.url, path, error)
         return None
 
 
@@ -218,25 +215,27 @@ def _reduced(picture: Picture, size: int, how: Image.Resampling = Image.Resampli
     return image
 
 
-def _image(store: Store, path: str) -> tuple[Described, Any, Any]:
-    found = _read(store, path, SIZE)
+def _image(documents: Documents, path: str) -> tuple[Described, Any, Any]:
+    found = _read(documents, path, SIZE)
     if found is None:
         return Described(), None, None
     plane, ome = found
     channels = channels_of(plane.values, _channel_entries(ome))
     picture = _reduced(blend(plane.values, channels), SIZE)
-    name, labels = _labels(store, path, plane, picture.size)
+    name, labels = _labels(documents, path, plane, picture.size)
     described = Described(
         "image", plane.level.path, plane.position, plane.part, channels, labels=name
     )
     return described, picture, labels
 
 
-def _labels(store: Store, path: str, plane: Plane, size: tuple[int, int]) -> tuple[str | None, Any]:
+def _labels(
+    documents: Documents, path: str, plane: Plane, size: tuple[int, int]
+) -> tuple[str | None, Any]:
     """Draw the first label image over the same part of the same plane."""
-    names = _attributes(store, join(path, "labels")).get("labels")
+    names = documents.ome(join(path, "labels")).get("labels")
     for name in names if isinstance(names, list) else ():
-        found = _read(store, join(path, f"labels/{name}"), SIZE)
+        found = _read(documents, join(path, f"labels/{name}"), SIZE)
         if found is None or found[0].values.dtype.kind not in "bui":
             continue
         labels, ome = found
@@ -260,13 +259,13 @@ def _label_colors(ome: Mapping[str, Any]) -> dict[int, Sequence[int]]:
     }
 
 
-def _images(store: Store, images: Sequence[str]) -> tuple[Described, Any]:
+def _images(documents: Documents, images: Sequence[str]) -> tuple[Described, Any]:
     """Draw images side by side."""
     columns = math.ceil(math.sqrt(len(images)))
     tile = SIZE // max(1, columns)
     drawn = []
     for path in images:
-        if found := _read(store, path, tile):
+        if found := _read(documents, path, tile):
             plane, ome = found
             channels = channels_of(plane.values, _channel_entries(ome))
             drawn.append(_reduced(blend(plane.values, channels), tile))
@@ -278,7 +277,7 @@ def _images(store: Store, images: Sequence[str]) -> tuple[Described, Any]:
     return Described("images"), sheet
 
 
-def _plate(store: Store, plate: Mapping[str, Any]) -> tuple[Described, Any]:
+def _plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Described, Any]:
     """Draw the first field of every well at its place, all in one window a channel."""
     rows, columns = (
         [str(entry.get("name", at)) for at, entry in enumerate(plate.get(key, []))]
@@ -286,14 +285,15 @@ def _plate(store: Store, plate: Mapping[str, Any]) -> tuple[Described, Any]:
     )
     tile = max(16, SIZE // max(1, len(columns)))
     wells = [well for well in plate.get("wells", []) if isinstance(well, Mapping)][:MOST_WELLS]
-    found = _each(lambda well: _field(store, well, tile), wells, store, READS_AT_ONCE)
+    store = documents.store
+    found = _each(lambda well: _field(documents, well, tile), wells, store, READS_AT_ONCE)
     levels = [level for level, _ in found if level is not None]
     if not levels:
         return Described(), None
     largest = max(level.chunk_bytes for level in levels)
     # together they hold no more than one chunk of the largest size would
     most = min(READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))
-    planes = _each(lambda one: _well(store, one[0], tile), found, store, most)
+    planes = _each(lambda one: _well(documents, one[0], tile), found, store, most)
     shown = [plane for plane in planes if plane is not None]
     if not shown:
         return Described(), None
@@ -319,22 +319,22 @@ def _each(function: Callable[[A], B], wells: Iterable[A], store: Store, at_once:
 
 
 def _field(
-    store: Store, well: Mapping[str, Any], tile: int
+    documents: Documents, well: Mapping[str, Any], tile: int
 ) -> tuple[Level | None, Mapping[str, Any]]:
     try:
-        return _level_of(store, _first_field(store, well), tile)
+        return _level_of(documents, _first_field(documents, well), tile)
     except (UpliftError, ValueError, KeyError, TypeError, IndexError) as error:
-        log.info("no preview of well %s/%s: %s", store.url, well.get("path"), error)
+        log.info("no preview of well %s/%s: %s", documents.store.url, well.get("path"), error)
         return None, {}
 
 
-def _well(store: Store, level: Level | None, tile: int) -> Any:
+def _well(documents: Documents, level: Level | None, tile: int) -> Any:
     if level is None:
         return None
     try:
-        return read_plane(store, level, tile).values
+        return read_plane(documents, level, tile).values
     except (UpliftError, ReaderError) as error:
-        log.info("no preview of %s/%s: %s", store.url, level.path, error)
+        log.info("no preview of %s/%s: %s", documents.store.url, level.path, error)
         return None
 
 

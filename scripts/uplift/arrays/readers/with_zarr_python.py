@@ -5,7 +5,7 @@ import functools
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,6 +20,8 @@ from uplift.storage.protocol import Store, join
 
 _REQUESTS = 64
 """Under way at once; the store holds back those that a job may not have."""
+_ENDS_KEPT = 64
+"""Indexes of shards of one remote array: of 4,096 chunks each has 64 KiB."""
 _opening = threading.Lock()
 """Filters of warnings are those of the whole process: two threads would undo each other's."""
 
@@ -90,6 +92,9 @@ class _ReadOnlyStore(ZarrStore):
         super().__init__(read_only=True)
         self._store = store
         self._documents = documents
+        # regions of a shard want its index at the same time: each end is asked for once
+        self._ends: dict[tuple[str, int], Future[bytes | None]] = {}
+        self._lock = threading.Lock()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _ReadOnlyStore) and other._store is self._store
@@ -121,7 +126,25 @@ class _ReadOnlyStore(ZarrStore):
             info = self._store.stat(key)
             length = info.size - byte_range.offset if info is not None else 0
             return self._store.get_range(key, byte_range.offset, length)
-        return self._store.get_range(key, -byte_range.suffix, byte_range.suffix)
+        return self._end(key, byte_range.suffix)
+
+    def _end(self, key: str, length: int) -> bytes | None:
+        """Last bytes of an object: of a shard its index, which is kept where it is far away."""
+        if self._store.is_local:
+            return self._store.get_range(key, -length, length)
+        with self._lock:
+            known = self._ends.get((key, length))
+            if known is None:
+                if len(self._ends) >= _ENDS_KEPT:
+                    self._ends.clear()
+                own = self._ends[key, length] = Future[bytes | None]()
+        if known is not None:
+            return known.result()
+        try:
+            own.set_result(self._store.get_range(key, -length, length))
+        except BaseException as error:
+            own.set_exception(error)
+        return own.result()
 
     async def get_partial_values(
         self,

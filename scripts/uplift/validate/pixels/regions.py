@@ -7,7 +7,7 @@ the array alone, not on chance: the same ones are read on every run.
 import contextlib
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,10 @@ _BYTES_AT_ONCE = 128 * 2**20
 _ONE_READER_BYTES = 16 * 2**20
 """Smaller arrays are read by tensorstore on both sides (by two of its drivers), but for one in
 sixteen: zarr-python takes milliseconds to open one."""
+
+
+Before = Future[NDArray[Any]]
+"""Values of a region as the first reader of the source has them."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,10 @@ def check_arrays(
         for _ in in_order(pool, lambda opens: opens(), opens, 2 * at_once):
             pass
         parts = [(check, boxes) for check in checks for boxes in check.parts()]
-        found = in_order(pool, lambda part: part[0].compare(part[1]), parts, 2 * at_once)
+        # the source is asked for a part just before a thread takes the part: both wait together,
+        # and no thread waits for one that is behind it
+        asked = ((*part, part[0].ask_source(part[1], pool)) for part in parts)
+        found = in_order(pool, lambda part: part[0].compare(*part[1:]), asked, 2 * at_once)
         for (check, _), outcome in zip(parts, found, strict=True):
             check.note(outcome)
     return [check.result(digest_limit_bytes) for check in checks]
@@ -136,15 +143,38 @@ class _ArrayCheck:
             return []
         return [self._regions] if self._is_read_whole else [[box] for box in self._regions]
 
-    def compare(self, boxes: list[Box]) -> list[Finding] | ReaderError:
-        """Compare regions, with one read of both sides where these are the whole array."""
+    def ask_source(self, boxes: list[Box], pool: ThreadPoolExecutor | None) -> Before | None:
+        """Have a thread read of the source what :meth:`compare` wants of it first."""
+        if pool is None or self._array.misdeclared or self._before.is_local:
+            return None
+        box = self._whole_box() if self._is_read_whole else boxes[0]
+        return pool.submit(self._before.first, _slices(box))
+
+    def compare(self, boxes: list[Box], asked: Before | None = None) -> list[Finding] | ReaderError:
+        """Compare regions, with one read of both sides where these are the whole array.
+
+        Parameters
+        ----------
+        boxes
+            The regions, in elements.
+        asked
+            What :meth:`ask_source` began for them.
+
+        Returns
+        -------
+        list[Finding] | ReaderError
+            What differs; an error where a reader refuses.
+        """
         assert self._after is not None  # noqa: S101
         findings: list[Finding] = []
         try:
-            if self._is_read_whole and self._is_same_at_once(self._after):
-                return findings
+            if self._is_read_whole:
+                if self._is_same_at_once(self._after, asked):
+                    return findings
+                asked = None
             for box in boxes:
-                findings += _compared(self._array, box, self._before, self._after)
+                findings += _compared(self._array, box, self._before, self._after, asked)
+                asked = None
         except ReaderError as error:
             return error
         return findings
@@ -186,25 +216,36 @@ class _ArrayCheck:
             and covered == math.prod(array.source.shape)
         )
 
-    def _is_same_at_once(self, after: Reader) -> bool:
+    def _whole_box(self) -> Box:
+        return tuple((0, n) for n in self._array.source.shape)
+
+    def _is_same_at_once(self, after: Reader, asked: Before | None) -> bool:
         """Whether the whole array is the same; what differs is looked at region by region."""
-        whole = tuple(slice(0, n) for n in self._array.source.shape)
+        whole = _slices(self._whole_box())
         try:
-            return same_bits(self._before.first(whole), after.read(whole))
+            found = after.read(whole)
+            before = self._before.first(whole) if asked is None else asked.result()
+            return same_bits(before, found)
         except ReaderError:
             return False
 
 
-def _compared(array: Chosen, box: Box, before: SourceReaders, after: Reader) -> tuple[Finding, ...]:
+def _slices(box: Box) -> tuple[slice, ...]:
+    return tuple(slice(a, b) for a, b in box)
+
+
+def _compared(
+    array: Chosen, box: Box, before: SourceReaders, after: Reader, asked: Before | None
+) -> tuple[Finding, ...]:
     """Compare one region with what the first reader of the source has that agrees.
 
     Readers differ over what Zarr v2 leaves open (text of fixed length, NaNs of fill values), so
     one that reads the same bits is enough; that one reads other values while no other agrees is
     an error.
     """
-    region = tuple(slice(a, b) for a, b in box)
+    region = _slices(box)
     found, differing = after.read(region), list[tuple[str, NDArray[Any]]]()
-    for name, expected in before.read(region):
+    for name, expected in before.read(region, asked):
         if same_bits(expected, found) or _same_but_nans(expected, found):
             return ()
         differing.append((name, expected))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -59,15 +60,26 @@ class SourceReaders:
             raise reader
         return reader.read(region)
 
-    def read(self, region: tuple[slice, ...]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield the region as each reader has it; by this project when all others refuse."""
+    @property
+    def is_local(self) -> bool:
+        """Whether the source is files."""
+        return self._source.is_local
+
+    def read(
+        self, region: tuple[slice, ...], asked: Future[NDArray[Any]] | None = None
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield the region as each reader has it; by this project when all others refuse.
+
+        `asked`: what the first reader was asked for before.
+        """
         refused, read = None, False
         for number in range(0 if self._array.misdeclared else 2):
             reader = self._reader(number)
             try:
                 if isinstance(reader, ReaderError):
                     raise reader
-                values = reader.read(region)
+                known = asked if number == 0 else None
+                values = reader.read(region) if known is None else known.result()
             except ReaderError as error:
                 refused = error
                 continue
