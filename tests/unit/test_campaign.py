@@ -79,7 +79,8 @@ def kind_of(random):
         documents=1 + some(10**5), arrays=some(10**5), objects=some(10**5), chunks=chunks,
         recoded_chunks=int(chunks * random.uniform()), kept_bytes=kept, recoded_bytes=recoded,
         rewrapped_bytes=some(10**11), recoded_stored_bytes=some(10**11),
-        written_bytes=some(10**11), regions=some(10**5), region_bytes=some(10**10), archive=True,
+        written_bytes=some(10**11), regions=some(10**5), region_bytes=some(10**10),
+        whole_chunks=some(10**5), archive=True,
     )  # fmt: skip
 
 

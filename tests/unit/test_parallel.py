@@ -1,12 +1,14 @@
 """Bounded maps over a pool, and what convert makes of them on remote stores."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from uplift.errors import StorageError
-from uplift.running.parallel import as_done, in_order
+from uplift.running.parallel import Turns, as_done, in_order
+from uplift.storage.reading import ReadAhead
 
 SHARDS = 40
 
@@ -37,3 +39,37 @@ def test_a_failure_ends_the_map(mapped):
     with ThreadPoolExecutor(2) as pool, pytest.raises(StorageError):
         list(mapped(pool, work, range(1000), 8))
     assert len(started) < 30
+
+
+def test_the_reader_that_came_first_is_served_first():
+    order, free = [], threading.Event()
+
+    def read(key):
+        free.wait(30)
+        order.append(key)
+        return key.encode()
+
+    ahead = ReadAhead(1)
+    first, second = (
+        ahead.map(read, [f"{reader}{n}" for n in range(6)], expected_bytes=2**24) for reader in "ab"
+    )
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(list, reader) for reader in (second, first)]
+        free.set()
+        assert [one.result()[0] for one in both] == [b"b0", b"a0"]
+    of_first = [order.index(f"a{n}") for n in range(3)]
+    assert max(of_first) < order.index("b5")
+    assert sorted(order) == [f"{reader}{n}" for reader in "ab" for n in range(6)]
+
+
+def test_a_turn_ends_when_the_last_input_is_taken_and_in_any_case_once():
+    turns = Turns(1)
+    with turns.taken() as turn:
+        assert list(turn.until_taken("ab")) == ["a", "b"]
+        with turns.taken():  # nobody has to wait for the first any more
+            pass
+    with pytest.raises(StorageError), turns.taken() as turn:
+        next(turn.until_taken("ab"))
+        raise StorageError("no")
+    with turns.taken():
+        pass

@@ -41,6 +41,10 @@ def test_requests_and_bytes_are_those_of_the_chunks_and_shards():
     # every chunk is fetched once; shards are written and read again; four requests for documents
     # of the array, two for the group
     assert found.requests == 256 + 2 * shards + 4 + 2
+    # in object stores each document is asked for by several steps, and regions are compared
+    far = inventory_of(LEVEL).model_copy(update={"source": "s3://b/in.zarr"})
+    there = propose_plan(far, PlanSettings(), "d").estimate.costs.requests
+    assert there > 256 + 3 * shards + 2 * 16
     assert found.written_bytes == plan.arrays[0].bytes
     assert found.read_bytes == 256 * 100 + plan.arrays[0].bytes
 

@@ -8,6 +8,7 @@ from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.plan import Costs, Estimate
 from uplift.planning import estimates
 from uplift.planning.estimates import MIB, Targets
+from uplift.planning.loads import REGIONS
 
 PROGRAM_BYTES = 96 * MIB
 """Interpreter and libraries of a process."""
@@ -17,6 +18,9 @@ AHEAD_BYTES = 48 * MIB
 
 COMPARE_BYTES = 64 * MIB
 """Most bytes of a box in which decoded values of both sides are compared, a few chunks at least."""
+
+FIXED = 40
+"""Requests to object stores for each dataset: its lock, root and crate, and listings."""
 
 COPIES = 3
 """Of a chunk that is at work in a recode: encoded, decoded, and in between."""
@@ -87,13 +91,17 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     rates = rates or Rates()
     entries = [entry for entry in inventory.arrays if entry.path in targets]
     others = len(inventory.groups) + len(inventory.files)
-    memory, requests, read, written = PROGRAM_BYTES, 2 * others, 0, 0
+    far = _is_far(inventory.source)
+    memory, requests, read, written = PROGRAM_BYTES, FIXED * far + (9 if far else 2) * others, 0, 0
     cpu = rates.dataset
     for entry in entries:
         target, method = targets[entry.path]
         after = estimates.predicted(entry, target, method)
         memory = max(memory, job_memory_bytes(entry, target, method))
         requests += entry.stored_chunks + 2 * after.objects + 4
+        if far:
+            compared = 2 * REGIONS if entry.stored_chunks > REGIONS else entry.stored_chunks
+            requests += 10 + after.objects + compared
         read += entry.stored_bytes + after.bytes
         written += after.bytes
         decoded = estimates.stored_decoded_bytes(entry)
@@ -105,6 +113,11 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
         written_bytes=written,
         cpu_seconds=round(cpu, 1),
     )
+
+
+def _is_far(source: str) -> bool:
+    """Whether a source is in an object store; then the output is taken to be, too."""
+    return "://" in source and not source.startswith("file://")
 
 
 def job_memory_bytes(entry: InventoryArray, target: TargetArray, method: Method) -> int:

@@ -43,6 +43,8 @@ class Load:
         Of the output, but for documents.
     regions, region_bytes
         That the validation compares from end to end, as stored by the source.
+    whole_chunks
+        Of arrays with so few chunks that all of them are compared from end to end.
     threads
         Cores that its large steps use where there are as many.
     """
@@ -60,6 +62,7 @@ class Load:
     written_bytes: int = 0
     regions: int = 0
     region_bytes: int = 0
+    whole_chunks: int = 0
     threads: int = 1
     archive: bool = False
     count: int = 1
@@ -95,6 +98,7 @@ class Load:
             "written MiB": self.written_bytes / MIB,
             "region": self.regions,
             "region MiB": self.region_bytes / MIB,
+            "whole chunk": self.whole_chunks,
         }
 
 
@@ -146,6 +150,7 @@ def load_of_plan(
         written_bytes=plan.estimate.after.bytes,
         regions=sum(number for (number, _), _ in regions),
         region_bytes=round(sum(share * entry.stored_bytes for (_, share), entry in regions)),
+        whole_chunks=sum(entry.stored_chunks for (number, _), entry in regions if not number),
         threads=threads,
         archive=archive,
     )
@@ -199,6 +204,7 @@ def load_of_kind(
         written_bytes=stored_bytes,
         regions=regions,
         region_bytes=stored_bytes * regions // max(1, chunks),
+        whole_chunks=0 if regions else chunks,
         threads=threads,
         count=count,
     )

@@ -16,7 +16,8 @@ from uplift.planning.loads import THREADED, Load
 
 QUANTITIES = ("cpu_seconds", "core_seconds", "requests", "bytes_read", "bytes_written")
 """`core_seconds` are wall seconds of a job times its cores: what a scheduler counts. `requests`
-are objects, or ranges of them, that are read and written."""
+are those to object stores; of files they are objects, or ranges of them, that are read and
+written."""
 
 RateTable = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Quantity, step and term to the rate."""
@@ -50,14 +51,16 @@ DEFAULTS: RateTable = {
         "publish": {"job": 0.03, "document": 2e-4},
         "archive": {"job": 0.08, "object": 4e-4, "written MiB": 0.01},
     },
-    "requests": {
-        "inspect_source": {"job": 1.0, "document": 1.2},
-        "claim": {"job": 1.0},
-        "convert": {"job": 1.0, "array": 3.0, "chunk": 1.0, "kept MiB": 2.4},
-        "migrate": {"job": 1.0, "document": 1.5},
-        "crate": {"job": 2.0},
-        "validate": {"job": 6.0, "document": 2.0, "region": 1.0},
-        "publish": {"job": 4.0},
+    "requests": {  # of a bucket on both sides, as a server's log counts them
+        "inspect_source": {"job": 4.0, "document": 3.6, "chunk": 1e-3},
+        "claim": {"job": 4.0},
+        "convert": {"job": 10.0, "array": 6.0, "chunk": 1.0, "kept MiB": 0.5},
+        "migrate": {"job": 2.0, "document": 3.0},
+        "crate": {"job": 5.0},
+        "validate": {
+            "job": 4.0, "document": 2.5, "array": 4.0, "region": 2.0, "whole chunk": 1.0,
+        },
+        "publish": {"job": 5.0},
         "archive": {"job": 4.0, "object": 2.0},
     },
     "bytes_read": {

@@ -54,15 +54,22 @@ class SentObject:
         Hands fresh bytes to the engine, which may keep a reference to them.
     cap
         The job's share.
+
+    Attributes
+    ----------
+    sent
+        Bytes so far.
     """
 
     def __init__(self, send: Callable[[bytes], Any], cap: Cap) -> None:
         self._send, self._cap = send, cap
+        self.sent = 0
 
     def write(self, data: bytes) -> None:
         """Append fresh bytes."""
         self._cap.moved(len(data))
         TRAFFIC.add(bytes_written=len(data))
+        self.sent += len(data)
         with self._cap.gate:
             self._send(data)
 

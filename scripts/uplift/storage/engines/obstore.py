@@ -81,17 +81,21 @@ class ObstoreStore(RemoteStore):
         """Stream an object: one request when small, else a multipart upload, aborted on errors."""
         self._refuse_writing()
         self._pause.wait()
+        part = max(tuning.PART_BYTES, -(-expected // tuning.PARTS))
         try:
             with obstore.open_writer(
                 self._uploads,
                 self.path_of(key),
-                buffer_size=max(tuning.PART_BYTES, -(-expected // tuning.PARTS)),
+                buffer_size=part,
                 max_concurrency=tuning.UPLOADS,
             ) as stream:
-                yield SentObject(stream.write, self._cap)
+                sent = SentObject(stream.write, self._cap)
+                yield sent
         except self._failures as error:
             raise self._failed(error, key, "write") from error
-        TRAFFIC.add(objects_written=1, requests=1)  # parts of an upload are not counted
+        # in one request, or in parts, with one that begins and one that ends the upload
+        parts = -(-sent.sent // part)
+        TRAFFIC.add(objects_written=1, requests=1 if sent.sent < part else parts + 2)
 
     def _fetch(self, key: str, start: int, length: int | None, etag: str | None) -> Fetched:
         path = self.path_of(key)

@@ -103,7 +103,11 @@ def check_arrays(
         found = in_order(pool, lambda part: part[0].compare(*part[1:]), asked, 2 * at_once)
         for (check, _), outcome in zip(parts, found, strict=True):
             check.note(outcome)
-    return [check.result(digest_limit_bytes) for check in checks]
+        # digests of whole arrays: of small ones many at once, too
+        if at_once * max((array.nbytes for array in arrays), default=0) > _BYTES_AT_ONCE:
+            pool = None
+        results = in_order(pool, lambda one: one.result(digest_limit_bytes), checks, 2 * at_once)
+        return list(results)
 
 
 class _ArrayCheck:
