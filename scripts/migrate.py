@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "root",
         ),
     )
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--slices", type=command.json_argument, default=[], metavar="JSON")
     parser.add_argument("--target-version", choices=list(TARGETS), default=DEFAULT_TARGET)
     command.add_switch(parser, "--consolidated-metadata")
@@ -63,6 +64,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
         consolidated=arguments.consolidated_metadata,
         spatialdata=arguments.spatialdata,
         known=read_made_from(work),
+        cores=arguments.threads,
     )
     note_migrated(work, inventory)
     json_files.write_text(arguments.root, root.decode())

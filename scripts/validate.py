@@ -72,7 +72,9 @@ def _validate(arguments: argparse.Namespace) -> None:
         digest_limit_bytes=arguments.digest_limit_mib * 2**20,
     ) as pixels:
         facts = (arguments.dataset, inventory, migration, files, source, output, pixels)
-        validation, manifest = validate_dataset(*facts, verify=arguments.verify)
+        validation, manifest = validate_dataset(
+            *facts, verify=arguments.verify, cores=arguments.threads
+        )
     if arguments.manifest is not None:
         json_files.write_text(arguments.manifest, manifest)
     json_files.write_json(arguments.validation, validation)

@@ -3,13 +3,16 @@
 import importlib.metadata
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 
-from support.steps import Conversion, program, words_of
+from support.hierarchies import Array, Group, write
+from support.steps import SCRIPTS, Conversion, program, words_of
 
 
 @pytest.fixture
@@ -160,3 +163,31 @@ def test_an_array_that_was_left_out_is_a_warning(conversion, tmp_path):
     assert validation["verdict"] == "valid"
     assert ("array.skipped", "odd") in {(f["code"], f["path"]) for f in validation["findings"]}
     assert not (tmp_path / "out.zarr" / "odd").exists()
+
+
+def test_documents_are_checked_meanwhile_on_two_cores_with_the_same_verdict(tmp_path):
+    arrays = {str(n): Array((4, 4), (2, 2)) for n in range(100)}
+    write(tmp_path / "in.zarr", Group(arrays, attributes={"a": 1}))
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    conversion.before_validation()
+    document = tmp_path / "out.zarr" / "7" / "zarr.json"
+    document.write_text(document.read_text().replace('"fill_value": 0', '"fill_value": 1'))
+    (tmp_path / "out.zarr" / "8" / "zarr.json").unlink()
+    (tmp_path / "out.zarr" / "stray").write_text("not of the source")
+    program = (
+        "import sys, validate\n"
+        "from uplift.running import processes\n"
+        "validate.prepare()\n"
+        "assert processes._has_one_thread()\n"
+        "sys.exit(validate.main(sys.argv[1:]))"
+    )
+    found = []
+    for cores in (1, 2):
+        words = words_of({**conversion.validate_options(), "threads": cores})
+        subprocess.run([sys.executable, "-c", program, *words], cwd=SCRIPTS, check=True)
+        found.append(conversion.path("validation.json").read_bytes())
+    assert found[0] == found[1]
+    codes = {(one["code"], one["path"]) for one in json.loads(found[0])["findings"]}
+    assert {("array.fill_value", "7"), ("array.missing", "8"), ("output.stray", "stray")} <= codes

@@ -143,6 +143,52 @@ def test_workers_are_forks_of_a_job_with_one_thread_and_their_time_counts_once(t
     assert own <= float(found[1]) < own + 0.5, "twice would be 0.6 more"
 
 
+MEANWHILE = """
+import os, signal, sys, time
+sys.path[:0] = sys.argv[1:2]
+import uplift.batches
+from uplift.errors import SourceError, WorkerError
+from uplift.running.processes import meanwhile
+from uplift.work import ledger
+
+spent = (ledger.take_spent, ledger.add_spent)
+
+
+def fail():
+    raise SourceError("no: this one")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def error_of(call):
+    try:
+        with meanwhile(call, cores=2, spent=spent) as result:
+            result()
+    except (SourceError, WorkerError) as error:
+        return str(error)
+
+
+for cores in (1, 2):
+    with meanwhile(os.getpid, cores=cores, spent=spent) as result:
+        print(result() == os.getpid())
+print(error_of(fail))
+print(error_of(die))
+with meanwhile(lambda: time.sleep(600), cores=2, spent=spent):
+    pass
+"""
+
+
+def test_a_fork_makes_a_call_meanwhile_and_its_errors_come_through():
+    command = [sys.executable, "-c", MEANWHILE, str(SCRIPTS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    here, apart, error, killed = done.stdout.splitlines()
+    assert (here, apart) == ("True", "False")
+    assert error == "no: this one"
+    assert "exit code -9" in killed
+
+
 def guarded(program):
     """A program that a fresh process may import."""
     lines = "\n".join(f"    {line}" for line in program.splitlines())

@@ -13,6 +13,7 @@ rule migrate:
         together("migrate")
     conda:
         ENVIRONMENT
+    threads: cores_of_arrays
     resources:
         **room(1000, 10),
     params:

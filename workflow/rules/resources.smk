@@ -83,6 +83,13 @@ def cores_of_size(wildcards):
     return min(CONFIG.threads, slicing.cores_for(size or 0))
 
 
+@quick
+def cores_of_arrays(wildcards):
+    """Threads of a job whose work are documents: a second one pays where they are many."""
+    many = slicing.plan_size(work_of(wildcards)) >= slicing.PLAN_OF_MANY_BYTES
+    return min(CONFIG.threads, 2 if many else 1)
+
+
 def room(base_mb, minutes, per_core_mb=0, passes=0):
     """Resources of a job on a cluster, from its plan: more of both for each further attempt.
 

@@ -27,11 +27,13 @@ from uplift.ngff.migrate import Migrated, keep_attributes, migrate_attributes
 from uplift.ngff.pyramid import check_scales
 from uplift.ngff.reading import facts_of
 from uplift.outputs import HeldOutput
+from uplift.running.processes import Workers
 from uplift.storage.copying import copy_files
 from uplift.storage.documents import SourceDocuments
 from uplift.storage.files import is_network
 from uplift.storage.protocol import Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
+from uplift.work import ledger
 from uplift.zarr_metadata.consolidated import consolidate
 from uplift.zarr_metadata.v3 import array_document, dimension_names
 
@@ -48,6 +50,8 @@ _THREADS = 64
 
 Document = tuple[str, bytes]
 """Path of a node, and its ``zarr.json``."""
+_Written = list[tuple[str, bytes, bytes | None]]
+"""Key of each document, its bytes, and what the output has in its place."""
 
 
 def migrate_dataset(
@@ -61,6 +65,7 @@ def migrate_dataset(
     consolidated: bool = False,
     spatialdata: bool = False,
     known: MadeFrom | None = None,
+    cores: int = 1,
 ) -> tuple[Migration, bytes]:
     """Write all documents but the root's, and copy the other files.
 
@@ -76,6 +81,8 @@ def migrate_dataset(
         Whether to write the version texts of the spatialdata library.
     known
         What else this run may have put there: what the source has no more is deleted.
+    cores
+        That the job was given: with two, a process writes documents while this one makes others.
 
     Returns
     -------
@@ -94,12 +101,21 @@ def migrate_dataset(
     root, count, held = b"", 0, dict[str, Any]()
     documents = itertools.chain(run.groups(), run.arrays(targets, skipped))
     there = run.written_before(output, skipped)
-    for some in _in_portions(documents):
-        root = next((data for path, data in some if not path), root)
-        _write(output, [(f"{path}/zarr.json", data, next(there)) for path, data in some if path])
-        count += len(some)
-        if consolidated:
-            held |= {path: json.loads(data) for path, data in some}
+
+    def portions() -> Iterator[_Written]:
+        nonlocal root, count, held
+        for some in _in_portions(documents):
+            root = next((data for path, data in some if not path), root)
+            yield [(f"{path}/zarr.json", data, next(there)) for path, data in some if path]
+            count += len(some)
+            if consolidated:
+                held |= {path: json.loads(data) for path, data in some}
+
+    apart = cores > 1 and output.is_local
+    spent = (ledger.take_spent, ledger.add_spent)
+    with Workers(1, lambda _: output, spent=spent, apart=apart) as workers:
+        for _ in workers.as_done(_write, portions()):
+            pass
     if len(held) > 1:
         root = _encoded(consolidate(held.pop(""), held))
     if known is not None:
@@ -122,7 +138,7 @@ def migrate_dataset(
         skipped=dict(skipped),
         findings=tuple(run.findings),
     )
-    output.flush()
+    output.flush(elsewhere=apart)
     return migration, root
 
 
@@ -316,7 +332,7 @@ def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:
         yield some
 
 
-def _write(output: HeldOutput, documents: list[tuple[str, bytes, bytes | None]]) -> None:
+def _write(output: HeldOutput, documents: _Written) -> None:
     """Put documents whose bytes are not there yet."""
     new = [(key, data) for key, data, old in documents if data != old]
     if output.is_local and not is_network(output.url):

@@ -107,6 +107,10 @@ class Findings:
         for finding in findings:
             self.add(finding)
 
+    def all(self) -> list[Finding]:
+        """Every finding, for other :class:`Findings`."""
+        return [finding for same in self._found.values() for finding in same]
+
     def paths_with_errors(self) -> set[str]:
         """Paths at which something is wrong."""
         return {one.path for one in self.listed() if one.severity == "error"}

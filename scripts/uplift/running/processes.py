@@ -53,6 +53,9 @@ class Workers(Generic[C]):
     room
         Weight of the calls that one process has under way, in threads. 1: one call at a time. What
         waits for answers of a server takes more, and the next call begins as soon as one ends.
+    apart
+        Whether one process is started even where `count` is 1, as a fork: this one then makes the
+        next input while the call for one is under way. Not where this process has threads.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Workers(Generic[C]):
         spent: tuple[Callable[[], Any], Callable[[Any], None]] | None = None,
         *,
         room: int = 1,
+        apart: bool = False,
     ) -> None:
         self._spent = spent
         self._room = room
@@ -70,7 +74,7 @@ class Workers(Generic[C]):
         self._here: C | None = None
         self._workers: dict[Connection, Any] = {}
         self._counts: Any = [0]
-        if count > 1:
+        if count > 1 or (apart and _has_one_thread()):
             self._start(count, preload)
 
     def __enter__(self) -> Workers[C]:
@@ -177,19 +181,96 @@ class Workers(Generic[C]):
         try:
             ticket, value, error, spent = connection.recv()
         except (EOFError, OSError):
-            process = self._workers[connection]
-            process.join(_TICK_S)
-            raise WorkerError(
-                f"a worker process ended by itself (exit code {process.exitcode}; -9, killed, and "
-                "-6, aborted: most often there is not enough memory); lower threads or plan "
-                "smaller chunks, then run again",
-                killed=process.exitcode in (-signal.SIGKILL, -signal.SIGABRT),
-            ) from None
+            raise _ended_by_itself(self._workers[connection]) from None
         if self._spent is not None:
             self._spent[1](spent)
         if error is not None:
             raise error
         return ticket, value
+
+
+@contextlib.contextmanager
+def meanwhile(
+    call: Callable[[], B], *, cores: int, spent: tuple[Callable[[], Any], Callable[[Any], None]]
+) -> Iterator[Callable[[], B]]:
+    """Have a fork of this process make a call while this one goes on with something else.
+
+    With one core, or where the process has threads, which survive no fork, this process makes the
+    call as soon as the result is asked for.
+
+    Parameters
+    ----------
+    call
+        Returns what can be pickled. What it changes in memory is lost with the fork.
+    cores
+        That the job was given.
+    spent
+        As in :class:`Workers`.
+
+    Yields
+    ------
+    Callable
+        Waits for the result, and returns it; raises what the call raises.
+
+    Raises
+    ------
+    WorkerError
+        The fork was killed.
+    """
+    if cores < 2 or not _has_one_thread():
+        yield call
+        return
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(ours, theirs, call, spent[0]), daemon=True)
+    with _no_interrupts():
+        process.start()
+    theirs.close()
+
+    def wait_for_it() -> B:
+        try:
+            value, error, used = ours.recv()
+        except (EOFError, OSError):
+            raise _ended_by_itself(process) from None
+        process.join()  # before that the system has not added up what it used
+        spent[1](used)
+        if error is not None:
+            raise error
+        found: B = value
+        return found
+
+    try:
+        yield wait_for_it
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _answer(
+    theirs: Connection, ours: Connection, call: Callable[[], B], take: Callable[[], Any]
+) -> None:
+    """Make a call and hand over its result."""
+    theirs.close()
+    take()  # what the job has used until now is counted there
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    found: Any
+    try:
+        found = (call(), None)
+    except Exception as error:
+        found = (None, error)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        ours.send((*found, take()))
+
+
+def _ended_by_itself(process: Any) -> WorkerError:
+    process.join(_TICK_S)
+    return WorkerError(
+        f"a worker process ended by itself (exit code {process.exitcode}; -9, killed, and "
+        "-6, aborted: most often there is not enough memory); lower threads or plan "
+        "smaller chunks, then run again",
+        killed=process.exitcode in (-signal.SIGKILL, -signal.SIGABRT),
+    )
 
 
 def _called(

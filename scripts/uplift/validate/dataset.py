@@ -6,12 +6,13 @@ import bisect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from uplift.arrays.source_chunks import ListingDigest
 from uplift.models.batch import Batch
 from uplift.models.crate import CRATE_KEY, CrateRecord
-from uplift.models.findings import Findings
+from uplift.models.findings import Finding, Findings
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.json_text import sha256_of
 from uplift.models.migration import Migration
@@ -20,6 +21,7 @@ from uplift.models.validation import ArrayValidation, Validation
 from uplift.ngff import axes
 from uplift.ngff.conformity import conforms, defects_of
 from uplift.outputs.keys import MANIFEST_KEY, ROOT_KEY
+from uplift.running.processes import meanwhile
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated
@@ -32,10 +34,14 @@ from uplift.validate.pixels import coverage
 from uplift.validate.pixels.chosen import Chosen
 from uplift.validate.pixels.regions import Regions
 from uplift.validators.ome_zarr import releases, run_validators
+from uplift.work import ledger
 from uplift.work.folder import WorkFolder
 from uplift.zarr_metadata.data_types import data_type_v3
 
 log = logging.getLogger(__name__)
+
+_MANY_ARRAYS = 100
+"""Whose documents take longer to check than a process takes to start."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ def validate_dataset(
     pixels: PixelChecks,
     *,
     verify: Verify = "once",
+    cores: int = 1,
 ) -> tuple[Validation, str]:
     """Check everything that is not about single chunks, and sum up what was found about those.
 
@@ -88,6 +95,8 @@ def validate_dataset(
     verify
         ``reread``: list the source again, too; objects that came or went since it was inspected
         are found.
+    cores
+        That the job was given.
 
     Returns
     -------
@@ -107,23 +116,30 @@ def validate_dataset(
     check = _DatasetCheck(inventory, migration, files, findings)
     root_document = files.root_document
     # asked for before the listing, so that all of them wait for the stores together
-    documents = check.asked(source, output, root_document)
+    asked = check.asked(source, output, root_document)
     asked_for = iter(output.read_many((ROOT_KEY, CRATE_KEY), DOCUMENT_BYTES))
-    has_old = (
-        not files.with_manifest
-        and files.folder.manifest.is_file()  # else it is not asked for: that is a request
-        and files.folder.is_own_manifest(output.get(MANIFEST_KEY))
-    )
-    account, keys = check.listed(output.list_tree(""), files, has_old, listed_items.add)
-    pixels.validate_again(listed_items.digests())
-    work = coverage.gather(files.batches, files.folder, findings)
-    for path, reason in files.skipped.items():
-        findings.warning("array.skipped", path, f"left out: {reason}")
-    for entry in inventory.arrays:
-        if entry.path not in work and entry.path not in files.skipped:
-            findings.error("batches.incomplete", entry.path, "no batch converts this array")
-    accounts.check_root(next(asked_for), root_document, findings)
-    check.documents(*documents)
+    pays = len(inventory.arrays) >= _MANY_ARRAYS and source.is_local and output.is_local
+    with meanwhile(
+        partial(check.documents, *asked),
+        cores=cores if pays else 1,
+        spent=(ledger.take_spent, ledger.add_spent),
+    ) as documents:
+        has_old = (
+            not files.with_manifest
+            and files.folder.manifest.is_file()  # else it is not asked for: that is a request
+            and files.folder.is_own_manifest(output.get(MANIFEST_KEY))
+        )
+        account, keys = check.listed(output.list_tree(""), files, has_old, listed_items.add)
+        pixels.validate_again(listed_items.digests())
+        work = coverage.gather(files.batches, files.folder, findings)
+        for path, reason in files.skipped.items():
+            findings.warning("array.skipped", path, f"left out: {reason}")
+        for entry in inventory.arrays:
+            if entry.path not in work and entry.path not in files.skipped:
+                findings.error("batches.incomplete", entry.path, "no batch converts this array")
+        accounts.check_root(next(asked_for), root_document, findings)
+        found, root_attributes = documents()
+    findings.extend(found)
     if verify == "reread" or not source.can_list:
         accounts.check_source(source, inventory, findings)
     accounts.check_files(source, output, check.copies(files.crate), findings)
@@ -140,7 +156,7 @@ def validate_dataset(
         dataset=dataset,
         verify=verify,
         verdict="invalid" if invalid else "valid",
-        conforms=conforms(listed, check.root_attributes),
+        conforms=conforms(listed, root_attributes),
         defects=defects_of(listed),
         findings=listed,
         arrays=arrays,
@@ -261,8 +277,8 @@ class _DatasetCheck:
         self._targets = {i.path: i.target for batch in files.batches for i in batch.items}
         self._skipped = set(files.skipped)
         self._findings = findings
+        self._about_documents = Findings()
         self.groups = inventory.all_groups()
-        self.root_attributes: Json | None = None
 
     def asked(
         self, source: Store, output: Store, root_document: bytes
@@ -275,20 +291,27 @@ class _DatasetCheck:
             source,
             output,
             root_document,
-            self._findings,
+            self._about_documents,
         )
         return documents.groups(), documents.arrays()
 
-    def documents(self, groups: Iterator[Node], arrays: Iterator[Node]) -> None:
-        """Check every ``zarr.json`` against the source's, and let the validators look at them."""
-        structure = Structure(self.groups, self._entries, self._migration, self._findings)
+    def documents(
+        self, groups: Iterator[Node], arrays: Iterator[Node]
+    ) -> tuple[list[Finding], Json | None]:
+        """Check every ``zarr.json`` against the source's, and let the validators look at them.
+
+        A process of its own may do so: what was found, and the attributes of the root, are handed
+        back.
+        """
+        findings = self._about_documents
+        structure = Structure(self.groups, self._entries, self._migration, findings)
         found: dict[str, Json] = {}
         for node in groups:
             if node.document is not None:
                 found[node.path] = node.document
             structure.check_group(node)
         structure.check_tree()
-        check = ArrayCheck(self._findings)
+        check = ArrayCheck(findings)
         for node in arrays:
             if node.document is not None:
                 found[node.path] = node.document
@@ -296,11 +319,11 @@ class _DatasetCheck:
             if node.path in self._targets:
                 names = _names(entry, structure.axes.get(node.path), node.source_attributes)
                 check.check(node, entry.source, self._targets[node.path], names)
+        check_consolidated(found, findings)
+        run_validators(found, lambda: self._reference(structure, found), findings)
         root = found.get("", {})
-        if root.get("node_type") == "group":
-            self.root_attributes = root.get("attributes") or {}
-        check_consolidated(found, self._findings)
-        run_validators(found, lambda: self._reference(structure, found), self._findings)
+        is_group = root.get("node_type") == "group"
+        return findings.all(), (root.get("attributes") or {}) if is_group else None
 
     def _reference(self, structure: Structure, found: Mapping[str, Json]) -> dict[str, Json]:
         """What the validators are shown to know the source's own faults: what is lost is none."""

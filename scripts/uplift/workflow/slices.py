@@ -17,6 +17,9 @@ from uplift.work.json_files import file_sha256
 SLICE_BYTES = 64 * 2**30
 """Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
 
+PLAN_OF_MANY_BYTES = 2**16
+"""Size of a plan of some hundred arrays."""
+
 MAX_SLICES = 256
 """Of one dataset, in the sheet too: Snakemake looks at each job many times."""
 
