@@ -206,3 +206,96 @@ def test_records_of_another_output_are_left_with_a_warning(output, tmp_path, cap
     claim(output, "run-2", known=before)
     (said,) = (record.getMessage() for record in caplog.records)
     assert said.endswith("other.zarr, which stays as it is")
+
+
+class Bucket(LocalStore):
+    """Files that count as an object store; notes what is asked of the lock and the root."""
+
+    is_local = False
+
+    def __init__(self, root):
+        super().__init__(str(root), writable=True, durability="none")
+        self.asked = []
+
+    def _noted(self, what, key):
+        if key in (LOCK_KEY, "zarr.json"):
+            self.asked.append((what, key))
+
+    def get(self, wanted):
+        self._noted("get", wanted)
+        return super().get(wanted)
+
+    def stat(self, key):
+        self._noted("stat", key)
+        return super().stat(key)
+
+    def put(self, key, data):
+        self._noted("put", key)
+        super().put(key, data)
+
+    def delete(self, key):
+        self._noted("delete", key)
+        super().delete(key)
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    return Bucket(tmp_path / "out.zarr")
+
+
+def opened(store, claimed):
+    one = hold(store, claimed)
+    one.look()
+    return one
+
+
+def test_a_bucket_of_another_run_is_read_while_the_lock_is_asked_for_but_never_written(bucket):
+    claim(bucket, "run-1")
+    bucket.put("0/zarr.json", b"theirs")
+    job = opened(bucket, Claim(run_id="run-2", output=bucket.url, generation="g"))
+    assert job.get("0/zarr.json") == b"theirs"
+    for write in (
+        lambda: job.put("0/zarr.json", b"mine"),
+        lambda: job.delete("0/zarr.json"),
+        lambda: job.delete_tree("0"),
+        lambda: job.remove_unfinished([("0/zarr.json", "")]),
+        lambda: job.show(b"{}"),
+        job.hide,
+        job.flush,
+    ):
+        with pytest.raises(OutputError, match="another run"):
+            write()
+    job.release()
+    assert sorted(info.key for info in bucket.list_tree("")) == [LOCK_KEY, "0/zarr.json"]
+    assert bucket.get("0/zarr.json") == b"theirs"
+
+
+def test_a_root_document_that_came_after_claim_looked_is_gone_before_the_first_write(bucket):
+    claimed = claim(bucket, "run-1")
+    bucket.put("zarr.json", b"{}")
+    opened(bucket, claimed).put("0/c/0", b"data")
+    assert bucket.get("zarr.json") is None
+
+
+def test_publishing_to_a_bucket_looks_once(bucket):
+    claimed = claim(bucket, "run-1")
+    job = opened(bucket, claimed)
+    job.show(b"{}")
+    job.release()
+    looks, writes = bucket.asked[:2], bucket.asked[2:]
+    assert sorted(looks) == [("get", LOCK_KEY), ("stat", "zarr.json")]
+    assert writes == [("put", "zarr.json"), ("delete", LOCK_KEY)]
+
+
+def test_a_lock_that_went_to_another_run_since_it_was_looked_at_stops_publishing(
+    bucket, monkeypatch
+):
+    job = opened(bucket, claim(bucket, "run-1"))
+    job.put("0/c/0", b"data")
+    changed_lock(bucket, run_id="run-2")
+    monkeypatch.setattr(held, "SEEN_JUST_NOW_S", -1.0)
+    with pytest.raises(OutputError, match="another run"):
+        job.show(b"{}")
+    job.release()
+    assert bucket.get("zarr.json") is None
+    assert json.loads(bucket.get(LOCK_KEY))["run_id"] == "run-2"
