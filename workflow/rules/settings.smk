@@ -31,13 +31,11 @@ NAMES = {
 def config_sources():
     """Where each part of the config comes from, the strongest last."""
     if IS_MODULE:
-        return [("config of the module", config)]
-    files = [*workflow.configfiles, *workflow.config_settings.configfiles]
-    typed = workflow.config_settings.config
-    return [
-        *((str(path), load_configfile(path)) for path in files),
-        ("--config", typed),
-    ]
+        yield "config of the module", config
+        return
+    for path in (*workflow.configfiles, *workflow.config_settings.configfiles):
+        yield str(path), load_configfile(path)
+    yield "--config", workflow.config_settings.config
 
 
 TYPED = () if IS_MODULE else tuple(workflow.config_settings.config_args or ())

@@ -1,6 +1,7 @@
 """The workflow's settings: ``config/config.yaml`` and ``--config``, as one typed record."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -90,7 +91,7 @@ class Config(Columns):
 
 def parse_config(
     merged: Mapping[str, Any],
-    sources: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    sources: Iterable[tuple[str, Mapping[str, Any]]] = (),
     arguments: Sequence[str] = (),
 ) -> Config:
     """Make the config from what Snakemake merged.
@@ -101,7 +102,8 @@ def parse_config(
         Snakemake's ``config``.
     sources
         (label, content) of every file it came from and of ``--config``, the last one strongest:
-        messages name the place a key was given.
+        messages name the place a key was given. Nobody asks where nothing is wrong, so files may be
+        read when they are taken from it.
     arguments
         The ``key=value`` texts of ``--config`` as typed.
 
@@ -128,9 +130,10 @@ def parse_config(
     }
     config, found = parse_all(Config, _without_nulls(data))
     lines = [*wrong.values()]
-    lines += [f"{_label(place, sources)}: {place_of(place)}: {text}" for place, text in found]
+    label = _labels(sources)
+    lines += [f"{label(place[0])}: {place_of(place)}: {text}" for place, text in found]
     if config is not None and not lines:
-        lines = [*_meaningless(data, sources)]
+        lines = [*_meaningless(data, label)]
     if lines or config is None:
         raise MistakesError(lines)
     return config
@@ -145,13 +148,17 @@ def _without_nulls(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _label(place: Sequence[int | str], sources: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    return next((label for label, data in reversed(sources) if place[0] in data), "config")
+def _labels(sources: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[[int | str], str]:
+    """Function that says where a key was given."""
+    known = functools.cache(lambda: list(sources))
+
+    def label(key: int | str) -> str:
+        return next((name for name, data in reversed(known()) if key in data), "config")
+
+    return label
 
 
-def _meaningless(
-    data: Mapping[str, Any], sources: Sequence[tuple[str, Mapping[str, Any]]]
-) -> list[str]:
+def _meaningless(data: Mapping[str, Any], label: Callable[[int | str], str]) -> list[str]:
     """Keys that say something about a single dataset, where a sheet is given."""
     if "input" in data:
         return []
@@ -163,7 +170,7 @@ def _meaningless(
         hint = "give input=… for a single dataset"
         if column and key not in ("dataset", "output", "plan"):
             hint += f", or defaults: {{{key}: …}} for every row of the sheet"
-        lines.append(f"{_label([key], sources)}: {key}: has no meaning without input; {hint}")
+        lines.append(f"{label(key)}: {key}: has no meaning without input; {hint}")
     return lines
 
 
