@@ -18,7 +18,7 @@ from typing import NoReturn
 gc.disable()  # nearly all that imports make stays
 
 from uplift.models import base as work_files  # noqa: E402
-from uplift.workflow import job, job_server  # noqa: E402
+from uplift.workflow import forks, job, job_server  # noqa: E402
 
 _ROWS = ("uplift.settings.columns",)
 """The report alone reads rows of the sheet."""
@@ -39,11 +39,11 @@ def main(argv: Sequence[str]) -> NoReturn:
             break
     program = job_server.serve(int(listening), int(workflow))
     if program is not None:
-        job_server.leave(job.run(importlib.import_module(program).main))
+        forks.leave(job.run(importlib.import_module(program).main))
     if later:
         with contextlib.suppress(ChildProcessError):  # the workflow waits for this process alone
             os.waitpid(later, 0)
-    job_server.leave(0)
+    forks.leave(0)
 
 
 def _prepare(programs: Iterable[str]) -> None:

@@ -38,7 +38,7 @@ def main(argv):
     if how == "fail":
         raise ValueError("no")
     if how == "late":  # what Python does at its end, too
-        late = lambda word: (time.sleep(0.1), print(word))
+        late = lambda word: (time.sleep(0.1), sys.stdout.write(word + "\\n"))
         threading.Thread(target=late, args=["thread"]).start()
         atexit.register(print, "at the end")
         concurrent.futures.ThreadPoolExecutor().submit(late, "pool")
@@ -66,16 +66,42 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def server(folder):
+WORKFLOW = """
+import atexit, sys, tempfile
+from pathlib import Path
+from uplift.workflow.job_server import JobServer
+
+atexit.register(print, "the workflow ends")
+kept = tempfile.TemporaryDirectory()
+server = JobServer(Path(sys.argv[1]))
+server.start(["probe"], forked=True)
+print("started", flush=True)
+sys.stdin.read()
+server.stop()
+assert Path(kept.name).is_dir()
+"""
+
+
+@pytest.fixture(params=["started", "forked"])
+def server(folder, request):
+    """A process of its own, and a fork of the workflow's."""
     place = Path(folder, "s")
     if len(str(place)) > 100:
         pytest.skip("the folder of tests has a long name")
     started = job_server.JobServer(place)
-    started.start(["probe"])
-    yield started
-    (folder / "go").touch()  # where the test failed, too
-    started.stop()
+    if request.param == "started":
+        started.start(["probe"])
+        yield started
+        (folder / "go").touch()  # where the test failed, too
+        started.stop()
+    else:
+        command = [sys.executable, "-c", WORKFLOW, str(place)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as workflow:
+            assert workflow.stdout.readline() == b"started\n"
+            yield started
+            (folder / "go").touch()
+            assert workflow.communicate()[0] == b"the workflow ends\n", "once"
+        assert workflow.returncode == 0
     assert not place.exists()
 
 

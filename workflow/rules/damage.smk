@@ -20,6 +20,7 @@ def look_for_damage(wildcards):
     that cannot be used count as forced then, in whatever is to be made, and nothing else does.
     """
     dataset = wildcards.dataset
+    start_early()
     # what a killed run left is whole or absent, so it needs no --rerun-incomplete
     workflow.dag_settings.force_incomplete |= not IS_MODULE
     if workflow.is_main_process and dataset not in DAMAGE:

@@ -1,28 +1,35 @@
 """What is done before the first job of a run, and after the last one."""
 
+import functools
 import subprocess
 import sys
 
 from uplift.report import stamps
 from uplift.storage.settings import engines_of
-from uplift.workflow import faults, idle, rounds, slurm_plugin, start
+from uplift.workflow import faults, forks, idle, rounds, slurm_plugin, start
 
 
-def start_server(programs):
+def start_server(programs, **how):
     """Start the job server, where it does not run yet."""
     urls = [
         url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)
     ]
-    JOBS.start(dict.fromkeys([*programs, "report"]), modules=engines_of(urls, STORAGE))
+    programs = dict.fromkeys([*programs, "report"])
+    JOBS.start(programs, engines_of(urls, STORAGE), **how)
 
 
-def will_convert():
-    """Whether this run, on this machine, has datasets that are not finished."""
+@functools.cache
+def start_early():
+    """Start the job server before all jobs are listed, where datasets are to be finished here."""
     if IS_MODULE or IS_CLUSTER or not workflow.is_main_process:
-        return False
+        return
     if workflow.execution_settings is None or workflow.dryrun or workflow.touch:
-        return False
-    return not all(Path(RESULTS, name, LAST).is_file() for name in ACTIVE)
+        return
+    if set(workflow.dag_settings.targets) - {"all"}:
+        return
+    if not all(Path(RESULTS, name, LAST).is_file() for name in ACTIVE):
+        programs = (name for name in NAMES if name != "archive" or CONFIG.ozx)
+        start_server(programs, forked=forks.is_safe())
 
 
 def before_the_first_job():
@@ -150,10 +157,6 @@ def chained(first, hook):
 
     return both
 
-
-if will_convert():
-    # its imports go on while Snakemake lists its jobs
-    start_server(name for name in NAMES if name != "archive" or CONFIG.ozx)
 
 idle.watch(workflow, after_no_job)
 

@@ -1,5 +1,6 @@
 """The storage settings in force for a place, by URL prefix."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -48,3 +49,8 @@ def engines_of(urls: Iterable[str], settings: Mapping[str, Any] | None) -> list[
     asked = {options_for(display_url(url), settings).engine for url in urls if not is_local(url)}
     found = {engines.names()[0] if name == "auto" else name for name in asked}
     return [f"{engines.__name__}.{name}" for name in sorted(found)]
+
+
+def has_clients() -> bool:
+    """Whether this process has imported a client of object stores or servers: they have threads."""
+    return any(f"{engines.__name__}.{name}" in sys.modules for name in engines.names())

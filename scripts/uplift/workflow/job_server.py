@@ -21,12 +21,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+
+from uplift.workflow.forks import FEW_THREADS, Fork
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 _WAITING = 1024
@@ -58,7 +58,7 @@ class JobServer:
     place: Path = field(
         default_factory=lambda: Path(tempfile.gettempdir(), f"ngff-uplift-{uuid.uuid4().hex[:16]}")
     )
-    _process: subprocess.Popen[bytes] | None = None
+    _process: subprocess.Popen[bytes] | Fork | None = None
     _pipe: int = -1
 
     def command(self, program: str) -> list[str]:
@@ -67,7 +67,9 @@ class JobServer:
         client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), place]
         return [*(client if _is_possible() else [sys.executable]), program]
 
-    def start(self, programs: Iterable[str], modules: Iterable[str] = ()) -> None:
+    def start(
+        self, programs: Iterable[str], modules: Sequence[str] = (), *, forked: bool = False
+    ) -> None:
         """Start it; the jobs of other programs import them by themselves.
 
         Parameters
@@ -76,6 +78,8 @@ class JobServer:
             Names of modules in ``scripts``.
         modules
             Others that all of them need.
+        forked
+            Whether it is a fork of this process, which has imported half of what it needs already.
         """
         if not _is_possible() or self._process is not None:
             return
@@ -98,12 +102,15 @@ class JobServer:
                     words += [str(handed[-1]), *(modules if len(handed) == 1 else ()), *imported]
                 theirs, self._pipe = os.pipe()
                 opened.callback(os.close, theirs)
-                self._process = subprocess.Popen(
-                    [sys.executable, str(SCRIPTS / "job_server.py"), str(theirs), *words],
-                    pass_fds=[*handed, theirs],
-                    # Threads survive no fork, and nothing here multiplies matrices.
-                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-                )
+                command = [str(theirs), *words]
+                if forked:
+                    self._process = Fork("job_server", command, [*handed, theirs])
+                else:
+                    self._process = subprocess.Popen(
+                        [sys.executable, str(SCRIPTS / "job_server.py"), *command],
+                        pass_fds=[*handed, theirs],
+                        env={**os.environ, **FEW_THREADS},
+                    )
                 atexit.register(self.stop)  # where Snakemake ends before its last hook
             except OSError:  # no room for a socket, or its path is too long: they run by themselves
                 shutil.rmtree(self.place, ignore_errors=True)
@@ -191,18 +198,6 @@ def serve(listening: int, workflow: int) -> str | None:
             other.close()
     signal.signal(signal.SIGINT, interrupt)
     return _become(connection)
-
-
-def leave(code: int) -> NoReturn:
-    """End this process as Python does, without taking apart what is imported.
-
-    That would have a fork copy most of the server's pages, which takes longer than most jobs.
-    """
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, ends pools of them
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,115 @@
+"""A fork of Snakemake's process that goes on as a program: what both import is imported once.
+
+It is to be as if Python had been started for it. Snakemake's files are closed there, its signals
+are the system's again, and what is to be done when Snakemake ends is not done twice.
+"""
+
+import atexit
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import threading
+import weakref
+from asyncio import events
+from collections.abc import Callable, Collection, Sequence
+from multiprocessing import util
+from pathlib import Path
+from typing import NoReturn
+
+from uplift.storage.settings import has_clients
+
+FEW_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
+"""Environment of who forks: threads survive none, and nothing here multiplies matrices."""
+_SCRIPTS = Path(__file__).resolve().parents[2]
+
+
+def is_safe() -> bool:
+    """Whether a fork of this process is whole: no thread of Python's, no client of a store.
+
+    Threads of numpy's library for matrices end before each fork.
+    """
+    return threading.active_count() == 1 and not has_clients()
+
+
+class Fork:
+    """A program of ``scripts`` that runs in a fork of this process.
+
+    Parameters
+    ----------
+    program
+        Its name.
+    argv
+        Its arguments.
+    kept
+        Descriptors that it goes on using.
+    """
+
+    def __init__(self, program: str, argv: Sequence[str], kept: Collection[int]) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what waits there would be written twice
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _leave_behind(kept)
+                _end_as_python(lambda: importlib.import_module(program).main(argv))
+            finally:
+                os._exit(1)  # never back into Snakemake
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def _leave_behind(kept: Collection[int]) -> None:
+    """Forget what is Snakemake's in a fork of it: files, signals, what is done at its end."""
+    first = 3
+    for number in sorted(kept):
+        os.closerange(first, number)
+        first = number + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+    for one in signal.valid_signals():
+        if callable(signal.getsignal(one)):
+            signal.signal(one, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    events._set_running_loop(None)  # it lists its jobs inside of one
+    atexit._clear()
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]  # its temporary folders
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
+    atexit.register(util._exit_function)  # type: ignore[attr-defined]  # of workers, as always
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+    sys.path.insert(0, str(_SCRIPTS))
+    os.environ |= FEW_THREADS
+
+
+def _end_as_python(body: Callable[[], object]) -> NoReturn:
+    """Call a function that is all of a program."""
+    code: object = 1
+    try:
+        code = body()
+    except SystemExit as stop:
+        code = stop.code
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        if isinstance(error, KeyboardInterrupt):  # its shell is to know
+            sys.stderr.flush()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+    leave(code if isinstance(code, int) else int(code is not None))
+
+
+def leave(code: int) -> NoReturn:
+    """End this process as Python does, without taking apart what is imported.
+
+    That would have a fork copy most of the server's pages, which takes longer than most jobs.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, ends pools of them
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
