@@ -26,6 +26,7 @@ METADATA = {
 }
 WHOLE, CONVERT, LIMIT, COPY = "whole workflow", "convert job", "limit", "cp -r; sync"
 NOTHING, TOOL = "whole workflow, nothing to do", "challenge's tool"
+EMPTY = "limit: the same rules, empty"
 ZARR, TENSORSTORE, NGFF_ZARR = "zarr-python", "tensorstore", "ngff-zarr"
 
 _OTHERS = ("convert.zarr", "limit.zarr", "copy.zarr", "challenge.zarr")
@@ -115,6 +116,15 @@ def whole_workflow(case: Case) -> Cost:
 def nothing_to_do(case: Case) -> Cost:
     """The same command again: what Snakemake itself costs."""
     return case.run(_snakemake(case, str(case.scratch / "workflow.zarr")))
+
+
+def empty_rules(case: Case) -> Cost:
+    """As many rules and jobs, which touch a file each: Snakemake by itself."""
+    work = case.scratch / "empty-work"
+    shutil.rmtree(work, ignore_errors=True)
+    rules = ["--snakefile", str(HERE / "empty.smk"), "--directory", str(work)]
+    cores = ["--cores", str(case.cores)]
+    return case.run([sys.executable, "-m", "snakemake", *rules, *cores])
 
 
 def _snakemake(case: Case, output: str) -> list[str]:
@@ -231,6 +241,7 @@ def ngff_zarr(case: Case) -> Cost:
 ROWS: dict[str, Row] = {
     WHOLE: whole_workflow,
     NOTHING: nothing_to_do,
+    EMPTY: empty_rules,
     CONVERT: convert_job,
     LIMIT: limit,
     f"{LIMIT}, recode": partial(limit, recode=True),

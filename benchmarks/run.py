@@ -27,6 +27,7 @@ from measure import FailedError, run_measured
 from rows import (
     CONVERT,
     COPY,
+    EMPTY,
     HERE,
     LIMIT,
     NGFF_ZARR,
@@ -140,7 +141,7 @@ def local_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[P
                 case("recode", image, scratch / "recode", config={"codec": "blosc"}),
                 (WHOLE, CONVERT, f"{LIMIT}, recode", TOOL),
             ),
-            (case("tiny", tiny, scratch / "tiny"), (WHOLE, NOTHING, COPY, TOOL)),
+            (case("tiny", tiny, scratch / "tiny"), (WHOLE, NOTHING, EMPTY, COPY, TOOL)),
         ]
     )
 
