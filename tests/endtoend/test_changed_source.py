@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from support.converted import Case, Converted
 from support.images import write_image
 from support.steps import Conversion, StepError
 from support.workflow import contents, snakemake
+from uplift.errors import SourceError
 from uplift.storage.local import LocalStore
+from uplift.work.journal import Journal
 
 
 @pytest.fixture
@@ -52,18 +55,34 @@ def test_a_chunk_that_changes_while_an_array_is_converted_stops_it(conversion, m
     """Between the listing and the read: of arrays that are cut into portions, too."""
     monkeypatch.setattr("uplift.batches.portions.PORTION_BYTES", 48 * 48)
     prepared(conversion)
-    read_into = LocalStore.read_into
+    open_object = LocalStore.open_object
 
-    def changing(store, wanted, *others, **options):
+    def changing(store, wanted):
         if str(wanted.key if hasattr(wanted, "key") else wanted) == "0/0/2/2/2":
             path = Path(store.root, "0/0/2/2/2")
             path.write_bytes(path.read_bytes()[::-1])
-        return read_into(store, wanted, *others, **options)
+        return open_object(store, wanted)
 
-    monkeypatch.setattr(LocalStore, "read_into", changing)
+    monkeypatch.setattr(LocalStore, "open_object", changing)
     with pytest.raises(StepError, match="convert"):
         conversion.convert()
     assert "0/0/2/2/2: changed since it was listed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("rewritten", "a/0: chunks changed since"), ("removed", "a/0/1.1: .*is absent now")],
+)
+def test_a_small_dense_array_is_compared_as_it_is_read(tmp_path, monkeypatch, change, message):
+    """It is not listed; and nothing says that what was read is done."""
+    array = Converted(tmp_path, Case(shards=(60, 64)))
+    seen = array._seen(array.item)
+    monkeypatch.setattr(array, "_seen", lambda _: seen)
+    chunk = array.source_folder / "1.1"
+    {"rewritten": lambda: chunk.write_bytes(chunk.read_bytes()), "removed": chunk.unlink}[change]()
+    with pytest.raises(SourceError, match=f"{message}.*-R inspect_source"):
+        array.convert()
+    assert Journal(array.journal).done == []
 
 
 def test_attributes_that_change_after_inspect_are_named(conversion, tmp_path, capfd):

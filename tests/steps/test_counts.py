@@ -27,6 +27,8 @@ from uplift.planning import batching, estimates
 from uplift.planning.loads import load_of_plan
 from uplift.planning.rates import Measured
 from uplift.storage.local import LocalStore
+from uplift.storage.local_reading import OpenFile
+from uplift.storage.protocol import key_of
 from uplift.validate.metadata import arrays
 from uplift.validate.pixels import check, repacked
 from uplift.work import json_files
@@ -186,15 +188,21 @@ def planned(tmp_path):
 
 def test_each_source_chunk_is_read_once_and_shards_in_joined_ranges(planned, monkeypatch):
     conversion = planned()
-    reads, opened = Counter(), LocalStore._opened
+    reads, filled = Counter(), OpenFile._filled
+    opens, open_object = Counter(), LocalStore.open_object
 
-    def counting(store, wanted, *others):
-        key = wanted if isinstance(wanted, str) else wanted.key
-        reads[store.url.rpartition("/")[2], key] += 1
-        return opened(store, wanted, *others)
+    def counting(file, *others):
+        reads[file._store.url.rpartition("/")[2], file.info.key] += 1
+        return filled(file, *others)
 
-    monkeypatch.setattr(LocalStore, "_opened", counting)
+    def opening(store, wanted):
+        opens[store.url.rpartition("/")[2], key_of(wanted)] += 1
+        return open_object(store, wanted)
+
+    monkeypatch.setattr(OpenFile, "_filled", counting)
+    monkeypatch.setattr(LocalStore, "open_object", opening)
     conversion.convert()
+    assert {n for (_, key), n in opens.items() if key.startswith("0/")} == {1}
     of_chunks = {key: n for (store, key), n in reads.items() if store == "in.zarr"}
     assert len(of_chunks) == CHUNKS
     assert set(of_chunks.values()) == {1}

@@ -29,11 +29,15 @@ from uplift.validate.pixels import whole
 from uplift.validate.pixels.compare import first_difference, same_bits
 from uplift.validate.pixels.digests import (
     chunks_sha256,
+    digests_file,
     first_gap,
     runs_of,
-    write_digests,
 )
 from uplift.validate.pixels.recoded import box_steps
+
+
+def write_digests(file, items):
+    file.write_bytes(b"".join(digests_file((*item, 8) for item in items)))
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def counted(name):
     return method
 
 
-for _name in ("get", "get_range", "read_into", "stat", "list_tree", "writer"):
+for _name in ("get", "get_range", "open_object", "stat", "list_tree", "writer"):
     setattr(Counting, _name, counted(_name))
 
 
@@ -54,15 +54,22 @@ def array(tmp_path):
 def test_reads_and_listings(array):
     array.convert()
     asked = array.source.asked - Counter(list_tree=1)  # of the test, in place of inspect_source
-    assert asked == {"read_into": CHUNKS, "list_tree": 1}
+    assert asked == {"open_object": CHUNKS, "list_tree": 1}
     asked = array.output.asked - Counter(writer=1)  # of its document
-    assert asked == {
-        "list_tree": 1,
-        "writer": SHARDS,
-        "stat": SHARDS,
-        "get_range": SHARDS,
-        "read_into": SHARDS,
-    }
+    assert asked == {"list_tree": 1, "writer": SHARDS, "open_object": SHARDS}
+
+
+def test_a_small_dense_array_is_not_listed_once_more(tmp_path):
+    """The files that were read are compared with what inspect saw."""
+    made = Converted(tmp_path, Case())
+    made.source = Counting(str(tmp_path / "in"))
+    made.convert()
+    one = Converted(tmp_path / "one", Case(shards=(60, 64)))
+    one.source = Counting(str(tmp_path / "one" / "in"))
+    one.convert()
+    inspected = Counter(list_tree=1)
+    assert made.source.asked - inspected == {"open_object": 12, "list_tree": 1}, "four shards"
+    assert one.source.asked - inspected == {"open_object": 12}, "one shard"
 
 
 @pytest.mark.parametrize(("verify", "reads"), [("once", 0), ("reread", CHUNKS)])
@@ -70,7 +77,7 @@ def test_validating_again_reads_the_source_only_when_asked_to(array, verify, rea
     array.convert()
     array.source.asked.clear()
     assert array.codes(verify) == []
-    assert array.source.asked["read_into"] == reads
+    assert array.source.asked["open_object"] == reads
     assert array.source.asked["list_tree"] == 0
 
 

@@ -16,6 +16,7 @@ from support.sources import (
     write_series,
     write_small,
 )
+from uplift.errors import UnsupportedError
 from uplift.inspect_source.walk import inspect_source
 
 
@@ -118,3 +119,13 @@ def test_consolidated_metadata_are_not_read_where_a_document_is_newer(image):
     assert "x" in {a.path for a in found.arrays}
     assert ("zarr.consolidated", "") in codes(found)
     assert found.consolidated is None
+
+
+def test_a_grid_that_cannot_be_asked_for(tmp_path):
+    write_small(tmp_path / "in.zarr")
+    document = json.loads((tmp_path / "in.zarr" / ".zarray").read_text())
+    write_json(
+        tmp_path / "in.zarr" / ".zarray", {**document, "shape": [2**50] * len(document["shape"])}
+    )
+    with pytest.raises(UnsupportedError, match="cannot be listed; convert a copy on disk"):
+        inspect_source(Unlistable(str(tmp_path / "in.zarr")))

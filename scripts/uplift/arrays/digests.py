@@ -7,31 +7,39 @@ that every chunk can be looked at again. It finds accidents; it keeps nobody fro
 import base64
 import binascii
 import json
+import math
 import struct
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from uplift import grid
+from uplift.models.batch import BatchItem
 from uplift.storage.protocol import Readable
 
 ALGORITHM = "xxh3-128"
 _IS_LITTLE = sys.byteorder == "little"
-ROW = np.dtype([("object", "<u8"), ("chunk", "<u8"), ("digest", "V16")])
+ROW = np.dtype([("object", "<i8"), ("chunk", "<i8"), ("digest", "V16")])
 """What convert read: the object that takes it and the source chunk, both as C-order linear indices
-in their grids, and the digest. Of a repack it is of the encoded bytes (of a rewrap, of the deflate
-body; of a chunk that had to be recoded, of its values); of a recode, of the values that the object
-takes of the chunk."""
+in their grids (of more bytes where a grid needs them: :func:`index_bytes`), and the digest. Of a
+repack it is of the encoded bytes (of a rewrap, of the deflate body; of a chunk that had to be
+recoded, of its values); of a recode, of the values that the object takes of the chunk."""
 
-_NUMBERS = struct.Struct("<QQ")
+_NUMBERS = struct.Struct("<qq")
+_DIGEST_BYTES = 16
+_SHORT = 8
+"""Bytes of an index in nearly all arrays."""
 
-NO_OBJECT = 2**64 - 1
+NO_OBJECT = -1
 """In place of an object: the digest is of all values of the chunk, which several objects share."""
 
 PIXEL_ROW = np.dtype([("index", "<u8"), ("digest", "V16")])
-"""What validation found: C-order linear index of a source chunk, and the digest of its values."""
+"""What validation found: C-order linear index of a source chunk (of more bytes where its grid needs
+them, see :func:`index_bytes`), and the digest of its values."""
 
 Digests = dict[tuple[int, int], bytes]
 """Digest by object and chunk."""
@@ -71,7 +79,26 @@ def rewrapped_body(data: Readable) -> Readable:
     return memoryview(data)[10:-8]
 
 
-def row(position: int, chunk: int, digest: bytes) -> bytes:
+def index_bytes(*counts: int) -> int:
+    """Bytes of a linear index in rows about grids of so many boxes: 8, or a multiple of that."""
+    return _SHORT * (max(counts).bit_length() // (8 * _SHORT) + 1)
+
+
+def row_index_bytes(item: BatchItem) -> int:
+    """Bytes of the indices in rows of what is read of an array."""
+    return index_bytes(_chunks(item), math.prod(item.target.object_grid))
+
+
+def pixel_index_bytes(item: BatchItem) -> int:
+    """Bytes of the index in rows of what is found again of an array."""
+    return index_bytes(_chunks(item))
+
+
+def _chunks(item: BatchItem) -> int:
+    return math.prod(grid.grid_shape(item.source.shape, item.source.chunks))
+
+
+def row(position: int, chunk: int, digest: bytes, width: int = _SHORT) -> bytes:
     """Row of :data:`ROW`.
 
     Parameters
@@ -82,13 +109,18 @@ def row(position: int, chunk: int, digest: bytes) -> bytes:
         Position of the chunk in its object, in C order.
     digest
         Of the chunk, 16 bytes.
+    width
+        Of an index, in bytes.
 
     Returns
     -------
     bytes
         Bytes of one row.
     """
-    return _NUMBERS.pack(position, chunk) + digest
+    if width == _SHORT:
+        return _NUMBERS.pack(position, chunk) + digest
+    numbers = (one.to_bytes(width, "little", signed=True) for one in (position, chunk))
+    return b"".join((*numbers, digest))
 
 
 def rows_to_text(rows: bytes) -> str:
@@ -96,27 +128,61 @@ def rows_to_text(rows: bytes) -> str:
     return base64.b64encode(rows).decode("ascii")
 
 
-def digests_in(rows: bytes) -> Digests:
-    """Digests of rows."""
+def digests_in(rows: bytes, width: int = _SHORT) -> Digests:
+    """Digests of rows with indices of so many bytes."""
+    if width != _SHORT:
+        return dict(_wide_rows(rows, width))
     table = np.frombuffer(rows, dtype=ROW)
     pairs = zip(table["object"].tolist(), table["chunk"].tolist(), strict=True)
     return dict(zip(pairs, map(bytes, table["digest"]), strict=True))
 
 
-def digests_in_text(text: str) -> Digests:
+def _wide_rows(rows: bytes, width: int) -> Iterator[tuple[tuple[int, int], bytes]]:
+    step = 2 * width + _DIGEST_BYTES
+    if len(rows) % step:
+        raise ValueError(f"{len(rows)} bytes are not rows of {step}")
+    for at in range(0, len(rows), step):
+        position, chunk = (
+            int.from_bytes(rows[first : first + width], "little", signed=True)
+            for first in (at, at + width)
+        )
+        yield (position, chunk), rows[at + 2 * width : at + step]
+
+
+def digests_in_text(text: str, width: int = _SHORT) -> Digests:
     """Digests of what :func:`rows_to_text` made; none when it is damaged."""
     try:
-        return digests_in(base64.b64decode(text, validate=True))
+        return digests_in(base64.b64decode(text, validate=True), width)
     except (binascii.Error, ValueError):
         return {}
 
 
-def pixel_row(chunk: int, digest: bytes) -> bytes:
-    """Row of :data:`PIXEL_ROW`."""
-    return chunk.to_bytes(8, "little") + digest
+def pixel_row(chunk: int, digest: bytes, width: int = _SHORT) -> bytes:
+    """Row of :data:`PIXEL_ROW`.
+
+    Parameters
+    ----------
+    chunk
+        C-order linear index in the source's chunk grid.
+    digest
+        Of its values, 16 bytes.
+    width
+        Of the index, in bytes.
+
+    Returns
+    -------
+    bytes
+        Bytes of one row.
+    """
+    return chunk.to_bytes(width, "little") + digest
 
 
-def sorted_pixel_rows(rows: bytes) -> bytes:
-    """Put rows in grid order."""
+def sorted_pixel_rows(rows: bytes, width: int = _SHORT) -> bytes:
+    """Put rows, with indices of so many bytes, in grid order."""
+    if width != _SHORT:
+        step = width + _DIGEST_BYTES
+        wide = [bytes(rows[at : at + step]) for at in range(0, len(rows), step)]
+        wide.sort(key=lambda one: int.from_bytes(one[:width], "little"))
+        return b"".join(wide)
     table = np.frombuffer(rows, dtype=PIXEL_ROW)
     return table[np.argsort(table["index"], kind="stable")].tobytes()

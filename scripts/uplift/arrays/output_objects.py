@@ -1,5 +1,6 @@
 """Stored objects of one array of the output: which exist, their shard indexes, their chunks."""
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
-from uplift.storage.protocol import ObjectInfo, Readable, Store, join
+from uplift.storage.protocol import ObjectInfo, OpenObject, Readable, Store, join
 from uplift.zarr_metadata.v3 import target_key
 
 _RANGE_BYTES = 4 * 2**20
@@ -27,11 +28,16 @@ _CANONICAL = re.compile(r"0|[1-9][0-9]*")
 
 @dataclass(frozen=True)
 class Opened:
-    """A stored object that is there; of a shard, its index and the bytes before that."""
+    """A stored object that is open; of a shard, its index and the bytes before that."""
 
-    info: ObjectInfo
+    file: OpenObject
     index: ShardIndex | None = None
     body_bytes: int = 0
+
+    @property
+    def info(self) -> ObjectInfo:
+        """How it was when it was opened."""
+        return self.file.info
 
 
 class StoredObjects:
@@ -70,30 +76,42 @@ class StoredObjects:
         """List what lies among the array's objects, each with its position; None: it has none."""
         yield from listed_objects(self._store, self.path, self.grid)
 
-    def open(self, position: int) -> Opened | None:
-        """Find an object, and read the index of a shard.
+    @contextlib.contextmanager
+    def open(self, position: int) -> Iterator[Opened | None]:
+        """Open an object, and read the index of a shard; one that was written to is refused.
 
-        Returns
-        -------
+        Yields
+        ------
         Opened or None
             None when it is absent, or its index is not readable; with a finding.
+
+        Raises
+        ------
+        ChangedError
+            Something wrote to it meanwhile.
         """
         key = self.key(position)
-        info = self._store.stat(key)
-        if info is None:
+        file = self._store.open_object(key)
+        if file is None:
             code = "chunk.missing" if self.target.shards is None else "object.missing"
             text = f"{key}: absent, but the source has chunks for it"
             self._findings.error(code, self.path, text)
-            return None
-        if self.target.shards is None:
-            return Opened(info)
+            yield None
+            return
         try:
-            index = read_index(self._store, key, self._cells, size=info.size)
+            yield Opened(file) if self.target.shards is None else self._shard(key, file)
+            file.refuse_changed()
+        finally:
+            file.close()
+
+    def _shard(self, key: str, file: OpenObject) -> Opened | None:
+        size = file.info.size
+        try:
+            index = read_index(self._store, key, self._cells, size=size, opened=file)
         except SourceError as error:
             self._findings.error("shard.index", self.path, str(error))
             return None
-        size = shard_index.index_bytes(self._cells)
-        return None if index is None else Opened(info, index, info.size - size)
+        return Opened(file, index, size - shard_index.index_bytes(self._cells))
 
     def check_index(self, position: int, opened: Opened, expected: Iterable[Index] | None) -> None:
         """Check a shard's index, and that it holds the `expected` chunks and no others.
@@ -150,18 +168,13 @@ class StoredObjects:
         if self._store.is_local:
             with borrowed_buffer() as buffer:
                 for start, lengths in runs:
-                    filled = self._filled(buffer, opened.info, start, sum(lengths))
+                    filled = _filled(buffer, opened.file, start, sum(lengths))
                     yield from _pieces(filled, lengths)
             return
         wanted = list(runs)
         ranges = ((opened.info, start, sum(lengths)) for start, lengths in wanted)
         for (_, lengths), data in zip(wanted, self._store.read_ranges(ranges), strict=True):
             yield from _pieces(memoryview(data or b""), lengths)
-
-    def _filled(self, buffer: bytearray, info: ObjectInfo, start: int, length: int) -> memoryview:
-        room = memoryview(buffer if len(buffer) >= length else bytearray(length))[:length]
-        count = self._store.read_into(info, room, start=start, length=length)
-        return room[: count or 0]
 
     def _inside(self, position: int) -> NDArray[np.bool_]:
         """Cells of a shard that lie inside the array, length cells."""
@@ -183,6 +196,11 @@ class StoredObjects:
             self._findings.error(
                 code, self.path, f"{self.key(position)}: chunk {chunk} {text}, {other}"
             )
+
+
+def _filled(buffer: bytearray, file: OpenObject, start: int, length: int) -> memoryview:
+    room = memoryview(buffer if len(buffer) >= length else bytearray(length))[:length]
+    return room[: file.read_into(room, start=start, length=length)]
 
 
 def listed_objects(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift.codecs import shard_index
-from uplift.storage.protocol import Readable, Store, WritableStore
+from uplift.storage.protocol import OpenObject, Readable, Store, WritableStore
 
 ShardIndex = NDArray[np.uint64]
 """Offset and length in bytes of each cell's chunk, shape (cells, 2)."""
@@ -78,6 +78,7 @@ def read_index(
     cells: int,
     *,
     size: int | None = None,
+    opened: OpenObject | None = None,
     at_start: bool = False,
     checksum: bool = True,
 ) -> ShardIndex | None:
@@ -93,6 +94,8 @@ def read_index(
         Cells of its index.
     size
         Bytes of the shard, where they are known: not every server counts from the end.
+    opened
+        The shard, where it is open.
     at_start
         Whether the index lies before the chunks (``index_location: start``).
     checksum
@@ -112,7 +115,10 @@ def read_index(
     """
     length = shard_index.index_bytes(cells) if checksum else 16 * cells
     start = 0 if at_start else -length if size is None else max(0, size - length)
-    data = store.get_range(key, start, length)
+    if opened is not None:
+        data: bytes | None = opened.read(start, length)
+    else:
+        data = store.get_range(key, start, length)
     if data is None:
         return None
     return shard_index.decode_index(data, cells, f"{store.url}/{key}", checksum=checksum)

@@ -51,6 +51,8 @@ class ChunkSource:
         Chunks along each axis, length ndim.
     listed
         Objects of chunks as :meth:`survey` found them: reading one that changed since is an error.
+    notes
+        Whether each file that is read is noted in :attr:`listed`, where it was not listed before.
     """
 
     def __init__(self, store: Store, path: str, source: SourceArray) -> None:
@@ -59,6 +61,7 @@ class ChunkSource:
         self.source = source
         self.grid = grid.grid_shape(source.shape, source.chunks)
         self.listed: dict[Index, ObjectInfo] = {}
+        self.notes = False
         self._prefix = f"{path}/" if path else ""
         self._keys = ChunkKeys(source)
         self._indexes = _ShardIndexes(self) if source.shards is not None else None
@@ -89,12 +92,17 @@ class ChunkSource:
         What a block holds is valid until the next one is asked for: files are read into the same
         few MiB again and again, since fresh memory costs a page fault every 4 KiB.
         """
-        if self._indexes is None and self.store.is_local and not self.store.reads_ahead:
+        if self.reads_files:
             yield from self._file_blocks(indices)
             return
         ahead, wanted = itertools.tee(indices)
         for index, data in zip(wanted, self.read(ahead), strict=True):
             yield [(index, data)]
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether each chunk is a file that is opened here when its turn comes."""
+        return self._indexes is None and self.store.is_local and not self.store.reads_ahead
 
     def _file_blocks(
         self, indices: Iterable[Index]
@@ -106,13 +114,21 @@ class ChunkSource:
                 if spans and at + likely > BUFFER_BYTES:
                     yield _views(buffer, spans)
                     at, spans = 0, []
+                file = self.store.open_object(self._wanted(index))
+                if file is None:
+                    spans.append((index, at, None))
+                    continue
                 try:
-                    count = self.store.read_into(self._wanted(index), buffer, at)
+                    count = file.read_into(buffer, at)
                 except BufferError:  # it must grow, while the last block is still looked at
                     buffer = bytearray(buffer[:at])
-                    count = self.store.read_into(self._wanted(index), buffer, at)
+                    count = file.read_into(buffer, at)
+                finally:
+                    file.close()
+                if self.notes:
+                    self.listed[index] = file.info
                 spans.append((index, at, count))
-                at += count or 0
+                at += count
             if spans:
                 yield _views(buffer, spans)
 
@@ -131,7 +147,7 @@ class ChunkSource:
         A store that cannot list is asked for each of them.
         """
         if self._indexes is not None:
-            yield from self._indexes.stored_in(region)
+            yield from self._indexes.stored_in(region, self._listed_shards())
         elif self.listed:
             yield from (index for index in self.listed if inside(index, region))
         elif not self.store.can_list:
@@ -144,6 +160,13 @@ class ChunkSource:
                 index = self._keys.index_of(info.key[skip:])
                 if index is not None and inside(index, region):
                     yield index
+
+    def _listed_shards(self) -> list[Index] | None:
+        """Shards that there are, in order; None where the store cannot list."""
+        if not self.store.can_list:
+            return None
+        keys = (info.key[len(self._prefix) :] for info in self.store.list_tree(self.path))
+        return sorted(index for index in map(self._keys.index_of, keys) if index is not None)
 
     def survey(self, *, keep: bool) -> str:
         """List all that is stored now, once; the digest is that of :meth:`listing_sha256`.
@@ -161,6 +184,13 @@ class ChunkSource:
                 digest.add(key, info)
                 if keep and self._indexes is None:
                     self.listed[index] = info
+        return digest.hexdigest()
+
+    def noted_sha256(self) -> str:
+        """What :meth:`listing_sha256` would be if what is in :attr:`listed` were all there is."""
+        digest, skip = ListingDigest(), len(self._prefix)
+        for info in self.listed.values():
+            digest.add(info.key[skip:], info)
         return digest.hexdigest()
 
     def listing_sha256(self, region: Region = ()) -> str:
@@ -239,12 +269,13 @@ class _ShardIndexes:
                 )
             yield data
 
-    def stored_in(self, region: Region) -> Iterator[Index]:
+    def stored_in(self, region: Region, shards: Iterable[Index] | None) -> Iterator[Index]:
+        """Chunks that exist inside a region; `shards` that there are, where that is known."""
         ranges = tuple(
             (a // k, grid.ceil_div(b, k)) for (a, b), k in zip(region, self._per_shard, strict=True)
         )
-        for shard in grid.indices_in(ranges):
-            if self._table(shard) is None:
+        for shard in grid.indices_in(ranges) if shards is None else shards:
+            if not inside(shard, ranges) or self._table(shard) is None:
                 continue
             for index in grid.indices_in(
                 grid.chunk_region(shard, self._per_shard, self._chunks.grid)

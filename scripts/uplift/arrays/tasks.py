@@ -74,6 +74,16 @@ def by_object(item: BatchItem, chunks: Iterable[Index]) -> Stored:
     return found
 
 
+def positions_over(item: BatchItem, chunks: Iterable[Index]) -> Iterator[int]:
+    """Objects of an item that take these source chunks; those of several chunks come again."""
+    object_grid = item.target.object_grid
+    for chunk in chunks:
+        for index in grid.indices_in(_objects_over(chunk, item)):
+            position = grid.linear_index(index, object_grid)
+            if item.start <= position < item.stop:
+                yield position
+
+
 def tasks_of(item: BatchItem, stored: Stored | None, finished: list[Run]) -> Iterator[Task]:
     """Tasks for every object of `item` that no finished run covers.
 

@@ -27,6 +27,7 @@ from uplift.models.batch import Batch
 from uplift.models.publication import Claim
 from uplift.models.record import BadChunk, Record
 from uplift.running import progress
+from uplift.running.parallel import at_once
 from uplift.running.processes import Workers
 from uplift.validate.pixels import modules_for
 from uplift.work import json_files, ledger
@@ -42,6 +43,10 @@ ALONE_ARRAYS = 64
 _FLUSH_EVERY_S = 5.0
 """What a power cut may cost: small objects are put on disk together, since a sync for each would
 cost more than writing it."""
+_FLUSH_BYTES = 64 * 2**20
+"""Read, and so about as much written, since the last flush began: then the next one begins as soon
+as the disk is done with that. A disk that gets its first work seconds after the cores have theirs
+is what the job waits for in the end. A flush is a commit of the file system, some ms."""
 _WAITING_ENDS = 2
 """Batches whose digests are kept while the disk is behind; then nothing more is handed out."""
 PRELOADED = ("uplift.batches.work", "numcodecs.blosc")
@@ -102,6 +107,7 @@ class _CarryOut:
         self._runs: dict[str, BatchRun] = {}
         self._locks: dict[str, contextlib.ExitStack] = {}
         self._flushed = self._last_line_at = time.monotonic()
+        self._flushed_at = 0
         self._bad: list[BadChunk] = []
         self._ends: deque[Future[None]] = deque()
 
@@ -171,8 +177,18 @@ class _CarryOut:
             journals = {batch.batch: journal}
             yield from self._listings(run, context)
             # one array is looked at while others are worked on
-            for group in grouped(surveys.given_to(portions)):
+            parts = self._parts(run, portions, surveys)
+            for group in grouped(surveys.given_to(parts)):
                 yield Job([group], journals)
+
+    def _parts(
+        self, run: BatchRun, portions: Sequence[Portion], surveys: Surveys
+    ) -> Iterator[Portion]:
+        """Cut portions of sparse arrays once it is known what is stored of them."""
+        for portion in portions:
+            parts = surveys.cut(portion)
+            run.waiting += len(parts) - 1  # before the first of them can end
+            yield from parts
 
     def _listings(self, run: BatchRun, context: Context) -> Iterator[Job]:
         """Look, while others work, whether an array of many chunks is still what inspect saw."""
@@ -185,21 +201,29 @@ class _CarryOut:
 
     def _end(self, run: BatchRun, context: Context, cores: int) -> None:
         """Bring to disk what a batch wrote, then its record; others may begin it again then."""
-        with run.journal.flushing():
-            context.output.flush(elsewhere=True)
-        if not run.undecodable:
+
+        def composed() -> Callable[[], None] | None:
+            if run.undecodable:
+                return None
             generation = context.output.claim.generation
-            run.write(self._work, cores, self._settings.verify, generation, None)
+            return run.composed(self._work, cores, self._settings.verify, generation, None)
+
+        # the record of thousands of arrays is composed while the disk is waited for
+        write, _ = at_once([composed, lambda: self._flush([run], context)])
+        if write is not None:
+            write()
         self._locks.pop(run.batch.batch).close()
 
     def _tick(self, context: Context, workers: Workers[Context], disk: Executor) -> None:
         self._await(_WAITING_ENDS)
-        now = time.monotonic()
-        if now - self._flushed > _FLUSH_EVERY_S and not self._ends:
+        now, read = time.monotonic(), workers.counted()
+        due = now - self._flushed > _FLUSH_EVERY_S or read - self._flushed_at > _FLUSH_BYTES
+        if due and not self._ends:
+            self._flushed_at = read
             self._ends.append(disk.submit(self._flush, list(self._runs.values()), context))
         if now - self._last_line_at > progress.EVERY_S:
             self._last_line_at = now
-            log.info("%d MiB of chunks read", workers.counted() // 2**20)
+            log.info("%d MiB of chunks read", read // 2**20)
 
     def _await(self, most: int) -> None:
         """Wait until so many calls that wait for the disk are left; an error ends the job."""
@@ -233,7 +257,8 @@ def shared_out(batches: Sequence[Batch], cores: int) -> tuple[int, int]:
     """Processes that the work is worth, and threads of each: shards may be fewer than cores."""
     cores = processes_for(batches, cores)
     groups = (group for batch in batches for group in grouped(portions_of(batch)))
-    processes = max(1, min(cores, len(list(itertools.islice(groups, cores)))))
+    parts = (one for group in groups for one in range(max(p.likely_parts for p in group)))
+    processes = max(1, min(cores, len(list(itertools.islice(parts, cores)))))
     return processes, cores // processes
 
 

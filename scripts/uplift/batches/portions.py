@@ -3,6 +3,8 @@
 Batches are cut alike on every machine; which process takes which portion changes no byte.
 """
 
+import bisect
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -58,12 +60,25 @@ class Portion:
     @property
     def cost(self) -> int:
         """Decoded bytes, at most."""
-        item = self.item
-        return (item.stop - item.start) * _object_bytes(item)
+        return self._objects * _object_bytes(self.item)
+
+    @property
+    def likely_parts(self) -> int:
+        """Into how many parts it will be cut, at most, once it is known which objects there are."""
+        return 1 if self.whole else grid.ceil_div(self._objects, _step(self.item))
+
+    @property
+    def _objects(self) -> int:
+        if self.survey is not None and self.survey.stored is not None:
+            return len(self.survey.stored)
+        return _most_objects(self.item)
 
 
 def portions_of(batch: Batch, done: Iterable[Done] = ()) -> Iterator[Portion]:
-    """Cut a batch.
+    """Cut a batch; the work of an item depends on what is stored, never on its grid.
+
+    Which objects of a sparse array there are is known once it is listed: then :func:`parts_of` cuts
+    it.
 
     Parameters
     ----------
@@ -76,11 +91,47 @@ def portions_of(batch: Batch, done: Iterable[Done] = ()) -> Iterator[Portion]:
     for line in done:
         lines.setdefault(line.path, []).append(line)
     for number, item in enumerate(batch.items):
-        runs = list(_runs(item))
-        for start, stop in runs:
-            part = item.model_copy(update={"start": start, "stop": stop})
-            about = tuple(line for line in lines.get(item.path, ()) if start <= line.start < stop)
-            yield Portion(batch.batch, number, part, len(runs) == 1, about)
+        about = lines.get(item.path, ())
+        about = sorted((one for one in about if item.start <= one.start < item.stop), key=_start)
+        whole = Portion(batch.batch, number, item, True, tuple(about))
+        step = _step(item)
+        if _most_objects(item) <= step:
+            yield whole
+        elif _is_sparse(item):
+            yield replace(whole, whole=False)
+        else:
+            yield from _cut(replace(whole, whole=False), range(item.start + step, item.stop, step))
+
+
+def parts_of(portion: Portion, positions: Sequence[int]) -> Iterator[Portion]:
+    """Cut a portion of a sparse array so that its parts have about as much to write.
+
+    Parameters
+    ----------
+    portion
+        All objects of an item.
+    positions
+        Those that will be written, in order.
+
+    Yields
+    ------
+    Portion
+        Parts that follow each other, and cover all that the portion does.
+    """
+    step = _step(portion.item)
+    return _cut(portion, positions[step::step])
+
+
+def _cut(portion: Portion, borders: Iterable[int]) -> Iterator[Portion]:
+    item, done = portion.item, portion.done
+    for start, stop in itertools.pairwise((item.start, *borders, item.stop)):
+        first, last = (bisect.bisect_left(done, end, key=_start) for end in (start, stop))
+        part = item.model_copy(update={"start": start, "stop": stop})
+        yield replace(portion, item=part, done=done[first:last])
+
+
+def _start(line: Done) -> int:
+    return line.start
 
 
 def with_survey(portion: Portion, survey: Survey) -> Portion:
@@ -105,18 +156,26 @@ def grouped(portions: Iterable[Portion]) -> Iterator[list[Portion]]:
 
 def total_cost(batches: Sequence[Batch]) -> int:
     """Decoded bytes of batches, at most."""
-    return sum((i.stop - i.start) * _object_bytes(i) for batch in batches for i in batch.items)
+    return sum(_most_objects(i) * _object_bytes(i) for batch in batches for i in batch.items)
 
 
-def _runs(item: BatchItem) -> Iterator[tuple[int, int]]:
-    if item.start >= item.stop or not item.stored_chunks:
-        yield item.start, item.stop
-        return
+def _step(item: BatchItem) -> int:
+    """Objects of a portion."""
     step = max(1, PORTION_BYTES // _object_bytes(item))
     if item.target.shards is None:  # a task is never cut
         step = grid.ceil_div(step, TASK_CHUNKS) * TASK_CHUNKS
-    for start in range(item.start, item.stop, step):
-        yield start, min(start + step, item.stop)
+    return step
+
+
+def _most_objects(item: BatchItem) -> int:
+    """Objects of an item that will be written, at most."""
+    objects = item.stop - item.start
+    return objects if objects <= 1 else min(objects, estimates.stored_objects(item, item.target))
+
+
+def _is_sparse(item: BatchItem) -> bool:
+    chunks = grid.grid_shape(item.source.shape, item.source.chunks)
+    return item.stored_chunks < math.prod(chunks)
 
 
 def _object_bytes(item: BatchItem) -> int:

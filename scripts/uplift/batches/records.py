@@ -5,13 +5,13 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from uplift import __version__
-from uplift.arrays.digests import sorted_pixel_rows
+from uplift.arrays.digests import pixel_index_bytes, sorted_pixel_rows
 from uplift.arrays.source_chunks import ListingDigest
 from uplift.batches.portions import Portion, portions_of
 from uplift.batches.work import Result
@@ -23,7 +23,7 @@ from uplift.models.findings import Findings
 from uplift.models.json_text import sha256_of
 from uplift.models.record import BadChunk, ItemRecord, Record, Verify
 from uplift.validate.objects.manifest import text_of_sums
-from uplift.validate.pixels.digests import write_digests
+from uplift.validate.pixels.digests import digests_file
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Done, Journal
@@ -77,10 +77,10 @@ class BatchRun:
             self.journal.expect_unsynced()
         return self.waiting == 0
 
-    def write(
+    def composed(
         self, work: WorkFolder, cores: int, verify: Verify, generation: str, before: Record | None
-    ) -> None:
-        """Write the digests, the check sums where there are any, and at last the record.
+    ) -> Callable[[], None]:
+        """Compose the digests, the check sums where there are any, and the record.
 
         Parameters
         ----------
@@ -94,17 +94,23 @@ class BatchRun:
             As in the claim.
         before
             The record of the conversion, when the batch was only validated again.
+
+        Returns
+        -------
+        Callable
+            Writes them, the record last: once what they speak of is on disk.
         """
-        rows = [sorted_pixel_rows(b"".join(r.rows for r in one.results)) for one in self._sums]
-        items = list(zip(self.batch.items, self._sums, rows, strict=True))
-        write_digests(
-            work.digests(self.batch.batch), ((i.path, i.start, i.stop, r) for i, _, r in items)
+        items = [
+            (item, one, sorted_pixel_rows(b"".join(r.rows for r in one.results), width))
+            for item, one in zip(self.batch.items, self._sums, strict=True)
+            for width in [pixel_index_bytes(item)]
+        ]
+        digests = digests_file(
+            (i.path, i.start, i.stop, r, pixel_index_bytes(i)) for i, _, r in items
         )
         sums = {
             k: v for one in self._sums for result in one.results for k, v in result.sums.items()
         }
-        if sums:
-            json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
         records = before.items if before is not None else [None] * len(items)
         made = [
             _item_record(item, one, row, old)
@@ -129,7 +135,15 @@ class BatchRun:
         if before is not None:  # what converting it cost stays
             kept = ("wall_seconds", "peak_memory_bytes", "threads", "started", "versions")
             new = new.model_copy(update={name: getattr(before, name) for name in kept})
-        json_files.write_lines(work.record(self.batch.batch), new.to_json(), "items")
+        record = new.to_json()
+
+        def write() -> None:
+            json_files.write_bytes(work.digests(self.batch.batch), digests)
+            if sums:
+                json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
+            json_files.write_lines(work.record(self.batch.batch), record, "items")
+
+        return write
 
 
 def kept_lines(batch: Batch, journal: Journal) -> list[Done]:

@@ -4,7 +4,8 @@ An array of a petabyte has thousands of batches, and each of these many portions
 would take longer than the work. So it is listed once a job, and kept as numbers.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ import numpy as np
 from uplift import grid
 from uplift.arrays.output_objects import listed_objects
 from uplift.arrays.source_chunks import ChunkSource, inside
-from uplift.arrays.tasks import by_object, region_of
-from uplift.batches.portions import Portion, with_survey
+from uplift.arrays.tasks import by_object, positions_over, region_of
+from uplift.batches.portions import Portion, parts_of, with_survey
 from uplift.batches.work import Context
 from uplift.convert.portion import MOST_LISTED, Survey, existing_objects, refuse_other_listing
 from uplift.models.batch import Batch, BatchItem
@@ -42,17 +43,26 @@ class Surveys:
             self._ends[item.path] = min(start, item.start), max(stop, item.stop)
         self._last: ArraySurvey | None = None
 
+    def cut(self, portion: Portion) -> list[Portion]:
+        """Cut a portion of a sparse array by what is stored of it."""
+        if portion.likely_parts == 1:
+            return [portion]
+        return list(parts_of(portion, self._survey_of(portion).objects_of(portion.item)))
+
     def given_to(self, portions: Iterable[Portion]) -> Iterator[Portion]:
         """Yield portions; the one kept survey serves all that follow of the same array."""
         for portion in portions:
             if portion.whole:
                 yield portion
                 continue
-            if self._last is None or self._last.path != portion.item.path:
-                start, stop = self._ends[portion.item.path]
-                whole = portion.item.model_copy(update={"start": start, "stop": stop})
-                self._last = ArraySurvey(whole, self._context, convert=self._convert)
-            yield with_survey(portion, self._last.of(portion.item))
+            yield with_survey(portion, self._survey_of(portion).of(portion.item))
+
+    def _survey_of(self, portion: Portion) -> "ArraySurvey":
+        if self._last is None or self._last.path != portion.item.path:
+            start, stop = self._ends[portion.item.path]
+            whole = portion.item.model_copy(update={"start": start, "stop": stop})
+            self._last = ArraySurvey(whole, self._context, convert=self._convert)
+        return self._last
 
 
 class ArraySurvey:
@@ -74,9 +84,14 @@ class ArraySurvey:
             there: Iterable[tuple[int, int]] = existing_objects(item, context.output)
         else:
             there = _objects_of(item, context)
-        pairs = np.dtype([("position", np.int64), ("size", np.int64)])
+        wide = max(math.prod(item.target.object_grid), math.prod(item.source.shape)) >= 2**63
+        self._number: Any = object if wide else np.int64
+        pairs = np.dtype([("position", self._number), ("size", np.int64)])
         chunks = ChunkSource(context.source, item.path, item.source)
-        looks: list[Callable[[], Any]] = [lambda: np.fromiter(there, pairs)]
+        looks: list[Callable[[], Any]] = [
+            # numpy takes Python's own integers from a list alone
+            lambda: np.array(list(there), pairs) if wide else np.fromiter(there, pairs)
+        ]
         if convert and is_listed_first(item, context):
             looks.append(lambda: refuse_other_listing(item, chunks))
         existing = at_once(looks, threads=not context.is_local)[0]
@@ -87,7 +102,16 @@ class ArraySurvey:
         if not is_dense(item, chunks):
             found = chunks.stored_in(region_of(item)) if item.start < item.stop else ()
             numbers = (grid.linear_index(index, self._grid) for index in found)
-            self._stored = np.sort(np.fromiter(numbers, np.int64))
+            self._stored = np.sort(np.fromiter(numbers, self._number))
+
+    def objects_of(self, item: BatchItem) -> Sequence[int]:
+        """Objects of an item that will be written, in order; of a dense array all."""
+        if self._stored is None:
+            return range(item.start, item.stop)
+        indices = (grid.index_of(number, self._grid) for number in self._stored.tolist())
+        found = np.fromiter(positions_over(item, indices), self._number)
+        positions: list[int] = np.unique(found).tolist()
+        return positions
 
     def of(self, part: BatchItem) -> Survey:
         """Survey of a part of the item."""

@@ -152,7 +152,7 @@ class Validation:
                 if run.add(result):
                     record = records[result.batch]
                     verify = self._settings.verify
-                    run.write(self._work, self._cores, verify, record.generation, record)
+                    run.composed(self._work, self._cores, verify, record.generation, record)()
 
     def regions(self, arrays: Iterable[Chosen]) -> Iterator[Regions]:
         """Have other readers compare regions of arrays, where the conversion has not.
@@ -196,7 +196,8 @@ class Validation:
 
     def _jobs(self, run: BatchRun, record: Record, surveys: Surveys) -> Iterator[Job]:
         bad = [item.bad_chunks for item in record.items]
-        found = surveys.given_to(run.portions())
+        parts = itertools.chain.from_iterable(map(surveys.cut, run.portions()))
+        found = surveys.given_to(parts)
         portions = (replace(portion, bad=bad[portion.number]) for portion in found)
         groups = list(grouped(portions))
         run.waiting += sum(map(len, groups))

@@ -18,7 +18,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from uplift.arrays.digests import digests_in_text, sorted_pixel_rows
+from uplift.arrays.digests import (
+    digests_in_text,
+    pixel_index_bytes,
+    row_index_bytes,
+    sorted_pixel_rows,
+)
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.arrays.tasks import stored_chunks
 from uplift.batches.portions import PORTION_BYTES, Portion
@@ -334,7 +339,7 @@ def _to_validate(context: Context, portion: Portion, result: Result) -> _Check:
     chunks = ChunkSource(context.source, item.path, item.source)
     digests: dict[tuple[int, int], bytes] = {}
     for line in portion.done:
-        digests |= digests_in_text(line.digests)
+        digests |= digests_in_text(line.digests, row_index_bytes(item))
     found = portion.survey
     stored = stored_chunks(item, chunks) if found is None else found.stored
     bad = {one.chunk: one for one in portion.bad}
@@ -362,7 +367,7 @@ def _compare(context: Context, check: _Check, values: NDArray[Any] | None) -> No
         helpers=context.helpers,
     )
     result.chunks, result.compared_bytes = counts.chunks, counts.compared_bytes
-    result.rows = sorted_pixel_rows(b"".join(counts.rows))
+    result.rows = sorted_pixel_rows(b"".join(counts.rows), pixel_index_bytes(check.item))
     result.objects, result.object_bytes = counts.objects, counts.object_bytes
     result.listing = counts.listing.total
     result.findings = findings.listed()

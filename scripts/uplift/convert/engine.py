@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from uplift import grid
-from uplift.arrays.digests import NO_OBJECT, row
+from uplift.arrays.digests import NO_OBJECT, row, row_index_bytes
 from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Abandoned, Piece, write_shard
 from uplift.arrays.source_chunks import ChunkSource
@@ -117,6 +117,7 @@ class Engine(ABC):
         self._object_grid = target.object_grid
         self._target_grid = grid.grid_shape(target.shape, target.chunks)
         self._strides = grid.strides_of(chunks.grid)
+        self._index_bytes = row_index_bytes(item)
         self._decoder = decoder_of(item.source)
         self._made_encoder: ChunkEncoder | None = None
 
@@ -209,7 +210,8 @@ class Engine(ABC):
     def _note(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
         """Keep the digest of what an object takes of a chunk; no object: of the whole chunk."""
         number = sum(map(operator.mul, chunk, self._strides))
-        outcome.rows.append(row(NO_OBJECT if position is None else position, number, digest))
+        position = NO_OBJECT if position is None else position
+        outcome.rows.append(row(position, number, digest, self._index_bytes))
 
     def _trail(self, chunk: Index, outcome: Outcome) -> None:
         """Count a chunk with bytes after the end of its stream."""

@@ -1,16 +1,24 @@
 """Convert a portion of an array: skip what is finished, write the rest, remove what is stale."""
 
+import bisect
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 from uplift import grid
-from uplift.arrays.digests import Digests, digests_in, digests_in_text, rows_to_text
+from uplift.arrays.digests import (
+    Digests,
+    digests_in,
+    digests_in_text,
+    row_index_bytes,
+    rows_to_text,
+)
 from uplift.arrays.output_objects import listed_objects
 from uplift.arrays.source_chunks import ChunkSource
-from uplift.arrays.tasks import Run, Stored, Task, stored_chunks, tasks_of
+from uplift.arrays.tasks import TASK_CHUNKS, Run, Stored, Task, stored_chunks, tasks_of
 from uplift.convert.engine import Engine, Outcome, Read, first_of, largest_of
 from uplift.convert.recode import RecodeEngine
 from uplift.convert.repack import RepackEngine
@@ -72,6 +80,9 @@ class Converted:
 def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> Survey:
     """List both sides of an item once; what the plan has no object for is deleted.
 
+    The source of a small dense array is not listed: each of its chunks is read, and the files that
+    were read are compared with what inspect saw before the journal's line says that it is done.
+
     Parameters
     ----------
     item
@@ -91,11 +102,11 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
     SourceError
         The source changed since it was inspected.
     """
-    looks: list[Callable[[], Any]] = [
-        lambda: refuse_changed_source(item, chunks),
-        lambda: dict(existing_objects(item, output)),
-    ]
-    _, existing = at_once(looks, threads=not (chunks.store.is_local and output.is_local))
+    looks: list[Callable[[], Any]] = [lambda: dict(existing_objects(item, output))]
+    chunks.notes = _is_seen_by_reading(item, chunks)
+    if not chunks.notes:
+        looks.insert(0, lambda: refuse_changed_source(item, chunks))
+    existing = at_once(looks, threads=not (chunks.store.is_local and output.is_local))[-1]
     return Survey(existing, stored_chunks(item, chunks))
 
 
@@ -121,11 +132,28 @@ def refuse_other_listing(item: BatchItem, chunks: ChunkSource) -> None:
     SourceError
         The source changed since it was inspected.
     """
-    if chunks.survey(keep=item.stored_chunks <= MOST_LISTED) != item.listing_sha256:
-        raise SourceError(
-            f"{chunks.store.url}/{item.path}: chunks changed since the source was "
-            f"inspected; {INSPECT_AGAIN}"
-        )
+    listing = chunks.survey(keep=item.stored_chunks <= MOST_LISTED)
+    if listing != item.listing_sha256:
+        raise _changed(item, chunks)
+
+
+def _changed(item: BatchItem, chunks: ChunkSource) -> SourceError:
+    return SourceError(
+        f"{chunks.store.url}/{item.path}: chunks changed since the source was inspected; "
+        f"{INSPECT_AGAIN}"
+    )
+
+
+def _is_seen_by_reading(item: BatchItem, chunks: ChunkSource) -> bool:
+    """Whether one task reads every chunk that an array can have, each once, as a file."""
+    objects = math.prod(item.target.object_grid)
+    return (
+        chunks.reads_files
+        and item.method != "recode"
+        and (item.start, item.stop) == (0, objects)
+        and objects <= (TASK_CHUNKS if item.target.shards is None else 1)
+        and 0 < item.stored_chunks == math.prod(chunks.grid) <= MOST_LISTED
+    )
 
 
 def existing_objects(item: BatchItem, output: WritableStore) -> Iterator[tuple[int, int]]:
@@ -208,7 +236,11 @@ def convert_portion(
             if one.objects:
                 existing.pop(position, None)
             outcome += one
+        if chunks.notes:
+            _refuse_other_files(item, chunks)
         _note(item, task, outcome, journal, converted)  # at once: what no line is about is redone
+    if chunks.notes:  # nothing was read: an earlier run finished all
+        refuse_changed_source(item, chunks)
     if existing:
         journal.refuse_superseded()
         for position in sorted(existing):
@@ -217,19 +249,35 @@ def convert_portion(
     return converted
 
 
+def _refuse_other_files(item: BatchItem, chunks: ChunkSource) -> None:
+    """Compare the files that were read with what inspect saw.
+
+    Raises
+    ------
+    SourceError
+        They differ.
+    """
+    chunks.notes = False
+    if chunks.noted_sha256() != item.listing_sha256:
+        raise _changed(item, chunks)
+
+
 def _trusted(
     item: BatchItem, done: Sequence[Done], existing: dict[int, int], converted: Converted
 ) -> list[Run]:
     """Finished runs whose objects are at the output as noted; those are taken out of `existing`."""
-    runs = []
+    width = row_index_bytes(item)
+    runs, kept, positions = list[Run](), list[int](), sorted(existing)
     for line in done:
         if not item.start <= line.start <= line.stop <= item.stop:
             continue
-        there = [n for n in range(line.start, line.stop) if n in existing]
+        ends = (bisect.bisect_left(positions, end) for end in (line.start, line.stop))
+        there = positions[slice(*ends)]
         if len(there) == line.objects and sum(existing[n] for n in there) == line.bytes:
             runs.append((line.start, line.stop))
+            kept += there
             converted.resumed += line.objects
-            converted.digests |= digests_in_text(line.digests)
+            converted.digests |= digests_in_text(line.digests, width)
             converted.total.trailing += line.trailing
             if line.largest is not None:
                 size, *chunk = line.largest
@@ -237,9 +285,8 @@ def _trusted(
                 converted.total.largest = largest
             first = first_of(converted.total.first_trailing, line.first_trailing)
             converted.total.first_trailing = first
-    for start, stop in runs:
-        for position in range(start, stop):
-            existing.pop(position, None)
+    for position in kept:
+        existing.pop(position, None)
     return sorted(runs)
 
 
@@ -249,7 +296,7 @@ def _note(
     """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
     rows = b"".join(outcome.rows)
     outcome.rows = []
-    converted.digests |= digests_in(rows)
+    converted.digests |= digests_in(rows, row_index_bytes(item))
     converted.total += outcome
     if outcome.bad_chunks or outcome.undecodable:
         return

@@ -5,12 +5,14 @@ fields and series; chunks are asked for one by one.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from uplift import grid
+from uplift.errors import UnsupportedError
 from uplift.inspect_source.consolidated import Consolidated
 from uplift.inspect_source.listing import REQUESTS_AT_ONCE, ChunkCount, Folder, other_separator
 from uplift.inspect_source.nodes import (
@@ -34,6 +36,8 @@ from uplift.zarr_metadata.v3 import chunk_key, object_grid
 ROOT_FILES = ("ro-crate-metadata.json", KEY_V2)
 OME_FILES = ("METADATA.ome.xml",)
 """Files that have a fixed name: the only ones that can be found without a listing."""
+MOST_ASKED = 2**32
+"""Requests for the chunks of one array: at 10,000 a second these take five days."""
 
 
 class UnlistedSource:
@@ -104,6 +108,13 @@ class UnlistedSource:
 
     def _ask_for_chunks(self, path: str, source: SourceArray) -> ChunkCount:
         counted = ChunkCount(self._store, path, source)
+        objects = math.prod(object_grid(source))
+        if objects > MOST_ASKED:
+            raise UnsupportedError(
+                f"{join(self._store.url, path)}: may have {objects} chunks, and each would have to "
+                "be asked for, since this place cannot be listed; convert a copy on disk or in a "
+                "bucket"
+            )
         asked = Progress(f"{path or 'array'}: asked for %d objects")
         indices, again = itertools.tee(grid.all_indices(object_grid(source)))
         keys = (join(path, chunk_key(source, index)) for index in again)

@@ -75,6 +75,7 @@ class HeldOutput:
         self.url, self.can_list, self.is_local = store.url, store.can_list, store.is_local
         self.reads_ahead = store.reads_ahead
         self.get, self.get_range, self.read_into = store.get, store.get_range, store.read_into
+        self.open_object = store.open_object
         self.read_many, self.read_ranges = store.read_many, store.read_ranges
         self.stat, self.stat_many = store.stat, store.stat_many
         self.list_folder, self.list_tree = store.list_folder, store.list_tree

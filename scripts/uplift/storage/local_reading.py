@@ -63,19 +63,25 @@ class LocalFiles(ReadableStore):
 
         Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
         """
-
-        def fill(descriptor: int, start: int, length: int) -> int:
-            return read_into_room(descriptor, start, room_in(buffer, at, length))
-
-        return self._opened(wanted, start, length, fill)
+        file = self.open_object(wanted)
+        if file is None:
+            return None
+        try:
+            return file.read_into(buffer, at, start=start, length=length)
+        finally:
+            file.close()
 
     def _read(self, wanted: Wanted, start: int, length: int | None) -> bytes | None:
-        return self._opened(wanted, start, length, read_piece)
+        file = self.open_object(wanted)
+        if file is None:
+            return None
+        try:
+            return file.read(start, length)
+        finally:
+            file.close()
 
-    def _opened(
-        self, wanted: Wanted, start: int, length: int | None, fill: Callable[[int, int, int], L]
-    ) -> L | None:
-        """Open a file, compare it with what was listed, and read a range that lies within it."""
+    def open_object(self, wanted: Wanted) -> "OpenFile | None":
+        """Open a file and compare it with what was listed; None when absent."""
         key = key_of(wanted)
         descriptor = -1
         try:
@@ -86,11 +92,9 @@ class LocalFiles(ReadableStore):
             if not is_file(status.st_mode):
                 self._refuse_special(key, status.st_mode)
                 return None
-            refuse_changed(wanted, status.st_size, str(status.st_mtime_ns), self.url)
-            start = start if start >= 0 else max(0, status.st_size + start)
-            rest = max(0, status.st_size - start)
-            length = rest if length is None else min(length, rest)
-            found = fill(descriptor, start, length)
+            info = _info_of(key, status)
+            refuse_changed(wanted, info.size, info.stamp, self.url)
+            opened, descriptor = OpenFile(self, info, descriptor), -1
         except OSError as error:
             if error.errno in ABSENT:
                 return None
@@ -100,13 +104,7 @@ class LocalFiles(ReadableStore):
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
-        if (found if isinstance(found, int) else len(found)) != length:
-            raise ChangedError(
-                f"{self.root}/{key}: was cut short while it was read; let nothing write there, "
-                "then run again"
-            )
-        TRAFFIC.add_read(length)
-        return found
+        return opened
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Describe one file, or None when absent or a folder."""
@@ -194,6 +192,59 @@ class LocalFiles(ReadableStore):
         remedy = remedy_for(error)
         where = f"{self.root}/{key}" if key else self.root
         return StorageError(f"{where}: cannot {action} it: {error.strerror or error}; {remedy}")
+
+
+class OpenFile:
+    """A file that is open for reading; threads may read it at once."""
+
+    __slots__ = ("_descriptor", "_store", "info")
+
+    def __init__(self, store: LocalFiles, info: ObjectInfo, descriptor: int) -> None:
+        self._store, self.info, self._descriptor = store, info, descriptor
+
+    def read_into(
+        self, buffer: Buffer, at: int = 0, *, start: int = 0, length: int | None = None
+    ) -> int:
+        """Read it, or a range of it, straight into a buffer.
+
+        Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
+        """
+
+        def fill(descriptor: int, start: int, length: int) -> int:
+            return read_into_room(descriptor, start, room_in(buffer, at, length))
+
+        return self._filled(start, length, fill)
+
+    def read(self, start: int, length: int | None) -> bytes:
+        """Return `length` bytes from `start` (negative: from the end), or all that follow."""
+        return self._filled(start, length, read_piece)
+
+    def _filled(self, start: int, length: int | None, fill: Callable[[int, int, int], L]) -> L:
+        """Read a range that lies within the file as it was opened."""
+        size = self.info.size
+        start = start if start >= 0 else max(0, size + start)
+        rest = max(0, size - start)
+        length = rest if length is None else min(length, rest)
+        try:
+            found = fill(self._descriptor, start, length)
+        except OSError as error:
+            raise self._store.refused(error, "read", self.info.key) from error
+        if (found if isinstance(found, int) else len(found)) != length:
+            raise ChangedError(
+                f"{self._store.root}/{self.info.key}: was cut short while it was read; let nothing "
+                "write there, then run again"
+            )
+        TRAFFIC.add_read(length)
+        return found
+
+    def refuse_changed(self) -> None:
+        """Look whether nothing was written to it since it was opened."""
+        status = os.fstat(self._descriptor)
+        refuse_changed(self.info, status.st_size, str(status.st_mtime_ns), self._store.url)
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._descriptor)
 
 
 def _info_of(key: str, status: os.stat_result) -> ObjectInfo:

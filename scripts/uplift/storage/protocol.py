@@ -48,6 +48,31 @@ class ObjectWriter(Protocol):
 
 Unfinished = Sequence[tuple[str, str]]
 """What killed writers left: key, and the number of the upload (S3; empty: the key is all)."""
+
+
+class OpenObject(Protocol):
+    """An object that is read in parts: described as it was when it was opened."""
+
+    info: ObjectInfo
+
+    def read_into(
+        self, buffer: Buffer, at: int = 0, *, start: int = 0, length: int | None = None
+    ) -> int:
+        """Read it, or a range of it, into a buffer.
+
+        Result and parameters as :meth:`Store.read_into`, but that it is there.
+        """
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return `length` bytes from `start`."""
+
+    def refuse_changed(self) -> None:
+        """Look whether it is still as it was; nothing to do where each read looks."""
+
+    def close(self) -> None:
+        """Read no more."""
+
+
 Range = tuple[Wanted, int, int]
 """Object, start (negative: from the end) and length in bytes."""
 
@@ -124,6 +149,15 @@ class Store(Protocol):
             The object is not the one that was listed, or was cut short while it was read.
         ValueError
             A ``memoryview`` that is too small.
+        """
+
+    def open_object(self, wanted: Wanted) -> OpenObject | None:
+        """Open an object to read parts of it, or None when absent.
+
+        Raises
+        ------
+        ChangedError
+            It is not the one that was listed.
         """
 
     def read_many(

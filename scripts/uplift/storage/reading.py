@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 from uplift.errors import ChangedError
 from uplift.running.parallel import in_order
 from uplift.storage import tuning
-from uplift.storage.protocol import Buffer, ObjectInfo, Range, Store, Wanted
+from uplift.storage.protocol import (
+    Buffer,
+    ObjectInfo,
+    OpenObject,
+    Range,
+    Store,
+    Wanted,
+    key_of,
+    refuse_changed,
+)
 
 A = TypeVar("A")
 K = TypeVar("K")
@@ -129,6 +138,7 @@ class ReadAhead:
 class ReadableStore(ABC):
     """The reading half of :class:`~uplift.storage.protocol.Store`, made of one method."""
 
+    url: str
     _ahead: ReadAhead | None = None
     """None where reading ahead does not pay, as with files: the page cache does it."""
 
@@ -178,6 +188,14 @@ class ReadableStore(ABC):
             room[:] = data
         return len(data)
 
+    def open_object(self, wanted: Wanted) -> OpenObject | None:
+        """Describe an object; each read of it is a request that refuses another one."""
+        info = self.stat(key_of(wanted))
+        if info is None:
+            return None
+        refuse_changed(wanted, info.size, info.stamp, self.url)
+        return _Described(self, info)
+
     def read_many(
         self, objects: Iterable[Wanted], expected_bytes: int = 0
     ) -> Iterator[bytes | None]:
@@ -195,6 +213,37 @@ class ReadableStore(ABC):
     def stat_many(self, keys: Iterable[str]) -> Iterator[ObjectInfo | None]:
         """Yield what `stat` returns, in order."""
         return map(self.stat, keys) if self._ahead is None else self._ahead.ask(self.stat, keys)
+
+
+class _Described:
+    """An object of a store that keeps nothing open."""
+
+    def __init__(self, store: ReadableStore, info: ObjectInfo) -> None:
+        self.info = info
+        self._store = store
+
+    def read_into(
+        self, buffer: Buffer, at: int = 0, *, start: int = 0, length: int | None = None
+    ) -> int:
+        count = self._store.read_into(self.info, buffer, at, start=start, length=length)
+        return self._there(count)
+
+    def read(self, start: int, length: int) -> bytes:
+        return self._there(self._store.get_range(self.info, start, length))
+
+    def refuse_changed(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def _there(self, found: A | None) -> A:
+        if found is None:
+            raise ChangedError(
+                f"{self._store.url}/{self.info.key}: is gone since it was opened; let nothing "
+                "write there, then run again"
+            )
+        return found
 
 
 def room_in(buffer: Buffer, at: int, length: int) -> memoryview:

@@ -133,13 +133,15 @@ def begin_planned(
     Callable
         Gives the open array, or raises as :func:`open_planned` does.
     """
-    document = array_document(target, {}, None)
     root = _root_of(store)
-    other = functools.partial(ZarrReader, store, path, json.dumps(document).encode())
+
+    def other() -> Reader:
+        return ZarrReader(store, path, json.dumps(array_document(target, {}, None)).encode())
+
     # tensorstore ends the whole process over a document with raw bytes that it takes as given
     if root is None or zarr_python or is_raw_bytes(target.data_type):
         return other
-    return _attempt(lambda: TensorstoreReader(root, path, document, whole=whole), other)
+    return _attempt(lambda: TensorstoreReader(root, path, target, whole=whole), other)
 
 
 def _attempt(

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,22 @@ import tensorstore
 from numpy.typing import NDArray
 
 from uplift.arrays.readers.protocol import ReaderError, reader_error
-from uplift.storage.protocol import join
+from uplift.models.arrays import TargetArray
+from uplift.models.once import once_each
+from uplift.zarr_metadata.v3 import array_document
 
 _CACHE_BYTES = 64 * 2**20
 """Neighbouring regions of one shard read its index and chunks once."""
+_MOST_ALIKE = 256
+_alike: dict[tuple[str, bytes | None], Any] = {}
+"""What opens an array, by its driver and its document, as tensorstore itself has read that once."""
 
 
 class TensorstoreReader:
     """One array through tensorstore's own file access; opening begins at once.
+
+    Parsing what describes an array takes longer than opening it. So it is done once for all arrays
+    that are alike.
 
     Parameters
     ----------
@@ -28,8 +37,9 @@ class TensorstoreReader:
         Folder of a local store.
     path
         Path of the array.
-    document
-        What to take for its document; None: the one that is there.
+    target
+        What the array is planned to be, whose document is not looked at; None: what the document
+        that is there says.
     driver
         ``zarr3``, or ``zarr`` for Zarr v2.
     whole
@@ -42,24 +52,26 @@ class TensorstoreReader:
         self,
         root: str,
         path: str,
-        document: dict[str, Any] | None = None,
+        target: TargetArray | None = None,
         *,
         driver: str = "zarr3",
         whole: bool = False,
     ) -> None:
-        spec: dict[str, Any] = {
-            "driver": driver,
-            "kvstore": {"driver": "file", "path": f"{join(root, path)}/"},
-            "recheck_cached_data": "open",
-        }
-        if document is not None:
-            spec |= {"metadata": document, "assume_metadata": True}
-        # a document that is given is not looked for
-        must_exist = None if document is not None else True
-        self._context = _context(0 if whole else _CACHE_BYTES)
+        cache_bytes = 0 if whole else _CACHE_BYTES
+        self._context = _context(cache_bytes)
+        self._document = None
+        must_exist = None
         with _refusals():
+            if target is not None:
+                spec = _planned(target)
+            else:
+                self._document = driver, _read_document(root, path, driver)
+                known = _alike.get(self._document)
+                spec = _spec(driver) if known is None else known
+                must_exist = True if known is None else None
+            place = _store(root, cache_bytes) + (f"{path}/" if path else "")
             self._opening = tensorstore.open(
-                spec, read=True, open=must_exist, context=self._context
+                spec, read=True, open=must_exist, kvstore=place, context=self._context
             )
 
     def opened(self) -> TensorstoreReader:
@@ -72,6 +84,11 @@ class TensorstoreReader:
         """
         if self._array.dtype.name in ("byte", "char"):  # an element becomes one more dimension
             raise ReaderError(self.name, ValueError("it has no data type for bytes"))
+        if self._document is not None and self._document not in _alike:
+            if len(_alike) >= _MOST_ALIKE:
+                _alike.clear()
+            driver, metadata = self._document[0], self._array.spec().to_json()["metadata"]
+            _alike[self._document] = _spec(driver, metadata)
         return self
 
     @functools.cached_property
@@ -138,6 +155,32 @@ def _refusals() -> Iterator[None]:
         yield
     except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
         raise reader_error(TensorstoreReader.name, error) from error
+
+
+def _spec(driver: str, metadata: Any = None) -> Any:
+    """What opens arrays at any place: those with this metadata, which are not looked for."""
+    given = {} if metadata is None else {"metadata": metadata, "assume_metadata": True}
+    return tensorstore.Spec({"driver": driver, "recheck_cached_data": "open", **given})
+
+
+@once_each
+def _planned(target: TargetArray) -> Any:
+    return _spec("zarr3", array_document(target, {}, None))
+
+
+def _read_document(root: str, path: str, driver: str) -> bytes | None:
+    """Document of an array; None: tensorstore is left to say what is wrong with it."""
+    name = ".zarray" if driver == "zarr" else "zarr.json"
+    try:
+        return Path(root, path, name).read_bytes()
+    except OSError:
+        return None
+
+
+@functools.cache
+def _store(root: str, cache_bytes: int) -> Any:
+    place = {"driver": "file", "path": f"{root.rstrip('/')}/"}
+    return tensorstore.KvStore.open(place, context=_context(cache_bytes)).result()
 
 
 @functools.cache

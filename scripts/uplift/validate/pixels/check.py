@@ -15,6 +15,7 @@ from uplift.arrays.digests import (
     Digests,
     digest_of,
     digest_of_values,
+    pixel_index_bytes,
     pixel_row,
     viewed_bytes,
 )
@@ -115,6 +116,7 @@ class PixelCheck(ABC):
         source = item.source
         self._has_edges = any(n % c for n, c in zip(source.shape, source.chunks, strict=True))
         self._helpers = helpers
+        self._index_bytes = pixel_index_bytes(item)
         self._strides = grid.strides_of(chunks.grid)
         # most chunks are decoded into the same memory, again and again
         self._own = None if self._has_edges else self.decoder.own_values
@@ -157,15 +159,12 @@ class PixelCheck(ABC):
     def _check_object(self, position: int) -> None:
         """Compare what one object holds."""
 
-    def _open(self, position: int) -> Opened | None:
-        """Open an object; how it is now is noted: whatever changes later is noticed."""
-        opened = self.objects.open(position)
-        if opened is not None:
-            self.counts.listing.add(opened.info.key, opened.info)
-            self.counts.keys.append(opened.info.key)
-            self.counts.objects += 1
-            self.counts.object_bytes += opened.info.size
-        return opened
+    def _note_object(self, opened: Opened) -> None:
+        """Note how an object is now: whatever changes later is noticed."""
+        self.counts.listing.add(opened.info.key, opened.info)
+        self.counts.keys.append(opened.info.key)
+        self.counts.objects += 1
+        self.counts.object_bytes += opened.info.size
 
     def _is_filled(self, chunk: Index) -> bool:
         """Whether convert replaced an undecodable chunk by the fill value."""
@@ -233,7 +232,7 @@ class PixelCheck(ABC):
 
     def _count(self, chunk: Index, digest: bytes, nbytes: int) -> None:
         """Count a chunk whose values were found again."""
-        self.counts.rows.append(pixel_row(self._number(chunk), digest))
+        self.counts.rows.append(pixel_row(self._number(chunk), digest, self._index_bytes))
         self.counts.chunks += 1
         self.counts.compared_bytes += nbytes
 

@@ -1,7 +1,8 @@
 """``records/<batch>.digests``: digests of the values of each stored source chunk.
 
 The file holds, one batch item after the other, a JSON header line (path, start, stop, rows) and
-then its rows (:data:`uplift.arrays.digests.PIXEL_ROW`), sorted by index.
+then its rows (:data:`uplift.arrays.digests.PIXEL_ROW`), sorted by index. A header says how many
+bytes an index has (index_bytes) where these are not 8.
 """
 
 import hashlib
@@ -14,9 +15,9 @@ from typing import BinaryIO
 
 from uplift.arrays.digests import ALGORITHM, PIXEL_ROW
 from uplift.errors import InputError
-from uplift.work import json_files
 
 _MAGIC = f"ngff-uplift/digests/2 {ALGORITHM}\n".encode()
+_INDEX_BYTES = PIXEL_ROW["index"].itemsize
 _BLOCK_ROWS = 1024
 """Rows of a file that are held: thousands of files are merged."""
 _REMEDY = "validate that batch again"
@@ -24,7 +25,7 @@ _REMEDY = "validate that batch again"
 
 @dataclass(frozen=True)
 class Run:
-    """Rows of one batch item inside a ``.digests`` file; `offset` in bytes, and their SHA-256."""
+    """Rows of one batch item inside a ``.digests`` file, and their SHA-256; the rest in bytes."""
 
     file: Path
     path: str
@@ -32,16 +33,27 @@ class Run:
     offset: int
     rows: int
     sha256: str
+    index_bytes: int = _INDEX_BYTES
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return _row_bytes(self.index_bytes)
 
 
-def write_digests(file: Path, items: Iterable[tuple[str, int, int, bytes]]) -> None:
-    """Write (path, start, stop, sorted rows) of a batch, atomically."""
+def _row_bytes(width: int) -> int:
+    return width + PIXEL_ROW["digest"].itemsize
+
+
+def digests_file(items: Iterable[tuple[str, int, int, bytes, int]]) -> list[bytes]:
+    """Content of a file, in pieces: path, start, stop, sorted rows and their index's bytes."""
     pieces = [_MAGIC]
-    for path, start, stop, rows in items:
-        count = len(rows) // PIXEL_ROW.itemsize
+    for path, start, stop, rows, width in items:
+        count = len(rows) // _row_bytes(width)
         header = {"path": path, "start": start, "stop": stop, "rows": count}
+        header |= {} if width == _INDEX_BYTES else {"index_bytes": width}
         pieces += [json.dumps(header).encode() + b"\n", rows]
-    json_files.write_bytes(file, pieces)
+    return pieces
 
 
 def runs_of(file: Path) -> list[Run]:
@@ -61,11 +73,12 @@ def runs_of(file: Path) -> list[Run]:
             while line := stream.readline():
                 header = json.loads(line)
                 offset = stream.tell()
-                end = offset + header["rows"] * PIXEL_ROW.itemsize
+                width = header.get("index_bytes", _INDEX_BYTES)
+                end = offset + header["rows"] * _row_bytes(width)
                 if end > size:
                     raise InputError(f"{file}: is cut short; {_REMEDY}")
                 found = header["path"], header["start"], offset, header["rows"]
-                runs.append(Run(file, *found, _sha256_until(stream, end)))
+                runs.append(Run(file, *found, _sha256_until(stream, end), width))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; {_REMEDY}") from None
     except (ValueError, KeyError, TypeError):
@@ -86,8 +99,9 @@ def chunks_sha256(runs: list[Run]) -> tuple[str, int, bool]:
     digest, count, unique, before = hashlib.sha256(), 0, True, b""
     for _, row in heapq.merge(*(_keyed_rows(run) for run in runs)):
         digest.update(row)
-        unique = unique and row[:8] != before
-        before = row[:8]
+        index = row[: -PIXEL_ROW["digest"].itemsize]
+        unique = unique and index != before
+        before = index
         count += 1
     return digest.hexdigest(), count, unique
 
@@ -114,9 +128,9 @@ def _sha256_until(stream: BinaryIO, end: int) -> str:
 
 def _keyed_rows(run: Run) -> Iterator[tuple[int, bytes]]:
     for block in _blocks(run):
-        for at in range(0, len(block), PIXEL_ROW.itemsize):
-            row = block[at : at + PIXEL_ROW.itemsize]
-            yield int.from_bytes(row[:8], "little"), row
+        for at in range(0, len(block), run.row_bytes):
+            row = block[at : at + run.row_bytes]
+            yield int.from_bytes(row[: run.index_bytes], "little"), row
 
 
 def _blocks(run: Run) -> Iterator[bytes]:
@@ -124,5 +138,5 @@ def _blocks(run: Run) -> Iterator[bytes]:
     for first in range(0, run.rows, _BLOCK_ROWS):
         count = min(_BLOCK_ROWS, run.rows - first)
         with run.file.open("rb") as stream:
-            stream.seek(run.offset + first * PIXEL_ROW.itemsize)
-            yield stream.read(count * PIXEL_ROW.itemsize)
+            stream.seek(run.offset + first * run.row_bytes)
+            yield stream.read(count * run.row_bytes)

@@ -40,6 +40,10 @@ class RecodeCheck(PixelCheck):
         self._whole: dict[Index, bytes] = {}
 
     @cached_property
+    def _fill(self) -> Any:
+        return fill_of(self.item.source)
+
+    @cached_property
     def _reader(self) -> Reader | None:
         try:
             return open_planned(self.output, self.path, self.item.target)
@@ -50,16 +54,17 @@ class RecodeCheck(PixelCheck):
     def _check_object(self, position: int) -> None:
         stored = self.expected.stored
         self._stored = None if stored is None else set(stored[position])
-        opened = self._open(position)
-        if opened is None:
-            return
+        with self.objects.open(position) as opened:
+            if opened is None:
+                return
+            self._note_object(opened)
+            covered = None if stored is None else self._covered(position, stored[position])
+            self.objects.check_index(position, opened, covered)
         box = grid.element_box(
             grid.index_of(position, self.objects.grid),
             self.item.target.object_shape,
             self.item.target.shape,
         )
-        covered = None if stored is None else self._covered(position, stored[position])
-        self.objects.check_index(position, opened, covered)
         if self._reader is not None:
             for part in grid.boxes_in(box, self._steps):
                 self._compare(position, box, part)
@@ -102,7 +107,7 @@ class RecodeCheck(PixelCheck):
                 self._compare_piece(chunk, piece, want, read[grid.relative(piece, part)])
         for chunk in set(chunks).difference(exact):
             piece = grid.common(box, self._box_of(chunk))
-            expected = filled_array(piece, self.decoder.dtype, fill_of(self.item.source))
+            expected = filled_array(piece, self.decoder.dtype, self._fill)
             got = read[grid.relative(piece, part)]
             if not same_bits(got, expected):
                 self._differs(chunk, piece, got, expected)

@@ -47,11 +47,14 @@ class RepackCheck(PixelCheck):
             exact = [chunk for chunk in chunks if not self._is_filled(chunk)]
             if not exact:
                 return
-        opened = self._open(position)
-        if opened is None:
-            return
         every = stored is None and exact is chunks
-        self.objects.check_index(position, opened, None if every else exact)
+        with self.objects.open(position) as opened:
+            if opened is not None:
+                self._note_object(opened)
+                self.objects.check_index(position, opened, None if every else exact)
+                self._check_opened(position, opened, exact)
+
+    def _check_opened(self, position: int, opened: Opened, exact: Sequence[Index]) -> None:
         # what is read ahead of a remote object is most of a job's memory: it is read by one
         alone = self._helpers.count == 1 or not self.output.is_local
         if alone or self._chunk_bytes < SHARED_BYTES:
