@@ -79,6 +79,7 @@ def kept_codecs(source: SourceArray) -> Kept | None:
     return Kept((*head, codec), "repack" if row.rewrap is None else "rewrap")
 
 
+@once_each
 def may_shard(source: SourceArray) -> bool:
     """Whether the array may be sharded: not records and raw bytes.
 
@@ -87,6 +88,7 @@ def may_shard(source: SourceArray) -> bool:
     return data_types.numpy_dtype(source).kind != "V"
 
 
+@once_each
 def ordered_codecs(source: SourceArray) -> tuple[Codec, ...] | None:
     """Pipeline of the same codec for an array in another order than C; None: it is in C order."""
     chain = chain_of_source(source)

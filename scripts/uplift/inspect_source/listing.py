@@ -35,7 +35,7 @@ from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.zarr_metadata.consolidated import KEY_V2
 from uplift.zarr_metadata.data_types import data_type_v3
-from uplift.zarr_metadata.v3 import ChunkKeys
+from uplift.zarr_metadata.v3 import ChunkKeys, chunk_keys_of
 
 FOLDERS_AT_ONCE = 32
 """Folders of a remote source that are looked into side by side. Three requests each keep the 64
@@ -260,8 +260,8 @@ class ListedSource:
         other = None if keep_foreign else other_separator(source)
         skip = len(path) + 1 if path else 0
         keys = _Keys(ChunkCount(self._store, path, source))
-        index_of = ChunkKeys(source).index_of
-        foreign = None if other is None else ChunkKeys(other).index_of
+        index_of = chunk_keys_of(source).index_of
+        foreign = None if other is None else chunk_keys_of(other).index_of
         listed = Progress(f"{path or 'array'}: %d objects listed")
         for info in self._listed(path):
             listed.add()

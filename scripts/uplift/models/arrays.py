@@ -1,9 +1,10 @@
 """Arrays as the source describes them and as the output will: both sides of a conversion."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from uplift.grid import grid_shape
 from uplift.models.base import Model
+from uplift.models.once import once_each
 
 JsonValue = Any
 """Decoded JSON: what a metadata document may hold at this place."""
@@ -28,6 +29,7 @@ class SourceArray(Model):
         As written in the document (v2 may be ``None``).
     """
 
+    is_shared: ClassVar[bool] = True
     zarr_format: Literal[2, 3]
     shape: Shape
     chunks: Shape
@@ -59,6 +61,7 @@ class TargetArray(Model):
         Codec pipeline of one (inner) chunk, as it stands in ``zarr.json``, all in v3 JSON.
     """
 
+    is_shared: ClassVar[bool] = True
     shape: Shape
     chunks: Shape
     shards: Shape | None = None
@@ -74,7 +77,12 @@ class TargetArray(Model):
     @property
     def object_grid(self) -> Shape:
         """Stored objects along each axis."""
-        return grid_shape(self.shape, self.object_shape)
+        return _object_grid(self)
+
+
+@once_each
+def _object_grid(target: TargetArray) -> Shape:
+    return grid_shape(target.shape, target.object_shape)
 
 
 Method = Literal["repack", "rewrap", "recode"]

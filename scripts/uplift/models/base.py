@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from uplift.errors import InputError
 from uplift.models.json_text import ATOMS, shown
+from uplift.models.once import once_each
 
 Place = tuple[int | str, ...]
 MappingNamespace = Mapping[str, Any]
@@ -31,6 +32,8 @@ class Model(BaseModel):
 
     noun: ClassVar[str] = "key"
     """What messages call a field of this model."""
+    is_shared: ClassVar[bool] = False
+    """Whether equal ones are one object, whose JSON inside of others is made once."""
 
     @classmethod
     def parse(cls, data: object, where: str) -> Self:
@@ -112,11 +115,16 @@ def build_all(but: Collection[str] = ()) -> None:
             model.model_rebuild()
 
 
+@once_each
+def _shared_json(model: Model) -> dict[str, Any]:
+    return model.to_json()
+
+
 def _plain(value: Any) -> Any:
     if type(value) in ATOMS:
         return value
     if isinstance(value, Model):
-        return value.to_json()
+        return _shared_json(value) if value.is_shared else value.to_json()
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 from uplift import grid
 from uplift.codecs import shard_index
@@ -10,6 +11,7 @@ from uplift.grid import Shape
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.batch import BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
+from uplift.models.once import once_each
 from uplift.models.plan import Estimate, Totals
 from uplift.zarr_metadata import data_types
 
@@ -36,6 +38,7 @@ Targets = Mapping[str, tuple[TargetArray, Method]]
 """Array path to what becomes of it."""
 
 
+@once_each
 def element_bytes(source: SourceArray) -> int:
     """Decoded bytes of one element (a guess for strings of variable length)."""
     dtype = data_types.numpy_dtype(source)
@@ -145,6 +148,7 @@ def _before(inventory: Inventory, files: Totals) -> Totals:
     )
 
 
+@lru_cache(maxsize=256)
 def _overlap(chunks: Shape, others: Shape) -> int:
     """Most boxes of the grid of `others` that one box of the grid of `chunks` can touch."""
     return math.prod(

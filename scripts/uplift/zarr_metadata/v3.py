@@ -11,6 +11,7 @@ from uplift.grid import Index, Shape, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray, TargetArray
 from uplift.models.changes import Change, reread
 from uplift.models.json_text import without_bare_nan
+from uplift.models.once import once_each
 from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.v2 import check_fill_value, parse_shape, whole
 
@@ -182,6 +183,10 @@ class ChunkKeys:
         index = tuple(map(int, found.groups()))
         inside = all(map(operator.lt, index, self._grid))
         return index if inside else None
+
+
+chunk_keys_of = once_each(ChunkKeys)
+"""Reader of the keys of an array; equal arrays of a plate share one."""
 
 
 def _wrong(where: str, what: str, remedy: str = CORRECT) -> SourceError:
