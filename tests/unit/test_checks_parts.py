@@ -60,6 +60,8 @@ def write_digests(file, items):
         (np.array(["a", ""], object), np.array(["a", ""], np.dtypes.StringDType()), True),
         (np.array(["a"], object), np.array(["b"], object), False),
         (np.array(7, "<u1"), np.array(7, "<u1"), True),
+        (np.array(True), np.array(True), True),
+        (np.array(True), np.array(False), False),
         (np.zeros((0, 3)), np.zeros((0, 3)), True),
     ],
 )

@@ -23,7 +23,7 @@ def same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
     if one.dtype != other.dtype:
         return False
     if one.dtype.kind == "b":  # zarr-python leaves a byte that is neither 0 nor 1 as it is
-        one, other = (values.view(np.uint8) != 0 for values in (one, other))
+        one, other = (np.asarray(values.view(np.uint8) != 0) for values in (one, other))
     if one.dtype.fields is None and one.flags.c_contiguous and other.flags.c_contiguous:
         # numpy would write what it finds of each element into memory of its own, and then read that
         return bool(_memcmp(one.ctypes.data, other.ctypes.data, one.nbytes) == 0)
