@@ -178,9 +178,9 @@ def test_documents_are_checked_meanwhile_on_two_cores_with_the_same_verdict(tmp_
     (tmp_path / "out.zarr" / "stray").write_text("not of the source")
     program = (
         "import sys, validate\n"
-        "from uplift.running import processes\n"
+        "from uplift.running import children\n"
         "validate.prepare()\n"
-        "assert processes._has_one_thread()\n"
+        "assert children.has_one_thread()\n"
         "sys.exit(validate.main(sys.argv[1:]))"
     )
     found = []

@@ -108,3 +108,11 @@ def write_plate_of_one_well(root, **options):
         write_json(group / ".zgroup", {"zarr_format": 2})
     for field in range(2):
         write_image(root / f"A/1/{field}", size=32, labels=field == 0, seed=field, **options)
+
+
+def write_one_array(root, side, chunk):
+    """Write an image of one square array."""
+    values = np.random.default_rng(0).integers(0, 200, (side, side), dtype="<u2")
+    write_json(root / ".zgroup", {"zarr_format": 2})
+    write_json(root / ".zattrs", {"multiscales": multiscales(1, "yx")})
+    write_array(root / "0", values, (chunk, chunk))

@@ -148,7 +148,7 @@ import os, signal, sys, time
 sys.path[:0] = sys.argv[1:2]
 import uplift.batches
 from uplift.errors import SourceError, WorkerError
-from uplift.running.processes import meanwhile
+from uplift.running.meanwhile import meanwhile
 from uplift.work import ledger
 
 spent = (ledger.take_spent, ledger.add_spent)

@@ -17,7 +17,7 @@ from typing import Any
 from uplift.models.publication import Claim, Lock
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.lock import read_lock, refuse_foreign, renew_lock, write_lock
-from uplift.running.parallel import at_once, begun
+from uplift.running.parallel import at_once, started
 from uplift.storage.protocol import ObjectWriter, Store, Unfinished, WritableStore
 from uplift.storage.writable import open_writable
 from uplift.work.json_files import read_model
@@ -104,7 +104,7 @@ class HeldOutput:
         """
         store = self._store
         looks: list[Callable[[], Any]] = [lambda: read_lock(store), lambda: store.stat(ROOT_KEY)]
-        self._looks = begun(looks, threads=not self.is_local)
+        self._looks = started(looks, threads=not self.is_local)
         if self.is_local:
             self._note_looks()
 

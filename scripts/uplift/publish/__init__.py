@@ -12,7 +12,7 @@ from uplift.models.publication import Cost, Published
 from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.outputs import MANIFEST_KEY, ROOT_KEY, HeldOutput
-from uplift.running.parallel import begun
+from uplift.running.parallel import started
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def publish_dataset(
         )
     # files of killed jobs are seen by readers, and go first; unfinished uploads are not, and a
     # client that can list them takes longer to start than all else here
-    finding = begun([output.find_unfinished], threads=not output.is_local)
+    finding = started([output.find_unfinished], threads=not output.is_local)
     if output.is_local:
         _remove_unfinished(output, finding)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:

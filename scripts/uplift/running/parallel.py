@@ -101,11 +101,11 @@ def at_once(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> list
     list[Any]
         What they returned, in order. The first one's error counts.
     """
-    return begun(calls, threads=threads)()
+    return started(calls, threads=threads)()
 
 
-def begun(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> Callable[[], list[Any]]:
-    """Begin a few calls that wait for a server, so that other things go on meanwhile.
+def started(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> Callable[[], list[Any]]:
+    """Start a few calls that wait for a server, so that other things go on meanwhile.
 
     Parameters
     ----------
@@ -122,9 +122,9 @@ def begun(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> Callab
     if not threads:
         return lambda: [call() for call in calls]
     pool = ThreadPoolExecutor(len(calls))
-    begun = [pool.submit(call) for call in calls]
+    answers = [pool.submit(call) for call in calls]
     pool.shutdown(wait=False)  # the threads end with their calls
-    return lambda: [one.result() for one in begun]
+    return lambda: [one.result() for one in answers]
 
 
 class Turn:

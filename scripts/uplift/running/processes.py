@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import importlib
 import multiprocessing
-import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from uplift.errors import WorkerError
+from uplift.running.children import (
+    end_with_parent,
+    ended_by_itself,
+    has_one_thread,
+    hidden_main,
+    no_interrupts,
+)
 
 C = TypeVar("C")
 A = TypeVar("A")
@@ -74,7 +77,7 @@ class Workers(Generic[C]):
         self._here: C | None = None
         self._workers: dict[Connection, Any] = {}
         self._counts: Any = [0]
-        if count > 1 or (apart and _has_one_thread()):
+        if count > 1 or (apart and has_one_thread()):
             self._start(count, preload)
 
     def __enter__(self) -> Workers[C]:
@@ -157,7 +160,7 @@ class Workers(Generic[C]):
         return sum(self._counts)
 
     def _start(self, count: int, preload: Sequence[str]) -> None:
-        is_fork = _has_one_thread()
+        is_fork = has_one_thread()
         context: Any = multiprocessing.get_context("fork" if is_fork else "forkserver")
         if is_fork:
             for module in preload:
@@ -165,7 +168,7 @@ class Workers(Generic[C]):
         else:
             context.set_forkserver_preload([__name__, *preload])
         self._counts = context.RawArray("Q", count)
-        with contextlib.nullcontext() if is_fork else _hidden_main(), _no_interrupts():
+        with contextlib.nullcontext() if is_fork else hidden_main(), no_interrupts():
             for number in range(count):
                 ours, theirs = context.Pipe()
                 take = None if self._spent is None else self._spent[0]
@@ -181,96 +184,12 @@ class Workers(Generic[C]):
         try:
             ticket, value, error, spent = connection.recv()
         except (EOFError, OSError):
-            raise _ended_by_itself(self._workers[connection]) from None
+            raise ended_by_itself(self._workers[connection]) from None
         if self._spent is not None:
             self._spent[1](spent)
         if error is not None:
             raise error
         return ticket, value
-
-
-@contextlib.contextmanager
-def meanwhile(
-    call: Callable[[], B], *, cores: int, spent: tuple[Callable[[], Any], Callable[[Any], None]]
-) -> Iterator[Callable[[], B]]:
-    """Have a fork of this process make a call while this one goes on with something else.
-
-    With one core, or where the process has threads, which survive no fork, this process makes the
-    call as soon as the result is asked for.
-
-    Parameters
-    ----------
-    call
-        Returns what can be pickled. What it changes in memory is lost with the fork.
-    cores
-        That the job was given.
-    spent
-        As in :class:`Workers`.
-
-    Yields
-    ------
-    Callable
-        Waits for the result, and returns it; raises what the call raises.
-
-    Raises
-    ------
-    WorkerError
-        The fork was killed.
-    """
-    if cores < 2 or not _has_one_thread():
-        yield call
-        return
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(ours, theirs, call, spent[0]), daemon=True)
-    with _no_interrupts():
-        process.start()
-    theirs.close()
-
-    def wait_for_it() -> B:
-        try:
-            value, error, used = ours.recv()
-        except (EOFError, OSError):
-            raise _ended_by_itself(process) from None
-        process.join()  # before that the system has not added up what it used
-        spent[1](used)
-        if error is not None:
-            raise error
-        found: B = value
-        return found
-
-    try:
-        yield wait_for_it
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
-
-
-def _answer(
-    theirs: Connection, ours: Connection, call: Callable[[], B], take: Callable[[], Any]
-) -> None:
-    """Make a call and hand over its result."""
-    theirs.close()
-    take()  # what the job has used until now is counted there
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    found: Any
-    try:
-        found = (call(), None)
-    except Exception as error:
-        found = (None, error)
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        ours.send((*found, take()))
-
-
-def _ended_by_itself(process: Any) -> WorkerError:
-    process.join(_TICK_S)
-    return WorkerError(
-        f"a worker process ended by itself (exit code {process.exitcode}; -9, killed, and "
-        "-6, aborted: most often there is not enough memory); lower threads or plan "
-        "smaller chunks, then run again",
-        killed=process.exitcode in (-signal.SIGKILL, -signal.SIGABRT),
-    )
 
 
 def _called(
@@ -328,7 +247,7 @@ def _serve(
     if inherited and take is not None:
         take()  # what the job has used until now is counted there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job, which ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     context: C | None = None
     # one thread opens the context, the others wait for that; and their answers do not mix
     opening, answering = threading.Lock(), threading.Lock()
@@ -359,45 +278,3 @@ def _serve(
                 answer(*call)
             else:
                 pool.submit(answer, *call)
-
-
-def _end_with_parent() -> None:
-    """A job that was killed leaves no worker behind that writes."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _has_one_thread() -> bool:
-    """Whether a fork of this process is whole: threads of libraries count."""
-    tasks = Path("/proc/self/task")
-    return sys.platform == "linux" and tasks.is_dir() and len(list(tasks.iterdir())) == 1
-
-
-@contextlib.contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Keep workers from importing the main program: Snakemake's scripts are not modules."""
-    main = sys.modules["__main__"].__dict__
-    kept: dict[str, Any] = {
-        name: main.pop(name) for name in ("__file__", "__spec__") if name in main
-    }
-    main["__spec__"] = None
-    try:
-        yield
-    finally:
-        del main["__spec__"]
-        main.update(kept)
-
-
-@contextlib.contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """The server and what is forked from it ignore Ctrl-C from the start."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -21,7 +21,7 @@ from uplift.models.validation import ArrayValidation, Validation
 from uplift.ngff import axes
 from uplift.ngff.conformity import conforms, defects_of
 from uplift.outputs.keys import MANIFEST_KEY, ROOT_KEY
-from uplift.running.processes import meanwhile
+from uplift.running.meanwhile import meanwhile
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.validate.metadata.arrays import ArrayCheck, check_consolidated

@@ -65,11 +65,12 @@ class Fork:
 
 def _leave_behind(kept: Collection[int]) -> None:
     """Forget what is Snakemake's in a fork of it: files, signals, what is done at its end."""
-    first = 3
-    for number in sorted(kept):
-        os.closerange(first, number)
-        first = number + 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+    # Those that are open: to go through all that there may be, a thousand million, takes minutes
+    # where the system cannot close ranges.
+    for number in [int(one.name) for one in Path("/proc/self/fd").iterdir()]:
+        if number > 2 and number not in kept:
+            with contextlib.suppress(OSError):  # that of the list itself
+                os.close(number)
     for one in signal.valid_signals():
         if callable(signal.getsignal(one)):
             signal.signal(one, signal.SIG_DFL)

@@ -143,6 +143,8 @@ class _ReadOnlyStore(ZarrStore):
         try:
             own.set_result(self._store.get_range(key, -length, length))
         except BaseException as error:
+            with self._lock:  # who asks later may get an answer
+                self._ends.pop((key, length), None)
             own.set_exception(error)
         return own.result()
 
