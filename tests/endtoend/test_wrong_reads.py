@@ -38,7 +38,7 @@ def test_any_byte_of_the_output(name, tmp_path):
     assert len(unseen) <= (2 if name == "recoded" else 0), unseen
 
 
-class Told:
+class Misread:
     """What a lying store says that a file holds."""
 
     def __init__(self, info, data):
@@ -67,7 +67,7 @@ class Lying(LocalStore):
     def open_object(self, wanted):
         data = self._told(wanted)
         info = self.stat(key_of(wanted))
-        return None if data is None else Told(info, data)
+        return None if data is None else Misread(info, data)
 
     def _told(self, wanted):
         read = LocalStore(self.root).get

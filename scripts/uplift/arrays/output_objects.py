@@ -88,7 +88,7 @@ class StoredObjects:
         Raises
         ------
         ChangedError
-            Something wrote to it meanwhile.
+            Something wrote to it since it was opened.
         """
         key = self.key(position)
         file = self._store.open_object(key)

@@ -61,7 +61,7 @@ and the memory of three is what a process has."""
 _LARGE_BYTES = PORTION_BYTES // 8
 _READING = 2
 """Of these, how many may be at reading: if all were, all would be sent and read back at the same
-time, and the source would not be asked for anything meanwhile."""
+time, and the source would be idle."""
 
 
 @dataclass(frozen=True)
