@@ -22,6 +22,10 @@ COMPARE_BYTES = 64 * MIB
 FIXED = 40
 """Requests to object stores for each dataset: its lock, root and crate, and listings."""
 
+FAR_DOCUMENT, FAR_ARRAY = 9, 10
+"""Requests to object stores for each document and for each array, listings of both sides, readers
+of the end-to-end check and writing it among them: as a server counted them."""
+
 COPIES = 3
 """Of a chunk that is at work in a recode: encoded, decoded, and in between."""
 
@@ -92,7 +96,8 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     entries = [entry for entry in inventory.arrays if entry.path in targets]
     others = len(inventory.groups) + len(inventory.files)
     far = _is_far(inventory.source)
-    memory, requests, read, written = PROGRAM_BYTES, FIXED * far + (9 if far else 2) * others, 0, 0
+    requests = FIXED + FAR_DOCUMENT * others if far else 2 * others
+    memory, read, written = PROGRAM_BYTES, 0, 0
     cpu = rates.dataset
     for entry in entries:
         target, method = targets[entry.path]
@@ -101,7 +106,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
         requests += entry.stored_chunks + 2 * after.objects + 4
         if far:
             compared = 2 * REGIONS if entry.stored_chunks > REGIONS else entry.stored_chunks
-            requests += 10 + after.objects + compared
+            requests += FAR_ARRAY + after.objects + compared
         read += entry.stored_bytes + after.bytes
         written += after.bytes
         decoded = estimates.stored_decoded_bytes(entry)
