@@ -1,7 +1,7 @@
 """Compare what `scripts/estimate_campaign.py` predicts with what a run takes.
 
 A pilot is converted, and rates are fitted to its ledgers: eight tiny images, two larger ones, two
-that are encoded again, a plate of 48 arrays. Then a collection of tiny datasets, an image and a
+that are encoded again, a plate of 128 arrays. Then a collection of tiny datasets, an image and a
 plate of more than 1 GB, and a larger image that is encoded again: none of them in the pilot. Prints
 a table in Markdown; writes what was measured as JSON.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -92,7 +93,7 @@ def _sheets(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, Path]]]:
         pilot[name] = home / f"{name}.zarr"
         dataset.generate(pilot[name], size)
     pilot["plate"] = home / "small-plate.zarr"
-    dataset.generate_plate(pilot["plate"], dataset.Plate(2, 3, 2, 2, 512, 256, 4))
+    dataset.generate_plate(pilot["plate"], dataset.Plate(2, 4, 4, 2, 1024, 256, 4))
     yield "pilot", pilot
     cells = ROOT / ".test" / "cells.zarr"
     tiny = {f"cells{number:03}": home / f"cells{number:03}.zarr" for number in range(given.tiny)}
@@ -118,6 +119,7 @@ def convert(folder: Path, sources: Mapping[str, Path], cores: int) -> None:
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     words += ["--directory", str(folder), "--cores", str(cores)]
     words += ["--config", "samples=sheet.csv", "previews=false"]
+    os.sync()  # a job waits for the disk, and not for what the last one wrote, or the generator
     run_measured(words, folder / "log.txt", longest=_LONGEST_S)
 
 
