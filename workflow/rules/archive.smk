@@ -22,6 +22,6 @@ rule archive:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Packing {wildcards.dataset} into one file"
+        unless_shown("Packing {wildcards.dataset} into one file")
     shell:
         COMMAND

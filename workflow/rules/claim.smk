@@ -25,6 +25,6 @@ rule claim:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Claiming the output of {wildcards.dataset}"
+        unless_shown("Claiming the output of {wildcards.dataset}")
     shell:
         COMMAND

@@ -34,6 +34,8 @@ rule convert:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Converting {wildcards.dataset}, slice {wildcards.k} of {wildcards.K}"
+        unless_shown(
+            "Converting {wildcards.dataset}, slice {wildcards.k} of {wildcards.K}"
+        )
     shell:
         COMMAND

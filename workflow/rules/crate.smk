@@ -25,6 +25,6 @@ rule crate:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Writing the RO-Crate of {wildcards.dataset}"
+        unless_shown("Writing the RO-Crate of {wildcards.dataset}")
     shell:
         COMMAND

@@ -29,6 +29,6 @@ rule inspect_source:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Inspecting the source of {wildcards.dataset}"
+        unless_shown("Inspecting the source of {wildcards.dataset}")
     shell:
         COMMAND

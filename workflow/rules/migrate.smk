@@ -30,6 +30,6 @@ rule migrate:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Migrating the metadata of {wildcards.dataset}"
+        unless_shown("Migrating the metadata of {wildcards.dataset}")
     shell:
         COMMAND

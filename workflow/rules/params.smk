@@ -60,7 +60,13 @@ def source_state(wildcards):
 
 def storage_places(wildcards):
     """Param that changes when the storage settings name other places."""
-    return start.storage_places(SAMPLES[wildcards.dataset], STORAGE)
+    return places_of(wildcards.dataset)
+
+
+@functools.cache
+def places_of(dataset):
+    """Where the storage settings say that a dataset is: half of its steps ask."""
+    return start.storage_places(SAMPLES[dataset], STORAGE)
 
 
 def plan_before_claim(wildcards):
@@ -75,6 +81,11 @@ def plan_before_claim(wildcards):
         work, sample.output
     ) or start.is_made_from_another(work, sample.input)
     return plan if is_another else ancient(plan)
+
+
+def unless_shown(message):
+    """A rule's message, for Snakemake's console: ours does not ask for it."""
+    return None if console.active() else message
 
 
 COMMAND = "{params.command}"
@@ -128,38 +139,40 @@ def program(step, *states, part=None, **options):
     file = str(HOME / "scripts" / f"{step}.py")
     log = f"logs/{step}/{part}.log" if part else f"logs/{step}.log"
     given = {name: getattr(one, "value", one) for name, one in options.items()}
+    # what is the same for all jobs is written once
+    written = {
+        name: one if callable(one) else job.options_of({name: one})
+        for name, one in given.items()
+    }
     is_compared = {
-        name for name, one in options.items() if not isinstance(one, NoRerun)
+        name: given[name]
+        for name, one in sorted(options.items())
+        if not isinstance(one, NoRerun)
     }
 
-    def values(wildcards, names):
-        found = {name: given[name] for name in names}
-        return {
-            name: one(wildcards) if callable(one) else one
-            for name, one in found.items()
-        }
-
     def compared(wildcards):
-        said = values(wildcards, sorted(is_compared))
+        said = {
+            name: one(wildcards) if callable(one) else one
+            for name, one in is_compared.items()
+        }
         return json_text.canonical_json([*(state(wildcards) for state in states), said])
 
     # Snakemake does not compare params that ask for the output
     def command(wildcards, input, output, threads):
-        folder = Path(RESULTS, wildcards.get("dataset", ""))
+        folder = f"{RESULTS}/{wildcards.dataset}" if wildcards else RESULTS
         words = [*job.options_of(input), *job.options_of(output)]
-        words += job.options_of(values(wildcards, given))
+        for name, one in written.items():
+            words += job.options_of({name: one(wildcards)}) if callable(one) else one
         if threads > 1:
             words += ["--threads", str(threads)]
-        place = (
-            folder / log.format(**wildcards) if wildcards else folder / f"{step}.log"
-        )
+        place = f"{log.format(**wildcards)}" if wildcards else f"{step}.log"
         if DEPLOYED:
             begin = ["python", file]
         else:
             if not workflow.is_main_process:
                 inside_a_job()
             begin = JOBS.command(file)
-        return shlex.join([*begin, job.OPTION, str(place), *words])
+        return shlex.join([*begin, job.OPTION, f"{folder}/{place}", *words])
 
     return {"compared": quick(compared), "command": quick(command)}
 

@@ -22,6 +22,6 @@ rule plan:
             unsupported=CONFIG.unsupported,
         ),
     message:
-        "Planning {wildcards.dataset}"
+        unless_shown("Planning {wildcards.dataset}")
     shell:
         COMMAND

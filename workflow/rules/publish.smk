@@ -26,6 +26,6 @@ rule publish:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Publishing {wildcards.dataset}"
+        unless_shown("Publishing {wildcards.dataset}")
     shell:
         COMMAND

@@ -16,6 +16,6 @@ rule report:
             costs=REPORT["costs"],
         ),
     message:
-        "Reporting on {} datasets".format(len(SAMPLES))
+        unless_shown("Reporting on {} datasets".format(len(SAMPLES)))
     shell:
         COMMAND

@@ -1,6 +1,7 @@
 """Slices of a dataset, and the cores, memory, time and groups that its jobs ask for."""
 
 import functools
+import tempfile
 
 from uplift.work.folder import WorkFolder
 from uplift.workflow import caps, cluster, slices as slicing
@@ -29,6 +30,11 @@ SITE = {
     )
     if value is not None
 }
+
+# The same for all jobs of this computer, which Snakemake would find out for each of them.
+TEMPORARY = {}
+if not IS_CLUSTER and workflow.resource_settings.default_resources is None:
+    TEMPORARY["tmpdir"] = tempfile.gettempdir()
 
 
 @functools.cache
@@ -126,5 +132,5 @@ def room(base_mb, minutes, per_core_mb=0, passes=0):
 
     # Snakemake looks at each resource of each job many times, and nothing else asks for these
     if not IS_CLUSTER:
-        return REQUESTS
+        return {**TEMPORARY, **REQUESTS}
     return {"mem_mb": quick(mem_mb), "runtime": quick(runtime), **SITE, **REQUESTS}

@@ -33,6 +33,6 @@ rule validate:
             storage=no_rerun(STORAGE),
         ),
     message:
-        "Validating {wildcards.dataset}"
+        unless_shown("Validating {wildcards.dataset}")
     shell:
         COMMAND
