@@ -42,6 +42,8 @@ FOLDERS_AT_ONCE = 32
 busy that a job may make; a page of each one's listing is 64 MB in all at the most."""
 REQUESTS_AT_ONCE = 32
 """Requests about single objects of a remote source under way at once."""
+_COUNTED_AT_ONCE = 1000
+"""Objects of an array: each costs time, and there may be millions. As many as a page of S3 has."""
 
 
 @dataclass(frozen=True)
@@ -263,20 +265,22 @@ class ListedSource:
         index_of = chunk_keys_of(source).index_of
         foreign = None if other is None else chunk_keys_of(other).index_of
         listed = Progress(f"{path or 'array'}: %d objects listed")
-        for info in self._listed(path):
-            listed.add()
-            self.newest.add(info)
-            key = info.key[skip:]
-            index = index_of(key)
-            if index is not None:
-                keys.counted.add(key, index, info)
-            elif key == forbidden:
-                keys.both = True
-                keys.files.append(info)
-            elif foreign is not None and foreign(key) is not None:
-                keys.foreign += 1
-            elif key not in own:
-                keys.files.append(info)
+        objects = self._listed(path)
+        while page := list(itertools.islice(objects, _COUNTED_AT_ONCE)):
+            listed.add(len(page))
+            self.newest.add(*page)
+            for info in page:
+                key = info.key[skip:]
+                index = index_of(key)
+                if index is not None:
+                    keys.counted.add(key, index, info)
+                elif key == forbidden:
+                    keys.both = True
+                    keys.files.append(info)
+                elif foreign is not None and foreign(key) is not None:
+                    keys.foreign += 1
+                elif key not in own:
+                    keys.files.append(info)
         return keys
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Sources that something may still be writing to: an object changed minutes ago."""
 
+import operator
 from typing import Literal
 
 from uplift.storage.protocol import ObjectInfo
@@ -13,6 +14,9 @@ MARK = "is something still writing there?"
 """In the warning, by which the console finds it."""
 
 
+_changed = operator.attrgetter("changed")
+
+
 class Newest:
     """The object that changed last of those that were listed.
 
@@ -24,9 +28,9 @@ class Newest:
 
     def add(self, *infos: ObjectInfo) -> None:
         """Look at objects."""
-        for info in infos:
-            if self.object is None or info.changed > self.object.changed:
-                self.object = info
+        last = max(infos, key=_changed, default=None)
+        if last is not None and (self.object is None or last.changed > self.object.changed):
+            self.object = last
 
 
 def recent_change(url: str, newest: Newest, now: float) -> str | None:
