@@ -360,3 +360,25 @@ def test_forks_are_safe(programs):
         check=True,
     )
     assert done.stdout.split() == ["1", "False"]
+
+
+def test_a_fork_looks_for_cycles_as_often_as_python_does(tmp_path):
+    (tmp_path / "probe.py").write_text("import gc\ndef main(argv): print(gc.get_threshold())\n")
+    code = (
+        "import gc, sys\n"
+        "print(gc.get_threshold())\n"
+        "from uplift.workflow import forks\n"
+        "forks.collect_seldom()\n"
+        "print(gc.get_threshold()[0])\n"
+        "forks.Fork('probe', [], ()).wait()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{job_server.SCRIPTS}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    usual, seldom, forked = done.stdout.splitlines()
+    assert seldom == "100000"
+    assert forked == usual

@@ -158,6 +158,7 @@ def chained(first, hook):
     return both
 
 
+forks.collect_seldom()
 idle.watch(workflow, after_no_job)
 
 if IS_MODULE:

@@ -6,6 +6,7 @@ are the system's again, and what is to be done when Snakemake ends is not done t
 
 import atexit
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -23,6 +24,16 @@ from uplift.storage.settings import has_clients
 FEW_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
 """Environment of who forks: threads survive none, and nothing here multiplies matrices."""
 _SCRIPTS = Path(__file__).resolve().parents[2]
+_USUAL = gc.get_threshold()
+
+
+def collect_seldom() -> None:
+    """Have this process look for cycles once in 100,000 new objects, not in 700.
+
+    The jobs of a long sheet are such objects, and next to none of them ends before the run does:
+    the search is a thirtieth of a dry run. Forks, which hold data, look as often as Python does.
+    """
+    gc.set_threshold(100_000)
 
 
 def is_safe() -> bool:
@@ -77,6 +88,7 @@ def _leave_behind(kept: Collection[int]) -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     events._set_running_loop(None)  # it lists its jobs inside of one
+    gc.set_threshold(*_USUAL)
     atexit._clear()
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]  # its temporary folders
     weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
