@@ -104,6 +104,8 @@ def other_words(value):
         found.append(int(value))
     if isinstance(value, list) and value:
         found.append(value[0])
+    if isinstance(value, dict):  # its type, name or path alone
+        found += [word for word in value.values() if isinstance(word, str)]
     return st.sampled_from(found)
 
 

@@ -232,6 +232,30 @@ def test_an_image_in_f_order(tmp_path, order, codecs):
         np.testing.assert_array_equal(read, values)
 
 
+def test_levels_of_both_formats_have_one_data_type(tmp_path):
+    """And an entry of `multiscales` is one image: another may have another data type."""
+    values = np.arange(64, dtype="<u2").reshape(8, 8)
+    entries = [*multiscales(2, "yx"), *multiscales(1, "yx")]
+    entries[1]["datasets"][0]["path"] = "mask"
+    write_json(tmp_path / "in.zarr" / ".zgroup", {"zarr_format": 2})
+    write_json(tmp_path / "in.zarr" / ".zattrs", {"multiscales": entries})
+    for name, dtype in (("0", "<u2"), ("mask", "<u4")):
+        write_json(tmp_path / "in.zarr" / name / ".zarray", zarray(values.astype(dtype)))
+        (tmp_path / "in.zarr" / name / "0.0").write_bytes(values.astype(dtype).tobytes())
+    options = {"shape": (4, 4), "dtype": "u2", "zarr_format": 3}
+    zarr.create_array(tmp_path / "in.zarr" / "1", **options)[...] = values[::2, ::2]
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), tmp_path / "work"
+    )
+    validation = conversion.all()
+    assert (validation["verdict"], validation["conforms"]) == ("valid", "OME-Zarr")
+    codes = {one["code"] for one in validation["findings"]}
+    assert "zarr.mixed" in codes
+    assert "pyramid.data_types" not in codes
+    read = zarr.open_array(tmp_path / "out.zarr" / "1", mode="r")[...]
+    np.testing.assert_array_equal(read, values[::2, ::2])
+
+
 LITTLE = BytesCodec()
 INNER = ShardingCodec(chunk_shape=(2, 4), codecs=[LITTLE, ZstdCodec()])
 NESTED = {

@@ -341,6 +341,7 @@ def test_blosc_has_a_limit() -> None:
         (v3_array(LITTLE, {"name": "sharding_indexed"}), 'codec "sharding_indexed"'),
         (v3_array(LITTLE, {"name": "numcodecs.pcodec"}), "at this place"),
         (v3_array(SWAP), "no codec turns the array into bytes"),
+        (v3_array(LITTLE, LITTLE), 'codec "bytes" where there are bytes'),
         (v3_array({"name": "vlen-utf8"}), 'codec "vlen-utf8"'),
         (
             v3_array({"name": "numcodecs.delta", "configuration": {"dtype": "<u2"}}, BIG),

@@ -73,6 +73,7 @@ def test_dialects(change: dict[str, Any], field: str, expected: Any) -> None:
         ({"compressor": {"cname": "lz4"}}, "compressor is {'cname': 'lz4'}"),
         ({"filters": "delta"}, "filters is 'delta', expected null or a list"),
         ({"filters": ["delta"]}, "filters is 'delta'"),
+        ({"dtype": "|b1", "fill_value": "False"}, "readers take this text for true; write false"),
         ({"fill_value": -1}, '0/.zarray: fill_value -1 does not fit data type "<u2": outside'),
     ],
 )
@@ -95,10 +96,10 @@ def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:
         ({"fill_value": "7.0"}, "fill_value", "7.0", 'fill_value "7.0" is read as 7'),
         ({"fill_value": 7.0}, "fill_value", 7.0, "fill_value 7.0 is read as 7"),
         (
-            {"dtype": "|b1", "fill_value": "False"},
+            {"dtype": "|b1", "fill_value": "True"},
             "fill_value",
-            "False",
-            'fill_value "False" is read as false',
+            "True",
+            'fill_value "True" is read as true',
         ),
         ({"dtype": "<f4", "fill_value": "1.5"}, "fill_value", "1.5", '"1.5" is read as 1.5'),
         ({"dtype": "<U4", "fill_value": 0}, "fill_value", 0, 'fill_value 0 is read as ""'),

@@ -10,6 +10,7 @@ from support.images import multiscales, write_image, write_json
 from support.sources import (
     GROUP,
     Counting,
+    Unlistable,
     codes,
     inspect,
     roles,
@@ -164,6 +165,33 @@ def test_a_folder_around_datasets_is_named_one(image):
     assert f"{image.name!r} and not an OME-Zarr itself" in found.message
     write_group(image.parent)
     assert ("source.around", "") not in codes(inspect(image.parent))
+
+
+@pytest.mark.parametrize("door", [LocalStore, Unlistable])
+def test_of_a_key_that_stands_twice_the_last_one_counts(image, door):
+    """As in JSON readers of Python and of browsers."""
+    before = inspect(image)
+    for name in (".zattrs", "0/.zarray"):
+        words = (image / name).read_text().lstrip().removeprefix("{")
+        first = "multiscales" if name == ".zattrs" else "shape"
+        (image / name).write_text(f'{{"{first}": [], "deep": {{"a": 1, "a": 1}}, {words}')
+    found = inspect_source(door(str(image)))
+    assert found.arrays == before.arrays
+    said = [one for one in found.findings if "twice" in one.message]
+    assert {(one.code, one.path) for one in said} == {
+        ("source.repaired", ""),
+        ("source.repaired", "0"),
+    }
+    assert '.zattrs has the key "a" twice' in said[0].message
+    assert any('.zarray has the key "shape" twice' in one.message for one in said)
+
+
+def test_nodes_that_consolidated_metadata_alone_name(image):
+    document = json.loads((image / "0" / ".zarray").read_text())
+    held = {"0/.zarray": document, "9/.zarray": document, "9/.zattrs": {}, "g/.zgroup": GROUP}
+    write_json(image / ".zmetadata", {"zarr_consolidated_format": 1, "metadata": held})
+    (said,) = [one for one in inspect(image).findings if one.code == "zarr.consolidated"]
+    assert "not there: 9/.zarray (and 1 more)" in said.message
 
 
 def test_a_spatialdata_store_is_named_one(image):

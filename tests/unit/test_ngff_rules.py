@@ -86,6 +86,13 @@ def image(*scales, axes=AXES, **more):
     return {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}], **more}
 
 
+def named_transformations(*names):
+    """Texts where objects belong."""
+    found = image((1, 1), (2, 2))
+    found["multiscales"][0]["datasets"][1]["coordinateTransformations"] = list(names)
+    return found
+
+
 def channel(**values):
     window = {"start": 0, "end": 1, "min": 0, "max": 1}
     return {"channels": [{"color": "FFFFFF", "window": window, **values}]}
@@ -121,6 +128,8 @@ def codes(ome):
             ["dialect.datasets.order", "dialect.transforms.negative"],
         ),
         (image((1, 1), (1, 1)), []),
+        (named_transformations("scale"), ["dialect.transforms.kinds"]),
+        (named_transformations("scale", "translation"), ["dialect.transforms.kinds"]),
         ({"version": "0.4", "labels": ["a"]}, ["ome.version"]),
         ({"version": None, "labels": ["a"]}, ["ome.version"]),
         ({"labels": []}, ["dialect.labels.empty"]),

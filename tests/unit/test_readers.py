@@ -4,6 +4,7 @@ import pytest
 import zarr
 
 from uplift.arrays.readers.protocol import ReaderError
+from uplift.arrays.readers.with_tensorstore import TensorstoreReader
 from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.storage.local import LocalStore
 
@@ -28,3 +29,12 @@ def test_little_memory_is_not_a_refusal(raised, expected, tmp_path, monkeypatch)
     monkeypatch.setattr(zarr, "open_array", fails)
     with pytest.raises(expected):
         ZarrReader(LocalStore(tmp_path), "a")
+
+
+def test_an_index_that_a_reader_does_not_have_is_a_refusal(tmp_path):
+    """As tensorstore of arrays that are longer than its indices go."""
+    array = zarr.create_array(tmp_path / "a", shape=(4,), chunks=(2,), dtype="uint8", zarr_format=3)
+    array[...] = 1
+    reader = TensorstoreReader(str(tmp_path), "a").opened()
+    with pytest.raises(ReaderError, match="tensorstore"):
+        reader.read((slice(2**62, 2**62 + 1),))

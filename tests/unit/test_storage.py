@@ -61,6 +61,8 @@ def test_sources_are_read_only(url):
     [
         ("/a/b c.zarr", "/a/b c.zarr", True),
         ("file:///a/b%20c.zarr", "/a/b c.zarr", True),
+        ("file:/a/b%20c.zarr", "/a/b c.zarr", True),  # as Java writes it
+        ("FILE://localhost/a/b.zarr", "/a/b.zarr", True),
         ("C:odd/but local", "C:odd/but local", True),
         ("s3://bucket/key.zarr", "s3://bucket/key.zarr", False),
         ("https://me:secret@host/x.zarr?X-Amz-Signature=1", "https://host/x.zarr", False),
@@ -133,6 +135,24 @@ def test_archive(tmp_path):
     assert [a.stored_chunks for a in found.arrays] == [a.stored_chunks for a in plain.arrays]
     assert found.groups == plain.groups
     assert found.files == plain.files
+
+
+@pytest.mark.parametrize(
+    ("folder", "root"),
+    [
+        ("home/ann/img.zarr/", "home/ann/img.zarr/"),
+        ("./img.zarr/", "./img.zarr/"),
+        ("img.ZARR/0/b.zarr/", "img.ZARR/"),
+        ("a/b/", "a/"),
+        (".zgroup/a.zarr/", ""),
+    ],
+)
+def test_the_one_folder_of_an_archive(tmp_path, folder, root):
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as packed:
+        packed.writestr(f"{folder}x", b"1")
+        packed.writestr("__MACOSX/x", b"1")
+    store = open_store(str(tmp_path / "in.zip"))
+    assert store.get(f"{folder.removeprefix(root)}x") == b"1"
 
 
 @pytest.mark.parametrize("content", [None, b"no zip"])

@@ -164,7 +164,7 @@ def _chain_v3(array: SourceArray | TargetArray, dtype: np.dtype[Any], vlen: Vlen
                 raise UnsupportedError('codec "transpose" after another codec is not supported')
             order = _transposed(order, configuration)
         elif name == "bytes":
-            _check_bytes(configuration, vlen)
+            _check_bytes(configuration, vlen, serialized=serialized)
             serialized = True
         else:
             row = BY_V3_NAME.get(name)
@@ -200,7 +200,9 @@ def _shard(
     return {**config, "index_bytes": size}
 
 
-def _check_bytes(configuration: Config, vlen: Vlen | None) -> None:
+def _check_bytes(configuration: Config, vlen: Vlen | None, *, serialized: bool) -> None:
+    if serialized:
+        raise UnsupportedError('codec "bytes" where there are bytes is not supported')
     if vlen:
         raise UnsupportedError('codec "bytes" does not go with the data type')
     endian = configuration.get("endian", "little")

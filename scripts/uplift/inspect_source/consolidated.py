@@ -24,6 +24,7 @@ class Consolidated:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._held: dict[str, bytes] = {}
+        self._asked: set[str] = set()
         self._used: set[str] = set()
         self._different: set[str] = set()
 
@@ -49,6 +50,7 @@ class Consolidated:
 
     def document(self, key: str) -> bytes | None:
         """Return a document that is not at the source itself."""
+        self._asked.add(key)
         if key not in self._held:
             return None
         folder = key[: -len(key.rpartition("/")[2])]
@@ -59,6 +61,7 @@ class Consolidated:
 
     def compare(self, key: str, document: dict[str, Any]) -> None:
         """Note a document that is there, and is another one in ``.zmetadata``."""
+        self._asked.add(key)
         held = self._held.get(key)
         if held is not None and _normal(json.loads(held)) != _normal(document):
             self._different.add(key)
@@ -72,6 +75,13 @@ class Consolidated:
             text = (
                 f"{KEY_V2} has other words than the documents: {_some(self._different)}; the "
                 "documents count, and readers of consolidated metadata saw the others"
+            )
+            yield warning("zarr.consolidated", "", text)
+        named = {key for key in self._held if not key.endswith(".zattrs")} - self._asked
+        if named:
+            text = (
+                f"{KEY_V2} names nodes that are not there: {_some(named)}; they are not converted, "
+                "and readers of consolidated metadata saw them without data"
             )
             yield warning("zarr.consolidated", "", text)
 

@@ -7,6 +7,7 @@ from uplift.errors import SourceError
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryFile
 from uplift.models.words import counted
+from uplift.outputs.keys import LOCK_KEY
 from uplift.storage.protocol import ObjectInfo
 from uplift.zarr_metadata.consolidated import KEY_V2
 
@@ -127,6 +128,11 @@ def refuse_conflicts(inventory: Inventory) -> None:
                 "for its documents; rename it in the source"
             )
     for file in inventory.files:
+        if file.path == LOCK_KEY:
+            raise SourceError(
+                f"{inventory.source}/{file.path}: a run of this workflow writes this dataset, or "
+                "was stopped before its end; let it end first, or delete the file if all is there"
+            )
         if file.path.rpartition("/")[2] == "zarr.json":
             raise SourceError(
                 f"{inventory.source}/{file.path}: Zarr v3 metadata in a Zarr v2 dataset; the "

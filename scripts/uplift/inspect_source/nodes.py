@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -21,6 +21,18 @@ METADATA_V3 = "zarr.json"
 METADATA = (METADATA_V3, *METADATA_V2)
 
 Document = dict[str, Any]
+
+
+class RepeatedKeys(dict[str, Any]):
+    """A document in which keys stand twice: of each the last one, as in other people's readers.
+
+    Attributes
+    ----------
+    repeated
+        Those keys, in order.
+    """
+
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,8 @@ class Node:
     explicit: bool = True
     words: tuple[Change, ...] = ()
     """Those of the document that are not its specification's, and how they are read."""
+    repeated: tuple[str, ...] = ()
+    """Which keys stand twice in which document, in words."""
 
 
 def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
@@ -52,6 +66,19 @@ def node_of(documents: Mapping[str, Document], where: str) -> Node | None:
     SourceError
         They contradict each other or their specification; `where` is the folder, for the message.
     """
+    repeated = tuple(
+        f'{name} has the key "{key}" twice; the last one counts, as in other readers'
+        for name, document in documents.items()
+        if isinstance(document, RepeatedKeys)
+        for key in document.repeated
+    )
+    if not repeated:
+        return _node_of(documents, where)
+    node = _node_of({name: dict(document) for name, document in documents.items()}, where)
+    return None if node is None else replace(node, repeated=repeated)
+
+
+def _node_of(documents: Mapping[str, Document], where: str) -> Node | None:
     if METADATA_V3 in documents:
         if ".zarray" in documents and documents[METADATA_V3].get("node_type") != "array":
             raise two_formats(where)
@@ -106,7 +133,7 @@ def read_document(store: Store, key: str) -> Document | None:
     Raises
     ------
     SourceError
-        It is not a JSON object, or has a key twice.
+        It is not a JSON object.
     StorageError
         It could not be read.
     """
@@ -120,7 +147,7 @@ def checked_document(data: bytes, where: str) -> Document:
     Raises
     ------
     SourceError
-        It is not a JSON object, or has a key twice.
+        It is not a JSON object.
     """
     known = _parsed_once(data)  # those of a plate's arrays are a handful
     return known if known is not None else _parsed(data, where)
@@ -142,16 +169,21 @@ def _parsed(data: bytes, where: str) -> Document:
             "not of a page about it, and check whether one has to log in there"
         )
     document = parse_document(data, where)
+    repeated: dict[str, None] = {}
 
-    def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
+    def note_repeats(pairs: list[tuple[str, Any]]) -> None:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise SourceError(f'{where}: the key "{name}" stands twice; remove one of them')
+                repeated[name] = None
             seen.add(name)
 
-    json.loads(text_of(data), object_pairs_hook=refuse_repeats)
-    return document
+    json.loads(text_of(data), object_pairs_hook=note_repeats)
+    if not repeated:
+        return document
+    noted = RepeatedKeys(document)
+    noted.repeated = tuple(repeated)
+    return noted
 
 
 def axis_names_of(node: Node, source: SourceArray) -> tuple[str, ...] | None:

@@ -156,7 +156,7 @@ def predict(
     return Prediction(migrated_attributes, tuple(findings), tuple(check_tree(tree)), arrays)
 
 
-def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:
+def note_datasets_below(groups: Sequence[InventoryGroup], *, in_archive: bool) -> list[Finding]:
     """Say that the source is a folder around datasets, where it is not a Zarr itself."""
     root = next((group for group in groups if not group.path), None)
     if root is None or root.explicit or root.attributes_sha256 is not None:
@@ -166,8 +166,9 @@ def note_datasets_below(groups: Sequence[InventoryGroup]) -> list[Finding]:
     if not tops:
         return []
     others = f" (and {len(tops) - 1} more)" if len(tops) > 1 else ""
+    what, do = ("an archive", "unpack it and ") if in_archive else ("a folder", "")
     text = (
-        f"the source is a folder around {tops[0]!r}{others} and not an OME-Zarr itself; give that "
-        "as the input to have it at the root of the output"
+        f"the source is {what} around {tops[0]!r}{others} and not an OME-Zarr itself; {do}give "
+        "that as the input to have it at the root of the output"
     )
     return [warning("source.around", "", text)]

@@ -139,7 +139,9 @@ class _Walk:
         self._link_levels(foreseen.attributes)
         self._findings.extend(remarks.unlisted_labels(self._groups, self._attributes))
         self._findings.extend(remarks.versions(self._groups, self._attributes))
-        self._findings.extend(prediction.note_datasets_below(self._groups))
+        self._findings.extend(
+            prediction.note_datasets_below(self._groups, in_archive=self._is_archive())
+        )
         self._files.note_litter()
         if not self._store.can_list:
             self._findings.warning(
@@ -190,6 +192,8 @@ class _Walk:
             self._formats.add(node.zarr_format)
             for change in node.words:
                 self._findings.warning("source.repaired", path, change.text)
+            for text in node.repeated:
+                self._findings.warning("source.repaired", path, text)
             if node.array is not None:
                 self._take_array(folder, node, node.array)
                 return []
@@ -296,6 +300,9 @@ class _Walk:
         if len(self._formats) > 1:
             text = "nodes of Zarr v2 and of v3; each read as what it is"
             self._findings.info("zarr.mixed", "", text)
+
+    def _is_archive(self) -> bool:
+        return self._store.url.lower().endswith(ARCHIVES)
 
     def _refuse_odd_names(self, names: list[str]) -> None:
         for name in names:

@@ -1,6 +1,7 @@
 """Attributes in metadata documents: ``.zattrs`` of Zarr v2, ``zarr.json`` of v3."""
 
 import json
+import sys
 from typing import Any
 
 from uplift.errors import SourceError
@@ -41,8 +42,11 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
         raise SourceError(
             f"{where}: holds text that is not Unicode, in UTF-8; save it so"
         ) from None
-    except ValueError as error:
-        raise SourceError(f"{where}: not JSON: {error}; repair it") from None
+    except ValueError:  # Python's limit, which readers have
+        raise SourceError(
+            f"{where}: an integer of more than {sys.get_int_max_str_digits()} digits, which "
+            "readers do not take; repair it"
+        ) from None
     except RecursionError:
         raise SourceError(
             f"{where}: nested more than {MAX_DEPTH} levels deep; make it flatter"

@@ -212,9 +212,8 @@ def transform_kinds(spot: Spot) -> Iterator[str]:
     """Section multiscales metadata."""
     if isinstance(spot.value, list) and any(map(is_foreign, spot.value)):
         return
-    kinds = _types_of(spot.value)
-    if kinds not in (["scale"], ["scale", "translation"]):
-        found = shown(kinds or spot.value)
+    if not _are_of_the_right_kinds(spot.value):
+        found = shown(_types_of(spot.value) or spot.value)
         yield f"{spot.name}: {found}, expected one scale, then at most one translation"
 
 
@@ -276,9 +275,15 @@ def _scales_of(datasets: Any) -> list[list[float]]:
     scales = []
     for level in objects_in(datasets):
         items = items_of(level.get("coordinateTransformations"))
-        sound = _types_of(items) in (["scale"], ["scale", "translation"])
+        sound = _are_of_the_right_kinds(items)
         scales.append((numbers_of(items[0].get("scale")) if sound else None) or [])
     return scales
+
+
+def _are_of_the_right_kinds(transforms: Any) -> bool:
+    kinds = [one.get("type") for one in objects_in(transforms)]
+    same = len(kinds) == len(items_of(transforms))  # a text "scale" is not a transformation
+    return same and kinds in (["scale"], ["scale", "translation"])
 
 
 def _types_of(transforms: Any) -> list[Any]:

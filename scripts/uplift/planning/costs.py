@@ -122,7 +122,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
 
 def _is_far(source: str) -> bool:
     """Whether a source is in an object store; then the output is taken to be, too."""
-    return "://" in source and not source.startswith("file://")
+    return "://" in source and not source.lower().startswith("file://")
 
 
 def job_memory_bytes(entry: InventoryArray, target: TargetArray, method: Method) -> int:

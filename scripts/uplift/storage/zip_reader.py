@@ -6,6 +6,7 @@ read whole is checked against the CRC-32 of the archive's directory.
 
 import bz2
 import io
+import posixpath
 import re
 import struct
 import threading
@@ -152,11 +153,14 @@ class ArchiveStore(ReadableStore):
         )
         try:
             with zipfile.ZipFile(stream) as archive:
-                entries = list({entry.filename: entry for entry in archive.infolist()}.values())
+                named = archive.infolist()
         except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError) as error:
             raise InputError(
                 f"{self.url}: not a zip archive, or a damaged one: {error}; restore it from a copy"
             ) from None
+        for entry in named:
+            entry.filename = entry.filename.removeprefix("./")  # as some programs begin all names
+        entries = list({entry.filename: entry for entry in named if entry.filename}.values())
         for entry in entries:
             _refuse_unsafe(entry, self.url)
         return entries
@@ -286,13 +290,21 @@ def _name_in(entry: zipfile.ZipInfo) -> bytes:
 
 
 def _root_of(entries: list[zipfile.ZipInfo]) -> str:
-    """Return the folder, with a slash, that holds everything; empty when there is none such."""
-    names = [entry.filename for entry in entries]
-    tops = {name.partition("/")[0] for name in names} - {OF_MACOS}
-    if len(tops) != 1:
+    """Return the folder, with a slash, that holds everything; empty when there is none such.
+
+    Of folders in folders, as ``home/ann/img.zarr``, it is the first one that ends in ``.zarr``.
+    """
+    names = [name for name in (entry.filename for entry in entries) if not _is_of_macos(name)]
+    folders = {name.rpartition("/")[0] for name in names}
+    shared = posixpath.commonpath(folders).split("/") if folders else [""]
+    if not shared[0] or shared[0] in METADATA_NAMES or shared[0] in names:
         return ""
-    (top,) = tops
-    return f"{top}/" if top not in METADATA_NAMES and top not in names else ""
+    ends = (depth for depth, name in enumerate(shared, 1) if name.lower().endswith(".zarr"))
+    return "/".join(shared[: next(ends, 1)]) + "/"
+
+
+def _is_of_macos(name: str) -> bool:
+    return name.partition("/")[0] == OF_MACOS
 
 
 def _info(key: str, entry: zipfile.ZipInfo) -> ObjectInfo:

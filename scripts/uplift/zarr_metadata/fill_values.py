@@ -158,6 +158,8 @@ def _integer_json(dtype: np.dtype[Any], value: Any) -> int | bool:
     if dtype.kind == "b":
         if whole not in (0, 1):
             raise ValueError("true or false is expected")
+        if isinstance(value, str) and not whole:
+            raise ValueError("readers take this text for true; write false without quotes")
         return bool(whole)
     limits = np.iinfo(dtype)
     if not int(limits.min) <= whole <= int(limits.max):

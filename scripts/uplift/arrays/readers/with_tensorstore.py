@@ -107,7 +107,8 @@ class TensorstoreReader:
 
     def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
         """Begin to read elements; tensorstore has threads of its own."""
-        pending = self._array[region].read()
+        with _refusals():
+            pending = self._array[region].read()
 
         def wait() -> NDArray[Any]:
             with _refusals():
@@ -153,7 +154,7 @@ class Room:
 def _refusals() -> Iterator[None]:
     try:
         yield
-    except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
+    except (IndexError, ValueError, NotImplementedError, OSError, RuntimeError) as error:
         raise reader_error(TensorstoreReader.name, error) from error
 
 

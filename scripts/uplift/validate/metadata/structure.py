@@ -19,6 +19,7 @@ from uplift.ngff.reading import facts_of
 from uplift.ngff.versions import check_metadata
 from uplift.storage.protocol import join
 from uplift.validate.metadata.documents import Json, Node
+from uplift.zarr_metadata.data_types import data_type_v3
 
 
 class Structure:
@@ -75,7 +76,8 @@ class Structure:
         for entry in items_of(ome.get("multiscales")):
             if isinstance(entry, Mapping):
                 self._findings.extend(check_scales(entry, shapes, path=path))
-        self._check_types(path, shapes)
+        for multiscale in detect.multiscales_of(node.attributes):
+            self._check_types(path, [level for level in multiscale.levels if level in shapes])
 
     def _lost(self, node: Node, changes: Sequence[Change]) -> list[str]:
         """What the output lacks; groups that differ in a name that both sides have, once."""
@@ -187,9 +189,8 @@ class Structure:
 
     def _check_types(self, path: str, levels: Iterable[str]) -> None:
         """All levels of an image should have one data type (a MUST from OME-Zarr 0.6 on)."""
-        found = {
-            str(self._arrays[join(path, level)].source.data_type).lstrip("<>|=") for level in levels
-        }
+        sources = (self._arrays[join(path, level)].source for level in levels)
+        found = {str(data_type_v3(source)) for source in sources}
         if len(found) > 1:
             text = f"the levels have different data types: {', '.join(sorted(found))}"
             self._findings.warning("pyramid.data_types", path, text)
