@@ -11,6 +11,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
@@ -26,6 +27,8 @@ _ROWS = ("uplift.settings.columns",)
 
 def main(argv: Sequence[str]) -> NoReturn:
     """Import programs and serve; in a fork, run the program that was asked for."""
+    # Ctrl-C goes to all processes; jobs end by themselves, and the servers after them
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     workflow, *words = argv
     groups = job_server.groups_of(words)
     while True:
@@ -39,6 +42,7 @@ def main(argv: Sequence[str]) -> NoReturn:
             break
     program = job_server.serve(int(listening), int(workflow))
     if program is not None:
+        signal.signal(signal.SIGINT, interrupt)
         forks.leave(job.run(importlib.import_module(program).main))
     if later:
         with contextlib.suppress(ChildProcessError):  # the workflow waits for this process alone

@@ -24,6 +24,9 @@ INSPECT_AGAIN = (
 )
 """What to do where the source is not as it was: of that dataset alone, since -R is for all."""
 
+INTERRUPTED = "interrupted; run the same command again"
+"""What a program says that Ctrl-C ended."""
+
 CORRECT = "correct the source's metadata"
 REWRITE = (
     "write the array again (docs/CONVERSION.md, Arrays to be written again), then run on the copy"

@@ -107,6 +107,35 @@ def test_refused_before_anything_starts(arguments, code, messages, capfd, monkey
     assert all(f"error: {text}" in line for text, line in zip(messages, found, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (["-R", "inspect_source"], []),
+        (["--quiet", "--", "-x"], ["--quiet", "--", "-x"]),
+        (["results/a/plan.json", "-p"], ["results/a/plan.json"]),
+    ],
+)
+def test_what_follows_two_dashes_is_for_snakemake(after, words, capfd, monkeypatch):
+    """Options of this program may stand between the places and the dashes."""
+    given = []
+
+    class Popen:
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+        wait = lambda _: 0  # noqa: E731
+
+        def __init__(self, words):
+            given.extend(words)
+
+    monkeypatch.setattr(resave.subprocess, "Popen", Popen)
+    assert resave.main("", ["a", "b", "--license", "MIT", "--", *after]) == 0
+    before = given[given.index("snakemake") + 1 : given.index("--snakefile")]
+    options = given[given.index("all") + 1 : given.index("--config")]
+    targets = [word for word in after[:1] if not word.startswith("-")]
+    assert before == targets
+    assert options == after[len(targets) :]
+
+
 def test_the_files_are_those_of_snakemake(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

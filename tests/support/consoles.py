@@ -24,6 +24,7 @@ def workflow(**settings):
         is_main_process=True,
         dryrun=False,
         dag=SimpleNamespace(needrun_jobs=list),
+        rules=[SimpleNamespace(name=name) for name in ("inspect_source", "plan")],
         execution_settings=object(),
         logger_manager=SimpleNamespace(get_logfile=lambda: ["snakemake.log"]),
         included_stack=[SimpleNamespace(get_path_or_uri=lambda **_: "own.smk")],

@@ -1,6 +1,7 @@
 """What is printed while the workflow runs: short lines, failures last."""
 
 import logging
+import sys
 
 import pytest
 
@@ -53,6 +54,50 @@ def test_failures_stand_at_the_end_with_their_remedy(snakemake_logger):
             "note",
             "1 dataset not finished: run the same command again",
         ),
+    ]
+
+
+@pytest.mark.parametrize("said", ["by Snakemake", "by the job"])
+def test_ctrl_c_is_not_taken_for_a_failure(snakemake_logger, tmp_path, said):
+    message = "not finished: interrupted; run the same command again"
+    run = Run(snakemake_logger, {"a": message}, ("convert", "a"))
+    log = tmp_path / "convert.log"
+    run.event("run_info", stats={})
+    run.begin("convert", "a", str(log))
+    if said == "by Snakemake":
+        snakemake_logger.info("Terminating processes on user request, this might take some time.")
+    else:
+        log.write_text("working\nerror: interrupted; run the same command again\n")
+    run.fail("convert", "a")
+    run.console.conclude()
+    assert run.lines[-2:] == [
+        ("stumbled", "a: interrupted"),
+        ("failed", "error: a: interrupted; run the same command again"),
+    ]
+
+
+def test_a_run_that_is_to_end_says_so_once_and_what_is_left(snakemake_logger):
+    run = Run(snakemake_logger, {}, ("convert", "a"), ("publish", "a"))
+    run.event("run_info", stats={})
+    run.begin("convert", "a")
+    for _ in range(2):
+        snakemake_logger.info("Will exit after finishing currently running jobs (scheduler).")
+    run.console.conclude()
+    snakemake_logger.error("At least one job did not complete successfully.")
+    assert run.lines[1:] == [
+        ("note", "Snakemake is to end, and waits for the jobs that run"),
+        ("note", "1 dataset not finished: run the same command again"),
+    ]
+
+
+def test_ctrl_c_before_the_first_job_is_one_line(snakemake_logger, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    console.install(workflow())
+    for error in (KeyboardInterrupt(), ValueError("a bug")):
+        sys.excepthook(type(error), error, None)
+    assert capsys.readouterr().err.splitlines() == [
+        "error: interrupted; run the same command again",
+        "ValueError: a bug",
     ]
 
 

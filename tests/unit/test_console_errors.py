@@ -43,6 +43,22 @@ ERRORS = [
     (TRACEBACK, "/snakemake/dag.py, line 9: KeyError: 'x'"),
     ("AssertionError.", "AssertionError"),
     (
+        "MissingRuleException:\nNo rule to produce inspct (if you use input functions make sure "
+        "that they don't raise unexpected exceptions).",
+        "inspct: no step or target of that name, and no file that a step makes; "
+        "did you mean inspect_source?",
+    ),
+    (
+        "MissingRuleException:\nNo rule to produce 7.json (if you use input functions).",
+        "7.json: no step or target of that name, and no file that a step makes; "
+        "there are inspect_source, plan",
+    ),
+    (
+        "WorkflowError:\nTarget rules may not contain wildcards. Please specify concrete files.",
+        "a step is no target, since each dataset has its own; name its file, such as "
+        "results/cells/plan.json, or one of: all, plans, report",
+    ),
+    (
         'InputFunctionException in rule x in file "{here}/own.smk", line 9:\nError:\n'
         "  InputError: 'foo' is not a dataset of the sheet\nWildcards:\n  dataset=foo\nTraceback:",
         "'foo' is not a dataset of the sheet",

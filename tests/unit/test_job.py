@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from uplift.running import command
 from uplift.work import ledger
 from uplift.workflow import job
 
@@ -68,6 +69,18 @@ def test_warnings_reach_the_console(given, capsys):
 
     assert job.run(main) == 0
     assert capsys.readouterr().err == "warning: plan.json: was edited; it is kept\n"
+
+
+def test_ctrl_c_is_one_line_without_a_traceback(given, capsys):
+    def body(_):
+        raise KeyboardInterrupt
+
+    def main(argv):
+        return command.run_program(command.parser_for(""), body, [])
+
+    assert job.run(main) == 130
+    assert log_of(given)[1:] == ["error: interrupted; run the same command again"]
+    assert capsys.readouterr().err == "error: interrupted; run the same command again\n"
 
 
 def test_a_thousand_warnings_do_not_flood_the_console(given, capsys):

@@ -10,8 +10,9 @@ import pytest
 
 from support.images import write_image
 from support.reports import report, rows_of
-from support.results import Results, finding
+from support.results import Results, finding, write
 from support.steps import Conversion
+from uplift.errors import INSPECT_AGAIN, INTERRUPTED
 from uplift.report import page
 from uplift.report.catalog import COST_COLUMNS, catalog_row
 from uplift.report.explanations import explain
@@ -234,6 +235,29 @@ def test_an_edited_plan_that_is_not_json_is_what_the_job_says_of_it(results):
     said = facts_of(folder, results.samples[0]).outcome
     assert said.state == "failed"
     assert said.message == f"not finished: plan.json: not JSON at line 1; repair it ({log})"
+
+
+def test_of_a_published_dataset_it_is_said_that_it_stays(results):
+    folder = results.published("a")
+    (folder / "plan.json").write_text("{")
+    results.log(folder, "convert/1-of-1", "error: plan.json: not JSON; repair it")
+    said = facts_of(folder, results.samples[0]).outcome
+    assert said.message.endswith("; what was published before stays")
+
+
+def test_the_way_on_names_the_dataset_and_the_results_folder(results):
+    folder = results.planned("a")
+    log = results.log(folder, "convert/1-of-1", f"error: in: changed; {INSPECT_AGAIN}")
+    said = facts_of(folder, results.samples[0]).outcome.message
+    assert said.endswith(f" -R inspect_source -- {folder}/published.json ({log})")
+
+
+def test_ctrl_c_is_no_failure(results):
+    folder = results.planned("a")
+    write(folder, "claim.json", {})
+    results.log(folder, "convert/1-of-1", f"error: {INTERRUPTED}")
+    said = facts_of(folder, results.samples[0]).outcome
+    assert (said.state, said.message) == ("interrupted", f"not finished: {INTERRUPTED}")
 
 
 def test_of_a_published_dataset_the_table_says_that_its_last_run_failed(results):

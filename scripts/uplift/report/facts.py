@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from uplift.errors import InputError
+from uplift.errors import INTERRUPTED, InputError
 from uplift.models.site import Prices
 from uplift.models.words import counted, size_text
 from uplift.settings.columns import Sample
@@ -242,7 +242,8 @@ def _outcome(facts: Facts) -> Outcome:
     logs = _newest_logs(folder / "logs")
     if facts.broken:
         ended = _error(logs[0]) if logs else None
-        return Outcome("failed", f"not finished: {ended or facts.broken}")
+        stays = "; what was published before stays" if facts.files["published"] and verdict else ""
+        return Outcome("failed", f"not finished: {ended or facts.broken}{stays}")
     if any(_is_held(path) for path in logs):
         return Outcome("running", "not finished: a job is running")
     if facts.files["published"] and verdict:
@@ -330,7 +331,10 @@ def _error(log: Path) -> str | None:
     if not lines or not lines[-1].startswith("error: "):
         return None
     said = lines[-1].removeprefix("error: ").replace(f"{Path.cwd()}/", "")
-    return f"{said} ({log})"
+    if said == INTERRUPTED:
+        return None
+    folder = next(parent.parent for parent in log.parents if parent.name == "logs")
+    return f"{said.replace('results/<dataset>', str(folder))} ({log})"
 
 
 def _is_held(log: Path) -> bool:

@@ -9,9 +9,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from uplift.errors import TransientError, UpliftError, UsageError, is_little_memory, remedy_for
+from uplift.errors import (
+    INTERRUPTED,
+    TransientError,
+    UpliftError,
+    UsageError,
+    is_little_memory,
+    remedy_for,
+)
 
 log = logging.getLogger("uplift")
+
+INTERRUPTED_CODE = 130
+"""Exit code after Ctrl-C, as a shell has it."""
 
 
 def parser_for(doc: str) -> argparse.ArgumentParser:
@@ -58,6 +68,9 @@ def run_program(
     except UpliftError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"error: {INTERRUPTED}\n")
+        return INTERRUPTED_CODE
     except OSError as error:  # of work files; storage words its own
         if is_little_memory(error):
             return _too_little_memory()

@@ -14,8 +14,10 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+from uplift.errors import INTERRUPTED
 from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
 from uplift.report.facts import STOPPED, Outcome
@@ -43,9 +45,11 @@ _STEPS = {
     "publish": "publishing",
     "archive": "packing into one file",
 }
+_INTERRUPTING = "Terminating processes"
+"""What Snakemake says after Ctrl-C."""
+_ENDING = "Will exit after"
+"""What it says after SIGTERM, each time it looks at what is left."""
 _SHOWN = (
-    "Terminating processes",
-    "Will exit",
     "Creating conda environment",
     "Pulling singularity image",
 )
@@ -82,7 +86,8 @@ class Console(logging.Handler):
         self._finished: dict[str, Outcome] = {}
         self._failed: dict[str, tuple[str, list[str]]] = {}
         self._errors: dict[str, None] = {}  # each once, in their order
-        self._is_started = self._has_stumbled = False
+        self._is_started = self._has_stumbled = self._is_interrupted = False
+        self._is_ending = False
         self._results = Path("results")
         self._outcome: Callable[[str], Outcome] = lambda _: Outcome("new", "")
         self._changing: dict[str, float] = {}
@@ -144,7 +149,7 @@ class Console(logging.Handler):
                 self._say_error(text)
             self._errors.clear()
             waiting = set(self._left) - set(finished) - set(self._failed)
-            if self._failed and waiting:
+            if (self._failed or self._is_ending) and waiting:
                 self._display.note(
                     f"{counted(len(waiting), 'dataset')} not finished: run the same command again"
                 )
@@ -178,8 +183,16 @@ class Console(logging.Handler):
         text = text.replace(f"{Path.cwd()}/", "")  # findings name their places in full
         if any(log in text for log in logs) or text.startswith("invalid"):
             return text
+        if self._was_interrupted(logs):
+            return INTERRUPTED
         log = f"; see {logs[0]}" if logs else ""
         return f"{rule} stopped without a message (was it killed, or out of memory?){log}"
+
+    def _was_interrupted(self, logs: Iterable[str]) -> bool:
+        """Whether Ctrl-C ended a job: Snakemake says so, or the job did."""
+        return self._is_interrupted or any(
+            _text(log).endswith(f"error: {INTERRUPTED}\n") for log in logs
+        )
 
     def _on_run_info(self, _about: Mapping[str, Any]) -> None:
         jobs = list(self._workflow.dag.needrun_jobs())
@@ -256,7 +269,8 @@ class Console(logging.Handler):
         failed = dataset or f"rule {rule}"
         self._has_stumbled = True
         if failed not in self._failed:
-            self._display.stumbled(f"{failed}: failed; more at the end")
+            what = "interrupted" if self._was_interrupted(logs) else "failed; more at the end"
+            self._display.stumbled(f"{failed}: {what}")
             self._failed[failed] = rule, logs
             self._count()
         logs = logs or list(about.get("log") or [])
@@ -280,7 +294,7 @@ class Console(logging.Handler):
             self._say_error(text)
 
     def _say_error(self, text: str) -> None:
-        if self._has_stumbled and snakemake_errors.is_consequence(text):
+        if (self._has_stumbled or self._is_ending) and snakemake_errors.is_consequence(text):
             return
         line = snakemake_errors.one_line(text, self._workflow)
         if self._has_stumbled and not self._failed:  # a further attempt did it
@@ -318,6 +332,13 @@ class Console(logging.Handler):
             return
         elif record.levelno >= logging.WARNING:
             self._display.warned(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
+        elif text.startswith(_INTERRUPTING):
+            self._is_interrupted = True
+            self._display.note(text)
+        elif text.startswith(_ENDING):
+            if not self._is_ending:
+                self._display.note("Snakemake is to end, and waits for the jobs that run")
+            self._is_ending = True
         elif text.startswith(_SHOWN) or self._workflow.execution_settings is None:
             self._display.note(text)  # the answer of --summary and its like
 
@@ -354,6 +375,17 @@ def install(workflow: Any) -> None:
             logger.removeHandler(handler)
             logger.addHandler(Console(workflow, handler))
             os.environ[VARIABLE] = "short"
+            sys.excepthook = _end_of_snakemake
+
+
+def _end_of_snakemake(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say in one line that Ctrl-C ended Snakemake while it made up its mind what to do."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write(f"error: {INTERRUPTED}\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def active() -> Console | None:

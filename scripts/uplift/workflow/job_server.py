@@ -161,8 +161,6 @@ def serve(listening: int, workflow: int) -> str | None:
         In a fork the module to run, everything else being as the client has it; None in the
         server, at its end.
     """
-    # Ctrl-C goes to all processes; jobs end by themselves, and the server after them
-    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     jobs: dict[int, socket.socket] = {}
     with socket.socket(fileno=listening) as server, _ended_children() as ended:
         place = Path(server.getsockname())
@@ -196,7 +194,6 @@ def serve(listening: int, workflow: int) -> str | None:
         os.close(workflow)
         for other in jobs.values():
             other.close()
-    signal.signal(signal.SIGINT, interrupt)
     return _become(connection)
 
 

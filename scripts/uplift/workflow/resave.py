@@ -6,7 +6,9 @@ The columns of the sample sheet are the options, and those of the OME 2024 NGFF 
 
 import argparse
 import difflib
+import itertools
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -62,7 +64,9 @@ def resave_parser(doc: str) -> argparse.ArgumentParser:
     parser.add_argument("input", help="folder, archive or URL of the OME-Zarr 0.1-0.5 dataset")
     parser.add_argument("output", help="folder or URL to write")
     # with a default it is not called required
-    parser.add_argument("snakemake", nargs="*", default=[], help="after --: options for snakemake")
+    parser.add_argument(
+        "snakemake", nargs="*", default=[], help="after --: targets and options of snakemake"
+    )
     doing = parser.add_argument_group("what to do").add_mutually_exclusive_group()
     doing.add_argument(
         "--plan",
@@ -149,22 +153,28 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.output_script:
         raise UsageError("--output-script: no scripts are written here; --plan shows what is done")
-    if arguments.snakemake and not arguments.snakemake[0].startswith("-"):
+    if arguments.snakemake:
         raise UsageError(f"{arguments.snakemake[0]!r}: a third place; put texts into quotes")
-    target = ["plans"] if arguments.plan or arguments.output_write_details else []
-    words = [sys.executable, "-m", "snakemake", *target, "--snakefile", str(SNAKEFILE)]
+    targets = [*itertools.takewhile(lambda word: not word.startswith("-"), arguments.handed_on)]
+    options = arguments.handed_on[len(targets) :]
+    if arguments.plan or arguments.output_write_details:
+        targets.append("plans")
+    words = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(SNAKEFILE)]
     words += ["--cores", arguments.cores, *(["--dry-run"] if arguments.dry_run else [])]
     words += ["--unlock"] if arguments.unlock else ["--forceall"] if arguments.forceall else []
     words += ["--forcerun", *arguments.forcerun] if arguments.forcerun else []
-    words += arguments.snakemake
+    words += options
     words += ["--config", *_config(arguments)]
     with subprocess.Popen(words) as process:
+        # it ends its jobs in order
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:
             try:
                 code = process.wait()
                 break
-            except KeyboardInterrupt:  # snakemake got it too, and ends its jobs in order
+            except KeyboardInterrupt:  # snakemake got it too
                 continue
+        signal.signal(signal.SIGTERM, before)
     if code == 0 and arguments.output_write_details:
         _write_details(arguments)
     return 0 if code == 0 else 1
@@ -263,6 +273,9 @@ def main(doc: str, argv: Sequence[str] | None) -> int:
             sys.stderr.writelines(f"error: {line}\n" for line in error.lines)
             codes.append(1)
 
+    words = sys.argv[1:] if argv is None else [*argv]
+    # by hand: argparse takes what follows options for options that it does not know
+    end = words.index("--") if "--" in words else len(words)
     parser = resave_parser(doc)
-    parser.set_defaults(quiet=False)
-    return command.run_program(parser, body, argv) or codes[-1]
+    parser.set_defaults(quiet=False, handed_on=words[end + 1 :])
+    return command.run_program(parser, body, words[:end]) or codes[-1]

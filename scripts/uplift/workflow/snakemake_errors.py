@@ -1,5 +1,6 @@
 """Snakemake's errors, and those of Snakefiles, in one line: where, and what is wrong."""
 
+import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ _HEAD = re.compile(
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+), in ')
 _OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
 """An error of this project, which says it all, inside one of Snakemake's."""
+_NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
 _TRACEBACK = "Traceback (most recent call last):"
 _END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
 _CONSEQUENCES = (
@@ -38,6 +40,13 @@ def one_line(text: str, workflow: Any = None) -> str:
     """
     if own := _OWN.search(text):
         return own["what"]
+    if no_rule := _NO_RULE.search(text):
+        return _no_rule(no_rule["what"], workflow)
+    if "Target rules may not contain wildcards" in text:
+        return (
+            "a step is no target, since each dataset has its own; name its file, such as "
+            "results/cells/plan.json, or one of: all, plans, report"
+        )
     lines = text.strip().splitlines()
     if _TRACEBACK in lines:
         return _python_error(lines[lines.index(_TRACEBACK) + 1 :])
@@ -47,6 +56,14 @@ def one_line(text: str, workflow: Any = None) -> str:
         place = _place(_path_of(stack[-1]), unclosed["line"])
         return f"{place}SyntaxError: {unclosed['what']}"
     return _joined(_parts(line for line in lines if not _FRAME.match(line)))
+
+
+def _no_rule(name: str, workflow: Any) -> str:
+    """Of a step or target that is misspelled, or a file that none makes."""
+    known = [rule.name for rule in getattr(workflow, "rules", ())]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"{name}: no step or target of that name, and no file that a step makes; {hint}"
 
 
 def _path_of(source: Any) -> str | None:
