@@ -43,6 +43,11 @@ ERRORS = [
     (TRACEBACK, "/snakemake/dag.py, line 9: KeyError: 'x'"),
     ("AssertionError.", "AssertionError"),
     (
+        f"{TRACEBACK[: TRACEBACK.index('KeyError: ')]}PermissionError: [Errno 13] Permission "
+        "denied: '/here/.snakemake'",
+        "/here/.snakemake: Permission denied; ask for the permission, then run again",
+    ),
+    (
         "MissingRuleException:\nNo rule to produce inspct (if you use input functions make sure "
         "that they don't raise unexpected exceptions).",
         "inspct: no step or target of that name, and no file that a step makes; "

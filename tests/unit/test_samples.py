@@ -350,6 +350,14 @@ def test_state_of_a_local_archive(tmp_path):
     assert source_state("s3://bucket/in.zip") is None
 
 
+def test_a_source_that_cannot_be_read_is_for_its_own_job_to_name(tmp_path):
+    looping = tmp_path / "in.zarr"
+    looping.symlink_to(looping)
+    archive = tmp_path / ("long" * 100)
+    assert source_state(str(looping)) == source_state(str(tmp_path / "absent.zarr"))
+    assert source_state(str(archive)) not in (None, source_state(str(looping)))
+
+
 @pytest.mark.parametrize(
     ("crate", "license_"),
     [({}, "MIT"), ({"relicense": True}, None), ({"enabled": False}, None)],

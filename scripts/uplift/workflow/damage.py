@@ -60,18 +60,32 @@ def damage_of(work: WorkFolder, output: Path | None) -> Iterator[Damage]:
     if missing := _missing_record(work):
         line = f"{missing}: is gone; it is made again"
         yield Damage(missing, _made_for(work, missing), line)
-    for path in _gone(work):
-        yield Damage(path, (path,), f"{path}: is gone; it is made again")
+    for path, was_said in _gone(work):
+        yield Damage(path, (path,), "" if was_said else f"{path}: is gone; it is made again")
     if work.published.exists() and output is not None and _is_hidden(output):
         yield Damage(work.published, (work.published,), "")
 
 
-def _gone(work: WorkFolder) -> list[Path]:
-    """Files that a failed or forced job took with it, of a dataset whose last file is there."""
+def _gone(work: WorkFolder) -> Iterator[tuple[Path, bool]]:
+    """Files that are absent of a dataset whose last file is there.
+
+    A failed or forced job took them with it, and said why: its log is younger than the last file.
+    """
     if not work.published.exists():
-        return []
-    made = (work.run, work.inventory, work.plan, work.claim, work.migration, work.root)
-    return [path for path in (*made, work.crate, work.validation) if not path.exists()]
+        return
+    finished = work.published.stat().st_mtime
+    for step, files in {
+        "inspect_source": (work.run, work.inventory),
+        "plan": (work.plan,),
+        "claim": (work.claim,),
+        "migrate": (work.migration, work.root),
+        "crate": (work.crate,),
+        "validate": (work.validation,),
+    }.items():
+        log = work.path / "logs" / f"{step}.log"
+        for path in files:
+            if not path.exists():
+                yield path, log.exists() and log.stat().st_mtime > finished
 
 
 def _is_hidden(output: Path) -> bool:

@@ -1,10 +1,13 @@
 """Snakemake's errors, and those of Snakefiles, in one line: where, and what is wrong."""
 
 import difflib
+import errno
 import os
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from uplift.errors import remedy_for
 
 _HEAD = re.compile(
     r'(?P<kind>\w+)(?: in rule \S+)?(?: in file "(?P<file>.+?)", line (?P<line>\d+))?[:.]'
@@ -13,6 +16,8 @@ _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+), in ')
 _OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
 """An error of this project, which says it all, inside one of Snakemake's."""
 _NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
+_OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:]+): '(?P<path>.+?)'")
+"""An error of the operating system about a file, as Python words it."""
 _TRACEBACK = "Traceback (most recent call last):"
 _END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
 _CONSEQUENCES = (
@@ -48,6 +53,10 @@ def one_line(text: str, workflow: Any = None) -> str:
             "results/cells/plan.json, or one of: all, plans, report"
         )
     lines = text.strip().splitlines()
+    system = _OF_SYSTEM.search(text)
+    if system and int(system["number"]) != errno.ENOENT:  # which is where a Snakefile is wrong
+        remedy = remedy_for(OSError(int(system["number"]), ""))
+        return f"{system['path']}: {system['what']}; {remedy}"
     if _TRACEBACK in lines:
         return _python_error(lines[lines.index(_TRACEBACK) + 1 :])
     unclosed = _END_OF_FILE.search(text)

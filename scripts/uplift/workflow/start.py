@@ -50,19 +50,23 @@ class Samples(dict[str, Sample]):
 def source_state(url: str) -> str | None:
     """Digest of the metadata at the root of a local source; None for a remote one.
 
-    Cheap enough for every start of the workflow; a changed chunk alone does not show here.
+    Cheap enough for every start of the workflow; a changed chunk alone does not show here. What
+    cannot be read counts as changed, and the step that inspects it says why: others go on.
     """
     root = _local_path(url)
     if root is None:
         return None
     digest = hashlib.sha256()
-    if root.is_file():  # an archive
-        status = root.stat()
-        digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-    for name in _ROOT_DOCUMENTS:
-        path = root / name
-        if path.is_file():
-            digest.update(f"{name}\0{json_files.file_sha256(path)}\n".encode())
+    try:
+        if root.is_file():  # an archive
+            status = root.stat()
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+        for name in _ROOT_DOCUMENTS:
+            path = root / name
+            if path.is_file():
+                digest.update(f"{name}\0{json_files.file_sha256(path)}\n".encode())
+    except OSError as error:
+        digest.update(str(error).encode())
     return digest.hexdigest()
 
 
