@@ -1,12 +1,27 @@
 """Other people's readers: what a failure of theirs says about an array, and what it does not."""
 
+import threading
+
+import numpy as np
 import pytest
 import zarr
 
+from uplift.arrays.readers import with_zarr_python
 from uplift.arrays.readers.protocol import ReaderError
 from uplift.arrays.readers.with_tensorstore import TensorstoreReader
 from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.storage.local import LocalStore
+
+
+def test_zarr_python_starts_no_thread(tmp_path):
+    array = zarr.create_array(
+        tmp_path / "a", shape=(4, 4), chunks=(2, 2), shards=(4, 4), dtype="<u2", zarr_format=3
+    )
+    array[:] = np.arange(16, dtype="<u2").reshape(4, 4)
+    before = threading.active_count()
+    values = ZarrReader(LocalStore(tmp_path), "a").read((slice(1, 3), slice(0, 4)))
+    assert np.array_equal(values, np.arange(16).reshape(4, 4)[1:3])
+    assert threading.active_count() == before, "they cost more than the work on a small array"
 
 
 @pytest.mark.parametrize(
@@ -23,10 +38,10 @@ def test_little_memory_is_not_a_refusal(raised, expected, tmp_path, monkeypatch)
 
     zarr.create_array(tmp_path / "a", shape=(4,), chunks=(2,), dtype="uint8", zarr_format=3)
     reader = ZarrReader(LocalStore(tmp_path), "a")
-    monkeypatch.setattr(type(reader._array), "__getitem__", fails)
+    monkeypatch.setattr(type(reader._array), "getitem", fails)
     with pytest.raises(expected):
         reader.read((slice(0, 2),))
-    monkeypatch.setattr(zarr, "open_array", fails)
+    monkeypatch.setattr(with_zarr_python, "open_array", fails)
     with pytest.raises(expected):
         ZarrReader(LocalStore(tmp_path), "a")
 

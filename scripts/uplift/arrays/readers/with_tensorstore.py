@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from io import FileIO
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ class TensorstoreReader:
         self._context = _context(cache_bytes)
         self._document = None
         must_exist = None
-        with _refusals():
+        with _REFUSALS:
             if target is not None:
                 spec = _planned(target)
             else:
@@ -82,19 +81,16 @@ class TensorstoreReader:
         ReaderError
             The reader refuses it.
         """
-        if self._array.dtype.name in ("byte", "char"):  # an element becomes one more dimension
+        with _REFUSALS:
+            self._array = array = self._opening.result()
+        if array.dtype.name in ("byte", "char"):  # an element becomes one more dimension
             raise ReaderError(self.name, ValueError("it has no data type for bytes"))
         if self._document is not None and self._document not in _alike:
             if len(_alike) >= _MOST_ALIKE:
                 _alike.clear()
-            driver, metadata = self._document[0], self._array.spec().to_json()["metadata"]
+            driver, metadata = self._document[0], array.spec().to_json()["metadata"]
             _alike[self._document] = _spec(driver, metadata)
         return self
-
-    @functools.cached_property
-    def _array(self) -> Any:
-        with _refusals():
-            return self._opening.result()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,11 +103,11 @@ class TensorstoreReader:
 
     def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
         """Begin to read elements; tensorstore has threads of its own."""
-        with _refusals():
+        with _REFUSALS:
             pending = self._array[region].read()
 
         def wait() -> NDArray[Any]:
-            with _refusals():
+            with _REFUSALS:
                 return np.asarray(pending.result())
 
         return wait
@@ -128,7 +124,7 @@ class TensorstoreReader:
         pending = tensorstore.array(values, context=self._context).write(self._array)
 
         def wait() -> NDArray[Any]:
-            with _refusals():
+            with _REFUSALS:
                 pending.result()
             return values
 
@@ -150,12 +146,22 @@ class Room:
         return lent
 
 
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except (IndexError, ValueError, NotImplementedError, OSError, RuntimeError) as error:
-        raise reader_error(TensorstoreReader.name, error) from error
+_REFUSED = (IndexError, ValueError, NotImplementedError, OSError, RuntimeError)
+
+
+class _Refusals:
+    """Makes what tensorstore raises a refusal of this reader."""
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, _REFUSED):
+            raise reader_error(TensorstoreReader.name, error) from error
+
+
+_REFUSALS = _Refusals()
+"""One for all: a generator for each call takes as long as some of the calls."""
 
 
 def _spec(driver: str, metadata: Any = None) -> Any:
@@ -173,7 +179,8 @@ def _read_document(root: str, path: str, driver: str) -> bytes | None:
     """Document of an array; None: tensorstore is left to say what is wrong with it."""
     name = ".zarray" if driver == "zarr" else "zarr.json"
     try:
-        return Path(root, path, name).read_bytes()
+        with FileIO(f"{root}/{path}/{name}") as file:
+            return file.readall()
     except OSError:
         return None
 

@@ -4,19 +4,21 @@ import asyncio
 import functools
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.abc.store import Store as ZarrStore
+from zarr.api.asynchronous import open_array
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from uplift.arrays.readers.protocol import reader_error
 from uplift.storage.protocol import Store, join
+
+T = TypeVar("T")
 
 _REQUESTS = 64
 """Under way at once; the store holds back those that a job may not have."""
@@ -41,11 +43,13 @@ class ZarrReader:
             with _opening, warnings.catch_warnings():
                 # It warns about data types and codecs that are not in the core specification.
                 warnings.simplefilter("ignore")
-                self._array = zarr.open_array(
-                    store=_ReadOnlyStore(store, laid_over),
-                    path=path,
-                    mode="r",
-                    zarr_format=2 if zarr_format == 2 else 3,
+                self._array: Any = _awaited(
+                    open_array(
+                        store=_ReadOnlyStore(store, laid_over),
+                        path=path,
+                        mode="r",
+                        zarr_format=2 if zarr_format == 2 else 3,
+                    )
                 )
         except Exception as error:
             raise reader_error(self.name, error) from error
@@ -54,7 +58,7 @@ class ZarrReader:
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read elements."""
         try:
-            found: Any = self._array[region]
+            found: Any = _awaited(self._array.getitem(region))
             if isinstance(found, np.ndarray):
                 return found
             return np.array(found, dtype=self._array.dtype)  # a text alone would lose its length
@@ -64,6 +68,38 @@ class ZarrReader:
     def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
         """Read when the elements are waited for."""
         return functools.partial(self.read, region)
+
+
+class _Here(ThreadPoolExecutor):
+    """Does what it is given at once, in the thread that gives it."""
+
+    def submit(self, function: Callable[..., T], /, *given: Any, **named: Any) -> Future[T]:
+        done: Future[T] = Future()
+        try:
+            done.set_result(function(*given, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Nothing to end: each loop that is closed asks for it."""
+
+
+_HERE = _Here()
+
+
+def _awaited(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Wait for a coroutine in a loop of this thread.
+
+    With zarr-python's own loop in one thread, and its decoders in others, more than half of the
+    time went into what these tell each other. Regions are read at once by threads of ours.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        loop.set_default_executor(_HERE)
+        return loop.run_until_complete(coroutine)
+    finally:
+        loop.close()
 
 
 def _documents(store: Store, path: str, zarr_format: int) -> dict[str, bytes | None]:
@@ -77,7 +113,7 @@ def _documents(store: Store, path: str, zarr_format: int) -> dict[str, bytes | N
 
 @functools.cache
 def _requests() -> ThreadPoolExecutor:
-    """Threads that wait for remote stores; zarr-python's own are few, as they are for decoding."""
+    """Threads that wait for stores that are far away."""
     return ThreadPoolExecutor(_REQUESTS, thread_name_prefix="zarr")
 
 
@@ -109,9 +145,7 @@ class _ReadOnlyStore(ZarrStore):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read an object or a part of one."""
-        pool = None if self._store.is_local else _requests()
-        loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(pool, self._read, key, byte_range)
+        data = await self._done(self._read, key, byte_range)
         return None if data is None else prototype.buffer.from_bytes(data)
 
     def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
@@ -158,7 +192,13 @@ class _ReadOnlyStore(ZarrStore):
 
     async def exists(self, key: str) -> bool:
         """Say whether there is such an object."""
-        return await asyncio.to_thread(self._store.stat, key) is not None
+        return await self._done(self._store.stat, key) is not None
+
+    async def _done(self, function: Callable[..., T], *given: Any) -> T:
+        """Ask the store: where it is far away, while others are asked."""
+        if self._store.is_local and not self._store.reads_ahead:
+            return function(*given)
+        return await asyncio.get_running_loop().run_in_executor(_requests(), function, *given)
 
     async def set(self, key: str, value: Buffer) -> None:
         """Refuse."""
