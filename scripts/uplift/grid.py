@@ -24,6 +24,12 @@ def grid_shape(shape: Shape, chunks: Shape) -> Shape:
     return tuple(ceil_div(n, c) for n, c in zip(shape, chunks, strict=True))
 
 
+@_remembered
+def has_edges(shape: Shape, chunks: Shape) -> bool:
+    """Whether some chunk reaches beyond the array."""
+    return any(n % c for n, c in zip(shape, chunks, strict=True))
+
+
 def linear_index(index: Index, grid: Shape) -> int:
     """C-order position of a grid index."""
     position = 0
@@ -45,6 +51,10 @@ def index_of(position: int, grid: Shape) -> Index:
         position, i = divmod(position, n)
         index.append(i)
     return tuple(reversed(index))
+
+
+object_index = _remembered(index_of)
+""":func:`index_of` of a stored object; there are many chunks, and each has another one."""
 
 
 def all_indices(grid: Shape) -> Iterator[Index]:
@@ -93,6 +103,16 @@ def indices_in(region: tuple[tuple[int, int], ...]) -> Iterator[Index]:
     return itertools.product(*(range(a, b) for a, b in region))
 
 
+@functools.lru_cache(maxsize=8)
+def chunks_in_shard(shard: Index, per_shard: Shape, grid: Shape) -> tuple[Index, ...]:
+    """Chunks that a shard covers, in C order; remembered for arrays that are alike.
+
+    Parameters and errors as :func:`chunk_region`. A shard may have thousands, so few are kept.
+    """
+    return tuple(indices_in(chunk_region(shard, per_shard, grid)))
+
+
+@_remembered
 def element_slices(index: Index, chunks: Shape, shape: Shape) -> tuple[slice, ...]:
     """Elements of the array that a chunk covers, cut at the array's edge.
 

@@ -6,6 +6,7 @@ that every chunk can be looked at again. It finds accidents; it keeps nobody fro
 
 import base64
 import binascii
+import functools
 import json
 import math
 import struct
@@ -30,6 +31,7 @@ repack it is of the encoded bytes (of a rewrap, of the deflate body; of a chunk 
 recoded, of its values); of a recode, of the values that the object takes of the chunk."""
 
 _NUMBERS = struct.Struct("<qq")
+_ROW = struct.Struct("<qq16s")
 _DIGEST_BYTES = 16
 _SHORT = 8
 """Bytes of an index in nearly all arrays."""
@@ -86,16 +88,19 @@ def index_bytes(*counts: int) -> int:
 
 def row_index_bytes(item: BatchItem) -> int:
     """Bytes of the indices in rows of what is read of an array."""
-    return index_bytes(_chunks(item), math.prod(item.target.object_grid))
+    source, target = item.source, item.target
+    objects = _boxes(target.shape, target.object_shape)
+    return index_bytes(_boxes(source.shape, source.chunks), objects)
 
 
 def pixel_index_bytes(item: BatchItem) -> int:
     """Bytes of the index in rows of what is found again of an array."""
-    return index_bytes(_chunks(item))
+    return index_bytes(_boxes(item.source.shape, item.source.chunks))
 
 
-def _chunks(item: BatchItem) -> int:
-    return math.prod(grid.grid_shape(item.source.shape, item.source.chunks))
+@functools.lru_cache(maxsize=1024)
+def _boxes(shape: grid.Shape, steps: grid.Shape) -> int:
+    return math.prod(grid.grid_shape(shape, steps))
 
 
 def row(position: int, chunk: int, digest: bytes, width: int = _SHORT) -> bytes:
@@ -132,9 +137,7 @@ def digests_in(rows: bytes, width: int = _SHORT) -> Digests:
     """Digests of rows with indices of so many bytes."""
     if width != _SHORT:
         return dict(_wide_rows(rows, width))
-    table = np.frombuffer(rows, dtype=ROW)
-    pairs = zip(table["object"].tolist(), table["chunk"].tolist(), strict=True)
-    return dict(zip(pairs, map(bytes, table["digest"]), strict=True))
+    return {(one, chunk): digest for one, chunk, digest in _ROW.iter_unpack(rows)}
 
 
 def _wide_rows(rows: bytes, width: int) -> Iterator[tuple[tuple[int, int], bytes]]:
@@ -153,7 +156,7 @@ def digests_in_text(text: str, width: int = _SHORT) -> Digests:
     """Digests of what :func:`rows_to_text` made; none when it is damaged."""
     try:
         return digests_in(base64.b64decode(text, validate=True), width)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, struct.error):
         return {}
 
 

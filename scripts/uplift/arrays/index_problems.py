@@ -9,6 +9,26 @@ Problem = tuple[str, str]
 """Code and message of a finding."""
 
 
+def is_packed(index: NDArray[np.uint64], body_bytes: int) -> bool:
+    """Whether every cell has a chunk, and they fill the shard one after the other, in C order.
+
+    So most shards are; nothing is wrong with such an index.
+
+    Parameters
+    ----------
+    index
+        Shape (cells, 2): offset and bytes of each chunk.
+    body_bytes
+        Bytes of the shard before its index.
+    """
+    end = 0
+    for offset, length in index.tolist():  # Python integers: none wraps around
+        if offset != end:
+            return False
+        end += length
+    return end == body_bytes
+
+
 def index_problems(
     index: NDArray[np.uint64], body_bytes: int, inside: NDArray[np.bool_]
 ) -> list[Problem]:

@@ -1,6 +1,7 @@
 """Stored objects of one array of the output: which exist, their shard indexes, their chunks."""
 
 import contextlib
+import functools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
-from uplift.arrays.index_problems import index_problems, present_cells
+from uplift.arrays.index_problems import index_problems, is_packed, present_cells
 from uplift.arrays.reused import BUFFER_BYTES, borrowed_buffer
 from uplift.arrays.shards import ShardIndex, read_index
 from uplift.codecs import shard_index
@@ -61,16 +62,16 @@ class StoredObjects:
 
     def key(self, position: int) -> str:
         """Key of an object in the store."""
-        return join(self.path, target_key(grid.index_of(position, self.grid)))
+        return join(self.path, target_key(grid.object_index(position, self.grid)))
 
     def cell_of(self, chunk: Index) -> int:
         """Cell of a chunk in its shard's index."""
         return grid.cell_of(chunk, self.per_object)
 
-    def chunks_of(self, position: int) -> Iterator[Index]:
+    def chunks_of(self, position: int) -> Sequence[Index]:
         """Chunks inside the array that an object may hold, in C order."""
-        index = grid.index_of(position, self.grid)
-        return grid.indices_in(grid.chunk_region(index, self.per_object, self.chunk_grid))
+        index = grid.object_index(position, self.grid)
+        return grid.chunks_in_shard(index, self.per_object, self.chunk_grid)
 
     def existing(self) -> Iterator[tuple[int | None, ObjectInfo]]:
         """List what lies among the array's objects, each with its position; None: it has none."""
@@ -127,7 +128,10 @@ class StoredObjects:
         """
         if opened.index is None:
             return
-        inside = self._inside(position)
+        origin = grid.object_index(position, self.grid)
+        inside = _cells_inside(origin, self.per_object, self.chunk_grid)
+        if expected is None and inside.all() and is_packed(opened.index, opened.body_bytes):
+            return
         wanted = inside
         if expected is not None:
             wanted = np.zeros(self._cells, dtype=bool)
@@ -148,7 +152,8 @@ class StoredObjects:
         Each is valid until the next one is asked for.
         """
         if opened.index is None:
-            yield from self._runs(opened, [(0, [opened.info.size])])
+            for whole in self._runs(opened, [(0, [opened.info.size])]):
+                yield from _pieces(whole, [opened.info.size])
             return
         places = opened.index[[self.cell_of(chunk) for chunk in chunks]].tolist()
         runs = list(_joined(places, _RANGE_BYTES if self._store.reads_ahead else BUFFER_BYTES))
@@ -157,35 +162,19 @@ class StoredObjects:
         for start, lengths in runs:
             if start + sum(lengths) > opened.body_bytes:  # absent, or outside of the shard
                 yield from [None] * len(lengths)
-                continue
-            for _ in lengths:
-                yield next(found)
+            else:
+                yield from _pieces(next(found), lengths)
 
-    def _runs(
-        self, opened: Opened, runs: Iterable[tuple[int, list[int]]]
-    ) -> Iterator[Readable | None]:
-        """Read each run at once, and yield its pieces."""
+    def _runs(self, opened: Opened, runs: Iterable[tuple[int, list[int]]]) -> Iterator[memoryview]:
+        """Read each run at once."""
+        ranges = ((start, sum(lengths)) for start, lengths in runs)
         if self._store.is_local:
             with borrowed_buffer() as buffer:
-                for start, lengths in runs:
-                    filled = _filled(buffer, opened.file, start, sum(lengths))
-                    yield from _pieces(filled, lengths)
+                for start, length in ranges:
+                    yield _filled(buffer, opened.file, start, length)
             return
-        wanted = list(runs)
-        ranges = ((opened.info, start, sum(lengths)) for start, lengths in wanted)
-        for (_, lengths), data in zip(wanted, self._store.read_ranges(ranges), strict=True):
-            yield from _pieces(memoryview(data or b""), lengths)
-
-    def _inside(self, position: int) -> NDArray[np.bool_]:
-        """Cells of a shard that lie inside the array, length cells."""
-        cells = np.ones((), dtype=bool)
-        origin = grid.index_of(position, self.grid)
-        edges = zip(origin, self.per_object, self.chunk_grid, strict=True)
-        if all((o + 1) * k <= n for o, k, n in edges):
-            return np.ones(self._cells, dtype=bool)
-        for o, k, n in zip(origin, self.per_object, self.chunk_grid, strict=True):
-            cells = np.logical_and.outer(cells, o * k + np.arange(k) < n)
-        return cells.reshape(-1)
+        for data in self._store.read_ranges((opened.info, *one) for one in ranges):
+            yield memoryview(data or b"")
 
     def _presence(self, position: int, code: str, cells: NDArray[np.bool_], text: str) -> None:
         origin = grid.index_of(position, self.grid)
@@ -196,6 +185,19 @@ class StoredObjects:
             self._findings.error(
                 code, self.path, f"{self.key(position)}: chunk {chunk} {text}, {other}"
             )
+
+
+@functools.lru_cache(maxsize=8)
+def _cells_inside(
+    origin: Index, per_object: grid.Shape, chunk_grid: grid.Shape
+) -> NDArray[np.bool_]:
+    """Cells of a shard that lie inside the array, length cells; shared, and so not writeable."""
+    cells: NDArray[np.bool_] = np.ones((), dtype=bool)
+    for o, k, n in zip(origin, per_object, chunk_grid, strict=True):
+        cells = np.logical_and.outer(cells, o * k + np.arange(k) < n)
+    cells = cells.reshape(-1)
+    cells.flags.writeable = False
+    return cells
 
 
 def _filled(buffer: bytearray, file: OpenObject, start: int, length: int) -> memoryview:

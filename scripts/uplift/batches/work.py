@@ -281,17 +281,23 @@ def _lines_of(journal: Journal, group: Sequence[Portion]) -> AbstractContextMana
     return journal.kept_open() if len(group) > 1 else contextlib.nullcontext(journal)
 
 
-@contextlib.contextmanager
-def _timed(result: Result) -> Iterator[None]:
-    clock, cpu = time.perf_counter(), time.thread_time()
-    yield
-    result.seconds += time.perf_counter() - clock
-    result.cpu_seconds += time.thread_time() - cpu
+class _Timed:
+    """Adds what is spent inside to a result."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def __enter__(self) -> None:
+        self._clock, self._cpu = time.perf_counter(), time.thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        self._result.seconds += time.perf_counter() - self._clock
+        self._result.cpu_seconds += time.thread_time() - self._cpu
 
 
 def _converted(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
     """Convert a portion; nothing of one with chunks that cannot be decoded is left to validate."""
-    with _timed(result):
+    with _Timed(result):
         return _carried_out(context, portion, result, journal)
 
 
@@ -350,7 +356,7 @@ def _to_validate(context: Context, portion: Portion, result: Result) -> _Check:
 
 
 def _validate(context: Context, check: _Check, values: NDArray[Any] | None) -> None:
-    with _timed(check.result):
+    with _Timed(check.result):
         _compare(context, check, values)
 
 

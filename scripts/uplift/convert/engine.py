@@ -142,7 +142,7 @@ class Engine(ABC):
             return self._write_object(position, stored)
 
     def _write_object(self, position: int, stored: Sequence[Index] | None) -> Outcome:
-        index = grid.index_of(position, self._object_grid)
+        index = grid.object_index(position, self._object_grid)
         key = join(self.item.path, target_key(index))
         outcome = Outcome()
         blocks = self._blocks(position, index, stored, outcome)

@@ -35,9 +35,7 @@ class RepackEngine(Engine):
         self, position: int, index: Index, stored: Sequence[Index] | None, outcome: Outcome
     ) -> Iterator[list[Piece]]:
         if stored is None:
-            stored = list(
-                grid.indices_in(grid.chunk_region(index, self._per_shard, self._target_grid))
-            )
+            stored = grid.chunks_in_shard(index, self._per_shard, self._target_grid)
         # once all chunks are asked for, another object's may be
         for block in self._chunks.blocks(self._turn.until_taken(stored)):
             pieces = []

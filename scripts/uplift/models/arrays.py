@@ -1,10 +1,10 @@
 """Arrays as the source describes them and as the output will: both sides of a conversion."""
 
+import functools
 from typing import Any, ClassVar, Literal
 
 from uplift.grid import grid_shape
 from uplift.models.base import Model
-from uplift.models.once import once_each
 
 JsonValue = Any
 """Decoded JSON: what a metadata document may hold at this place."""
@@ -74,15 +74,10 @@ class TargetArray(Model):
         """Elements along each axis of one stored object (a shard, or a chunk when unsharded)."""
         return self.shards if self.shards is not None else self.chunks
 
-    @property
+    @functools.cached_property
     def object_grid(self) -> Shape:
         """Stored objects along each axis."""
-        return _object_grid(self)
-
-
-@once_each
-def _object_grid(target: TargetArray) -> Shape:
-    return grid_shape(target.shape, target.object_shape)
+        return grid_shape(self.shape, self.object_shape)
 
 
 Method = Literal["repack", "rewrap", "recode"]

@@ -1,6 +1,7 @@
 """Map over a pool with a bounded number of calls under way; threads of one process."""
 
-import contextlib
+from __future__ import annotations
+
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -128,10 +129,16 @@ def started(calls: Sequence[Callable[[], Any]], *, threads: bool = True) -> Call
 
 
 class Turn:
-    """A thread's turn; see :class:`Turns`."""
+    """A thread's turn; see :class:`Turns`. As a context manager, it ends there at the latest."""
 
     def __init__(self, free: threading.Semaphore | None = None) -> None:
         self._free = free
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def end(self) -> None:
         """Let another thread go on, once."""
@@ -157,16 +164,11 @@ class Turns:
     def __init__(self, count: int = 0) -> None:
         self._free = threading.BoundedSemaphore(count) if count else None
 
-    @contextlib.contextmanager
-    def taken(self) -> Iterator[Turn]:
-        """Wait for a turn; it ends here, unless it was ended before."""
+    def taken(self) -> Turn:
+        """Wait for a turn."""
         if self._free is not None:
             self._free.acquire()
-        turn = Turn(self._free)
-        try:
-            yield turn
-        finally:
-            turn.end()
+        return Turn(self._free)
 
 
 NO_TURNS = Turns()

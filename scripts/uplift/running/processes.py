@@ -8,6 +8,7 @@ again: clients of object stores have threads and connections of their own, which
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import signal
@@ -244,6 +245,7 @@ def _serve(
     """Answer calls until the other side is gone."""
     for other in inherited:
         other.close()
+    gc.freeze()  # what the job has made stays: it need not be looked through again and again
     if inherited and take is not None:
         take()  # what the job has used until now is counted there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job, which ends its workers

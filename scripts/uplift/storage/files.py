@@ -9,7 +9,8 @@ from pathlib import Path
 
 from uplift.errors import StorageError
 from uplift.storage import tuning
-from uplift.storage.protocol import Readable
+from uplift.storage.protocol import Buffer, Readable
+from uplift.storage.reading import room_in
 
 _TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
 _LONGEST_TEMPORARY = 200
@@ -123,25 +124,28 @@ def read_piece(descriptor: int, start: int, length: int) -> bytes:
     return data
 
 
-def read_into_room(descriptor: int, start: int, room: memoryview) -> int:
+def read_into_room(descriptor: int, start: int, length: int, buffer: Buffer, at: int) -> int:
     """Read a piece of an open file into memory that is there.
 
     Parameters
     ----------
     descriptor
         Of the file.
-    start
-        In bytes.
-    room
-        As many bytes as are to be read.
+    start, length
+        Of the piece, in bytes.
+    buffer
+        That takes it, from byte `at` on; it grows where it can.
+    at
+        Bytes from its start.
 
     Returns
     -------
     int
         Bytes that were read, fewer where the file ends.
     """
+    room = room_in(buffer, at, length)
     done = os.preadv(descriptor, (room,), start)
-    while done < len(room) and (more := os.preadv(descriptor, (room[done:],), start + done)):
+    while done < length and (more := os.preadv(descriptor, (room[done:],), start + done)):
         done += more  # as above
     return done
 

@@ -21,6 +21,8 @@ from uplift.storage.local_reading import ABSENT, LocalFiles
 from uplift.storage.protocol import Store, Unfinished, join
 from uplift.work.ledger import TRAFFIC
 
+_UNLESS_THERE = contextlib.suppress(FileExistsError)
+
 
 class LocalStore(LocalFiles):
     """Objects as files below `root`, for reading and writing.
@@ -205,7 +207,7 @@ class LocalStore(LocalFiles):
                 break
             folder = folder.rpartition("/")[0]
         for one in reversed(missing):
-            with contextlib.suppress(FileExistsError):
+            with _UNLESS_THERE:
                 os.mkdir(one)
             self._folders.add(one)
 

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from uplift.errors import ChangedError, SourceError, StorageError, remedy_for
 from uplift.storage import tuning
@@ -20,7 +20,7 @@ from uplift.storage.files import (
     refuse_link_out_of,
 )
 from uplift.storage.protocol import Buffer, ObjectInfo, Wanted, key_of, refuse_changed
-from uplift.storage.reading import ReadableStore, ReadAhead, room_in
+from uplift.storage.reading import ReadableStore, ReadAhead
 from uplift.work.ledger import TRAFFIC
 
 L = TypeVar("L", bytes, int)
@@ -93,7 +93,8 @@ class LocalFiles(ReadableStore):
                 self._refuse_special(key, status.st_mode)
                 return None
             info = _info_of(key, status)
-            refuse_changed(wanted, info.size, info.stamp, self.url)
+            if wanted is not key:
+                refuse_changed(wanted, info.size, info.stamp, self.url)
             opened, descriptor = OpenFile(self, info, descriptor), -1
         except OSError as error:
             if error.errno in ABSENT:
@@ -209,24 +210,20 @@ class OpenFile:
 
         Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
         """
-
-        def fill(descriptor: int, start: int, length: int) -> int:
-            return read_into_room(descriptor, start, room_in(buffer, at, length))
-
-        return self._filled(start, length, fill)
+        return self._filled(start, length, read_into_room, buffer, at)
 
     def read(self, start: int, length: int | None) -> bytes:
         """Return `length` bytes from `start` (negative: from the end), or all that follow."""
         return self._filled(start, length, read_piece)
 
-    def _filled(self, start: int, length: int | None, fill: Callable[[int, int, int], L]) -> L:
+    def _filled(self, start: int, length: int | None, fill: Callable[..., L], *where: Any) -> L:
         """Read a range that lies within the file as it was opened."""
         size = self.info.size
         start = start if start >= 0 else max(0, size + start)
         rest = max(0, size - start)
         length = rest if length is None else min(length, rest)
         try:
-            found = fill(self._descriptor, start, length)
+            found = fill(self._descriptor, start, length, *where)
         except OSError as error:
             raise self._store.refused(error, "read", self.info.key) from error
         if (found if isinstance(found, int) else len(found)) != length:

@@ -113,8 +113,7 @@ class PixelCheck(ABC):
         self.decoder = decoder_of(item.source)
         self.values: NDArray[Any] | None = None
         self.counts = Compared()
-        source = item.source
-        self._has_edges = any(n % c for n, c in zip(source.shape, source.chunks, strict=True))
+        self._has_edges = grid.has_edges(item.source.shape, item.source.chunks)
         self._helpers = helpers
         self._index_bytes = pixel_index_bytes(item)
         self._strides = grid.strides_of(chunks.grid)

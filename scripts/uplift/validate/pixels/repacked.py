@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
@@ -40,7 +41,7 @@ class RepackCheck(PixelCheck):
 
     def _check_object(self, position: int) -> None:
         stored = self.expected.stored
-        chunks = list(self.objects.chunks_of(position)) if stored is None else stored[position]
+        chunks = self.objects.chunks_of(position) if stored is None else stored[position]
         exact = chunks
         if self.expected.bad:
             self._check_filled(chunks)
@@ -91,7 +92,7 @@ class RepackCheck(PixelCheck):
         own = recoded or self._rewraps
         if self.values is not None and self.values.dtype.kind in "biufc" and not own:
             part = self.values[grid.element_slices(chunk, *self._extent)]
-            self._count(chunk, digest_of_values(part), self._chunk_bytes)
+            self._count(chunk, self._digest_of_part(part), self._chunk_bytes)
             return
         values = self._decoded(position, chunk, after, own=own)
         if values is None:
@@ -102,6 +103,14 @@ class RepackCheck(PixelCheck):
             self.findings.error("pixels.differ", self.path, text + self.chunks.key_of(chunk))
             return
         self._count(chunk, digest, values.nbytes)
+
+    def _digest_of_part(self, part: NDArray[Any]) -> bytes:
+        """Digest of a chunk's elements in an array's memory, row by row in memory used again."""
+        own = self._own
+        if own is None or part.flags.c_contiguous or part.dtype != own.dtype:
+            return digest_of_values(part)
+        np.copyto(own, part)
+        return digest_of_values(own) if self._own_bytes is None else digest_of(self._own_bytes)
 
     def _same_bytes(self, want: bytes, after: Readable) -> bool:
         if not self._rewraps:
