@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import json
 import math
@@ -81,9 +82,15 @@ def _joined(index: Index) -> str:
     return "/".join(map(str, index))
 
 
+@functools.cache
+def buffer_of(use: str, size: int) -> memoryview:
+    """Memory of a process that is used again: a fresh one for each shard is filled with zeros."""
+    return memoryview(bytearray(size))
+
+
 def local_chunks(task: Task) -> Iterator[memoryview]:
     """Read chunk after chunk into one buffer."""
-    view = memoryview(bytearray(LARGEST_CHUNK))
+    view = buffer_of("chunk", LARGEST_CHUNK)
     for key in task.shard.chunks:
         file = os.open(f"{task.source}/{key}", os.O_RDONLY)
         length = os.readv(file, [view])
@@ -186,8 +193,8 @@ def index_of(lengths: list[int]) -> bytes:
 
 
 def _check_file(file: int, lengths: list[int], digests: list[bytes], chunk_bytes: int) -> int:
-    view = memoryview(bytearray(WINDOW))
-    decoded = np.empty(chunk_bytes, "u1")
+    view = buffer_of("window", WINDOW)
+    decoded = np.frombuffer(buffer_of("decoded", chunk_bytes), "u1")
     start = low = high = 0
     for length, digest in zip(lengths, digests, strict=True):
         if start + length > high:

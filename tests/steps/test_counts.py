@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -153,6 +154,31 @@ def test_what_small_arrays_that_are_alike_share_is_done_once(tmp_path, monkeypat
     assert len(folders) == 3 * 40
     assert calls["_opened"] <= groups + 3, "once a group, and for the lines about what is on disk"
     assert calls["mkdir"] <= len(folders) + 2, "each once, the root for each store"
+
+
+def test_a_small_array_costs_few_calls(tmp_path):
+    """What the interpreter does for each array: 1 to 2 us a call, beside data that fill a cache."""
+    calls = []
+    for number in (20, 60):
+        home = tmp_path / str(number)
+        write(home / "in.zarr", Group({str(n): Array((8, 6), (4, 3)) for n in range(number)}))
+        conversion = Conversion(
+            *(str(home / "in.zarr"), str(home / "out.zarr"), home / "work"), threads=1
+        )
+        for step in (conversion.inspect, conversion.plan, conversion.claim):
+            step()
+        ours = Counter()
+
+        def counting(frame, event, _, ours=ours):
+            ours["calls"] += event == "call" and "/uplift/" in frame.f_code.co_filename
+
+        sys.setprofile(counting)
+        try:
+            conversion.convert()
+        finally:
+            sys.setprofile(None)
+        calls.append(ours["calls"])
+    assert (calls[1] - calls[0]) / 40 < 575, "of one array more, 4 chunks in a shard"
 
 
 SIDE, CHUNK, CHUNKS = 512, 64, 64
