@@ -24,6 +24,10 @@ INSPECT_AGAIN = (
 )
 """What to do where the source is not as it was: of that dataset alone, since -R is for all."""
 
+VALIDATE_AGAIN = (
+    "validate again: the same command with -R validate -- results/<dataset>/published.json"
+)
+
 INTERRUPTED = "interrupted; run the same command again"
 """What a program says that Ctrl-C ended."""
 

@@ -196,7 +196,7 @@ def test_a_damaged_digests_file(tmp_path, cut):
     file = tmp_path / "b.digests"
     write_digests(file, [("a", 0, 1, pixel_row(0, bytes(16)))])
     file.write_bytes(file.read_bytes()[:cut])
-    with pytest.raises(InputError, match="validate that batch again"):
+    with pytest.raises(InputError, match="validate again: the same command"):
         runs_of(file)
     with pytest.raises(InputError, match="no such file"):
         runs_of(tmp_path / "none.digests")

@@ -78,6 +78,13 @@ def test_an_error_of_snakemake_is_one_line_with_its_place(snakemake_logger, text
     assert run.lines == [("failed", f"error: {line}")]
 
 
+def test_a_dataset_that_is_taken_for_a_target_is_answered_with_its_file(snakemake_logger):
+    run = Run(snakemake_logger, {})
+    run.error("MissingRuleException:\nNo rule to produce b (if you use input functions).")
+    said = "b: a dataset is no target; ask for its last file: results/b/published.json"
+    assert run.lines == [("failed", f"error: {said}")]
+
+
 def test_errors_while_jobs_run_stand_at_the_end_once(snakemake_logger):
     run = Run(snakemake_logger, {"a": "valid, 1 array"}, ("publish", "a"), ("own", None))
     run.event("run_info", stats={})

@@ -193,6 +193,12 @@ def test_mistakes_of_several_rows(sheet):
     ]
 
 
+def test_a_quote_without_an_end_is_named_where_it_begins(sheet):
+    rows = [HEADER, "a,in,,MIT,,,,,", 'b,"in2,,MIT,,,,,', "c,in3,,MIT,,,,,"]
+    with pytest.raises(InputError, match='line 3: a text in "quotes" that begins here'):
+        sheet("\n".join(rows))
+
+
 def test_header(sheet):
     found = lines(sheet, "a,b,c,d,e", header="dataset,2023,licence,name,name")
     assert found[:4] == [

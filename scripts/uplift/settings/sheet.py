@@ -28,12 +28,14 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
     text = _sheet_text(path)
     separator = _separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    begun = 0
     try:
         header = [name.strip() for name in next(reader, [])]
         lines = _mistakes_of_header(path, header)
         rows = []
+        begun = reader.line_num
         for cells in reader:
-            where = f"{path}, line {reader.line_num}"
+            where, begun = f"{path}, line {reader.line_num}", reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) > len(header):
@@ -45,7 +47,12 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
             pairs = zip(header, (cell.strip() for cell in cells), strict=False)
             rows.append(Row(where, {key: cell for key, cell in pairs if cell and key in COLUMNS}))
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
+        what = (
+            'a text in "quotes" that begins here has no end: close it, or write the quote twice'
+            if "unexpected end" in str(error)
+            else f"not CSV: {error}"
+        )
+        raise InputError(f"{path}, line {begun + 1}: {what}") from None
     if not rows and not lines:
         lines.append(f"{path}: has no row; add one for each dataset")
     return rows, lines

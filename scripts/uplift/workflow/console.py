@@ -62,6 +62,7 @@ _HIDDEN = (
     "Assuming unrestricted shared filesystem",
     "Multiple includes of",
     "Building DAG of jobs",
+    "Missing metadata for file",  # of --report: a dataset that is not finished, which the page says
     # an account is guessed where none is given, which is not worth a line
     "No SLURM account given",
     "No account was given",
@@ -296,7 +297,8 @@ class Console(logging.Handler):
     def _say_error(self, text: str) -> None:
         if (self._has_stumbled or self._is_ending) and snakemake_errors.is_consequence(text):
             return
-        line = snakemake_errors.one_line(text, self._workflow)
+        files = {name: self._results / name / "published.json" for name in self._datasets}
+        line = snakemake_errors.one_line(text, self._workflow, files)
         if self._has_stumbled and not self._failed:  # a further attempt did it
             self._display.note(f"warning: {line}")
         else:

@@ -4,7 +4,8 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from uplift.errors import remedy_for
@@ -33,7 +34,9 @@ def is_consequence(text: str) -> bool:
     return any(one in text for one in _CONSEQUENCES)
 
 
-def one_line(text: str, workflow: Any = None) -> str:
+def one_line(
+    text: str, workflow: Any = None, files: Mapping[str, object] = MappingProxyType({})
+) -> str:
     """Place and reason of an error, without the traceback, which Snakemake's log has.
 
     Parameters
@@ -42,11 +45,13 @@ def one_line(text: str, workflow: Any = None) -> str:
         As Snakemake prints an exception: class, file and line, message, frames.
     workflow
         Snakemake's; it knows which Snakefile is being read.
+    files
+        By dataset: the file to ask for where somebody asks for a dataset by its name.
     """
     if own := _OWN.search(text):
         return own["what"]
     if no_rule := _NO_RULE.search(text):
-        return _no_rule(no_rule["what"], workflow)
+        return _no_rule(no_rule["what"], workflow, files)
     if "Target rules may not contain wildcards" in text:
         return (
             "a step is no target, since each dataset has its own; name its file, such as "
@@ -67,8 +72,10 @@ def one_line(text: str, workflow: Any = None) -> str:
     return _joined(_parts(line for line in lines if not _FRAME.match(line)))
 
 
-def _no_rule(name: str, workflow: Any) -> str:
-    """Of a step or target that is misspelled, or a file that none makes."""
+def _no_rule(name: str, workflow: Any, files: Mapping[str, object]) -> str:
+    """Of a step or target that is misspelled, a dataset, or a file that no step makes."""
+    if name in files:
+        return f"{name}: a dataset is no target; ask for its last file: {files[name]}"
     known = [rule.name for rule in getattr(workflow, "rules", ())]
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

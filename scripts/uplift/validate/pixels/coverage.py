@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uplift import grid
-from uplift.errors import InputError
+from uplift.errors import VALIDATE_AGAIN, InputError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.batch import Batch, BatchItem
@@ -198,7 +198,7 @@ def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
     if one is None or one.fingerprint != item.fingerprint or one.stop != item.stop:
         raise InputError(
             f"{file}: is not about {item.path or '/'} as it is planned now; "
-            "convert that batch again"
+            "convert again: the same command with -R convert -- results/<dataset>/published.json"
         )
     return one
 
@@ -207,6 +207,6 @@ def _rows(item: BatchItem, one: ItemRecord, run: Run | None, file: Path) -> Run:
     if run is None or run.sha256 != one.rows_sha256:
         raise InputError(
             f"{file}: does not hold the digests that {file.with_suffix('.json').name} speaks of, "
-            f"at {item.path or '/'}; validate that batch again"
+            f"at {item.path or '/'}; {VALIDATE_AGAIN}"
         )
     return run

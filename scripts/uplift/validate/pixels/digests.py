@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from uplift.arrays.digests import ALGORITHM, PIXEL_ROW
-from uplift.errors import InputError
+from uplift.errors import VALIDATE_AGAIN, InputError
 
 _MAGIC = f"ngff-uplift/digests/2 {ALGORITHM}\n".encode()
 _INDEX_BYTES = PIXEL_ROW["index"].itemsize
 _BLOCK_ROWS = 1024
 """Rows of a file that are held: thousands of files are merged."""
-_REMEDY = "validate that batch again"
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def runs_of(file: Path) -> list[Run]:
     try:
         with file.open("rb") as stream:
             if stream.readline() != _MAGIC:
-                raise InputError(f"{file}: not a digests file of this version; {_REMEDY}")
+                raise InputError(f"{file}: not a digests file of this version; {VALIDATE_AGAIN}")
             size = file.stat().st_size
             runs = []
             while line := stream.readline():
@@ -76,13 +75,13 @@ def runs_of(file: Path) -> list[Run]:
                 width = header.get("index_bytes", _INDEX_BYTES)
                 end = offset + header["rows"] * _row_bytes(width)
                 if end > size:
-                    raise InputError(f"{file}: is cut short; {_REMEDY}")
+                    raise InputError(f"{file}: is cut short; {VALIDATE_AGAIN}")
                 found = header["path"], header["start"], offset, header["rows"]
                 runs.append(Run(file, *found, _sha256_until(stream, end), width))
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file; {_REMEDY}") from None
+        raise InputError(f"{file}: no such file; {VALIDATE_AGAIN}") from None
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{file}: is damaged; {_REMEDY}") from None
+        raise InputError(f"{file}: is damaged; {VALIDATE_AGAIN}") from None
     return runs
 
 
