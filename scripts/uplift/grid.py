@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -11,6 +11,8 @@ Index = tuple[int, ...]
 
 _remembered = functools.lru_cache(maxsize=1024)
 """Thousands of small arrays have few shapes, and each is asked for many times an array."""
+_REMEMBERED_CHUNKS = 4096
+"""Of a shard; their indices take half a MB. A large shard may have a million."""
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -103,12 +105,18 @@ def indices_in(region: tuple[tuple[int, int], ...]) -> Iterator[Index]:
     return itertools.product(*(range(a, b) for a, b in region))
 
 
-@functools.lru_cache(maxsize=8)
-def chunks_in_shard(shard: Index, per_shard: Shape, grid: Shape) -> tuple[Index, ...]:
-    """Chunks that a shard covers, in C order; remembered for arrays that are alike.
+def chunks_in_shard(shard: Index, per_shard: Shape, grid: Shape) -> Sequence[Index]:
+    """Chunks that a shard covers, in C order; small ones are remembered for arrays that are alike.
 
-    Parameters and errors as :func:`chunk_region`. A shard may have thousands, so few are kept.
+    Parameters and errors as :func:`chunk_region`.
     """
+    if math.prod(per_shard) <= _REMEMBERED_CHUNKS:
+        return _chunks_in_small_shard(shard, per_shard, grid)
+    return list(indices_in(chunk_region(shard, per_shard, grid)))
+
+
+@functools.lru_cache(maxsize=8)
+def _chunks_in_small_shard(shard: Index, per_shard: Shape, grid: Shape) -> tuple[Index, ...]:
     return tuple(indices_in(chunk_region(shard, per_shard, grid)))
 
 
