@@ -1,5 +1,6 @@
 """What is printed while the workflow runs: short lines, failures last."""
 
+import contextlib
 import logging
 import sys
 
@@ -99,6 +100,18 @@ def test_ctrl_c_before_the_first_job_is_one_line(snakemake_logger, monkeypatch, 
         "error: interrupted; run the same command again",
         "ValueError: a bug",
     ]
+
+
+def test_a_log_that_cannot_be_written_is_one_line(snakemake_logger, capsys):
+    log = logging.FileHandler("/dev/full")  # where every write finds the disk full
+    snakemake_logger.addHandler(log)
+    console.install(workflow())
+    for text in ("one", "two"):
+        snakemake_logger.info(text)
+    with contextlib.suppress(OSError):
+        log.close()
+    said = "warning: .snakemake/log: No space left on device"
+    assert capsys.readouterr().err.splitlines() == [said]
 
 
 def test_planning_and_rules_of_a_module_are_recognized(snakemake_logger):

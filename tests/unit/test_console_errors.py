@@ -48,6 +48,11 @@ ERRORS = [
         "/here/.snakemake: Permission denied; ask for the permission, then run again",
     ),
     (
+        'OSError in file "{here}/hooks.smk", line 54:\n[Errno 28] No space left on device\n'
+        '  File "{here}/hooks.smk", line 54, in <module>',
+        "results or .snakemake: No space left on device; free some space there, then run again",
+    ),
+    (
         "MissingRuleException:\nNo rule to produce inspct (if you use input functions make sure "
         "that they don't raise unexpected exceptions).",
         "inspct: no step or target of that name, and no file that a step makes; "

@@ -6,6 +6,7 @@ while the Snakefile is read, which works in every way in: with any profile, from
 in the config, keeps Snakemake's.
 """
 
+import functools
 import logging
 import os
 import sys
@@ -373,6 +374,8 @@ def install(workflow: Any) -> None:
     if asked or not workflow.is_main_process or active() is not None:
         return
     for handler in list(logger.handlers):
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = _without_traceback  # type: ignore[assignment]
         if handler.name == "DefaultStreamHandler":
             logger.removeHandler(handler)
             logger.addHandler(Console(workflow, handler))
@@ -388,6 +391,17 @@ def _end_of_snakemake(
         sys.stderr.write(f"error: {INTERRUPTED}\n")
     else:
         sys.__excepthook__(kind, error, trace)
+
+
+@functools.cache
+def _say_log_error(what: str) -> None:
+    """Say once that Snakemake's log cannot be written, as on a full disk."""
+    sys.stderr.write(f"warning: .snakemake/log: {what}\n")
+
+
+def _without_traceback(_record: logging.LogRecord) -> None:
+    """Take the place of ``Handler.handleError``, which prints a traceback for each message."""
+    _say_log_error(str(sys.exc_info()[1]).partition("] ")[2] or "cannot be written")
 
 
 def active() -> Console | None:

@@ -17,8 +17,8 @@ _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+), in ')
 _OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
 """An error of this project, which says it all, inside one of Snakemake's."""
 _NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
-_OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:]+): '(?P<path>.+?)'")
-"""An error of the operating system about a file, as Python words it."""
+_OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:\n]+)(?:: '(?P<path>.+?)')?")
+"""An error of the operating system, as Python words it: where it wrote, without the file."""
 _TRACEBACK = "Traceback (most recent call last):"
 _END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
 _CONSEQUENCES = (
@@ -61,7 +61,7 @@ def one_line(
     system = _OF_SYSTEM.search(text)
     if system and int(system["number"]) != errno.ENOENT:  # which is where a Snakefile is wrong
         remedy = remedy_for(OSError(int(system["number"]), ""))
-        return f"{system['path']}: {system['what']}; {remedy}"
+        return f"{system['path'] or 'results or .snakemake'}: {system['what']}; {remedy}"
     if _TRACEBACK in lines:
         return _python_error(lines[lines.index(_TRACEBACK) + 1 :])
     unclosed = _END_OF_FILE.search(text)
