@@ -20,7 +20,8 @@ Every message is one line and says what is wrong, where (file, key, value) and w
 import errno
 
 INSPECT_AGAIN = (
-    "inspect it again: the same command with -R inspect_source -- results/<dataset>/published.json"
+    "put it back as it was, or, if it is meant to be as it is now, inspect it again: "
+    "the same command with -R inspect_source -- results/<dataset>/published.json"
 )
 """What to do where the source is not as it was: of that dataset alone, since -R is for all."""
 

@@ -198,7 +198,7 @@ class Engine(ABC):
         if data is None:
             raise SourceError(
                 f"{self._chunks.store.url}/{self._chunks.key_of(chunk)}: was there when the source "
-                f"was inspected and is absent now; {INSPECT_AGAIN}"
+                f"was inspected and is absent now (is its disk still there?); {INSPECT_AGAIN}"
             )
         outcome.chunks_read += 1
         outcome.bytes_read += len(data)
