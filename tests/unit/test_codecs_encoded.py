@@ -104,7 +104,7 @@ def changed(data: bytes, position: int, new: bytes) -> bytes:
         ("blosc", changed(BLOSC, 2, b"\x23"), "header is damaged"),  # "stored", but shorter
         ("zstd", ZSTD[:-1], "cut short"),
         ("zstd", bytes(numcodecs.Zstd(3).encode(RAW[:512])) * 2, "holds 2 zstd frames"),
-        ("zstd", b"\x50\x2a\x4d\x18\x00\x00\x00\x00" + ZSTD, "is not a zstd stream"),
+        ("zstd", b"\x50\x2a\x4d\x18\x00\x00\x00\x00" + ZSTD, "holds a skippable zstd frame"),
         ("zstd", bytes(numcodecs.Zstd(3).encode(RAW[:1000])), "decodes to 1000 bytes, 1024"),
         ("zstd", zstd_stream(RAW[:-2]), "1022 bytes, 1024 expected"),
         ("zstd", BLOSC, "it looks like blosc"),

@@ -25,6 +25,8 @@ GZIP, ZLIB = gzip.compress(RAW, mtime=0), zlib.compress(RAW)
 # the time of day in them would give tests other names in each process
 GZIP_HALVES = gzip.compress(RAW[:10], mtime=0) + gzip.compress(RAW[10:], mtime=0)
 ZSTD = bytes(numcodecs.Zstd(3).encode(RAW))
+ZSTD_HALVES = [bytes(numcodecs.Zstd(3).encode(half)) for half in (RAW[:10], RAW[10:])]
+SKIPPABLE = bytes.fromhex("532a4d18 04000000 01020304")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,8 @@ ZSTD = bytes(numcodecs.Zstd(3).encode(RAW))
         ("zlib", GZIP, "is labelled zlib, but is a gzip stream"),
         ("gzip", GZIP_HALVES, "holds 2 gzip streams"),
         ("bz2", bz2.compress(RAW[:10]) + bz2.compress(RAW[10:]), "holds 2 bz2 streams"),
+        ("zstd", SKIPPABLE + ZSTD, "holds a skippable zstd frame"),
+        ("zstd", SKIPPABLE + SKIPPABLE.join(ZSTD_HALVES), "holds 2 zstd frames"),  # as of pzstd
     ],
 )
 def test_streams_that_are_read_and_reported(label: str, data: bytes, note: str) -> None:
@@ -55,6 +59,7 @@ def test_streams_that_are_read_and_reported(label: str, data: bytes, note: str) 
         (None, GZIP, "48 expected; it looks like gzip"),
         ("gzip", b"", "is not a gzip stream: it is empty"),
         ("zstd", b"", "is not a zstd stream: it is empty"),
+        ("zstd", SKIPPABLE, "is not a zstd stream"),
         ("blosc", b"", "is not blosc data: it is empty"),
         ("bz2", b"", "is empty"),
         (None, b"", "has 0 bytes, 48 expected"),

@@ -113,11 +113,9 @@ def zstd_v3(config: Config, element_bytes: int) -> Config:
 
 def check_zstd(data: Encoded, nbytes: int) -> int | None:
     """Walk the frames' headers; None where the only frame does not say what it decodes to."""
-    if data[:4] != streams.ZSTD_MAGIC:
-        raise DecodeError(f"is not a zstd stream{_seen(data)}")
     frames, end = streams.walk_zstd(data)
-    if len(frames) > 1:
-        raise DecodeError(f"holds {len(frames)} zstd frames one after the other")
+    if (several := _several(frames)) is not None:
+        raise DecodeError(several)
     content = frames[0].content
     if content is None:
         return None
@@ -132,14 +130,12 @@ def decode_zstd(data: Buffer, config: Config, limit: int) -> Decoded:
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """
     data = raw(data)
-    if data[:4] != streams.ZSTD_MAGIC:
-        raise DecodeError(f"is not a zstd stream{_seen(data)}")
     frames, end = streams.walk_zstd(data)
     least = sum(max(frame.content or 0, frame.least) for frame in frames)
     most = sum(frame.most if frame.content is None else frame.content for frame in frames)
     if least > limit:
         raise DecodeError(f"decodes to at least {least} bytes, {limit} expected")
-    decompress, body = _numcodecs("zstd").decompress, data[:end]
+    decompress, body = _numcodecs("zstd").decompress, data[frames[0].start : end]
     try:
         if most <= 2 * limit + streams.ZSTD_BLOCK_BYTES:
             decoded: Buffer = bytes(decompress(body))
@@ -147,8 +143,14 @@ def decode_zstd(data: Buffer, config: Config, limit: int) -> Decoded:
             decoded = np.asarray(decompress(body, np.empty(limit, dtype=np.uint8)))
     except (RuntimeError, ValueError) as error:
         raise DecodeError(f"the zstd stream is damaged ({first_line(error)})") from error
-    several = f"holds {len(frames)} zstd frames one after the other"
-    return Decoded(decoded, end, several if len(frames) > 1 else None)
+    return Decoded(decoded, end, _several(frames))
+
+
+def _several(frames: list[streams.ZstdFrame]) -> str | None:
+    """What few readers accept."""
+    if len(frames) > 1:
+        return f"holds {len(frames)} zstd frames one after the other"
+    return "holds a skippable zstd frame before its data" if frames[0].start else None
 
 
 def encode_zstd(data: Buffer, config: Config) -> bytes:
@@ -172,7 +174,7 @@ def decode_gzip(data: Buffer, config: Config, limit: int) -> Decoded:
     data, label = raw(data), config["id"]
     found = "gzip" if data[:2] == b"\x1f\x8b" else "zlib" if streams.is_zlib(data) else None
     if found is None:
-        raise DecodeError(f"is not a {label} stream{_seen(data)}")
+        raise DecodeError(f"is not a {label} stream{streams.seen(data)}")
     decoded = _inflated(data, limit)
     if found == label:
         return decoded
@@ -205,7 +207,7 @@ def zlib_to_gzip(data: Encoded, nbytes: int) -> bytes:
         Not a sound zlib stream of that length, or one with a preset dictionary.
     """
     if not streams.is_zlib(data):
-        raise DecodeError(f"is not a zlib stream{_seen(data)}")
+        raise DecodeError(f"is not a zlib stream{streams.seen(data)}")
     if data[1] & 0x20:
         raise DecodeError("is a zlib stream with a preset dictionary")
     found = _inflated(data, nbytes)
@@ -265,7 +267,9 @@ def decode_lz4(data: Buffer, config: Config, limit: int) -> Decoded:
         raise DecodeError(f"is too short for lz4 data ({len(data)} bytes)")
     decoded = struct.unpack_from("<I", data)[0]
     if decoded > limit:
-        raise DecodeError(f"decodes to {decoded} bytes as lz4, {limit} expected{_seen(data)}")
+        raise DecodeError(
+            f"decodes to {decoded} bytes as lz4, {limit} expected{streams.seen(data)}"
+        )
     decompress = _numcodecs("lz4").decompress
     try:
         return Decoded(bytes(decompress(data)))
@@ -296,12 +300,7 @@ def _no_blosc(data: Encoded) -> str:
     if seen is None and len(data) >= BLOSC_HEADER.size and data[0] == 2:
         encoded = BLOSC_HEADER.unpack_from(data)[6]
         return f"has {len(data)} bytes, but its blosc header says {encoded}"
-    return f"is not blosc data{_seen(data)}"
-
-
-def _seen(data: Encoded) -> str:
-    seen = streams.looks_like(data)
-    return f", it looks like {seen}" if seen else "" if data else ": it is empty"
+    return f"is not blosc data{streams.seen(data)}"
 
 
 @functools.cache

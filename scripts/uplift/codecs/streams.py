@@ -10,6 +10,7 @@ from typing import Protocol
 from uplift.codecs.codec import Decoded, DecodeError, Encoded
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 ZSTD_BLOCK_BYTES = 128 * 1024
 """Most that a block decodes to (RFC 8878, 3.1.1.2.4)."""
 BLOSC_HEADER = struct.Struct("<BBBBIII")
@@ -37,6 +38,7 @@ class Decompressor(Protocol):
 class ZstdFrame:
     """One frame: `content` bytes declared (or None), `least` and `most` that its blocks allow."""
 
+    start: int
     content: int | None
     least: int
     most: int
@@ -60,6 +62,12 @@ def looks_like(data: Encoded) -> str | None:
     if head.lstrip()[:1] == b"<":
         return "XML or HTML text"
     return None
+
+
+def seen(data: Encoded) -> str:
+    """What `data` are, for a message that says what they are not."""
+    found = looks_like(data)
+    return f", it looks like {found}" if found else "" if data else ": it is empty"
 
 
 def is_zlib(data: Encoded) -> bool:
@@ -135,6 +143,8 @@ def decompress_streams(
 def walk_zstd(data: Encoded) -> tuple[list[ZstdFrame], int]:
     """Find the frames of a zstd stream from their headers, without decoding (RFC 8878, 3.1.1).
 
+    Skippable frames (3.1.2) may stand before each, as pzstd writes them.
+
     Returns
     -------
     frames, end
@@ -143,13 +153,18 @@ def walk_zstd(data: Encoded) -> tuple[list[ZstdFrame], int]:
     Raises
     ------
     DecodeError
-        The first frame is cut short or damaged.
+        The first frame is cut short or damaged, or there is none.
     """
     frames: list[ZstdFrame] = []
     end = 0
-    while not frames or data[end : end + 4] == ZSTD_MAGIC:
+    while True:
+        start = _after_skippable(data, end)
+        if data[start : start + 4] != ZSTD_MAGIC:
+            if frames:
+                break
+            raise DecodeError(f"is not a zstd stream{seen(data)}")
         try:
-            frame, position = _zstd_frame(data, end + 4)
+            frame, position = _zstd_frame(data, start + 4)
             if position > len(data):
                 raise IndexError
         except (DecodeError, IndexError) as error:
@@ -163,8 +178,16 @@ def walk_zstd(data: Encoded) -> tuple[list[ZstdFrame], int]:
     return frames, end
 
 
+def _after_skippable(data: Encoded, position: int) -> int:
+    """Where the next frame with data begins, if there is one."""
+    while data[position + 1 : position + 4] == _ZSTD_SKIPPABLE and data[position] >> 4 == 5:
+        position += 8 + int.from_bytes(data[position + 4 : position + 8], "little")
+    return position
+
+
 def _zstd_frame(data: Encoded, position: int) -> tuple[ZstdFrame, int]:
     """Read one frame's headers, and where it ends; IndexError where the data end before."""
+    start = position - 4
     descriptor = data[position]
     position += 1
     single = bool(descriptor & 0x20)
@@ -192,7 +215,7 @@ def _zstd_frame(data: Encoded, position: int) -> tuple[ZstdFrame, int]:
         most += block_bytes if kind == 2 else size
         position += 3 + (1 if kind == 1 else size)
     position += 4 if descriptor & 4 else 0
-    return ZstdFrame(content, least, most), position
+    return ZstdFrame(start, content, least, most), position
 
 
 def lz4_end(data: bytes, start: int, decoded: int) -> int | None:
