@@ -90,6 +90,16 @@ def test_a_dataset_that_is_taken_for_a_target_is_answered_with_its_file(snakemak
     assert run.lines == [("failed", f"error: {said}")]
 
 
+def test_a_config_that_is_not_yaml_is_named_with_the_line(snakemake_logger, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    Path("config/config.yaml").write_text("defaults:\n  license: MIT\n bad: 1\n")
+    run = Run(snakemake_logger, {})
+    run.error('WorkflowError in file "Snakefile", line 43:\nConfig file is not valid JSON or YAML.')
+    ((_, line),) = run.lines
+    assert line.startswith("error: config/config.yaml, line 3: not YAML: ")
+
+
 def test_errors_while_jobs_run_stand_at_the_end_once(snakemake_logger):
     run = Run(snakemake_logger, {"a": "valid, 1 array"}, ("publish", "a"), ("own", None))
     run.event("run_info", stats={})

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import snakemake.cli
 import snakemake.exceptions
 
 from support.workflow import ROOT
@@ -18,7 +19,7 @@ MESSAGES = [message for row in ROWS for message in re.findall(r"`(.+?)`", row)]
 @pytest.fixture(scope="module")
 def said():
     """Texts of the program (and of those that it is built on), with … for what is filled in."""
-    others = [Path(module.__file__) for module in (snakemake.exceptions, argparse)]
+    others = [Path(module.__file__) for module in (snakemake.cli, snakemake.exceptions, argparse)]
     files = [*(ROOT / "scripts").rglob("*.py"), *others]
     texts = [text for file in files for text in texts_of(ast.parse(file.read_bytes()))]
     return [" ".join(text.split()) for text in texts]

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,7 @@ _OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
 _NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
 _OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:\n]+)(?:: '(?P<path>.+?)')?")
 """An error of the operating system, as Python words it: where it wrote, without the file."""
+_CONFIG = Path("config/config.yaml")
 _TRACEBACK = "Traceback (most recent call last):"
 _END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
 _CONSEQUENCES = (
@@ -50,6 +52,8 @@ def one_line(
     """
     if own := _OWN.search(text):
         return own["what"]
+    if "Config file is not valid JSON or YAML" in text and (found := _mistake_in_config()):
+        return found
     if no_rule := _NO_RULE.search(text):
         return _no_rule(no_rule["what"], workflow, files)
     if "Target rules may not contain wildcards" in text:
@@ -70,6 +74,22 @@ def one_line(
         place = _place(_path_of(stack[-1]), unclosed["line"])
         return f"{place}SyntaxError: {unclosed['what']}"
     return _joined(_parts(line for line in lines if not _FRAME.match(line)))
+
+
+def _mistake_in_config() -> str | None:
+    """Of the config in the working folder: others are read before this program is."""
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        yaml.safe_load(_CONFIG.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return (
+            f"{_CONFIG}, line {line}: not YAML: {error.problem}; correct the indentation or quotes"
+        )
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def _no_rule(name: str, workflow: Any, files: Mapping[str, object]) -> str:
