@@ -61,6 +61,17 @@ def test_an_error_is_in_the_log_and_on_the_console(given, capsys):
     assert capsys.readouterr().err == "error: no such thing; do that\n"
 
 
+def test_the_way_on_names_the_dataset(given, capsys):
+    def main(argv):
+        sys.stderr.write("error: no; the same command with -- results/<dataset>/published.json\n")
+        return 1
+
+    assert job.run(main) == 1
+    folder = given.parents[2]
+    said = f"error: no; the same command with -- {folder}/published.json\n"
+    assert capsys.readouterr().err == said
+
+
 def test_warnings_reach_the_console(given, capsys):
     def main(argv):
         sys.stderr.write("2026-01-02T03:04:05Z INFO reading\n")

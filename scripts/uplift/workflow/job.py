@@ -173,4 +173,5 @@ def _for_the_console(path: Path, code: int, *, again: bool) -> Iterator[str]:
     if code:
         errors = (line for line in reversed(lines) if "error: " in line)
         error = next(errors, f"error: the job failed; see {path}")
+        error = error.replace("results/<dataset>", str(dataset_folder(path)))
         yield f"warning: tried again: {error.partition('error: ')[2]}" if again else error
