@@ -108,7 +108,7 @@ def indices_in(region: tuple[tuple[int, int], ...]) -> Iterator[Index]:
 def chunks_in_shard(shard: Index, per_shard: Shape, grid: Shape) -> Sequence[Index]:
     """Chunks that a shard covers, in C order; small ones are remembered for arrays that are alike.
 
-    Parameters and errors as :func:`chunk_region`.
+    Errors and parameters as :func:`chunk_region`.
     """
     if math.prod(per_shard) <= _REMEMBERED_CHUNKS:
         return _chunks_in_small_shard(shard, per_shard, grid)

@@ -48,7 +48,12 @@ def one_line(
     workflow
         Snakemake's; it knows which Snakefile is being read.
     files
-        By dataset: the file to ask for where somebody asks for a dataset by its name.
+        By dataset: the file to ask for where a dataset is asked for by its name.
+
+    Returns
+    -------
+    str
+        What went wrong where, and what to do.
     """
     if own := _OWN.search(text):
         return own["what"]
