@@ -206,9 +206,9 @@ def _surveys(folder: Path) -> None:
     storage = importlib.import_module("uplift.storage")
     portions = importlib.import_module("uplift.batches.portions")
     surveys = importlib.import_module("uplift.batches.surveys").Surveys
-    work = importlib.import_module("uplift.batches.work")
+    opened = importlib.import_module("uplift.batches.context")
     sides = (storage.open_store(str(folder / name)) for name in ("in.zarr", "out.zarr"))
-    context = work.Context(*sides, work.Settings())
+    context = opened.Context(*sides, opened.Settings())
     batches = _batches(folder)
     found = surveys(batches, context, convert=False)
     for batch in batches:

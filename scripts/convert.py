@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift.batches import inputs
+from uplift.batches.context import Place, Settings
 from uplift.batches.converting import convert_batches
 from uplift.batches.outdated import PlanInForce
 from uplift.batches.space import space_for
-from uplift.batches.work import Place, Settings
 from uplift.models.inventory import Inventory
 from uplift.models.slices import Slice
 from uplift.running import command

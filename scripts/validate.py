@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift.batches import inputs
+from uplift.batches.context import Place, Settings
 from uplift.batches.validating import Validation
-from uplift.batches.work import Place, Settings
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.converted import carried_out
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource
-from uplift.batches.work import Settings
+from uplift.batches.context import Settings
 from uplift.codecs.mapping import target_of
 from uplift.models.batch import Batch, BatchItem
 from uplift.storage.local import LocalStore

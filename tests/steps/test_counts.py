@@ -19,7 +19,7 @@ from support.images import multiscales, write_array, write_image, write_json, wr
 from support.steps import Conversion
 from uplift.arrays import digests, readers
 from uplift.batches import portions, surveys
-from uplift.batches.work import Context, Settings
+from uplift.batches.context import Context, Settings
 from uplift.convert import repack
 from uplift.inspect_source import nodes
 from uplift.planning import batching, estimates

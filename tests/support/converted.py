@@ -12,9 +12,10 @@ import numpy as np
 
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource
+from uplift.batches.context import Context, Settings
 from uplift.batches.portions import portions_of
 from uplift.batches.records import BatchRun
-from uplift.batches.work import Context, Job, Result, Settings, run_job
+from uplift.batches.work import Job, Result, run_job
 from uplift.codecs.mapping import target_of
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Finding

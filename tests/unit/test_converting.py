@@ -19,9 +19,10 @@ from support.images import multiscales, write_array, write_image, write_json
 from support.steps import SCRIPTS, Conversion
 from support.workflow import contents
 from uplift.batches import converting, portions
+from uplift.batches.context import Place, Settings
 from uplift.batches.converting import convert_batches
 from uplift.batches.portions import portions_of
-from uplift.batches.work import Job, Place, Settings, run_job
+from uplift.batches.work import Job, run_job
 from uplift.codecs.chunks import ChunkEncoder
 from uplift.errors import SourceError, WorkerError
 from uplift.validate.pixels import repacked
@@ -196,7 +197,7 @@ import pickle, sys
 sys.path[:0] = sys.argv[1:2]
 from uplift.running import command  # first of all, as programs do
 from uplift.batches import converting, portions
-from uplift.batches.work import Place, Settings
+from uplift.batches.context import Place, Settings
 from uplift.work.folder import WorkFolder
 portions.PORTION_BYTES = converting._ALONE_BYTES = 2**16
 if __name__ == "__main__":

@@ -10,18 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
+from uplift.batches.context import Context, Place, Settings
 from uplift.batches.portions import Portion, grouped, portions_of, total_cost
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys, is_listed_first
-from uplift.batches.work import (
-    Context,
-    Job,
-    Place,
-    Settings,
-    room_for,
-    run_job,
-    weight_of,
-)
+from uplift.batches.work import Job, room_for, run_job, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.publication import Claim

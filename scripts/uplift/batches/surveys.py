@@ -14,8 +14,8 @@ from uplift import grid
 from uplift.arrays.output_objects import listed_objects
 from uplift.arrays.source_chunks import ChunkSource, inside
 from uplift.arrays.tasks import by_object, positions_over, region_of
+from uplift.batches.context import Context
 from uplift.batches.portions import Portion, parts_of, with_survey
-from uplift.batches.work import Context
 from uplift.convert.portion import MOST_LISTED, Survey, existing_objects, refuse_other_listing
 from uplift.models.batch import Batch, BatchItem
 from uplift.running.parallel import at_once

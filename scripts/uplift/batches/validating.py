@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
 
+from uplift.batches.context import Context, Place, Settings
 from uplift.batches.converting import ALONE_ARRAYS, processes_for, read_record
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys
-from uplift.batches.work import Context, Job, Place, Settings, room_for, run_job, weight_of
+from uplift.batches.work import Job, room_for, run_job, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record

@@ -8,12 +8,9 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -26,8 +23,8 @@ from uplift.arrays.digests import (
 )
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.arrays.tasks import stored_chunks
+from uplift.batches.context import Context, Place
 from uplift.batches.portions import PORTION_BYTES, Portion
-from uplift.convert.engine import Read
 from uplift.convert.portion import (
     convert_portion,
     refuse_changed_source,
@@ -36,13 +33,8 @@ from uplift.convert.portion import (
 from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.findings import Finding, Findings
-from uplift.models.record import BadChunk, Verify
-from uplift.outputs import hold
-from uplift.running.parallel import NO_TURNS, Helpers, Turns
-from uplift.storage import open_store
-from uplift.storage.caps import share_with
-from uplift.storage.protocol import Store
-from uplift.storage.settings import engines_of
+from uplift.models.record import BadChunk
+from uplift.running.parallel import NO_TURNS
 from uplift.validate.objects.accounts import sha256_of_object
 from uplift.validate.pixels import check_portion, values_at_once
 from uplift.validate.pixels.check import Expected
@@ -52,126 +44,10 @@ from uplift.work.journal import Journal, Lines
 
 _ROOM = 9
 """Groups of small arrays of a remote store, mostly round trips, that one process has under way."""
-_ARRAYS_AT_ONCE = 64
-"""Small arrays of a remote store in a process, of all its groups: as many as it may make requests,
-and not a thread for each group's, since threads keep codecs from one array to the next."""
 _LARGE = 3
 """So many of those a large portion counts: two are read while the last one is sent and read back,
 and the memory of three is what a process has."""
 _LARGE_BYTES = PORTION_BYTES // 8
-_READING = 2
-"""Of these, how many may be at reading: if all were, all would be sent and read back at the same
-time, and the source would be idle."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to carry out; changes no byte of a dataset without bad chunks.
-
-    Attributes
-    ----------
-    fill_bad_chunks
-        Whether chunks that cannot be decoded are replaced by the fill value.
-    verify
-        ``once`` or ``reread``.
-    with_sums
-        Whether to make SHA-256 sums of the stored objects.
-    threads
-        Of each process, for one object: more than 1 where there are fewer portions than cores.
-    """
-
-    fill_bad_chunks: bool = False
-    verify: Verify = "once"
-    with_sums: bool = False
-    threads: int = 1
-
-
-@dataclass
-class Context:
-    """What a process has opened."""
-
-    source: Store
-    output: Any
-    settings: Settings
-    read: Read = lambda _: None
-    turns: Turns = field(default_factory=lambda: Turns(_READING))
-    """Of portions that are large, at reading."""
-
-    @cached_property
-    def helpers(self) -> Helpers:
-        """Threads for one object; started when they are needed."""
-        return Helpers(self.settings.threads)
-
-    @cached_property
-    def each(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]:
-        """How to do something with each array of a group, in order.
-
-        Where a side is remote all at once: an array takes several requests one after the other, and
-        what a group holds is bounded. Of files one after the other, each while it is in the cache.
-        """
-        if self.is_local:
-            return map
-        return ThreadPoolExecutor(_ARRAYS_AT_ONCE, thread_name_prefix="array").map
-
-    @property
-    def is_local(self) -> bool:
-        """Whether both sides are files."""
-        return bool(self.source.is_local and self.output.is_local)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to convert from and to: opened by each process.
-
-    Attributes
-    ----------
-    source, output
-        URLs.
-    claim
-        ``claim.json`` of the output; None: it is only read.
-    storage
-        The config's ``storage`` section.
-    durability
-        ``fsync`` or ``none``.
-    """
-
-    source: str
-    output: str
-    claim: Path | None
-    storage: Mapping[str, Any] = field(default_factory=dict)
-    durability: str = "fsync"
-
-    def engines(self) -> list[str]:
-        """Modules that opening imports, where a side is remote."""
-        return engines_of((self.source, self.output), self.storage)
-
-    def open(
-        self, settings: Settings, read: Read = lambda _: None, *, processes: int = 1
-    ) -> Context:
-        """Open both sides in one of the job's processes, which share what it may ask of a site.
-
-        `read` is called with the bytes that are read of the source.
-
-        Parameters
-        ----------
-        settings
-            How to convert and validate.
-        read
-            Called with the bytes that are read of the source.
-        processes
-            Of the job, which share what it may ask of a site.
-
-        Returns
-        -------
-        Context
-            Both sides, open.
-        """
-        share_with(processes)
-        source = open_store(self.source, self.storage)
-        if self.claim is None:
-            return Context(source, open_store(self.output, self.storage), settings, read)
-        output = hold(self.output, self.claim, self.storage, durability=self.durability)
-        return Context(source, output, settings, read)
 
 
 @dataclass(frozen=True)
