@@ -22,7 +22,7 @@ from uplift.errors import INTERRUPTED
 from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
 from uplift.report.facts import STOPPED, Outcome
-from uplift.workflow import snakemake_errors
+from uplift.workflow import snakemake_errors, snakemake_words
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
     error_lines,
@@ -34,42 +34,6 @@ from uplift.workflow.last_words import (
 
 VARIABLE = "NGFF_UPLIFT_CONSOLE"
 """Tells jobs of this computer that they are shown here, and print nothing themselves."""
-
-_STEPS = {
-    "inspect_source": "inspecting the source",
-    "plan": "planning",
-    "claim": "claiming the output",
-    "convert": "converting",
-    "migrate": "migrating metadata",
-    "crate": "writing the crate",
-    "validate": "validating",
-    "publish": "publishing",
-    "archive": "packing into one file",
-}
-_INTERRUPTING = "Terminating processes"
-"""What Snakemake says after Ctrl-C."""
-_ENDING = "Will exit after"
-"""What it says after SIGTERM, each time it looks at what is left."""
-_SHOWN = (
-    "Creating conda environment",
-    "Pulling singularity image",
-)
-"""What matters, and what people wait for, of Snakemake's messages in a run."""
-_HIDDEN = (
-    "Cannot restore",
-    "Restored previous version",  # of a plan.json, when the plan step failed
-    "localrules directive specifies rules",
-    "Config file ",
-    "Assuming unrestricted shared filesystem",
-    "Multiple includes of",
-    "Building DAG of jobs",
-    "Missing metadata for file",  # of --report: a dataset that is not finished, which the page says
-    # an account is guessed where none is given, which is not worth a line
-    "No SLURM account given",
-    "No account was given",
-    "Unable to guess SLURM account",
-)
-"""Its messages that say nothing about the data; every other warning and error is shown."""
 
 _UNFINISHED = "not finished: interrupted"
 
@@ -201,7 +165,7 @@ class Console(logging.Handler):
         named = (self._dataset_of(job.rule.name, job.wildcards_dict) for job in jobs)
         self._left = Counter(filter(None, named))
         self._is_started = not self._workflow.dryrun
-        rules = {_own_name(job.rule.name) for job in jobs}
+        rules = {snakemake_words.own_name(job.rule.name) for job in jobs}
         if not self._left or self._workflow.dryrun:
             return
         names = [name for name in self._datasets if self._left[name]]
@@ -228,7 +192,7 @@ class Console(logging.Handler):
                 *(name for name in there if name not in self._datasets)]  # fmt: skip
 
     def _on_job_info(self, about: Mapping[str, Any]) -> None:
-        rule = _own_name(str(about["rule_name"]))
+        rule = snakemake_words.own_name(str(about["rule_name"]))
         dataset = self._dataset_of(rule, about.get("wildcards") or {})
         self._jobs[about["jobid"]] = rule, dataset, list(about.get("log") or [])
         if dataset:
@@ -264,7 +228,7 @@ class Console(logging.Handler):
             self._changing.pop(dataset, None)
 
     def _on_job_error(self, about: Mapping[str, Any]) -> None:
-        name = _own_name(str(about["rule_name"]))
+        name = snakemake_words.own_name(str(about["rule_name"]))
         rule, dataset, logs = self._jobs.get(about["jobid"], (name, "", []))
         if dataset and self._running[dataset][rule]:
             self._ended(rule, dataset)
@@ -308,7 +272,11 @@ class Console(logging.Handler):
     def _dataset_of(self, rule: str, wildcards: Mapping[str, Any]) -> str:
         """Dataset of a job; none for rules of another workflow, whatever their wildcards."""
         dataset = str(wildcards.get("dataset", ""))
-        return dataset if _own_name(rule) in _STEPS and dataset in self._datasets else ""
+        return (
+            dataset
+            if snakemake_words.own_name(rule) in snakemake_words.STEPS and dataset in self._datasets
+            else ""
+        )
 
     def _ended(self, rule: str, dataset: str) -> None:
         self._running[dataset][rule] -= 1
@@ -317,8 +285,8 @@ class Console(logging.Handler):
 
     def _show(self, dataset: str) -> None:
         running = self._running[dataset]
-        steps = [text for rule, text in _STEPS.items() if rule in running]
-        steps += [rule for rule in running if rule not in _STEPS]
+        steps = [text for rule, text in snakemake_words.STEPS.items() if rule in running]
+        steps += [rule for rule in running if rule not in snakemake_words.STEPS]
         if len(steps) > 3:  # of one job of a cluster
             steps = [f"{steps[0]} to {steps[-1]}"]
         self._display.show(dataset, ", ".join(steps))
@@ -331,18 +299,18 @@ class Console(logging.Handler):
             self._say_what_stands()
         elif record.levelno >= logging.ERROR or text.startswith("Error: "):
             self._take_error(text)
-        elif text.startswith(_HIDDEN):
+        elif text.startswith(snakemake_words.HIDDEN):
             return
         elif record.levelno >= logging.WARNING:
             self._display.warned(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
-        elif text.startswith(_INTERRUPTING):
+        elif text.startswith(snakemake_words.INTERRUPTING):
             self._is_interrupted = True
             self._display.note(text)
-        elif text.startswith(_ENDING):
+        elif text.startswith(snakemake_words.ENDING):
             if not self._is_ending:
                 self._display.note("Snakemake is to end, and waits for the jobs that run")
             self._is_ending = True
-        elif text.startswith(_SHOWN) or self._workflow.execution_settings is None:
+        elif text.startswith(snakemake_words.SHOWN) or self._workflow.execution_settings is None:
             self._display.note(text)  # the answer of --summary and its like
 
     def _say_what_stands(self) -> None:
@@ -358,7 +326,11 @@ class Console(logging.Handler):
             if dataset:
                 jobs[dataset][rule] += 1
         for dataset in self._in_order(jobs):
-            counts = ((rule, jobs[dataset][rule]) for rule in _STEPS if rule in jobs[dataset])
+            counts = (
+                (rule, jobs[dataset][rule])
+                for rule in snakemake_words.STEPS
+                if rule in jobs[dataset]
+            )
             steps = (f"{rule} x {count}" if count > 1 else rule for rule, count in counts)
             self._display.note(f"{dataset}: {', '.join(steps)}")
         self._display.note(
@@ -425,8 +397,3 @@ def _text(log: str) -> str:
 
 def _ends_in_error(log: str) -> bool:
     return "error: " in _text(log)
-
-
-def _own_name(rule: str) -> str:
-    """Name of a rule without the prefix that ``use rule * from uplift as uplift_*`` gives."""
-    return next((step for step in _STEPS if rule == step or rule.endswith(f"_{step}")), rule)
