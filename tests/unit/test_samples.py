@@ -47,8 +47,10 @@ def test_text_stays_text(sheet):
     assert sample.output == "output/001.zarr"
 
 
-def test_excel(sheet):
-    samples = sheet("dataset;input;license\r\na;x,y.zarr;mit\r\n;;\r\n", encoding="utf-8-sig")
+@pytest.mark.parametrize("said", ["", "sep=;\r\n"])
+def test_excel(sheet, said):
+    text = f"{said}dataset;input;license\r\na;x,y.zarr;mit\r\n;;\r\n"
+    samples = sheet(text, encoding="utf-8-sig")
     assert samples["a"].input == "x,y.zarr"
     assert samples["a"].license == "MIT"
 

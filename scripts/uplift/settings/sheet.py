@@ -2,12 +2,16 @@
 
 import csv
 import io
+import itertools
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from uplift.errors import InputError
 from uplift.models.base import nearest
 from uplift.settings.columns import COLUMNS
+
+_SAID = re.compile(r"sep=([,;\t])\r?\n")
 
 
 class Row(NamedTuple):
@@ -26,12 +30,12 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
         It cannot be read, or is not CSV.
     """
     text = _sheet_text(path)
-    separator = _separator(text)
+    first, separator = _header_line(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     begun = 0
     try:
-        header = [name.strip() for name in next(reader, [])]
-        lines = _mistakes_of_header(path, header)
+        header = [name.strip() for name in next(itertools.islice(reader, first, None), [])]
+        lines = _mistakes_of_header(f"{path}, line {first + 1}", header)
         rows = []
         begun = reader.line_num
         for cells in reader:
@@ -74,21 +78,25 @@ def _sheet_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}; check it") from None
 
 
-def _separator(text: str) -> str:
+def _header_line(text: str) -> tuple[int, str]:
+    """Lines before the header, and what is between two cells: Excel may say so in a line."""
+    said = _SAID.match(text)
+    if said is not None:
+        return 1, said[1]
     header = text.partition("\n")[0]
-    return max((",", ";", "\t"), key=header.count)
+    return 0, max((",", ";", "\t"), key=header.count)
 
 
-def _mistakes_of_header(path: Path, header: list[str]) -> list[str]:
+def _mistakes_of_header(where: str, header: list[str]) -> list[str]:
     lines = [
-        f'{path}, line 1: unknown column "{name}"{nearest(name, list(COLUMNS))}'
+        f'{where}: unknown column "{name}"{nearest(name, list(COLUMNS))}'
         for name in header
         if name not in COLUMNS and name
     ]
     lines += [
-        f'{path}, line 1: column "{name}" is there twice; keep one'
+        f'{where}: column "{name}" is there twice; keep one'
         for name in sorted({name for name in header if header.count(name) > 1 and name})
     ]
     if "input" not in header:
-        lines.append(f'{path}, line 1: no column "input"; the sheet needs dataset and input')
+        lines.append(f'{where}: no column "input"; the sheet needs dataset and input')
     return lines
