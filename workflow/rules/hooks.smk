@@ -6,7 +6,7 @@ import sys
 
 from uplift.report import stamps
 from uplift.storage.settings import engines_of
-from uplift.workflow import faults, forks, idle, rounds, slurm_plugin, start
+from uplift.workflow import ending, faults, forks, idle, rounds, slurm_plugin, start
 
 
 def start_server(programs, **how):
@@ -54,6 +54,7 @@ def before_the_first_job():
     start.note_samples(SAMPLES, RESULTS)
     faults.watch(workflow)
     start.schedule_quickly(workflow)
+    ending.end_from_a_thread(workflow.scheduler)
     rounds.look_less_often(workflow.scheduler, is_local=not IS_CLUSTER)
     here = {
         one.rule.name
