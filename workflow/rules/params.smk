@@ -144,7 +144,7 @@ def program(step, *states, part=None, **options):
         name: one if callable(one) else job.options_of({name: one})
         for name, one in given.items()
     }
-    is_compared = {
+    compared_options = {
         name: given[name]
         for name, one in sorted(options.items())
         if not isinstance(one, NoRerun)
@@ -153,7 +153,7 @@ def program(step, *states, part=None, **options):
     def compared(wildcards):
         said = {
             name: one(wildcards) if callable(one) else one
-            for name, one in is_compared.items()
+            for name, one in compared_options.items()
         }
         return json_text.canonical_json([*(state(wildcards) for state in states), said])
 
@@ -168,7 +168,7 @@ def program(step, *states, part=None, **options):
             words += job.options_of({name: one(wildcards)}) if callable(one) else one
         if threads > 1:
             words += ["--threads", str(threads)]
-        place = f"{log.format(**wildcards)}" if wildcards else f"{step}.log"
+        place = log.format(**wildcards) if wildcards else f"{step}.log"
         if DEPLOYED:
             begin = ["python", file]
         else:

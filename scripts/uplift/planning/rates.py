@@ -266,8 +266,8 @@ def _fitted(
         factors = _non_negative(
             np.vstack([scaled, prior]), np.concatenate([amounts / predicted, np.diag(prior)])
         )
-    told = scaled.T @ scaled
-    decided = np.diag(np.linalg.solve(told + _PRIOR_WEIGHT * np.eye(count), told)) > _KNOWN
+    normal = scaled.T @ scaled
+    decided = np.diag(np.linalg.solve(normal + _PRIOR_WEIGHT * np.eye(count), normal)) > _KNOWN
     return factors, decided
 
 

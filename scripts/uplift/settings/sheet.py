@@ -11,7 +11,7 @@ from uplift.errors import InputError
 from uplift.models.base import nearest
 from uplift.settings.columns import COLUMNS
 
-_SAID = re.compile(r"sep=([,;\t])\r?\n")
+_EXCEL_LINE = re.compile(r"sep=([,;\t])\r?\n")
 
 
 class Row(NamedTuple):
@@ -32,14 +32,14 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
     text = _sheet_text(path)
     first, separator = _header_line(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    begun = 0
+    whole = 0  # lines of rows that were read to their end
     try:
         header = [name.strip() for name in next(itertools.islice(reader, first, None), [])]
         lines = _mistakes_of_header(f"{path}, line {first + 1}", header)
         rows = []
-        begun = reader.line_num
+        whole = reader.line_num
         for cells in reader:
-            where, begun = f"{path}, line {reader.line_num}", reader.line_num
+            where, whole = f"{path}, line {reader.line_num}", reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) > len(header):
@@ -56,7 +56,7 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
             if "unexpected end" in str(error)
             else f"not CSV: {error}"
         )
-        raise InputError(f"{path}, line {begun + 1}: {what}") from None
+        raise InputError(f"{path}, line {whole + 1}: {what}") from None
     if not rows and not lines:
         lines.append(f"{path}: has no row; add one for each dataset")
     return rows, lines
@@ -80,7 +80,7 @@ def _sheet_text(path: Path) -> str:
 
 def _header_line(text: str) -> tuple[int, str]:
     """Lines before the header, and what is between two cells: Excel may say so in a line."""
-    said = _SAID.match(text)
+    said = _EXCEL_LINE.match(text)
     if said is not None:
         return 1, said[1]
     header = text.partition("\n")[0]

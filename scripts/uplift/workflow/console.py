@@ -22,7 +22,7 @@ from uplift.errors import INTERRUPTED
 from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
 from uplift.report.facts import STOPPED, Outcome
-from uplift.workflow import snakemake_errors, snakemake_words
+from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
     error_lines,
@@ -30,6 +30,14 @@ from uplift.workflow.last_words import (
     listed,
     recent_line,
     warning_lines,
+)
+from uplift.workflow.snakemake_words import (
+    ENDING,
+    HIDDEN,
+    INTERRUPTING,
+    SHOWN,
+    STEPS,
+    own_name,
 )
 
 VARIABLE = "NGFF_UPLIFT_CONSOLE"
@@ -139,6 +147,7 @@ class Console(logging.Handler):
         logger.removeHandler(self)
         logger.addHandler(self._replaced)
         os.environ.pop(VARIABLE, None)
+        sys.excepthook = sys.__excepthook__
 
     def _reason(self, dataset: str, rule: str, logs: list[str]) -> str:
         if dataset not in self._datasets:
@@ -165,7 +174,7 @@ class Console(logging.Handler):
         named = (self._dataset_of(job.rule.name, job.wildcards_dict) for job in jobs)
         self._left = Counter(filter(None, named))
         self._is_started = not self._workflow.dryrun
-        rules = {snakemake_words.own_name(job.rule.name) for job in jobs}
+        rules = {own_name(job.rule.name) for job in jobs}
         if not self._left or self._workflow.dryrun:
             return
         names = [name for name in self._datasets if self._left[name]]
@@ -192,7 +201,7 @@ class Console(logging.Handler):
                 *(name for name in there if name not in self._datasets)]  # fmt: skip
 
     def _on_job_info(self, about: Mapping[str, Any]) -> None:
-        rule = snakemake_words.own_name(str(about["rule_name"]))
+        rule = own_name(str(about["rule_name"]))
         dataset = self._dataset_of(rule, about.get("wildcards") or {})
         self._jobs[about["jobid"]] = rule, dataset, list(about.get("log") or [])
         if dataset:
@@ -228,7 +237,7 @@ class Console(logging.Handler):
             self._changing.pop(dataset, None)
 
     def _on_job_error(self, about: Mapping[str, Any]) -> None:
-        name = snakemake_words.own_name(str(about["rule_name"]))
+        name = own_name(str(about["rule_name"]))
         rule, dataset, logs = self._jobs.get(about["jobid"], (name, "", []))
         if dataset and self._running[dataset][rule]:
             self._ended(rule, dataset)
@@ -272,11 +281,7 @@ class Console(logging.Handler):
     def _dataset_of(self, rule: str, wildcards: Mapping[str, Any]) -> str:
         """Dataset of a job; none for rules of another workflow, whatever their wildcards."""
         dataset = str(wildcards.get("dataset", ""))
-        return (
-            dataset
-            if snakemake_words.own_name(rule) in snakemake_words.STEPS and dataset in self._datasets
-            else ""
-        )
+        return dataset if own_name(rule) in STEPS and dataset in self._datasets else ""
 
     def _ended(self, rule: str, dataset: str) -> None:
         self._running[dataset][rule] -= 1
@@ -285,8 +290,8 @@ class Console(logging.Handler):
 
     def _show(self, dataset: str) -> None:
         running = self._running[dataset]
-        steps = [text for rule, text in snakemake_words.STEPS.items() if rule in running]
-        steps += [rule for rule in running if rule not in snakemake_words.STEPS]
+        steps = [text for rule, text in STEPS.items() if rule in running]
+        steps += [rule for rule in running if rule not in STEPS]
         if len(steps) > 3:  # of one job of a cluster
             steps = [f"{steps[0]} to {steps[-1]}"]
         self._display.show(dataset, ", ".join(steps))
@@ -299,18 +304,18 @@ class Console(logging.Handler):
             self._say_what_stands()
         elif record.levelno >= logging.ERROR or text.startswith("Error: "):
             self._take_error(text)
-        elif text.startswith(snakemake_words.HIDDEN):
+        elif text.startswith(HIDDEN):
             return
         elif record.levelno >= logging.WARNING:
             self._display.warned(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
-        elif text.startswith(snakemake_words.INTERRUPTING):
+        elif text.startswith(INTERRUPTING):
             self._is_interrupted = True
             self._display.note(text)
-        elif text.startswith(snakemake_words.ENDING):
+        elif text.startswith(ENDING):
             if not self._is_ending:
                 self._display.note("Snakemake is to end, and waits for the jobs that run")
             self._is_ending = True
-        elif text.startswith(snakemake_words.SHOWN) or self._workflow.execution_settings is None:
+        elif text.startswith(SHOWN) or self._workflow.execution_settings is None:
             self._display.note(text)  # the answer of --summary and its like
 
     def _say_what_stands(self) -> None:
@@ -326,11 +331,7 @@ class Console(logging.Handler):
             if dataset:
                 jobs[dataset][rule] += 1
         for dataset in self._in_order(jobs):
-            counts = (
-                (rule, jobs[dataset][rule])
-                for rule in snakemake_words.STEPS
-                if rule in jobs[dataset]
-            )
+            counts = ((rule, jobs[dataset][rule]) for rule in STEPS if rule in jobs[dataset])
             steps = (f"{rule} x {count}" if count > 1 else rule for rule, count in counts)
             self._display.note(f"{dataset}: {', '.join(steps)}")
         self._display.note(
