@@ -1,9 +1,10 @@
 """Compare what `scripts/estimate_campaign.py` predicts with what a run takes.
 
-A pilot is converted, and rates are fitted to its ledgers: eight tiny images, two larger ones, two
-that are encoded again, a plate of 128 arrays. Then a collection of tiny datasets, an image and a
-plate of more than 1 GB, and a larger image that is encoded again: none of them in the pilot. Prints
-a table in Markdown; writes what was measured as JSON.
+A pilot is converted, and rates are fitted to its ledgers: eight tiny images, and two of different
+size of each other kind: images, images that are encoded again, plates. Then a collection of tiny
+datasets, an image and a plate of more than 1 GB, and a larger image that is encoded again: none of
+them in the pilot. Sources are read from the disk. Prints a table in Markdown; writes what was
+measured as JSON.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ _PILOT = {
     "image": dataset.Size(z=20, side=1024, levels=3),
     "image2": dataset.Size(z=32, c=1, levels=4),
     "recode": dataset.Size(c=1, z=16, side=1024, tile=64, levels=2),
-    "recode2": dataset.Size(c=1, z=24, side=1024, tile=128, levels=3),
+    "recode2": dataset.Size(c=1, z=64, side=1024, tile=128, levels=3),
+}
+_PILOT_PLATES = {
+    "plate": dataset.Plate(2, 4, 4, 2, 1024, 512, 4),
+    "plate2": dataset.Plate(3, 8, 4, 2, 1024, 512, 4),
 }
 _RECODE = dataset.Size(c=2, z=24, tile=128, levels=3)
 _NAMES = {
@@ -59,24 +64,32 @@ def main() -> int:
     parser.add_argument("--plate", type=Path, help="a large plate; none: a generated one")
     parser.add_argument("--tiny", type=int, default=50, help="datasets of the tiny collection")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm", action="store_true", help="leave sources in memory")
     parser.add_argument("--record", type=Path, help="JSON to write with what was measured")
     given = parser.parse_args()
     sheets = dict(_sheets(given))
-    runs, record = {}, {}
-    for name, sources in sheets.items():
-        folder = given.folder / name.replace(" ", "-")
-        convert(folder, sources, given.cores)
-        runs[name] = list(finished_runs(folder / "results"))
-        if len(runs[name]) != len(sources):
-            raise FailedError(f"{len(runs[name])} of {len(sources)} were published; see {folder}")
-        record[name] = {"runs": recorded(runs[name]), "measured": measured(runs[name], folder)}
-        print(f"{name}: {len(runs[name])} datasets converted", file=sys.stderr, flush=True)
+    runs: dict[str, list[Run]] = {name: [] for name in sheets}
+    taken: dict[str, Counter[str]] = {name: Counter() for name in sheets}
+    # the machine's speed changes by a quarter within minutes: all take turns
+    for turn in range(given.rounds):
+        for name, sources in sheets.items():
+            folder = given.folder / name.replace(" ", "-")
+            os.sync()  # a job waits for the disk, and not for what the last one wrote
+            if not given.warm:  # a campaign is larger than the memory
+                evict(sources.values())
+            convert(folder, sources, given.cores)
+            found = list(finished_runs(folder / "results"))
+            if len(found) != len(sources):
+                raise FailedError(f"{len(found)} of {len(sources)} were published; see {folder}")
+            runs[name] += found
+            taken[name].update(measured(found, folder))
+            print(f"round {turn + 1}: {name} converted", file=sys.stderr, flush=True)
     if given.record:
-        given.record.write_text(json.dumps({"cores": given.cores, **record}, indent=1) + "\n")
+        given.record.write_text(text_of(given.cores, runs, taken))
     for name, others in runs.items():
-        taken = record[name]["measured"]
         if name != "pilot":
-            lines = table(name, runs["pilot"], others, taken, given.cores)
+            lines = table(name, runs["pilot"], others, taken[name], given.cores)
             print("\n".join(lines), flush=True)
     return 0
 
@@ -88,12 +101,20 @@ def _sheets(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, Path]]]:
     pilot = {f"tiny{number}": home / f"tiny{number}.zarr" for number in range(8)}
     for number, source in enumerate(pilot.values()):
         if not source.exists():
-            write_image(source, labels=number % 2 == 0, size=64, seed=number)
+            # of more chunks an array than are compared from end to end, and of fewer
+            write_image(
+                source,
+                labels=number % 2 == 0,
+                size=64,
+                chunk=64 if number % 4 > 1 else 16,
+                seed=number,
+            )
     for name, size in _PILOT.items():
         pilot[name] = home / f"{name}.zarr"
         dataset.generate(pilot[name], size)
-    pilot["plate"] = home / "small-plate.zarr"
-    dataset.generate_plate(pilot["plate"], dataset.Plate(2, 4, 4, 2, 1024, 256, 4))
+    for name, plate_size in _PILOT_PLATES.items():
+        pilot[name] = home / f"small-{name}.zarr"
+        dataset.generate_plate(pilot[name], plate_size)
     yield "pilot", pilot
     cells = ROOT / ".test" / "cells.zarr"
     tiny = {f"cells{number:03}": home / f"cells{number:03}.zarr" for number in range(given.tiny)}
@@ -119,20 +140,46 @@ def convert(folder: Path, sources: Mapping[str, Path], cores: int) -> None:
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     words += ["--directory", str(folder), "--cores", str(cores)]
     words += ["--config", "samples=sheet.csv", "previews=false"]
-    os.sync()  # a job waits for the disk, and not for what the last one wrote, or the generator
     run_measured(words, folder / "log.txt", longest=_LONGEST_S)
 
 
-def recorded(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Runs as JSON."""
-    return [
-        {
-            "load": {k: v for k, v in asdict(run.load).items() if v != getattr(Load(), k)},
-            "spent": {name: run.spent[name] for name in QUANTITIES},
-            "threads": {step: n for step, n in run.threads.items() if n > 1},
-        }
-        for run in runs
-    ]
+def evict(folders: Iterable[Path]) -> None:
+    """Let the system forget what is in files that were synced."""
+    for file in (
+        Path(root, name) for one in folders for root, _, names in os.walk(one) for name in names
+    ):
+        descriptor = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def text_of(
+    cores: int, runs: Mapping[str, Sequence[Run]], taken: Mapping[str, Mapping[str, float]]
+) -> str:
+    """JSON of what was measured: each run of the pilot, loads and sums of the others."""
+    lines = [f'"cores": {cores}']
+    pilot = ",\n".join(json.dumps(_recorded(run)) for run in runs["pilot"])
+    lines.append(f'"pilot": [\n{pilot}\n]')
+    for name, others in runs.items():
+        if name != "pilot":
+            alike = Counter(run.load for run in others)
+            loads = [_changed(replace(load, count=count)) for load, count in alike.items()]
+            one = json.dumps({"measured": taken[name], "loads": loads})
+            lines.append(f"{json.dumps(name)}: {one}")
+    return "{" + ",\n".join(lines) + "}\n"
+
+
+def _recorded(run: Run) -> dict[str, Any]:
+    return {
+        "load": _changed(run.load),
+        "spent": {name: run.spent[name] for name in QUANTITIES},
+        "threads": {step: n for step, n in run.threads.items() if n > 1},
+        "disk_bytes": run.disk_bytes,
+    }
+
+
+def _changed(load: Load) -> dict[str, Any]:
+    return {k: v for k, v in asdict(load).items() if v != getattr(Load(), k)}
 
 
 def predicted(found: Campaign) -> dict[str, float]:

@@ -77,6 +77,7 @@ def _estimate(arguments: argparse.Namespace) -> None:
         data = {**asdict(found), "days": found.days, "rates": rates.rates, "runs": len(runs)}
         data["fitted"] = sorted(rates.fitted)
         data["outside"] = rates.outside(loads)
+        data["from_disk"] = rates.from_disk
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
     else:
         sys.stdout.write("".join(f"{line}\n" for line in table_of(found, len(runs), rates, loads)))

@@ -21,8 +21,10 @@ RECORD = json.loads((Path(__file__).parents[1] / "data" / "campaign.json").read_
 OTHERS = [name for name in RECORD if name not in ("cores", "pilot")]
 
 
-def runs_of(name):
-    return [Run(Load(**one["load"]), one["spent"], one["threads"]) for one in RECORD[name]["runs"]]
+PILOT = [
+    Run(Load(**one["load"]), one["spent"], one["threads"], one["disk_bytes"])
+    for one in RECORD["pilot"]
+]
 
 
 def compared(found):
@@ -40,22 +42,23 @@ def compared(found):
 @pytest.mark.parametrize("name", OTHERS)
 def test_datasets_that_were_not_fitted_are_predicted_within_a_quarter(name):
     """From small datasets to ones twenty times as large, to a recode, to tiny ones."""
-    rates = calibrated(runs_of("pilot"))
-    loads = [run.load for run in runs_of(name)]
+    rates = calibrated(PILOT)
+    loads = [Load(**one) for one in RECORD[name]["loads"]]
     found = compared(campaign_of(loads, rates, Site(cores=RECORD["cores"])))
     measured = RECORD[name]["measured"]
     assert found.keys() == measured.keys()
     off = {key: found[key] / measured[key] - 1 for key in found}
     assert max(map(abs, off.values())) <= 0.25, off
+    assert rates.from_disk > 0.9
 
 
-def made(rates, load, threads=1):
+def made(rates, load):
     """A run that takes exactly what rates say."""
     spent = {
-        quantity: {step: rates.step(quantity, step, load, threads) for step in load.steps}
+        quantity: {step: rates.step(quantity, step, load, load.threads) for step in load.steps}
         for quantity in QUANTITIES
     }
-    return Run(load, spent, dict.fromkeys(load.steps, threads))
+    return Run(load, spent, dict.fromkeys(load.steps, load.threads))
 
 
 TRUE = {
@@ -80,7 +83,8 @@ def kind_of(random):
         recoded_chunks=int(chunks * random.uniform()), kept_bytes=kept, recoded_bytes=recoded,
         rewrapped_bytes=some(10**11), recoded_stored_bytes=some(10**11),
         written_bytes=some(10**11), regions=some(10**5), region_bytes=some(10**10),
-        whole_chunks=some(10**5), archive=True,
+        whole_chunks=some(10**5), whole_bytes=some(10**10), threads=int(random.integers(1, 5)),
+        archive=True,
     )  # fmt: skip
 
 
@@ -138,6 +142,20 @@ def test_a_campaign_outside_of_what_was_seen_is_said():
     )
     assert any("cpu seconds, of records: inspect_source (job" in one for one in said)
     assert any("cpu seconds, by default: " in one and "archive (job" in one for one in said)
+
+
+def test_a_pilot_that_lay_in_memory_is_said():
+    load = Load(kept_bytes=10**9, recoded_stored_bytes=10**9, chunks=100)
+
+    def said(disk_bytes):
+        run = made(Measured(), load)
+        rates = calibrated([Run(load, run.spent, run.threads, disk_bytes)])
+        table = table_of(campaign_of([load], rates, Site()), 1, rates, [load])
+        return [line for line in table if line.startswith("warning")]
+
+    (line,) = said(10**8)
+    assert "5% was read from a disk" in line
+    assert said(2 * 10**9) == said(None) == []
 
 
 def test_jobs_of_a_cluster_keep_their_cores_from_the_first_step_to_the_last():

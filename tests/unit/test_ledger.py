@@ -1,6 +1,7 @@
 """The ledger of costs: a line a job, added up and never replaced."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -55,6 +56,31 @@ def test_the_first_job_of_a_process_pays_for_its_start(tmp_path):
     (line,) = ledger.read(file)
     assert line.wall_seconds > 0.3
     assert line.cpu_seconds > 0.02
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counted by Linux alone")
+def test_what_was_in_memory_does_not_count_as_read_from_a_disk(tmp_path):
+    """The system's count for the process is the other opinion; it is 0 on a disk in memory."""
+
+    def delivered():
+        lines = Path("/proc/self/io").read_text().splitlines()
+        return int(dict(line.split(": ") for line in lines)["read_bytes"])
+
+    large, file = tmp_path / "large", tmp_path / "c.jsonl"
+    large.write_bytes(bytes(2**22))
+    with large.open("rb") as stream:
+        os.fsync(stream)
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    found = []
+    for _ in range(2):
+        before = delivered()
+        with ledger.measured(file, "convert"):
+            large.read_bytes()
+        found.append(delivered() - before)
+    first, second = (line.disk_bytes_read for line in ledger.read(file)[-2:])
+    assert first <= found[0] + ledger.read(file)[0].disk_bytes_read
+    assert second == found[1] == 0
+    assert (first >= 2**22) == (found[0] >= 2**22)
 
 
 def test_a_line_that_was_cut_short_costs_no_other(tmp_path):

@@ -109,14 +109,14 @@ import unit_workers
 
 end = threading.Event()
 if "thread" in sys.argv:
-    threading.Thread(target=end.wait).start()
-used, before = ledger._cpu_seconds(), time.process_time()
+    threading.Thread(target=end.wait, daemon=True).start()
+used, before = ledger.used_so_far().cpu_seconds, time.process_time()
 while time.process_time() < before + 0.2:
     pass
 with Workers(2, unit_workers.opened, (), (ledger.take_spent, ledger.add_spent)) as workers:
     print(*workers.as_done(unit_workers.parent, range(2)))
 end.set()
-print(ledger._cpu_seconds() - used)
+print(ledger.used_so_far().cpu_seconds - used)
 """
 WORK = """
 import os, time

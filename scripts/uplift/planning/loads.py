@@ -43,8 +43,9 @@ class Load:
         Of the output, but for documents.
     regions, region_bytes
         That the validation compares from end to end, as stored by the source.
-    whole_chunks
-        Of arrays with so few chunks that all of them are compared from end to end.
+    whole_chunks, whole_bytes
+        Of arrays with so few chunks that the job that converts them compares all from end to end,
+        as the source stores them.
     threads
         Cores that its large steps use where there are as many.
     """
@@ -63,9 +64,15 @@ class Load:
     regions: int = 0
     region_bytes: int = 0
     whole_chunks: int = 0
+    whole_bytes: int = 0
     threads: int = 1
     archive: bool = False
     count: int = 1
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of all chunks, as the source stores them."""
+        return self.kept_bytes + self.recoded_stored_bytes
 
     @property
     def jobs(self) -> int:
@@ -99,6 +106,7 @@ class Load:
             "region": self.regions,
             "region MiB": self.region_bytes / MIB,
             "whole chunk": self.whole_chunks,
+            "whole MiB": self.whole_bytes / MIB,
         }
 
 
@@ -136,6 +144,7 @@ def load_of_plan(
         for method in ("repack", "rewrap", "recode")
     )
     regions = [(_regions(entry, target), entry) for entry, target in pairs]
+    whole = [entry for (number, _), entry in regions if not number]
     return Load(
         slices=slices,
         documents=len(inventory.groups) + len(pairs),
@@ -150,7 +159,8 @@ def load_of_plan(
         written_bytes=plan.estimate.after.bytes,
         regions=sum(number for (number, _), _ in regions),
         region_bytes=round(sum(share * entry.stored_bytes for (_, share), entry in regions)),
-        whole_chunks=sum(entry.stored_chunks for (number, _), entry in regions if not number),
+        whole_chunks=sum(entry.stored_chunks for entry in whole),
+        whole_bytes=sum(entry.stored_bytes for entry in whole),
         threads=threads,
         archive=archive,
     )
@@ -205,6 +215,7 @@ def load_of_kind(
         regions=regions,
         region_bytes=stored_bytes * regions // max(1, chunks),
         whole_chunks=0 if regions else chunks,
+        whole_bytes=0 if regions else stored_bytes,
         threads=threads,
         count=count,
     )

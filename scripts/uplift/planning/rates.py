@@ -28,8 +28,9 @@ DEFAULTS: RateTable = {
         "plan": {"job": 0.018, "document": 2.5e-4},
         "claim": {"job": 0.02, "document": 6e-5},
         "convert": {
-            "job": 0.06, "array": 0.005, "chunk": 1e-4, "kept MiB": 0.0025,
-            "rewrapped MiB": 0.0175, "recoded chunk": 1e-4, "recoded MiB": 0.008,
+            "job": 0.06, "worker": 0.03, "array": 0.003, "whole MiB": 0.003, "chunk": 1e-4,
+            "kept MiB": 0.0025, "rewrapped MiB": 0.0175, "recoded chunk": 1e-4,
+            "recoded MiB": 0.008,
         },
         "migrate": {"job": 0.036, "document": 6e-4},
         "crate": {"job": 0.035, "document": 5e-5},
@@ -42,8 +43,9 @@ DEFAULTS: RateTable = {
         "plan": {"job": 0.03, "document": 4e-4},
         "claim": {"job": 0.03, "document": 1e-4},
         "convert": {
-            "job": 0.1, "array": 0.008, "chunk": 2e-4, "kept MiB": 0.006,
-            "rewrapped MiB": 0.025, "recoded chunk": 2e-4, "recoded MiB": 0.012,
+            "job": 0.1, "worker": 0.08, "array": 0.004, "whole MiB": 0.005, "chunk": 2e-4,
+            "kept MiB": 0.006, "rewrapped MiB": 0.025, "recoded chunk": 2e-4,
+            "recoded MiB": 0.012,
         },
         "migrate": {"job": 0.06, "document": 1e-3},
         "crate": {"job": 0.05, "document": 8e-5},
@@ -100,11 +102,15 @@ class Run:
         Quantity to step to amount.
     threads
         Step to the cores that its jobs had.
+    disk_bytes
+        Of the source's chunks, how many a disk or a file server delivered, the others being in
+        memory; None: not known, or the source is in an object store.
     """
 
     load: Load
     spent: Mapping[str, Mapping[str, float]]
     threads: Mapping[str, int] = field(default_factory=dict)
+    disk_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,11 +123,14 @@ class Measured:
         Quantity, step and term of each rate that the records decided.
     seen
         Records' least and most of what datasets bring, by its name.
+    from_disk
+        Share of the records' chunks that a disk or a file server delivered; None: not known.
     """
 
     rates: RateTable = field(default_factory=lambda: DEFAULTS)
     fitted: frozenset[tuple[str, str, str]] = frozenset()
     seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    from_disk: float | None = None
 
     def step(self, quantity: str, step: str, load: Load, threads: int = 1) -> float:
         """Amount of one quantity that a step of a dataset takes.
@@ -221,7 +230,13 @@ def calibrated(runs: Sequence[Run]) -> Measured:
             fitted |= {(quantity, step, term) for term in known}
     amounts = {name: [getattr(run.load, name) for run in runs] for name in SPANS}
     seen = {name: (min(values), max(values)) for name, values in amounts.items()}
-    return Measured(rates, frozenset(fitted), seen)
+    return Measured(rates, frozenset(fitted), seen, _share_from_disk(runs))
+
+
+def _share_from_disk(runs: Sequence[Run]) -> float | None:
+    known = [(run.disk_bytes, run.load.stored_bytes) for run in runs if run.disk_bytes is not None]
+    stored = sum(whole for _, whole in known)
+    return sum(read for read, _ in known) / stored if stored else None
 
 
 def _step_rates(
@@ -294,8 +309,13 @@ def _non_negative(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDAr
 
 
 def _features(quantity: str, step: str, load: Load, threads: int) -> dict[str, float]:
-    """Amounts of each term; the start of a job keeps all of its cores."""
+    """Amounts of each term; the start of a job keeps all of its cores.
+
+    Jobs of several processes start them, and wait for the disk with all of them at the end.
+    """
     features = load.features(step)
+    if step in THREADED:
+        features["worker"] = features["job"] * threads if threads > 1 else 0
     if quantity == "core_seconds" and step in THREADED:
         features["job"] *= threads
     return features

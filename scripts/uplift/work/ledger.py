@@ -24,6 +24,10 @@ from typing import Any
 from uplift import __version__
 
 NAME = "costs.jsonl"
+_COUNTS_DISKS = sys.platform == "linux"
+"""Elsewhere `ru_inblock` counts reads of any size."""
+_BLOCK_BYTES = 512
+"""Its unit on Linux, whatever the file system's; NFS is counted, too."""
 _LIBRARIES = ("numcodecs", "numpy", "obstore", "tensorstore", "zarr", "zarrs")
 
 
@@ -101,6 +105,9 @@ class Spent:
         children that it waited for.
     peak_memory_bytes
         Of the largest process.
+    disk_bytes_read
+        That a disk or a file server had to deliver: what else was read was in memory already. None:
+        the system does not count them, or the line is of an earlier version.
     exit_code
         As of the step's program; 0 is done.
     """
@@ -115,6 +122,7 @@ class Spent:
     requests: int = 0
     objects_read: int = 0
     bytes_read: int = 0
+    disk_bytes_read: int | None = None
     objects_written: int = 0
     bytes_written: int = 0
     exit_code: int = 1
@@ -122,25 +130,45 @@ class Spent:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(frozen=True)
+class Used:
+    """What processes took of the computer; units as in :class:`Spent`."""
+
+    cpu_seconds: float = 0.0
+    disk_bytes_read: int = 0
+
+    def __add__(self, other: Used) -> Used:
+        """Both together."""
+        return Used(
+            self.cpu_seconds + other.cpu_seconds, self.disk_bytes_read + other.disk_bytes_read
+        )
+
+    def __sub__(self, other: Used) -> Used:
+        """What came on top of the other."""
+        return Used(
+            self.cpu_seconds - other.cpu_seconds, self.disk_bytes_read - other.disk_bytes_read
+        )
+
+
+@dataclass(frozen=True)
 class Elsewhere:
     """What a worker process used since it was asked last; `parent` is who started it."""
 
     parent: int
-    cpu_seconds: float
+    used: Used
     peak_memory_bytes: int
     traffic: Traffic
 
 
-_taken: list[Any] = [0.0, Traffic()]
-_elsewhere: list[Any] = [0.0, 0]
+_taken: list[Any] = [Used(), Traffic()]
+_elsewhere: list[Any] = [Used(), 0]
 
 
 def take_spent() -> Elsewhere:
     """Take, in a worker process, what it used since the last time."""
-    cpu, traffic = time.process_time(), TRAFFIC.copy()
-    spent = Elsewhere(os.getppid(), cpu - _taken[0], _peak_memory(), traffic.since(_taken[1]))
-    _taken[:] = [cpu, traffic]
+    used, traffic = _used(resource.RUSAGE_SELF), TRAFFIC.copy()
+    spent = Elsewhere(os.getppid(), used - _taken[0], _peak_memory(), traffic.since(_taken[1]))
+    _taken[:] = [used, traffic]
     return spent
 
 
@@ -148,12 +176,18 @@ def add_spent(spent: Elsewhere) -> None:
     """Add, in the job, what one of its worker processes used."""
     TRAFFIC.add(**asdict(spent.traffic))
     if spent.parent != os.getpid():  # the system adds up what children used
-        _elsewhere[0] += spent.cpu_seconds
+        _elsewhere[0] += spent.used
     _elsewhere[1] = max(_elsewhere[1], spent.peak_memory_bytes)
 
 
-_counted = 0.0
-"""CPU seconds of this process that earlier lines have: several steps may run in one process."""
+def used_so_far() -> Used:
+    """What this process, the children that it waited for and their workers used."""
+    elsewhere: Used = _elsewhere[0]
+    return _used(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) + elsewhere
+
+
+_counted: Used | None = None
+"""What earlier lines have of this process: several steps may run in one."""
 
 
 @contextlib.contextmanager
@@ -173,21 +207,23 @@ def measured(file: Path, step: str, job: str = "", threads: int = 1) -> Iterator
         Its `exit_code` is to be set by the caller; it counts as failed otherwise.
     """
     global _counted  # what the process itself has used
-    started = time.time() if _counted else _process_start()
+    started = _process_start() if _counted is None else time.time()
     traffic = TRAFFIC.copy()
     spent = Spent(step, job, threads=threads, host=platform.node())
     try:
         yield spent
     finally:
-        cpu = _cpu_seconds()
+        used = used_so_far()
         for name, count in asdict(TRAFFIC.since(traffic)).items():
             setattr(spent, name, count)
+        new = used - (_counted or Used())
+        spent.cpu_seconds = round(new.cpu_seconds, 3)
+        spent.disk_bytes_read = new.disk_bytes_read if _COUNTS_DISKS else None
         spent.started = datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds")
         spent.wall_seconds = round(time.time() - started, 3)
-        spent.cpu_seconds = round(cpu - _counted, 3)
         spent.peak_memory_bytes = _peak_memory()
         spent.versions = _versions()
-        _counted = cpu
+        _counted = used
         append(file, spent)
 
 
@@ -240,6 +276,7 @@ class Sum:
     requests: int = _headed("requests")
     objects_read: int
     bytes_read: int = _headed("read")
+    disk_bytes_read: int
     objects_written: int
     bytes_written: int = _headed("written")
 
@@ -259,6 +296,7 @@ def added_up(lines: Iterable[Spent]) -> Sum:
         failed=sum(job.exit_code != 0 for job in jobs),
         core_seconds=round(sum(job.threads * job.wall_seconds for job in jobs), 3),
         peak_memory_bytes=max((job.peak_memory_bytes for job in jobs), default=0),
+        disk_bytes_read=sum(job.disk_bytes_read or 0 for job in jobs),
         **totals,
     )
 
@@ -277,12 +315,12 @@ def _ends_with_newline(file: Path) -> bool:
         return stream.read(1) == b"\n"
 
 
-def _cpu_seconds() -> float:
-    own, children = (
-        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return (
-        own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime + float(_elsewhere[0])
+def _used(*processes: int) -> Used:
+    """What this process used, and its children that it waited for, as it is asked."""
+    usages = [resource.getrusage(who) for who in processes]
+    return Used(
+        sum(usage.ru_utime + usage.ru_stime for usage in usages),
+        sum(usage.ru_inblock for usage in usages) * _BLOCK_BYTES,
     )
 
 

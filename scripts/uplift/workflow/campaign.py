@@ -18,6 +18,9 @@ from uplift.workflow.slices import MAX_SLICES, SLICE_BYTES, cores_for, slice_cou
 COLUMNS = ("count", "arrays", "chunks", "stored_bytes", "decoded_bytes", "objects")
 """Of the sheet of kinds; `method` (repack or recode) may follow."""
 
+_COLD = 0.5
+"""Share of a pilot's chunks that came from a disk, below which its rates are those of memory."""
+
 
 def _folders(results: Path) -> list[WorkFolder]:
     return [WorkFolder(path.parent) for path in sorted(results.glob("*/plan.json"))]
@@ -53,7 +56,16 @@ def finished_runs(results: Path) -> Iterator[Run]:
             continue
         steps = ledger.by_step(jobs)
         if Counter(job.step for job in jobs) == {s: load.features(s)["job"] for s in load.steps}:
-            yield Run(load, _spent(steps), {job.step: job.threads for job in jobs})
+            threads = {job.step: job.threads for job in jobs}
+            yield Run(load, _spent(steps), threads, _disk_bytes(jobs, load))
+
+
+def _disk_bytes(jobs: Sequence[ledger.Spent], load: Load) -> int | None:
+    """Bytes of local chunks that came from a disk or a file server, where that was counted."""
+    counts = [job.disk_bytes_read for job in jobs if job.step == "convert" and not job.requests]
+    if None in counts or not counts:
+        return None
+    return min(load.stored_bytes, sum(filter(None, counts)))  # disks are read ahead
 
 
 def _spent(steps: Mapping[str, ledger.Sum]) -> dict[str, dict[str, float]]:
@@ -150,5 +162,11 @@ def _origin(runs: int, measured: Measured, loads: Sequence[Load]) -> Iterator[st
             if names:
                 origin = "of records" if is_fitted else "by default"
                 yield f"  {quantity.replace('_', ' ')}, {origin}: {'; '.join(names)}"
+    if measured.from_disk is not None and measured.from_disk < _COLD:
+        yield (
+            f"warning: of what the rates come from, {measured.from_disk:.0%} was read from a disk, "
+            "the rest was in memory; what is larger than the memory takes longer: convert a pilot "
+            "that was not copied or read just before"
+        )
     for line in measured.outside(loads):
         yield f"warning: outside of what the rates come from: {line}"
