@@ -96,19 +96,24 @@ def _run(cluster: slurm.Slurm, work: Path, options: Sequence[str]) -> int:
     print(f"exit code {process.returncode}, {wall:.0f} s, load average {os.getloadavg()}")
     print(f"login node: {login:.1f} s of CPU, {usage.ru_maxrss // 1024} MiB")
     print(f"{len(jobs)} jobs, {spent:.1f} s of CPU, {spent / max(1, len(jobs)):.1f} each")
-    by_kind = defaultdict(list)
+    by_kind, held = defaultdict(list), defaultdict(float)
     for job in jobs:
         times = [_time(job[name]) for name in ("SubmitTime", "StartTime", "EndTime")]
         kind = job["Comment"].removeprefix("rule_").split("_")[0]
         by_kind[kind].append([one - start for one in times])
-    print("kind      jobs  submitted (first, last)  waited (mean, max)  ran (mean, max)  last end")
+        held[kind] += int(job["NumCPUs"]) * (times[2] - times[1])
+    print(f"{sum(held.values()):.0f} s of held cores")
+    print(
+        "kind      jobs  submitted (first, last)  waited (mean, max)  ran (mean, max)  held cores"
+        "  last end"
+    )
     for kind, times in by_kind.items():
         submitted = [one[0] for one in times]
         waited, ran = [b - a for a, b, _ in times], [c - b for _, b, c in times]
         print(
             f"{kind:9} {len(times):4} {min(submitted):10.0f} {max(submitted):10.0f}"
             f"   {_mean(waited):10.0f} {max(waited):7.0f} {_mean(ran):10.0f} {max(ran):7.0f}"
-            f" {max(one[2] for one in times):9.0f}"
+            f" {held[kind]:11.0f} {max(one[2] for one in times):9.0f}"
         )
     return process.returncode
 
