@@ -3,7 +3,8 @@
 Packs the chunks of a dense Zarr v2 source into the shards of a plan, reads the shards back, finds
 each chunk's XXH3-128 again, decodes every chunk and hashes its values; on as many processes as
 asked for. With ``--recode`` chunks are decoded and encoded again (blosc, zstd, level 5). With
-``--endpoint``, source and output are ``bucket/key`` on S3, or the output is a folder.
+``--compare`` tensorstore reads small arrays whole, from source and output, and both are compared.
+With ``--endpoint``, source and output are ``bucket/key`` on S3, or the output is a folder.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import obstore
+import tensorstore
 import xxhash
 from numcodecs import blosc
 from obstore.store import LocalStore, S3Store
@@ -36,17 +39,23 @@ SYNC_ALONE = 8 * 2**20
 """Smaller shards are synced all together in the end, as every sensible program does."""
 REQUESTS = 64
 """GETs under way at once, in all processes together."""
+SMALL = 16
+"""Chunks that an array has at most whose elements are all compared from end to end."""
 
 Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One object to write: key, keys of its chunks in order, bytes of a decoded chunk."""
+    """One object to write: key, keys of its chunks in order, bytes of a decoded chunk.
+
+    `array` is the plan's entry where all of a small array is in this shard.
+    """
 
     key: str
     chunks: tuple[str, ...]
     chunk_bytes: int
+    array: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class Task:
     output: str
     shard: Shard
     recode: bool
+    compare: bool
     endpoint: str | None
     requests: int
 
@@ -67,6 +77,7 @@ def shards_of(plan: dict[str, Any]) -> Iterator[Shard]:
         path, shape, chunks = array["path"], array["shape"], array["chunks"]
         per = [s // c for s, c in zip(array["shards"] or chunks, chunks, strict=True)]
         counts = [-(-n // c) for n, c in zip(shape, chunks, strict=True)]
+        is_small = math.prod(counts) <= SMALL and array["objects"] == 1
         for place in itertools.product(
             *(range(-(-n // k)) for n, k in zip(counts, per, strict=True))
         ):
@@ -75,7 +86,8 @@ def shards_of(plan: dict[str, Any]) -> Iterator[Shard]:
                 for p, k, n in zip(place, per, counts, strict=True)
             )
             keys = tuple(f"{path}/{_joined(index)}" for index in itertools.product(*inside))
-            yield Shard(f"{path}/c/{_joined(place)}", keys, math.prod(chunks) * 2)
+            whole = array if is_small else None
+            yield Shard(f"{path}/c/{_joined(place)}", keys, math.prod(chunks) * 2, whole)
 
 
 def _joined(index: Index) -> str:
@@ -141,7 +153,10 @@ def work(task: Task) -> int:
         file.write(index_of(lengths))
         if sum(lengths) > SYNC_ALONE:
             os.fsync(file.fileno())
-        return _check_file(file.fileno(), lengths, digests, task.shard.chunk_bytes)
+        decoded = _check_file(file.fileno(), lengths, digests, task.shard.chunk_bytes)
+    if task.compare and task.shard.array is not None:
+        _compare(task.source, task.output, task.shard.array)
+    return decoded
 
 
 def _kept(task: Task, chunk: memoryview, write: Any) -> tuple[int, bytes]:
@@ -186,10 +201,11 @@ def _windows(lengths: list[int], starts: list[int]) -> Iterator[tuple[int, int]]
 
 
 def index_of(lengths: list[int]) -> bytes:
-    """A shard's index, as large as a real one."""
+    """A shard's index, with its CRC-32C."""
     starts = [0, *itertools.accumulate(lengths)]
     pairs = (number for pair in zip(starts, lengths, strict=False) for number in pair)
-    return struct.pack(f"<{2 * len(lengths)}Q", *pairs) + bytes(4)
+    index = struct.pack(f"<{2 * len(lengths)}Q", *pairs)
+    return index + struct.pack("<I", google_crc32c.value(index))
 
 
 def _check_file(file: int, lengths: list[int], digests: list[bytes], chunk_bytes: int) -> int:
@@ -213,6 +229,72 @@ def _check(encoded: memoryview, digest: bytes, decoded: Any) -> None:
         raise ValueError("a chunk is another one than was written")
 
 
+def _compare(source: str, output: str, array: dict[str, Any]) -> None:
+    """Read all elements of both sides with tensorstore; documents are made once for all alike."""
+    shape = tuple(array["shape"])
+    alike = json.dumps({key: array[key] for key in ("shape", "chunks", "shards")})
+    specs = _specs_of(Path(source, array["path"], ".zarray").read_text(), alike)
+    waiting = []
+    for spec, root in zip(specs, (source, output), strict=True):
+        place = _store(root) + f"{array['path']}/"
+        opened = tensorstore.open(spec, read=True, kvstore=place, context=_context()).result()
+        values = np.frombuffer(buffer_of(root, math.prod(shape) * 2), "<u2").reshape(shape)
+        waiting.append((values, tensorstore.array(values, context=_context()).write(opened)))
+    for _, written in waiting:
+        written.result()
+    if not np.array_equal(waiting[0][0], waiting[1][0]):
+        raise ValueError(f"{array['path']}: other values than those of the source")
+
+
+@functools.cache
+def _specs_of(document: str, alike: str) -> tuple[Any, Any]:
+    old, array = json.loads(document), json.loads(alike)
+    codec = old["compressor"]
+    blosc_codec = {
+        "cname": codec["cname"],
+        "clevel": codec["clevel"],
+        "shuffle": ("noshuffle", "shuffle", "bitshuffle")[codec["shuffle"]],
+        "typesize": 2,
+        "blocksize": 0,
+    }
+    inner = [
+        {"name": "bytes", "configuration": {"endian": "little"}},
+        {"name": "blosc", "configuration": blosc_codec},
+    ]
+    sharding = {
+        "chunk_shape": array["chunks"],
+        "codecs": inner,
+        "index_codecs": [inner[0], {"name": "crc32c"}],
+    }
+    new = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": array["shape"],
+        "data_type": "uint16",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": array["shards"]}},
+        "chunk_key_encoding": {"name": "default"},
+        "fill_value": 0,
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+    }
+    known = {"assume_metadata": True, "recheck_cached_data": "open"}
+    return (
+        tensorstore.Spec({"driver": "zarr", "metadata": old, **known}),
+        tensorstore.Spec({"driver": "zarr3", "metadata": new, **known}),
+    )
+
+
+@functools.cache
+def _store(root: str) -> Any:
+    place = {"driver": "file", "path": f"{root}/"}
+    return tensorstore.KvStore.open(place, context=_context()).result()
+
+
+@functools.cache
+def _context() -> Any:
+    one = {"limit": 1}
+    return tensorstore.Context({"data_copy_concurrency": one, "file_io_concurrency": one})
+
+
 def main() -> int:
     """Run; one line of JSON says how many bytes were decoded."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -221,11 +303,20 @@ def main() -> int:
     parser.add_argument("plan", type=Path, help="plan.json of the workflow: chunks and shards")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--recode", action="store_true")
+    parser.add_argument("--compare", action="store_true")
     parser.add_argument("--endpoint", help="URL of an S3 server; credentials from AWS_… variables")
     given = parser.parse_args()
     requests = REQUESTS // given.processes
     tasks = [
-        Task(given.source, given.output, shard, given.recode, given.endpoint, requests)
+        Task(
+            given.source,
+            given.output,
+            shard,
+            given.recode,
+            given.compare,
+            given.endpoint,
+            requests,
+        )
         for shard in shards_of(json.loads(given.plan.read_text()))
     ]
     with multiprocessing.get_context("fork").Pool(given.processes) as pool:

@@ -174,12 +174,13 @@ def _program(name: str, options: dict[str, Any]) -> list[str]:
     return words
 
 
-def limit(case: Case, *, recode: bool = False) -> Cost:
+def limit(case: Case, *, recode: bool = False, compare: bool = False) -> Cost:
     """The bare work on all cores: no checks, no Snakemake."""
     words = [case.source, case.fresh("limit.zarr"), str(case.plan)]
     words = [word.removeprefix("s3://") for word in words]
     options = ["--processes", str(case.cores)]
     options += ["--recode"] if recode else []
+    options += ["--compare"] if compare else []
     options += ["--endpoint", case.endpoint] if case.endpoint else []
     return case.run([sys.executable, str(HERE / "limit.py"), *words, *options])
 
@@ -245,6 +246,7 @@ ROWS: dict[str, Row] = {
     CONVERT: convert_job,
     LIMIT: limit,
     f"{LIMIT}, recode": partial(limit, recode=True),
+    f"{LIMIT}, compared": partial(limit, compare=True),
     COPY: copy,
     TOOL: challenge,
     ZARR: partial(peer, library=ZARR),

@@ -135,7 +135,7 @@ def local_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[P
             (case("image", image, scratch / "image"), (WHOLE, CONVERT, LIMIT, COPY, TOOL, *bare)),
             (
                 case("plate", plate, scratch / "plate"),
-                (WHOLE, CONVERT, LIMIT, COPY, TOOL, *bare[:2]),
+                (WHOLE, CONVERT, LIMIT, f"{LIMIT}, compared", COPY, TOOL, *bare[:2]),
             ),
             (
                 case("recode", image, scratch / "recode", config={"codec": "blosc"}),
