@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 import dataset  # noqa: E402
-from measure import FailedError, run_measured  # noqa: E402
+from measure import FailedError, put_away, run_measured  # noqa: E402
 
 from support.images import write_image  # noqa: E402
 from uplift.planning.campaign import Campaign, Site, campaign_of  # noqa: E402
@@ -133,7 +133,7 @@ def _sheets(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, Path]]]:
 
 def convert(folder: Path, sources: Mapping[str, Path], cores: int) -> None:
     """Convert a sheet to the end, from the start."""
-    shutil.rmtree(folder, ignore_errors=True)
+    put_away(folder)
     folder.mkdir(parents=True)
     rows = [f"{name},{source},out/{name}.zarr,CC0-1.0\n" for name, source in sources.items()]
     (folder / "sheet.csv").write_text("dataset,input,output,license\n" + "".join(rows))

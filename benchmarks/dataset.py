@@ -266,12 +266,14 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "image": lambda folder: generate(folder, Size()),
     "large": lambda folder: generate(folder, Size(t=5)),
     "plate": lambda folder: generate_plate(folder, Plate()),
+    "arrays": lambda folder: generate_plate(folder, Plate(channels=1, side=64, tile=64)),
     "tiny": lambda folder: generate(folder, Size(t=1, c=2, z=1, side=256, levels=2)),
     "remote": lambda folder: generate(folder, Size(t=1, c=2, z=45)),
     "small": lambda folder: generate(folder, Size(t=1, c=2, z=8, side=512, levels=2)),
     "small-plate": lambda folder: generate_plate(folder, Plate(rows=2, columns=2, side=512)),
 }
-"""1.4 GB decoded, 7 GB, 1,536 arrays, 2 arrays, 1 GB; and what a minute is enough for."""
+"""1.4 GB decoded, 7 GB, 1,536 arrays, as many small ones, 2 arrays, 1 GB; and what a minute is
+enough for."""
 
 
 if __name__ == "__main__":

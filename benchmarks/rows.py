@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import Cost, FailedError, run_measured
+from measure import Cost, FailedError, put_away, run_measured
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
@@ -28,9 +27,6 @@ WHOLE, CONVERT, LIMIT, COPY = "whole workflow", "convert job", "limit", "cp -r; 
 NOTHING, TOOL = "whole workflow, nothing to do", "challenge's tool"
 EMPTY = "limit: the same rules, empty"
 ZARR, TENSORSTORE, NGFF_ZARR = "zarr-python", "tensorstore", "ngff-zarr"
-
-_OTHERS = ("convert.zarr", "limit.zarr", "copy.zarr", "challenge.zarr")
-"""Outputs that no other row reads."""
 
 Row = Callable[["Case"], Cost]
 
@@ -84,9 +80,7 @@ class Case:
         if self.remote_output is not None:
             self.emptied()
             return self.remote_output
-        for old in self.scratch.glob("*.zarr"):  # a disk holds a few copies of a large dataset
-            if old.name in (name, *_OTHERS):
-                shutil.rmtree(old, ignore_errors=True)
+        put_away(self.scratch / name)
         return str(self.scratch / name)
 
     def run(self, command: list[str], expected: int = 0) -> Cost:
@@ -103,7 +97,7 @@ class Case:
 
 def whole_workflow(case: Case) -> Cost:
     """Every step, every pixel verified, published."""
-    shutil.rmtree(case.work, ignore_errors=True)
+    put_away(case.work)
     case.work.mkdir(parents=True)
     output = case.fresh("workflow.zarr")
     cost = case.run(_snakemake(case, output))
@@ -121,7 +115,7 @@ def nothing_to_do(case: Case) -> Cost:
 def empty_rules(case: Case) -> Cost:
     """As many rules and jobs, which touch a file each: Snakemake by itself."""
     work = case.scratch / "empty-work"
-    shutil.rmtree(work, ignore_errors=True)
+    put_away(work)
     rules = ["--snakefile", str(HERE / "empty.smk"), "--directory", str(work)]
     cores = ["--cores", str(case.cores)]
     return case.run([sys.executable, "-m", "snakemake", *rules, *cores])
@@ -143,7 +137,7 @@ def _snakemake(case: Case, output: str) -> list[str]:
 def convert_job(case: Case) -> Cost:
     """The convert job alone: convert and validate; the steps before it are not measured."""
     work, output = case.scratch / "convert-work", case.fresh("convert.zarr")
-    shutil.rmtree(work, ignore_errors=True)
+    put_away(work)
     storage = {"storage": json.dumps(case.storage)}
     named = {"dataset": "benchmark", "inventory": work / "inventory.json", **storage}
     where = {"run": work / "run.json", "source": case.source, "output": output}

@@ -105,15 +105,12 @@ def measured(case: Case, names: tuple[str, ...], rounds: int) -> dict[str, Any]:
     for name, reason in skipped.items():
         print(f"{case.name}: {name}: skipped: {reason}")
     size = json.loads(case.plan.with_name("validation.json").read_text())
-    found = {"dataset": size.get("summary", {}), "skipped": skipped, "turns": turns}
-    if not case.remote_output:
-        shutil.rmtree(case.scratch)
-    return found
+    return {"dataset": size.get("summary", {}), "skipped": skipped, "turns": turns}
 
 
 @contextlib.contextmanager
 def local_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Planned]]:
-    """An image, a plate, a tiny image, and the image recoded; all on the local disk."""
+    """An image, plates, a tiny image, and the image recoded; all on the local disk."""
     kinds = (
         {kind: f"small-{kind}" for kind in KINDS}
         if given.small
@@ -127,6 +124,8 @@ def local_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[P
         if getattr(given, kind) is None:
             _generate(folder, kinds[kind], scratch)
         _read_once(folder)
+    arrays = scratch / "arrays.zarr"
+    _generate(arrays, "small-plate" if given.small else "arrays", scratch)
     case = partial(Case, cores=given.cores, tools=_tools(given))
     image, plate, tiny = (str(folders[kind].resolve()) for kind in KINDS)
     bare = (ZARR, TENSORSTORE, NGFF_ZARR)
@@ -141,6 +140,7 @@ def local_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[P
                 case("recode", image, scratch / "recode", config={"codec": "blosc"}),
                 (WHOLE, CONVERT, f"{LIMIT}, recode", TOOL),
             ),
+            (case("arrays", str(arrays), scratch / "arrays"), (WHOLE, NOTHING, TOOL)),
             (case("tiny", tiny, scratch / "tiny"), (WHOLE, NOTHING, EMPTY, COPY, TOOL)),
         ]
     )

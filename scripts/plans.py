@@ -74,7 +74,7 @@ def _planned(
     plan = plan_as_it_stands(inventory, work.plan, sample.dataset)
     count = slices.slice_count(work, sample.jobs)
     stored = plan.estimate.before.bytes if plan.estimate is not None else 0
-    threads = min(arguments.threads, slices.cores_for(stored))
+    threads = min(arguments.threads, slices.cores_for(stored, len(plan.arrays)))
     load = load_of_plan(plan, inventory, count, threads=threads, archive=archive)
     place = file_system_of(sample.output)
     return Planned(

@@ -85,8 +85,8 @@ def slices(wildcards):
 @quick
 def cores_of_size(wildcards):
     """Threads of a job. Asked again when it is about to start: by then there is a plan."""
-    size = slicing.planned_bytes(work_of(wildcards))
-    return min(CONFIG.threads, slicing.cores_for(size or 0))
+    known = slicing.planned(work_of(wildcards)) or slicing.Planned()
+    return min(CONFIG.threads, slicing.cores_for(known.bytes, known.arrays))
 
 
 @quick

@@ -34,7 +34,7 @@ def _load(work: WorkFolder) -> Load | None:
         plan,
         json_files.read_model(work.inventory, Inventory),
         slice_count(work),
-        threads=cores_for(plan.estimate.before.bytes),
+        threads=cores_for(plan.estimate.before.bytes, len(plan.arrays)),
         archive=(work.path / "archive.json").exists(),
     )
 
@@ -105,7 +105,7 @@ def _kind(row: dict[str, str], where: str) -> Load:
         **numbers,
         recode=method == "recode",
         slices=slices,
-        threads=cores_for(numbers["stored_bytes"]),
+        threads=cores_for(numbers["stored_bytes"], numbers["arrays"]),
     )
 
 

@@ -45,6 +45,8 @@ class Planned:
 
     Attributes
     ----------
+    arrays
+        That are converted.
     objects, bytes
         Stored by the source.
     core_mib
@@ -53,6 +55,7 @@ class Planned:
         Of converting and validating.
     """
 
+    arrays: int = 0
     objects: int = 0
     bytes: int = 0
     core_mib: int = 0
@@ -74,9 +77,22 @@ def planned_bytes(work: WorkFolder) -> int | None:
     return None if found is None else found.bytes
 
 
-def cores_for(size: int) -> int:
-    """Cores that pay for so many stored bytes; small datasets rather run side by side."""
-    return 1 + size // 2**26
+def cores_for(size: int, arrays: int) -> int:
+    """Cores that pay; small datasets rather run side by side.
+
+    Parameters
+    ----------
+    size
+        Stored bytes: 64 MiB take a core some half second.
+    arrays
+        Whatever their size: 256 take a core about as long.
+
+    Returns
+    -------
+    int
+        At least one.
+    """
+    return 1 + size // 2**26 + arrays // 256
 
 
 def plan_size(work: WorkFolder) -> int:
@@ -90,9 +106,11 @@ def plan_size(work: WorkFolder) -> int:
 @lru_cache(maxsize=4096)
 def _planned(plan: Path, _changed: int, _size: int) -> Planned | None:
     try:
-        estimate = json.loads(plan.read_bytes())["estimate"]
+        known = json.loads(plan.read_bytes())
+        estimate = known["estimate"]
         before, costs = estimate["before"], estimate.get("costs") or {}
         return Planned(
+            len(known["arrays"]),
             int(before["objects"]),
             int(before["bytes"]),
             int(costs.get("memory_mib", 0)),
