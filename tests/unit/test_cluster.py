@@ -194,7 +194,7 @@ def work(tmp_path):
 
 def write_plan(work, stored, **costs):
     estimate = {"before": {"objects": 7, "bytes": stored}, "costs": costs or None}
-    work.plan.write_text(json.dumps({"estimate": estimate}))
+    work.plan.write_text(json.dumps({"estimate": estimate, "arrays": [{}, {}]}))
 
 
 def test_slices_without_a_plan(work):
@@ -217,8 +217,14 @@ def test_slices_that_are_done_keep_their_number(work):
 def test_what_a_plan_says(work):
     assert slices.planned(work) is None
     write_plan(work, 100)
-    assert slices.planned(work) == slices.Planned(7, 100)
+    assert slices.planned(work) == slices.Planned(2, 7, 100)
     write_plan(work, 1000, memory_mib=300, cpu_seconds=8.5)
-    assert slices.planned(work) == slices.Planned(7, 1000, 300, 8.5)
+    assert slices.planned(work) == slices.Planned(2, 7, 1000, 300, 8.5)
     work.plan.write_text('{"estimate": null}')
     assert slices.planned(work) is None
+
+
+def test_cores_pay_for_bytes_and_for_arrays_whatever_their_size():
+    assert slices.cores_for(0, 1) == slices.cores_for(2**26 - 1, 255) == 1
+    assert slices.cores_for(2**30, 4) == 17
+    assert slices.cores_for(10 * 2**20, 1536) == 7

@@ -88,6 +88,7 @@ def test_the_same_bytes_with_any_number_of_processes(tmp_path, small_portions, p
         root = tmp_path / str(cores)
         root.mkdir()
         made = claimed(root, PLANS[plan])
+        assert converting.shared_out(made.in_force().batches, cores) == (cores, 1)
         carried_out(made, cores)
         results.append((contents(root / "out.zarr"), found(made)))
         results[-1][0].pop(".ngff-uplift.lock")
