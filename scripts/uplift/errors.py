@@ -132,8 +132,10 @@ def remedy_for(error: OSError) -> str:
 def is_little_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, and not that data are wrong.
 
-    Python says RuntimeError where a thread's stack finds no room, the system ENOMEM.
+    Python says RuntimeError where a thread's stack finds no room, SystemError where the frame of a
+    call finds none, the system ENOMEM.
     """
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, MemoryError) or "can't start new thread" in str(error)
+    said = ("can't start new thread", "error return without exception set")
+    return isinstance(error, MemoryError) or str(error) in said

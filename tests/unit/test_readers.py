@@ -29,6 +29,7 @@ def test_zarr_python_starts_no_thread(tmp_path):
     [
         (MemoryError(), MemoryError),
         (RuntimeError("can't start new thread"), MemoryError),
+        (SystemError("error return without exception set"), MemoryError),
         (RuntimeError("no such codec"), ReaderError),
     ],
 )

@@ -77,7 +77,7 @@ def run_program(
         where = error.filename or "a work file"
         sys.stderr.write(f"error: {where}: {error.strerror or error}; {remedy_for(error)}\n")
         return 1
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, SystemError) as error:
         if not is_little_memory(error):
             raise
         return _too_little_memory()
