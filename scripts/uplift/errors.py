@@ -138,4 +138,4 @@ def is_little_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     said = ("can't start new thread", "error return without exception set")
-    return isinstance(error, MemoryError) or str(error) in said
+    return isinstance(error, MemoryError) or any(text in str(error) for text in said)
