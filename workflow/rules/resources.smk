@@ -92,8 +92,8 @@ def cores_of_size(wildcards):
 @quick
 def cores_of_arrays(wildcards):
     """Threads of a job whose work are documents: a second one pays where they are many."""
-    many = slicing.plan_size(work_of(wildcards)) >= slicing.PLAN_OF_MANY_BYTES
-    return min(CONFIG.threads, 2 if many else 1)
+    known = slicing.planned(work_of(wildcards)) or slicing.Planned()
+    return min(CONFIG.threads, 2, slicing.cores_for(0, known.arrays))
 
 
 def room(base_mb, minutes, per_core_mb=0, passes=0):

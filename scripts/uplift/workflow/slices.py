@@ -17,9 +17,6 @@ from uplift.work.json_files import file_sha256
 SLICE_BYTES = 64 * 2**30
 """Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
 
-PLAN_OF_MANY_BYTES = 2**16
-"""Size of a plan of some hundred arrays."""
-
 MAX_SLICES = 256
 """Of one dataset, in the sheet too: Snakemake looks at each job many times."""
 
@@ -46,7 +43,7 @@ class Planned:
     Attributes
     ----------
     arrays
-        That are converted.
+        Of the plan.
     objects, bytes
         Stored by the source.
     core_mib
