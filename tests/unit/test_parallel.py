@@ -1,5 +1,6 @@
 """Bounded maps over a pool, and what convert makes of them on remote stores."""
 
+import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -42,24 +43,30 @@ def test_a_failure_ends_the_map(mapped):
 
 
 def test_the_reader_that_came_first_is_served_first():
-    order, free = [], threading.Event()
+    started, free = queue.Queue(), threading.Semaphore(0)
 
     def read(key):
-        free.wait(30)
-        order.append(key)
+        started.put(key)
+        assert free.acquire(timeout=30)
         return key.encode()
 
     ahead = ReadAhead(1)
-    first, second = (
-        ahead.map(read, [f"{reader}{n}" for n in range(6)], expected_bytes=2**24) for reader in "ab"
+    first, second, third = (
+        ahead.map(read, [f"{reader}{n}" for n in range(4)], expected_bytes=2**24)
+        for reader in "abc"
     )
-    with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(list, reader) for reader in (second, first)]
-        free.set()
-        assert [one.result()[0] for one in both] == [b"b0", b"a0"]
-    of_first = [order.index(f"a{n}") for n in range(3)]
-    assert max(of_first) < order.index("b5")
-    assert sorted(order) == [f"{reader}{n}" for reader in "ab" for n in range(6)]
+    order = [started.get(timeout=30)]
+    free.release()
+    order.append(started.get(timeout=30))
+    assert next(first) == b"a0"  # it asks for a1, later than the third did for c0
+    free.release()
+    order.append(started.get(timeout=30))
+    assert order == ["a0", "b0", "a1"]
+    free.release(12)
+    read = [data.decode() for reader in (second, first, third) for data in reader]
+    assert read == [f"b{n}" for n in range(4)] + ["a1", "a2", "a3"] + [f"c{n}" for n in range(4)]
+    order += [started.get(timeout=30) for _ in range(9)]
+    assert sorted(order) == [f"{reader}{n}" for reader in "abc" for n in range(4)]
 
 
 def test_a_turn_ends_when_the_last_input_is_taken_and_in_any_case_once():
