@@ -3,9 +3,8 @@
 import argparse
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from uplift import __version__
 from uplift.crate.review import check_license
@@ -13,7 +12,6 @@ from uplift.inspect_source.walk import inspect_source
 from uplift.ngff.versions import DEFAULT_TARGET, TARGETS
 from uplift.outputs.overlap import refuse_overlap
 from uplift.running import command
-from uplift.running.parallel import at_once
 from uplift.storage import open_store
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
@@ -33,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             "run",
         ),
     )
-    command.add_switch(parser, "--overwrite")
     parser.add_argument("--target-version", choices=list(TARGETS), default=DEFAULT_TARGET)
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     parser.add_argument("--litter", default="drop", choices=("drop", "copy"))
@@ -47,17 +44,14 @@ def _inspect(arguments: argparse.Namespace) -> None:
     refuse_overlap(arguments.source, arguments.output)
     now = datetime.now(UTC)
     source = open_store(arguments.source, arguments.storage)
-    looks: list[Callable[[], Any]] = [
-        lambda: check_license(source, arguments.license),
-        lambda: inspect_source(
-            source,
-            target=arguments.target_version,
-            refuse_defects=arguments.on_bad_metadata == "fail",
-            copy_litter=arguments.litter == "copy",
-            on_recent=arguments.on_recent_change,
-        ),
-    ]
-    _, inventory = at_once(looks, threads=not source.is_local)
+    check_license(source, arguments.license)  # first: the other may take minutes
+    inventory = inspect_source(
+        source,
+        target=arguments.target_version,
+        refuse_defects=arguments.on_bad_metadata == "fail",
+        copy_litter=arguments.litter == "copy",
+        on_recent=arguments.on_recent_change,
+    )
     if not arguments.run.exists():
         facts = {
             "schema": "ngff-uplift/run/1",

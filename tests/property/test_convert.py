@@ -140,7 +140,7 @@ def item_of(root, document, case, stored):
         stop=objects,
         stored_chunks=stored,
         stored_bytes=0,
-        listing_sha256=ChunkSource(LocalStore(str(root / "in")), "a/0", source).listing_sha256(),
+        listing_sha256=ChunkSource(LocalStore(str(root / "in")), "a/0", source).survey(keep=False),
         fingerprint="f",
     )
 

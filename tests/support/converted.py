@@ -15,7 +15,7 @@ from uplift.arrays.source_chunks import ChunkSource
 from uplift.batches.context import Context, Settings
 from uplift.batches.portions import portions_of
 from uplift.batches.records import BatchRun
-from uplift.batches.work import Job, Result, run_job
+from uplift.batches.work import Assignment, Result, carry_out
 from uplift.codecs.mapping import target_of
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Finding
@@ -56,8 +56,8 @@ def carried_out(batch, source, output, journal, settings) -> list[Result]:
     lines = Journal(journal)
     lines.start(lines.done)
     run = BatchRun(batch, lines)
-    job = Job([list(run.portions())], {batch.batch: lines})
-    return run_job(Context(source, output, settings), job)
+    job = Assignment([list(run.portions())], {batch.batch: lines})
+    return carry_out(Context(source, output, settings), job)
 
 
 class Converted:
@@ -105,7 +105,7 @@ class Converted:
         lines = Journal(self.journal).done
         portions = [replace(one, bad=self.bad) for one in portions_of(self.batch, lines)]
         context = Context(self.source, self.output, Settings(verify=verify))
-        return run_job(context, Job([portions]))
+        return carry_out(context, Assignment([portions]))
 
     def findings(self, verify: str = "once") -> list[Finding]:
         return [found for result in self.validate(verify) for found in result.findings]
@@ -132,7 +132,7 @@ class Converted:
 
     def _seen(self, item: BatchItem) -> str:
         """What inspect would see of the source now."""
-        return ChunkSource(self.source, item.path, item.source).listing_sha256()
+        return ChunkSource(self.source, item.path, item.source).survey(keep=False)
 
     def _item(self) -> BatchItem:
         case = self.case

@@ -92,7 +92,6 @@ class Conversion:
             dataset=self.dataset,
             inventory=self.path("inventory.json"),
             run=self.path("run.json"),
-            overwrite=self.overwrite,
             on_bad_metadata=self.on_bad_metadata,
             litter=self.litter,
             on_recent_change=self.on_recent_change,

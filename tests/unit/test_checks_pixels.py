@@ -289,4 +289,4 @@ def test_zarr_python_reads_through_the_projects_storage(name, tmp_path, monkeypa
 
 
 def refusing(*_arguments, **_options):
-    raise ReaderError("tensorstore", ValueError("not today"))
+    raise ReaderError.of("tensorstore", ValueError("not today"))

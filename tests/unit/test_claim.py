@@ -149,10 +149,11 @@ def test_work_files_that_cannot_be_seen_from_here_are_not_gone(output, tmp_path,
         claim(output, "run-2", overwrite=True)
 
 
-def test_a_damaged_run_file_is_no_proof(output, tmp_path):
+@pytest.mark.parametrize("text", ["{", "{}", "[]"])
+def test_a_damaged_run_file_is_no_proof(output, tmp_path, text):
     folder = work_folder(tmp_path, "run-1")
     claim(output, "run-1", folder=folder)
-    (folder / "run.json").write_text("{")
+    (folder / "run.json").write_text(text)
     with pytest.raises(OutputError, match="another run"):
         claim(output, "run-2")
 

@@ -22,7 +22,7 @@ from uplift.batches import converting, portions
 from uplift.batches.context import Place, Settings
 from uplift.batches.converting import convert_batches
 from uplift.batches.portions import portions_of
-from uplift.batches.work import Job, run_job
+from uplift.batches.work import Assignment, carry_out
 from uplift.codecs.chunks import ChunkEncoder
 from uplift.errors import SourceError, WorkerError
 from uplift.validate.pixels import repacked
@@ -168,7 +168,7 @@ def test_helpers_find_what_is_wrong(tmp_path, small_portions, monkeypatch):
         context = place.open(Settings(threads=threads))
         lines = Journal(WorkFolder(made.work).journal(batch.batch)).done
         (portion,) = portions_of(batch, lines)
-        (result,) = run_job(context, Job([[portion]]))
+        (result,) = carry_out(context, Assignment([[portion]]))
         reports.append((result.findings, result.chunks, result.rows))
     assert reports[0] == reports[1]
     (finding,) = reports[0][0]
@@ -282,7 +282,7 @@ def is_of_group(process, group):
 
 def test_a_worker_that_is_killed_is_one_line(tmp_path, small_portions, monkeypatch):
     made = claimed(tmp_path, PLANS["repack"])
-    monkeypatch.setattr(converting, "run_job", die)
+    monkeypatch.setattr(converting, "carry_out", die)
     with pytest.raises(WorkerError, match="killed"):
         carried_out(made, cores=2)
 

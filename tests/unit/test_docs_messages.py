@@ -34,6 +34,26 @@ def texts_of(tree):
             yield node.value
 
 
+ENDINGS = ("json", "jsonld", "sha256", "zarr", "tsv", "blosc", "datetime64", "timedelta64")
+"""Of names of files and of data types, which look like codes."""
+
+
+def test_every_code_of_a_finding_is_explained():
+    docs = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    explained = set(re.findall(r"`([a-z][a-z0-9_-]*\.[a-z0-9_*-]+)`", docs))
+    rooms = ("inspect_source", "migrate", "ngff", "validate", "batches", "crate", "models")
+    said = {
+        text
+        for room in rooms
+        for file in (ROOT / "scripts" / "uplift" / room).rglob("*.py")
+        for text in texts_of(ast.parse(file.read_bytes()))
+        if re.fullmatch(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*", text) and not text.endswith(ENDINGS)
+    }
+    assert len(said) > 100
+    kinds = {code.rstrip("*") for code in explained if code.endswith(".*")}
+    assert {code for code in said - explained if f"{code.partition('.')[0]}." not in kinds} == set()
+
+
 @pytest.mark.parametrize("message", MESSAGES)
 def test_a_message_of_the_page_is_said(said, message):
     pattern = re.compile(".*".join(map(re.escape, re.split("…|[A-Z]{4,}", message))))

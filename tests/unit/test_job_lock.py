@@ -60,3 +60,27 @@ def test_where_two_plans_could_mix_nobody_goes_on_beside(path, monkeypatch):
             pass
         with only_job(path):
             pass
+
+
+def test_who_waited_keeps_out_who_comes_later(path):
+    inside, order, held = threading.Semaphore(1), [], [threading.Event() for _ in range(3)]
+
+    def job(number, before):
+        if before is not None:
+            assert before.wait(10)
+        with only_job(path):
+            assert inside.acquire(blocking=False)
+            held[number].set()
+            time.sleep(0.5)
+            order.append(number)
+            inside.release()
+
+    # the second waits for the first, which takes the file away; the third makes a new one
+    threads = [
+        threading.Thread(target=job, args=args) for args in ((0, None), (1, held[0]), (2, held[1]))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2]

@@ -5,13 +5,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zarr
 from PIL import Image
 
-from uplift.report import planes
+from uplift.report import planes, preview
 from uplift.report.blending import blend, channels_of
 from uplift.report.preview import write_preview
 from uplift.storage.local import LocalStore
@@ -238,3 +239,59 @@ def test_a_preview_of_a_large_image_takes_little_memory(tmp_path):
     environment = {"PYTHONPATH": str(SCRIPTS), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 200_000  # kB
+
+
+def test_an_image_of_bits_is_drawn(tmp_path):
+    data = np.arange(64 * 64).reshape(64, 64) % 2 == 1
+    described, picture = drawn(image(tmp_path / "x.zarr", data, "yx"), tmp_path)
+    assert described.kind == "image"
+    assert picture.min() < 10
+    assert picture.max() > 240
+
+
+ODD_PLATES = {
+    "a well without a place": {"wells": [{"path": "A/1", "rowIndex": 0}]},
+    "a row that is a text": {"rows": ["A"]},
+    "an index that is a text": {
+        "wells": [{"path": "A/1", "rowIndex": "0", "columnIndex": 0}],
+    },
+}
+
+
+@pytest.mark.parametrize("odd", ODD_PLATES.values(), ids=list(ODD_PLATES))
+def test_words_of_a_plate_that_are_kept_as_they_were(tmp_path, odd):
+    plate = zarr.create_group(tmp_path / "p.zarr", zarr_format=3)
+    about = {
+        "rows": [{"name": "A"}],
+        "columns": [{"name": "1"}],
+        "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}],
+    }
+    plate.attrs["ome"] = {"version": "0.5", "plate": {**about, **odd}}
+    well = plate.create_group("A/1")
+    well.attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}]}}
+    image(tmp_path / "p.zarr/A/1/0", np.ones((8, 8), "uint8"), "yx")
+    described, _ = drawn(LocalStore(str(tmp_path / "p.zarr")), tmp_path, ())
+    assert described.kind == (None if "wells" in odd else "plate")
+
+
+def test_a_color_that_is_none(tmp_path):
+    store = image(tmp_path / "x.zarr", np.ones((8, 8), "uint8"), "yx")
+    labels = zarr.create_group(tmp_path / "x.zarr/labels", zarr_format=3)
+    labels.attrs["ome"] = {"version": "0.5", "labels": ["c"]}
+    colors = [{"label-value": 1, "rgba": [None, 0, 0, 255]}]
+    data = np.ones((8, 8), "uint8")
+    image(tmp_path / "x.zarr/labels/c", data, "yx", **{"image-label": {"colors": colors}})
+    assert drawn(store, tmp_path)[0].labels == "c"
+
+
+def test_one_odd_dataset_does_not_end_the_report_of_all(tmp_path, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(preview, "write_preview", fail)
+    (tmp_path / "published.json").write_text("{}")
+    facts = SimpleNamespace(
+        folder=tmp_path, is_published=True, output=str(tmp_path), images=[""], dataset="d"
+    )
+    assert preview.update_preview(facts, None)
+    assert "no preview of d: RuntimeError: nobody foresaw this" in caplog.text

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -193,3 +194,41 @@ def guarded(program):
     """A program that a fresh process may import."""
     lines = "\n".join(f"    {line}" for line in program.splitlines())
     return f"if __name__ == '__main__':\n{lines}\n"
+
+
+class HeldError(Exception):
+    """Cannot be pickled."""
+
+    def __init__(self):
+        super().__init__("held")
+        self.lock = threading.Lock()
+
+
+class PairError(Exception):
+    """Can be pickled, and not made again."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} {other}")
+
+
+def fail_oddly(_, kind):
+    raise HeldError if kind == "held" else PairError("no", "way")
+
+
+def answer_oddly(_, __):
+    return threading.Lock()
+
+
+@pytest.mark.parametrize("room", [1, 9])
+@pytest.mark.parametrize(
+    ("function", "kind", "said"),
+    [
+        (fail_oddly, "held", "HeldError: held"),
+        (fail_oddly, "pair", "PairError: no way"),
+        (answer_oddly, "lock", "cannot pickle"),
+    ],
+)
+def test_what_cannot_be_handed_over_is_an_error_that_says_what(room, function, kind, said):
+    refused = pytest.raises(WorkerError, match=f"in a worker process: .*{said}")
+    with refused, Workers(2, opened, room=room) as workers:
+        list(workers.as_done(function, [kind] * 3))

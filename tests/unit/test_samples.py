@@ -374,3 +374,32 @@ def test_which_license_is_compared_with_the_sources(crate, license_):
     config = Config(input="in/a.zarr", license="MIT", crate=crate)
     (sample,) = load_samples(config, look=False).values()
     assert license_to_check(sample, config) == license_
+
+
+@pytest.mark.parametrize(
+    ("other", "is_refused"),
+    [
+        ("https://h.org/a.zip?versionId=2", True),
+        ("https://h.org/a.zip", True),
+        ("https://me:pass@h.org/a.zip?versionId=1", True),
+        ("https://h.org/a.zip?versionId=1", False),
+        ("https://h.org/b.zip?versionId=1", False),
+    ],
+)
+def test_addresses_that_differ_only_in_what_is_not_kept(sheet, other, is_refused):
+    row = "{},{},MIT\n"
+    text = "dataset,input,license\n" + row.format("a", "https://h.org/a.zip?versionId=1")
+    text += row.format("b", other)
+    if is_refused:
+        refused = pytest.raises(MistakesError, match=r"input https://h.org/a\.zip: differs from")
+        with refused as found:
+            sheet(text)
+        assert "versionId" not in str(found.value)
+        assert "pass@" not in str(found.value)
+    else:
+        assert list(sheet(text)) == ["a", "b"]
+
+
+def test_secrets_of_an_address_are_not_in_the_storage_settings():
+    config = Config(input="https://me:secret@h.org/x.zarr?token=1", input_region="eu")
+    assert storage_settings(config) == {"https://h.org/x.zarr": {"region": "eu"}}

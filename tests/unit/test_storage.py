@@ -14,11 +14,11 @@ import pytest
 
 from support.images import write_image
 from support.store_contract import PROMISES
-from uplift.errors import InputError, StorageError, UpliftError
+from uplift.errors import ChangedError, InputError, StorageError, UpliftError
 from uplift.inspect_source.walk import inspect_source
 from uplift.storage import display_url, engines, is_local, open_store
-from uplift.storage.protocol import join
-from uplift.storage.reading import ReadAhead
+from uplift.storage.protocol import ObjectInfo, join
+from uplift.storage.reading import ReadAhead, pieces_of
 from uplift.storage.settings import options_for
 from uplift.storage.writable import open_writable
 
@@ -258,3 +258,12 @@ def test_http_absent(tmp_path, serve):
     url = serve(partial(Quiet, directory=str(tmp_path))) + "/absent.zarr"
     with pytest.raises(UpliftError, match="no such dataset"):
         inspect_source(open_store(url))
+
+
+@pytest.mark.parametrize("listed", [20 * 2**20, 9 * 2**20 + 1, 1, 0])
+def test_an_object_of_another_size_than_was_listed_is_not_taken_for_it(url, listed):
+    open_writable(url).put("big", bytes(9 * 2**20))
+    source = open_store(url)
+    assert len(b"".join(pieces_of(source, ObjectInfo("big", 9 * 2**20, "")))) == 9 * 2**20
+    with pytest.raises(ChangedError, match="since it was listed"):
+        list(pieces_of(source, ObjectInfo("big", listed, "")))

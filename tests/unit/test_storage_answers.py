@@ -184,3 +184,22 @@ def test_a_server_that_overlooks_the_tag_is_found_out(engine, etag, body):
         store = open_store("s3://b/x", {"s3://": {"engine": engine, "endpoint_url": server.url}})
         with pytest.raises(ChangedError, match="changed since it was listed"):
             store.get(LISTED)
+
+
+@pytest.mark.parametrize("call", ["delete", "delete_tree"])
+def test_a_delete_that_is_refused_within_an_answer_of_success_is_no_delete(
+    engine, call, monkeypatch
+):
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html: 200, and an Error each
+    answer = xml_answer(
+        "200 OK",
+        '<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Error><Key>x/k</Key>'
+        "<Code>AccessDenied</Code><Message>Access Denied</Message></Error></DeleteResult>",
+    )
+    with CannedServer(answer) as server:
+        settings = {"s3://": {"engine": engine, "endpoint_url": server.url}}
+        store = open_writable("s3://b/x", settings)
+        monkeypatch.setattr(store, "list_tree", lambda _: [ObjectInfo("k", 1, "e")])
+        with pytest.raises(StorageError, match="cannot delete it: AccessDenied: no permission"):
+            getattr(store, call)("k" if call == "delete" else "")
+    assert server.seen

@@ -45,14 +45,14 @@ class Crowd(LoopbackServer):
 @pytest.fixture(autouse=True)
 def alone():
     yield
-    caps.share_with(1)
+    caps.take_part(1.0)
 
 
 @pytest.mark.parametrize("engine", ["obstore", "fsspec"])
-@pytest.mark.parametrize(("processes", "most"), [(1, 6), (3, 2), (99, 1)])
-def test_all_stores_of_an_endpoint_pass_one_gate(engine, processes, most):
+@pytest.mark.parametrize(("part", "most"), [(1.0, 6), (1 / 3, 2), (0.01, 1)])
+def test_all_stores_of_an_endpoint_pass_one_gate(engine, part, most):
     with Crowd() as server:
-        caps.share_with(processes)
+        caps.take_part(part)
         settings = {server.url: {"engine": engine, "concurrency": 6}}
         stores = [open_store(f"{server.url}/{name}.zarr", settings) for name in "ab"]
         with ThreadPoolExecutor(16) as pool:
@@ -65,6 +65,18 @@ def test_a_job_never_takes_more_than_the_cap_of_the_run():
     options = StorageOptions(concurrency=64, max_requests=8)
     assert share_of("s3://b/x", options) == Share("s3", 8, 8, None)
     assert share_of("/data/x.zarr", options) is None
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3, 4, 8, 64])
+def test_processes_of_a_job_never_take_more_than_its_share(requests):
+    share = Share("s3", requests, requests, None)
+    for cores in (1, 2, 16):
+        processes = min(cores, caps.most_processes(share))
+        own, each = caps.parts(processes)
+        workers = processes if processes > 1 else 0  # else the job does the work itself
+        taken = max(1, int(requests * own)) + workers * max(1, int(requests * each))
+        assert taken <= requests
+        assert taken > requests // 2
 
 
 @pytest.mark.parametrize(

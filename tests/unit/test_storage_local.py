@@ -1,12 +1,14 @@
 """Local storage: whole objects or none, absence is not failure, sources are read-only."""
 
+import ctypes
+import errno
 import os
 import threading
 
 import pytest
 
 from uplift.errors import StorageError
-from uplift.storage import files
+from uplift.storage import files, tuning
 from uplift.storage.local import LocalStore
 from uplift.work.ledger import TRAFFIC
 
@@ -211,3 +213,89 @@ def test_the_disk_begins_while_more_of_a_file_is_made(tmp_path, monkeypatch, dur
             writer.write_all([bytes(size)])
     assert ranges == expected
     assert (tmp_path / "a").stat().st_size == 14
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_what_vanishes_from_an_output_while_it_is_listed_is_not_there(tmp_path, writable):
+    store = LocalStore(str(tmp_path), writable=writable)
+    for name in "abc":
+        (tmp_path / name).write_bytes(b"x")
+    listing = store.list_tree("")
+    found = [next(listing).key]  # the system has named all of them now
+    for name in {*"abc"} - {*found}:
+        (tmp_path / name).unlink()
+    if writable:
+        assert list(listing) == []
+    else:
+        with pytest.raises(StorageError, match="cannot look at it"):
+            next(listing)
+
+
+@pytest.mark.parametrize("name", ["é" * 120, "x" * 250, "a" * 150 + "é" * 50])
+def test_a_name_of_any_length_that_the_file_system_takes(store, name):
+    store.put(name, b"x")
+    assert store.get(name) == b"x"
+    with pytest.raises(RuntimeError), store.writer(name) as writer:
+        writer.write(b"new")
+        found = files.temporary_name(name, "0" * 12, 1)
+        assert len(found.encode()) <= 255
+        assert files.is_temporary(found, name)
+        assert not files.is_temporary(found, "other")
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [(errno.EIO, True), (errno.ENOSYS, False)])
+def test_a_sync_that_fails_is_an_error(store, monkeypatch, number, is_refused):
+    class System:
+        def syncfs(self, _):
+            ctypes.set_errno(number)
+            return -1
+
+    monkeypatch.setattr(files, "_libc", System)
+    store.put("a", b"x")
+    if is_refused:
+        for _ in range(2):  # what was not written then is still not written
+            with pytest.raises(StorageError, match="the disk or the network file system fails"):
+                store.flush()
+    else:
+        store.flush()
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_an_object_is_new_once_also_without_hard_links(store, monkeypatch, is_full):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "link", refuse)
+    if is_full:
+        synced = iter((None, OSError(errno.ENOSPC, "No space left on device")))
+
+        def sync(_):
+            if error := next(synced):
+                raise error
+
+        monkeypatch.setattr(os, "fsync", sync)
+        with pytest.raises(StorageError, match="free some space"):
+            store.put_new("lock", b"1")
+        assert store.get("lock") is None
+        monkeypatch.undo()
+        return
+    assert store.put_new("lock", b"1")
+    assert not store.put_new("lock", b"2")
+    assert store.get("lock") == b"1"
+
+
+@pytest.mark.parametrize(("size", "syncs"), [(10, 0), (tuning.SYNC_ALONE_BYTES, 1)])
+def test_a_large_file_whose_blocks_are_shared_is_on_disk_at_once(
+    tmp_path, store, monkeypatch, size, syncs
+):
+    def clone(target, _, source):
+        os.sendfile(target, source, 0, size)
+
+    (tmp_path / "big").write_bytes(bytes(size))
+    done = []
+    monkeypatch.setattr("fcntl.ioctl", clone)
+    monkeypatch.setattr(os, "fsync", done.append)
+    assert store.copy_from(LocalStore(str(tmp_path)), "big", "c/0")
+    assert store.get("c/0") == bytes(size)
+    assert len(done) == syncs

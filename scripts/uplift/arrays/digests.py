@@ -24,14 +24,13 @@ from uplift.storage.protocol import Readable
 
 ALGORITHM = "xxh3-128"
 _IS_LITTLE = sys.byteorder == "little"
-ROW = np.dtype([("object", "<i8"), ("chunk", "<i8"), ("digest", "V16")])
+_ROW = struct.Struct("<qq16s")
 """What convert read: the object that takes it and the source chunk, both as C-order linear indices
 in their grids (of more bytes where a grid needs them: :func:`index_bytes`), and the digest. Of a
 repack it is of the encoded bytes (of a rewrap, of the deflate body; of a chunk that had to be
 recoded, of its values); of a recode, of the values that the object takes of the chunk."""
 
 _NUMBERS = struct.Struct("<qq")
-_ROW = struct.Struct("<qq16s")
 _DIGEST_BYTES = 16
 _SHORT = 8
 """Bytes of an index in nearly all arrays."""

@@ -169,7 +169,7 @@ class ChunkSource:
         return sorted(index for index in map(self._keys.index_of, keys) if index is not None)
 
     def survey(self, *, keep: bool) -> str:
-        """List all that is stored now, once; the digest is that of :meth:`listing_sha256`.
+        """List all that is stored now, once; return its digest: inspect noted the one of then.
 
         Parameters
         ----------
@@ -187,23 +187,10 @@ class ChunkSource:
         return digest.hexdigest()
 
     def noted_sha256(self) -> str:
-        """What :meth:`listing_sha256` would be if what is in :attr:`listed` were all there is."""
+        """What :meth:`survey` would return if what is in :attr:`listed` were all there is."""
         digest, skip = ListingDigest(), len(self._prefix)
         for info in self.listed.values():
             digest.add(info.key[skip:], info)
-        return digest.hexdigest()
-
-    def listing_sha256(self, region: Region = ()) -> str:
-        """Digest of what is stored now; inspect noted the one of then.
-
-        With a region, of what is stored in the folders that it lies in.
-        """
-        digest = ListingDigest()
-        skip = len(self.path) + 1 if self.path else 0
-        for info in self.store.list_tree(join(self.path, self.folder_of(region))):
-            key = info.key[skip:]
-            if self._keys.index_of(key) is not None:
-                digest.add(key, info)
         return digest.hexdigest()
 
     def cells_in(self, shard: Index) -> int:
@@ -225,7 +212,7 @@ class ChunkSource:
 
 
 class _ShardIndexes:
-    """Locates inner chunks of a sharded v3 source; keeps the index of the shard last used."""
+    """Locates inner chunks of a sharded v3 source; keeps the indexes of the shards last used."""
 
     def __init__(self, chunks: ChunkSource) -> None:
         source = chunks.source
@@ -233,7 +220,6 @@ class _ShardIndexes:
         self._chunks = chunks
         self._per_shard = grid.chunks_per_shard(source.shards, source.chunks)
         self._cells = math.prod(self._per_shard)
-        self._shard_grid = grid.grid_shape(source.shape, source.shards)
         self._kept: dict[Index, ShardIndex | None] = {}
 
     def shard_of(self, index: Index) -> Index:

@@ -2,7 +2,6 @@
 
 import bisect
 import itertools
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -42,7 +41,7 @@ def stored_chunks(item: BatchItem, chunks: ChunkSource) -> Stored | None:
     A dense array needs no listing. Of a sparse one the keys under the item are listed once, unless
     :meth:`ChunkSource.survey` did; objects without chunks are not in the result.
     """
-    if item.stored_chunks == math.prod(chunks.grid):
+    if item.is_dense:
         return None
     if item.start >= item.stop:
         return {}

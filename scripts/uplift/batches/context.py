@@ -1,5 +1,7 @@
 """What each process of a job opens: both sides of a dataset, and how to carry it out."""
 
+import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,9 +14,10 @@ from uplift.models.record import Verify
 from uplift.outputs import hold
 from uplift.running.parallel import Helpers, Turns
 from uplift.storage import open_store
-from uplift.storage.caps import share_with
+from uplift.storage.caps import most_processes, share_of, take_part
 from uplift.storage.protocol import Store
-from uplift.storage.settings import engines_of
+from uplift.storage.settings import engines_of, options_for
+from uplift.storage.urls import display_url
 
 _ARRAYS_AT_ONCE = 64
 """Small arrays of a remote store in a process, of all its groups: as many as it may make requests,
@@ -103,14 +106,24 @@ class Place:
 
     def engines(self) -> list[str]:
         """Modules that opening imports, where a side is remote."""
-        return engines_of((self.source, self.output), self.storage)
+        return engines_of(self.ends, self.storage)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Both URLs."""
+        return self.source, self.output
+
+    @property
+    def most_processes(self) -> int:
+        """Worker processes that can share what the job may ask of a site."""
+        ends = [(url, options_for(display_url(url), self.storage)) for url in self.ends]
+        shares = filter(None, itertools.starmap(share_of, ends))
+        return min(map(most_processes, shares), default=sys.maxsize)
 
     def open(
-        self, settings: Settings, read: Read = lambda _: None, *, processes: int = 1
+        self, settings: Settings, read: Read = lambda _: None, *, part: float = 1.0
     ) -> Context:
         """Open both sides in one of the job's processes, which share what it may ask of a site.
-
-        `read` is called with the bytes that are read of the source.
 
         Parameters
         ----------
@@ -118,15 +131,15 @@ class Place:
             How to convert and validate.
         read
             Called with the bytes that are read of the source.
-        processes
-            Of the job, which share what it may ask of a site.
+        part
+            Of what the job may ask of a site.
 
         Returns
         -------
         Context
             Both sides, open.
         """
-        share_with(processes)
+        take_part(part)
         source = open_store(self.source, self.storage)
         if self.claim is None:
             return Context(source, open_store(self.output, self.storage), settings, read)

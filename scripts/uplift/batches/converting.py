@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from uplift.batches.context import Context, Place, Settings
 from uplift.batches.portions import Portion, grouped, portions_of, total_cost
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys, is_listed_first
-from uplift.batches.work import Job, room_for, run_job, weight_of
+from uplift.batches.work import Assignment, carry_out, room_for, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.publication import Claim
@@ -22,6 +23,7 @@ from uplift.models.record import BadChunk, Record
 from uplift.running import progress
 from uplift.running.parallel import at_once
 from uplift.running.processes import Workers
+from uplift.storage.caps import parts
 from uplift.validate.pixels import modules_for
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
@@ -110,9 +112,10 @@ class _CarryOut:
             assert self._place.claim is not None  # noqa: S101
             generation = json_files.read_model(self._place.claim, Claim).generation
             left = [batch for batch in batches if not self._is_done(batch, generation)]
-            cores, threads = shared_out(left, self._cores)
+            cores, threads = shared_out(left, self._cores, self._place.most_processes)
             settings = replace(self._settings, threads=threads)
-            open_context = functools.partial(self._place.open, settings, processes=cores)
+            own, each = parts(cores)
+            open_context = functools.partial(self._place.open, settings, part=each)
             items = itertools.chain.from_iterable(batch.items for batch in left)
             is_local = not self._place.engines()
             modules = (*PRELOADED, *modules_for(items, local=is_local), *self._place.engines())
@@ -121,7 +124,7 @@ class _CarryOut:
             workers = stack.enter_context(
                 Workers(cores, open_context, modules, spent, room=room_for(self._place))
             )
-            context = self._place.open(self._settings)
+            context = self._place.open(self._settings, part=own)
             if not left:
                 return
             stack.callback(self._release_all)
@@ -129,8 +132,8 @@ class _CarryOut:
             # wait for their next portion would leave their cores idle.
             disk = stack.enter_context(ThreadPoolExecutor(1))
             tick = functools.partial(self._tick, context, workers, disk)
-            jobs = self._jobs(left, context)
-            for results in workers.as_done(run_job, jobs, tick, weight_of):
+            assignments = self._assignments(left, context)
+            for results in workers.as_done(carry_out, assignments, tick, weight_of):
                 for result in results:
                     run = self._runs[result.batch]
                     if run.add(result):
@@ -149,7 +152,7 @@ class _CarryOut:
             log.info("%s: done already", batch.batch)
         return done
 
-    def _jobs(self, batches: Sequence[Batch], context: Context) -> Iterator[Job]:
+    def _assignments(self, batches: Sequence[Batch], context: Context) -> Iterator[Assignment]:
         """Begin batches one by one; each yields all its work before the next begins."""
         surveys = Surveys(batches, context, convert=True)
         for batch in batches:
@@ -172,7 +175,7 @@ class _CarryOut:
             # one array is looked at while others are worked on
             parts = self._parts(run, portions, surveys)
             for group in grouped(surveys.given_to(parts)):
-                yield Job([group], journals)
+                yield Assignment([group], journals)
 
     def _parts(
         self, run: BatchRun, portions: Sequence[Portion], surveys: Surveys
@@ -183,14 +186,14 @@ class _CarryOut:
             run.waiting += len(parts) - 1  # before the first of them can end
             yield from parts
 
-    def _listings(self, run: BatchRun, context: Context) -> Iterator[Job]:
+    def _listings(self, run: BatchRun, context: Context) -> Iterator[Assignment]:
         """Look, while others work, whether an array of many chunks is still what inspect saw."""
         cut = {portion.number for portion in run.portions() if not portion.whole}
         for number in sorted(cut):
             item = run.batch.items[number]
             if item.start == 0 and context.source.can_list and not is_listed_first(item, context):
                 run.waiting += 1
-                yield Job(listing=Portion(run.batch.batch, number, item, whole=True))
+                yield Assignment(listing=Portion(run.batch.batch, number, item, whole=True))
 
     def _end(self, run: BatchRun, context: Context, cores: int) -> None:
         """Bring to disk what a batch wrote, then its record; others may begin it again then."""
@@ -246,12 +249,15 @@ def processes_for(batches: Sequence[Batch], cores: int) -> int:
     return max(1, min(cores, most))
 
 
-def shared_out(batches: Sequence[Batch], cores: int) -> tuple[int, int]:
-    """Processes that the work is worth, and threads of each: shards may be fewer than cores."""
+def shared_out(batches: Sequence[Batch], cores: int, most: int = sys.maxsize) -> tuple[int, int]:
+    """Processes that the work is worth, `most` of them, and threads of each.
+
+    Shards may be fewer than cores.
+    """
     cores = processes_for(batches, cores)
     groups = (group for batch in batches for group in grouped(portions_of(batch)))
-    parts = (one for group in groups for one in range(max(p.likely_parts for p in group)))
-    processes = max(1, min(cores, len(list(itertools.islice(parts, cores)))))
+    each = (one for group in groups for one in range(max(p.likely_parts for p in group)))
+    processes = max(1, min(cores, most, len(list(itertools.islice(each, cores)))))
     return processes, cores // processes
 
 

@@ -97,7 +97,7 @@ def portions_of(batch: Batch, done: Iterable[Done] = ()) -> Iterator[Portion]:
         step = _step(item)
         if _most_objects(item) <= step:
             yield whole
-        elif _is_sparse(item):
+        elif not item.is_dense:
             yield replace(whole, whole=False)
         else:
             yield from _cut(replace(whole, whole=False), range(item.start + step, item.stop, step))
@@ -171,11 +171,6 @@ def _most_objects(item: BatchItem) -> int:
     """Objects of an item that will be written, at most."""
     objects = item.stop - item.start
     return objects if objects <= 1 else min(objects, estimates.stored_objects(item, item.target))
-
-
-def _is_sparse(item: BatchItem) -> bool:
-    chunks = grid.grid_shape(item.source.shape, item.source.chunks)
-    return item.stored_chunks < math.prod(chunks)
 
 
 def _object_bytes(item: BatchItem) -> int:

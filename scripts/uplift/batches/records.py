@@ -141,6 +141,8 @@ class BatchRun:
             json_files.write_bytes(work.digests(self.batch.batch), digests)
             if sums:
                 json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
+            elif before is None:  # those of an earlier conversion are not of these bytes
+                work.sums(self.batch.batch).unlink(missing_ok=True)
             json_files.write_lines(work.record(self.batch.batch), record, "items")
 
         return write

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import logging
-import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from uplift.models.batch import Batch
 from uplift.outputs.space import FileSystem, file_system_of, space_taken, too_little
 from uplift.planning.space import Space, space_of_batches
 from uplift.work.folder import WorkFolder
+from uplift.work.job_lock import is_current
 from uplift.work.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -115,8 +115,7 @@ def space_for(
     OutputError
         The job, and those that run, need more bytes or inodes than are free.
     """
-    place = file_system_of(output)
-    if place is None:
+    if file_system_of(output) is None:
         yield
         return
     spaces = {one.batch: space_of_batches([one]) for one in plan}
@@ -124,6 +123,8 @@ def space_for(
     need = Need(output, work, spaces, own)
     with contextlib.ExitStack() as stack:
         with _alone(work.path.parent / _FOLDER) as folder:
+            place = file_system_of(output)  # now: the lock may have been waited for
+            assert place is not None  # noqa: S101
             others = [one for one in _under_way(folder) if _is_there(one, place)]
             try:
                 _refuse_little(need, others, place)
@@ -191,7 +192,7 @@ def _locked(folder: Path) -> TextIO:
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
             stream = stack.enter_context((folder / "lock").open("a"))
             fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(stream.fileno()), (folder / "lock").stat()):
+            if is_current(stream, folder / "lock"):
                 stack.pop_all()
                 return stream
 

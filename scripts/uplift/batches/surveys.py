@@ -19,7 +19,6 @@ from uplift.batches.portions import Portion, parts_of, with_survey
 from uplift.convert.portion import MOST_LISTED, Survey, existing_objects, refuse_other_listing
 from uplift.models.batch import Batch, BatchItem
 from uplift.running.parallel import at_once
-from uplift.validate.pixels.check import is_dense
 
 
 class Surveys:
@@ -99,7 +98,7 @@ class ArraySurvey:
         self._grid, self._listed = chunks.grid, chunks.listed
         self._stored = None
         # the listing of a large dense array is left to a job of its own: nothing waits for it
-        if not is_dense(item, chunks):
+        if not item.is_dense:
             found = chunks.stored_in(region_of(item)) if item.start < item.stop else ()
             numbers = (grid.linear_index(index, self._grid) for index in found)
             self._stored = np.sort(np.fromiter(numbers, self._number))

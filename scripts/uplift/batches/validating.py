@@ -16,11 +16,12 @@ from uplift.batches.converting import ALONE_ARRAYS, processes_for, read_record
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys
-from uplift.batches.work import Job, room_for, run_job, weight_of
+from uplift.batches.work import Assignment, carry_out, room_for, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
 from uplift.running.processes import Workers
+from uplift.storage.caps import parts
 from uplift.validate.pixels.chosen import Chosen
 from uplift.validate.pixels.regions import Regions, check_arrays
 from uplift.work import ledger
@@ -76,9 +77,9 @@ class Validation:
     ) -> None:
         self._batches, self._work, self._settings = batches, work, settings
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
-        self._cores = processes_for(batches, cores)
+        self._cores = min(processes_for(batches, cores), place.most_processes)
         self._place, self._room = place, room_for(place)
-        self._open = functools.partial(place.open, settings, processes=self._cores)
+        self._open = functools.partial(place.open, settings, part=parts(self._cores)[1])
         self._workers = contextlib.ExitStack()
         self._started: Workers[Context] | None = None
 
@@ -105,8 +106,9 @@ class Validation:
             if self._started is None:
                 spent = (ledger.take_spent, ledger.add_spent)
                 modules = [__name__, *self._place.engines()]
-                cores = cores or self._cores
-                opened = functools.partial(self._place.open, self._settings, processes=cores)
+                cores = min(cores or self._cores, self._place.most_processes)
+                part = parts(cores)[1]
+                opened = functools.partial(self._place.open, self._settings, part=part)
                 made = Workers(cores, opened, modules, spent, room=self._room)
                 self._started = self._workers.enter_context(made)
             yield from self._started.as_done(
@@ -144,10 +146,10 @@ class Validation:
         if not runs:
             return
         surveys = Surveys([run.batch for run in runs.values()], self._open(), convert=False)
-        jobs = itertools.chain.from_iterable(
-            self._jobs(run, records[name], surveys) for name, run in runs.items()
+        assignments = itertools.chain.from_iterable(
+            self._assignments(run, records[name], surveys) for name, run in runs.items()
         )
-        for results in self._as_done(run_job, jobs, weight_of):
+        for results in self._as_done(carry_out, assignments, weight_of):
             for result in results:
                 run = runs[result.batch]
                 if run.add(result):
@@ -195,14 +197,14 @@ class Validation:
                 return f"objects of {item.path or 'the array'} are not those that were validated"
         return None
 
-    def _jobs(self, run: BatchRun, record: Record, surveys: Surveys) -> Iterator[Job]:
+    def _assignments(self, run: BatchRun, record: Record, surveys: Surveys) -> Iterator[Assignment]:
         bad = [item.bad_chunks for item in record.items]
         parts = itertools.chain.from_iterable(map(surveys.cut, run.portions()))
         found = surveys.given_to(parts)
         portions = (replace(portion, bad=bad[portion.number]) for portion in found)
         groups = list(grouped(portions))
         run.waiting += sum(map(len, groups))
-        yield from (Job([group]) for group in groups)
+        yield from (Assignment([group]) for group in groups)
 
 
 def _check_arrays(context: Context, job: _Arrays) -> list[Regions]:

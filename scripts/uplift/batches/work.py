@@ -51,8 +51,8 @@ _LARGE_BYTES = PORTION_BYTES // 8
 
 
 @dataclass(frozen=True)
-class Job:
-    """Work for one process.
+class Assignment:
+    """What one of a job's processes is given to do at a time.
 
     Attributes
     ----------
@@ -101,23 +101,25 @@ class Result:
     peak_memory_bytes: int = 0
 
 
-def run_job(context: Context, job: Job) -> list[Result]:
-    """Carry out a job; of remote stores a process has several under way."""
-    if job.listing is not None:
-        item = job.listing.item
+def carry_out(context: Context, assignment: Assignment) -> list[Result]:
+    """Carry out an assignment; of remote stores a process has several under way."""
+    if assignment.listing is not None:
+        item = assignment.listing.item
         refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
-        return [Result(job.listing.batch, job.listing.number, item.start)]
-    return [result for group in job.groups for result in _run_group(context, job, group)]
+        return [Result(assignment.listing.batch, assignment.listing.number, item.start)]
+    return [
+        result for group in assignment.groups for result in _run_group(context, assignment, group)
+    ]
 
 
 def room_for(place: Place) -> int:
-    """Weight of the jobs that a process has under way: of files one job at a time."""
+    """Weight of the assignments that a process has under way: of files one at a time."""
     return _ROOM if place.engines() else 1
 
 
-def weight_of(job: Job) -> int:
-    """How much of that a job takes."""
-    cost = sum(portion.cost for group in job.groups for portion in group)
+def weight_of(assignment: Assignment) -> int:
+    """How much of that an assignment takes."""
+    cost = sum(portion.cost for group in assignment.groups for portion in group)
     return _LARGE if cost >= _LARGE_BYTES else 1
 
 
@@ -132,11 +134,11 @@ class _Check:
     presence: bool = False
 
 
-def _run_group(context: Context, job: Job, group: Sequence[Portion]) -> list[Result]:
+def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion]) -> list[Result]:
     """Convert portions, and then validate them: other readers open all small arrays together."""
     results = [Result(one.batch, one.number, one.item.start) for one in group]
     pairs = list(zip(group, results, strict=True))
-    journal = None if job.journals is None else job.journals[group[0].batch]
+    journal = None if assignment.journals is None else assignment.journals[group[0].batch]
     each = context.each if len(group) > 1 else map
     cpu = time.thread_time()
     with contextlib.nullcontext() if journal is None else same_job(journal.path):

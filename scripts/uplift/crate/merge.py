@@ -15,7 +15,7 @@ from uplift.crate.parties import Entity
 from uplift.models.crate import CRATE_KEY, listed
 from uplift.models.findings import Finding, warning
 
-_DESCRIPTORS = ("ro-crate-metadata.json", "ro-crate-metadata.jsonld")
+_DESCRIPTORS = (CRATE_KEY, f"{CRATE_KEY}ld")
 _ALIASES = {"name": "label", "description": "summary", "license": "licensed_under"}
 _ALIAS_TERMS = {"licensed_under": "http://schema.org/license"}
 _CHAIN = (

@@ -336,7 +336,7 @@ class ChunkCount:
         return Chunks(stored, self._bytes, self._digest.hexdigest())
 
     def _cells(self, shard: Index) -> int:
-        # A reader of its own: the one kept index is not made for several threads.
+        # A reader of its own: the indexes that one keeps are not made for several threads.
         return ChunkSource(self._store, self._path, self._source).cells_in(shard)
 
 

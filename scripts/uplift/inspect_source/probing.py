@@ -25,6 +25,7 @@ from uplift.inspect_source.nodes import (
     read_document,
 )
 from uplift.models.arrays import SourceArray
+from uplift.models.crate import CRATE_KEY
 from uplift.ngff.detect import Context, multiscales_of, ome_of, roles_of
 from uplift.ngff.paths import checked_path, is_plain
 from uplift.ngff.reading import as_read
@@ -33,7 +34,7 @@ from uplift.storage.protocol import Store, join
 from uplift.zarr_metadata.consolidated import KEY_V2
 from uplift.zarr_metadata.v3 import chunk_key, object_grid
 
-ROOT_FILES = ("ro-crate-metadata.json", KEY_V2)
+ROOT_FILES = (CRATE_KEY, KEY_V2)
 OME_FILES = ("METADATA.ome.xml",)
 """Files that have a fixed name: the only ones that can be found without a listing."""
 MOST_ASKED = 2**32

@@ -39,12 +39,11 @@ from uplift.ngff.reading import as_read
 from uplift.ngff.versions import DEFAULT_TARGET
 from uplift.running.parallel import in_order
 from uplift.running.progress import Progress
+from uplift.settings.urls import ARCHIVES
 from uplift.storage.protocol import Store, join
 
 log = logging.getLogger(__name__)
 
-ARCHIVES = (".zip", ".ozx")
-"""How names of archives end."""
 MAX_DEPTH = 100
 """Folders inside each other beyond which a source is refused."""
 

@@ -14,6 +14,7 @@ from uplift.errors import INSPECT_AGAIN, InputError, SourceError
 from uplift.grid import Shape
 from uplift.migrate.gone import remove_gone
 from uplift.models.arrays import TargetArray
+from uplift.models.crate import CRATE_KEY
 from uplift.models.findings import Finding, warning
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
 from uplift.models.json_text import readable_json, sha256_of, sha256_of_json
@@ -37,7 +38,7 @@ from uplift.work import ledger
 from uplift.zarr_metadata.consolidated import consolidate
 from uplift.zarr_metadata.v3 import array_document, dimension_names
 
-REWRITTEN_LATER = frozenset({"ro-crate-metadata.json"})
+REWRITTEN_LATER = frozenset({CRATE_KEY})
 """Files of the source that the crate step replaces: copied only where there is none yet."""
 
 _TOGETHER = 256
@@ -217,7 +218,7 @@ class _Run:
 
     def _read(self, nodes: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Ask for documents of the source; they are parsed as they are wanted."""
-        keys = [document_key(node.path, _format_of(node)) for node in nodes]
+        keys = [document_key(node.path, node.zarr_format) for node in nodes]
         found = SourceDocuments(self.inventory, self.source).read_many(keys)
         return (
             (node, parse_document(data, f"{self.source.url}/{key}"))
@@ -308,10 +309,6 @@ class _Run:
 
     def _warn(self, code: str, path: str, message: str) -> None:
         self.findings.append(warning(code, path, message))
-
-
-def _format_of(node: InventoryGroup | InventoryArray) -> int:
-    return node.zarr_format if isinstance(node, InventoryGroup) else node.source.zarr_format
 
 
 def _refuse_missing(inventory: Inventory, known: set[str]) -> None:

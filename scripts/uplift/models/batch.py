@@ -1,5 +1,8 @@
 """Units of work: they are computed from the inventory and the plan in force, never stored."""
 
+import math
+
+from uplift import grid
 from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.base import Model
 
@@ -27,6 +30,12 @@ class BatchItem(Model):
     stored_bytes: int
     listing_sha256: str
     fingerprint: str
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether every chunk of the array's grid is stored."""
+        chunks = grid.grid_shape(self.source.shape, self.source.chunks)
+        return self.stored_chunks == math.prod(chunks)
 
 
 class Batch(Model):

@@ -82,6 +82,11 @@ class InventoryArray(Model):
     problem: str | None = None
     words: tuple[Change, ...] | None = None
 
+    @property
+    def zarr_format(self) -> int:
+        """Version of Zarr that the array is of: 2 or 3."""
+        return self.source.zarr_format
+
 
 class InventoryFile(Model):
     """Any object that is neither Zarr metadata nor a chunk; copied byte for byte."""

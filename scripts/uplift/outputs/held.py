@@ -180,7 +180,7 @@ class HeldOutput:
         if not (self._is_hidden and self._is_seen_just_now()):
             looks: list[Callable[[], Any]] = [self._look_at_lock, lambda: self.get(ROOT_KEY)]
             _, there = at_once(looks, threads=not self.is_local)
-        self.flush()
+        self.flush(elsewhere=True)  # the crate is another job's, which did not wait for the disk
         if there != root_document:
             self._store.put(ROOT_KEY, root_document)
         self._is_hidden = False

@@ -15,6 +15,7 @@ from uplift.errors import InputError, OutputError
 from uplift.models.publication import Lock
 from uplift.outputs.keys import LOCK_KEY
 from uplift.storage.protocol import Store, WritableStore
+from uplift.work.folder import WorkFolder
 from uplift.work.json_files import read_json
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -117,10 +118,13 @@ def is_abandoned(lock: Lock) -> bool:
     """
     if not lock.folder or not lock.view or (lock.owner, lock.view) != (_owner(), _view()):
         return False
+    run = WorkFolder(Path(lock.folder)).run
     try:
-        return bool(read_json(Path(lock.folder, "run.json"))["run_id"] != lock.run_id)
+        found = read_json(run)
     except InputError:
-        return not Path(lock.folder, "run.json").exists()
+        return not run.exists()
+    run_id = found.get("run_id") if isinstance(found, dict) else None
+    return run_id is not None and run_id != lock.run_id
 
 
 def renew_lock(output: WritableStore, lock: Lock) -> None:

@@ -12,7 +12,7 @@ from uplift.models.arrays import Method, SourceArray, TargetArray
 from uplift.models.batch import BatchItem
 from uplift.models.inventory import Inventory, InventoryArray
 from uplift.models.once import once_each
-from uplift.models.plan import Estimate, Totals
+from uplift.models.plan import Estimate, Planning, Totals
 from uplift.zarr_metadata import data_types
 
 MIB = 2**20
@@ -27,7 +27,7 @@ RECODE_WINDOW = 8
 """Chunks of either side that a recode is allowed for in memory, decoded and encoded. The engine has
 one at work (see `costs`); the bound stays, since proposals of plans that stand rest on it."""
 
-RECODE_MEMORY_MIB = 2048
+RECODE_MEMORY_MIB = Planning().recode_memory_mib
 """Default of the setting ``recode_memory_mib``."""
 
 _GZIP_MINUS_ZLIB_BYTES = 12

@@ -13,7 +13,7 @@ from uplift.planning.estimates import MIB, stored_decoded_bytes
 STEPS = ("inspect_source", "plan", "claim", "convert", "migrate", "crate", "validate", "publish")
 """Of each dataset; `archive` is one more where outputs are packed into a file."""
 REGIONS = 16
-"""Chunks of an array that are compared from end to end: all of them where there are fewer."""
+"""Regions of an array that are compared from end to end; one of fewer chunks is read whole."""
 THREADED = frozenset({"convert", "validate"})
 """Steps that use more than one core."""
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from uplift.crate.licenses import license_term
 from uplift.errors import InputError
+from uplift.models.crate import CRATE_KEY
 from uplift.models.words import size_text
 from uplift.planning.plan_files import is_edited
 from uplift.report.facts import STATES, Facts
@@ -258,7 +259,7 @@ def _links(facts: Facts, folder: Path, link: str) -> Iterator[tuple[str, str]]:
     if facts.is_published and is_local(facts.output):
         output = os.path.relpath(Path(facts.output).absolute(), folder.absolute())
         yield "output", quote(output)
-        crate = Path(facts.output) / "ro-crate-metadata.json"
+        crate = Path(facts.output) / CRATE_KEY
         if crate.is_file():
             yield "crate", quote(f"{output}/{crate.name}")
     for text, name in (

@@ -18,6 +18,7 @@ from uplift.models.words import counted, size_text
 from uplift.settings.columns import Sample
 from uplift.storage import display_url, is_local
 from uplift.work import json_files, ledger
+from uplift.work.folder import WorkFolder
 
 State = Literal[
     "valid", "inherited", "invalid", "refused", "failed", "interrupted", "running", "planned", "new"
@@ -49,7 +50,8 @@ _NEWEST_LOGS = 12
 _NO_CHUNK = "no stored chunk to compare"
 STOPPED = "the last run stopped: "
 """How the message of a published dataset begins whose last run failed."""
-_REFUSING = ("inspect", "inspect_source", "plan", "plan_chunks")
+_REFUSING = ("inspect_source", "plan", *("inspect", "plan_chunks"))
+"""Steps that refuse sources; the last two are what earlier versions called them in logs."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def _outcome(facts: Facts) -> Outcome:
     if any(_is_held(path) for path in logs):
         return Outcome("running", "not finished: a job is running")
     if facts.files["published"] and verdict:
-        stamp = (folder / "published.json").stat().st_mtime
+        stamp = WorkFolder(folder).published.stat().st_mtime
         error = next(
             (e for path in logs if path.stat().st_mtime > stamp if (e := _error(path))), ""
         )
@@ -265,7 +267,7 @@ def _outcome(facts: Facts) -> Outcome:
     if logs and (ended := _error(logs[0])):
         refused = logs[0].stem in _REFUSING
         return Outcome("refused" if refused else "failed", f"not finished: {ended}")
-    claimed = (folder / "claim.json").exists()
+    claimed = WorkFolder(folder).claim.exists()
     if not logs and not claimed:
         return Outcome("new", "not started")
     if claimed or not facts.files["plan"]:

@@ -88,7 +88,7 @@ class Plane:
     Attributes
     ----------
     values
-        Shape (c, y, x), the data type of the array.
+        Shape (c, y, x), the data type of the array; uint8 for bool.
     position
         Index along each axis that is no longer there, such as ``{"z": 12, "t": 0}``.
     part
@@ -200,7 +200,7 @@ def read_plane(documents: Documents, level: Level, size: int) -> Plane:
                 :, -(y.start - rows.start) % step :: step, -(x.start - columns.start) % step :: step
             ]
             if values is None:
-                values = np.zeros(shape, block.dtype)
+                values = np.zeros(shape, block.dtype if block.dtype != bool else np.uint8)
             top, left = -(-(y.start - rows.start) // step), -(-(x.start - columns.start) // step)
             height, width = block.shape[1:]
             values[c.start : c.stop, top : top + height, left : left + width] = block

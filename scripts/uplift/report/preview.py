@@ -35,6 +35,7 @@ from uplift.running.parallel import in_order
 from uplift.storage import open_store
 from uplift.storage.protocol import Store, join
 from uplift.work import json_files
+from uplift.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,8 @@ class Described:
 
 def update_preview(facts: Facts, settings: Mapping[str, Any] | None) -> bool:
     """Draw a dataset that was published since its last preview; whether its files changed."""
-    published, file = facts.folder / "published.json", facts.folder / "preview.json"
+    work = WorkFolder(facts.folder)
+    published, file = work.published, work.preview
     if not facts.is_published:
         stale = file.exists()
         _remove(facts.folder)
@@ -94,8 +96,10 @@ def update_preview(facts: Facts, settings: Mapping[str, Any] | None) -> bool:
         return False
     try:
         write_preview(open_store(facts.output, settings), _spread(facts.images), facts.folder)
-    except UpliftError as error:
-        log.warning("no preview of %s: %s", facts.dataset, error)
+    except Exception as error:
+        # Metadata that were odd at the source are odd at the output, in ways that nobody foresaw:
+        # the report of all datasets does not end for the picture of one.
+        log.warning("no preview of %s: %s: %s", facts.dataset, type(error).__name__, error)
     return True
 
 
@@ -141,12 +145,13 @@ def write_preview(store: Store, images: Sequence[str], folder: Path) -> Describe
     if labels is not None:
         labels.save(folder / "preview.labels.webp", lossless=True, method=_EFFORT)
     described = replace(described, axes=_axes(documents, plate, images))
-    json_files.write_json(folder / "preview.json", asdict(described))
+    json_files.write_json(WorkFolder(folder).preview, asdict(described))
     return described
 
 
 def _remove(folder: Path) -> None:
-    for name in ("preview.json", "preview.webp", "preview.labels.webp", "thumbnail.webp"):
+    WorkFolder(folder).preview.unlink(missing_ok=True)
+    for name in ("preview.webp", "preview.labels.webp", "thumbnail.webp"):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -252,12 +257,13 @@ def _label_colors(ome: Mapping[str, Any]) -> dict[int, Sequence[int]]:
     entry = ome.get("image-label")
     colors = entry.get("colors") if isinstance(entry, Mapping) else None
     return {
-        color["label-value"]: [int(part) % 256 for part in color["rgba"][:3]]
+        color["label-value"]: [part % 256 for part in color["rgba"][:3]]
         for color in (colors if isinstance(colors, list) else ())
         if isinstance(color, Mapping)
         and isinstance(color.get("label-value"), int)
         and isinstance(color.get("rgba"), list)
         and len(color["rgba"]) >= 3
+        and all(isinstance(part, int) for part in color["rgba"][:3])
     }
 
 
@@ -282,11 +288,14 @@ def _images(documents: Documents, images: Sequence[str]) -> tuple[Described, Any
 def _plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Described, Any]:
     """Draw the first field of every well at its place, all in one window a channel."""
     rows, columns = (
-        [str(entry.get("name", at)) for at, entry in enumerate(plate.get(key, []))]
+        [
+            str(entry.get("name", at) if isinstance(entry, Mapping) else entry)
+            for at, entry in enumerate(plate.get(key, []))
+        ]
         for key in ("rows", "columns")
     )
     tile = max(16, SIZE // max(1, len(columns)))
-    wells = [well for well in plate.get("wells", []) if isinstance(well, Mapping)][:MOST_WELLS]
+    wells = [well for well in plate.get("wells", []) if _has_place(well)][:MOST_WELLS]
     store = documents.store
     found = _each(lambda well: _field(documents, well, tile), wells, store, READS_AT_ONCE)
     levels = [level for level, _ in found if level is not None]
@@ -308,10 +317,16 @@ def _plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Described, A
     for well, plane in zip(wells, planes, strict=True):
         if plane is not None:
             picture = _reduced(blend(plane[:count], channels), tile - 1)
-            corner = (int(well["columnIndex"]) * tile, int(well["rowIndex"]) * tile)
+            corner = (well["columnIndex"] * tile, well["rowIndex"] * tile)
             sheet.paste(picture, (_NAMES + corner[0], _NAMES + corner[1]))
     _name_axes(sheet, rows, columns, tile)
     return Described("plate", channels=channels, rows=rows, columns=columns), sheet
+
+
+def _has_place(well: Any) -> bool:
+    return isinstance(well, Mapping) and all(
+        isinstance(well.get(key), int) for key in ("columnIndex", "rowIndex")
+    )
 
 
 def _each(function: Callable[[A], B], wells: Iterable[A], store: Store, at_once: int) -> list[B]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from uplift import __version__
+from uplift.models.crate import CRATE_KEY
 from uplift.models.json_text import sha256_of_json
 from uplift.report.explanations import FINDINGS
 from uplift.report.facts import datasets_of
@@ -82,7 +83,7 @@ def stamp_of(folder: Path, sample: Sample | None) -> str:
     if sample is not None:
         digest.update(sample.model_dump_json().encode())
         if is_local(sample.output):
-            for name in ("zarr.json", "ro-crate-metadata.json"):
+            for name in ("zarr.json", CRATE_KEY):
                 digest.update(_state(Path(local_path(sample.output), name)).encode())
     for line in sorted(_states(folder)):
         digest.update(line.encode(errors="surrogateescape"))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from uplift.models.crate import CRATE_KEY
 from uplift.models.words import size_text
 from uplift.report.facts import Facts
 from uplift.work import ledger
@@ -99,7 +100,7 @@ def _digests(facts: Facts, most: int) -> Table:
     for name, holder, key in (
         ("zarr.json", verdict, "root_sha256"),
         ("manifest.sha256", verdict, "manifest_sha256"),
-        ("ro-crate-metadata.json", crate, "sha256"),
+        (CRATE_KEY, crate, "sha256"),
         (str(facts.files["archive"].get("archive", "")), facts.files["archive"], "sha256"),
     ):
         if holder.get(key):

@@ -7,10 +7,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
-from uplift.errors import WorkerError
+from uplift.errors import WorkerError, is_little_memory
 
 _END_S = 1.0
 """For a process whose end of a pipe is closed to be gone, so that its exit code is known."""
@@ -25,6 +27,38 @@ def ended_by_itself(process: Any) -> WorkerError:
         "smaller chunks, then run again",
         killed=process.exitcode in (-signal.SIGKILL, -signal.SIGABRT),
     )
+
+
+def hand_over(
+    connection: Connection, answer: tuple[int, Any, Exception | None], spent: Any
+) -> None:
+    """Send the parent what a call returned or raised; it waits for an answer in any case.
+
+    What cannot be pickled, and an error that cannot be made again of what was pickled, goes as its
+    text.
+
+    Parameters
+    ----------
+    connection
+        To the parent, which may be gone.
+    answer
+        Number of the call; what it returned; what it raised.
+    spent
+        What it used.
+    """
+    ticket, _, error = answer
+    try:
+        data = ForkingPickler.dumps((*answer, spent))
+        if error is not None:
+            ForkingPickler.loads(data)
+    except Exception as problem:
+        said = " ".join(f"{type(error or problem).__name__}: {error or problem}".split())
+        told: Exception = (
+            problem if is_little_memory(problem) else WorkerError(f"in a worker process: {said}")
+        )
+        data = ForkingPickler.dumps((ticket, None, told, spent))
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.send_bytes(data)
 
 
 def end_with_parent() -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uplift.running.children import (
     end_with_parent,
     ended_by_itself,
+    hand_over,
     has_one_thread,
     no_interrupts,
 )
@@ -57,7 +58,7 @@ def meanwhile(
 
     def wait_for_it() -> B:
         try:
-            value, error, used = ours.recv()
+            _, value, error, used = ours.recv()
         except (EOFError, OSError):
             raise ended_by_itself(process) from None
         process.join()  # before that the system has not added up what it used
@@ -87,5 +88,4 @@ def _answer(
         found = (call(), None)
     except Exception as error:
         found = (None, error)
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        ours.send((*found, take()))
+    hand_over(ours, (0, *found), take())

@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from uplift.running.children import (
     end_with_parent,
     ended_by_itself,
+    hand_over,
     has_one_thread,
     hidden_main,
     no_interrupts,
@@ -267,8 +268,8 @@ def _serve(
             found = (function(opened(), value), None)
         except Exception as error:
             found = (None, error)
-        with answering, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.send((ticket, *found, None if take is None else take()))
+        with answering:
+            hand_over(connection, (ticket, *found), None if take is None else take())
 
     pool = ThreadPoolExecutor(room) if room > 1 else None
     if pool is not None:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uplift.models.paths import parents_of
-from uplift.settings.urls import comparable, is_local, local_path
+from uplift.settings.urls import ARCHIVES, comparable, display_url, is_local, local_path
 
-ARCHIVES = (".zip", ".ozx")
 _EFFECTIVE = os.access in os.supports_effective_ids
 # Each is an option in the command line of each job, which must not exceed 128 KiB.
 _MOST_FOLDERS = 32
@@ -184,6 +183,27 @@ def _has_own_rules(folder: Path) -> bool:
         return bool(os.getxattr(folder, "system.posix_acl_default"))
     except (OSError, AttributeError):  # there are none; no such call on this system
         return False
+
+
+def confused_urls(rows: Sequence[Ends]) -> Iterator[str]:
+    """Web addresses that differ in nothing but what is never written down; one line each.
+
+    Their query may be a signature or a password, so work files and jobs know them without it
+    (:func:`uplift.storage.urls.hide_url`), and would take one for the other.
+    """
+    found: dict[str, tuple[str, Ends]] = {}
+    for row in rows:
+        for side, url in (("input", row.input), ("output", row.output)):
+            if is_local(url):
+                continue
+            shown = display_url(url)
+            first, other = found.setdefault(shown, (url, row))
+            if first != url:
+                yield row.mistake(
+                    f'{side} {shown}: differs from that of dataset "{other.dataset}" only in what '
+                    "follows the question mark, or in the password, which are not kept; convert "
+                    "the two with a sheet, and a results folder, each"
+                )
 
 
 def colliding_outputs(rows: Sequence[Ends]) -> Iterator[str]:

@@ -12,10 +12,12 @@ from uplift.settings.places import (
     Ends,
     absent,
     colliding_outputs,
+    confused_urls,
     unusable_input,
     unusable_output,
 )
 from uplift.settings.sheet import Row, rows_of_sheet
+from uplift.settings.urls import ARCHIVES, display_url
 from uplift.settings.values import at_home
 from uplift.terms.tables import MODALITY, ORGANISM, label_of
 
@@ -76,7 +78,7 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
         if isinstance(dataset, str) and dataset not in places:
             places[dataset] = row.where
             ends += _ends_of(row.where, cells)
-    lines += colliding_outputs(ends)
+    lines += [*colliding_outputs(ends), *confused_urls(ends)]
     if lines:
         raise MistakesError(lines)
     return samples
@@ -107,7 +109,7 @@ def storage_settings(config: Config) -> dict[str, dict[str, Any]]:
         }
         own = {key: value for key, value in own.items() if value is not None}
         if url is not None and own:
-            url = _without_query(url)
+            url = display_url(url)
             settings[url] = {**settings.get(url, {}), **own}
     return settings
 
@@ -172,15 +174,10 @@ def _row_of_config(config: Config) -> Row:
 
 def dataset_of_input(url: str) -> str:
     """What a dataset is called that has no name of its own: its input's, without endings."""
-    name = _without_query(url).rstrip("/").rpartition("/")[2]
-    for suffix in (".zip", ".ozx", ".zarr", ".ome"):
+    name = display_url(url).rstrip("/").rpartition("/")[2]
+    for suffix in (*ARCHIVES, ".zarr", ".ome"):
         name = name.removesuffix(suffix) or name
     return name
-
-
-def _without_query(url: str) -> str:
-    """Cut off what may be the signature of a web URL."""
-    return url.partition("?")[0] if url.startswith(("http://", "https://")) else url
 
 
 def _ends_of(where: str, cells: Mapping[str, Any]) -> Iterator[Ends]:

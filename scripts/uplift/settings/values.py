@@ -18,6 +18,7 @@ from uplift.models.arrays import JsonValue
 from uplift.models.base import did_you_mean, said
 from uplift.models.plan import NAMED_CODECS
 from uplift.ngff.versions import TARGETS
+from uplift.settings.urls import ARCHIVES
 from uplift.terms.tables import MODALITY, ORGANISM, Vocabulary
 
 
@@ -125,7 +126,7 @@ def _usable_name(dataset: str) -> str:
 
 def _no_archive(output: str) -> str:
     """Refuse to write into a file."""
-    if output.lower().rstrip("/").endswith((".zip", ".ozx")):
+    if output.lower().rstrip("/").endswith(ARCHIVES):
         raise said(
             f"{output}: a dataset is a folder; give its name, such as "
             f"{output.rstrip('/')[:-4]}.zarr, and ozx: true to have it packed into one file as well"
@@ -207,8 +208,10 @@ Flag = Annotated[
 ]
 """A switch that may be a cell of the sheet, where it is text."""
 Whole = Annotated[int, Field(strict=True)]
+MAX_SLICES = 256
+"""Jobs that convert one dataset, at most: Snakemake looks at each job many times."""
 Jobs = Annotated[
-    Annotated[int, Field(strict=True, ge=1, le=256)] | None,
+    Annotated[int, Field(strict=True, ge=1, le=MAX_SLICES)] | None,
     BeforeValidator(typed_leaves),
-    Field(description="a number of jobs, 1 to 256"),
+    Field(description=f"a number of jobs, 1 to {MAX_SLICES}"),
 ]

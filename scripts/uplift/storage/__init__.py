@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from uplift.settings.storage import StorageOptions
+from uplift.settings.urls import ARCHIVES
 from uplift.storage.engines import open_remote
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import Store
@@ -42,7 +43,7 @@ def open_store(url: str, settings: Mapping[str, Any] | None = None) -> Store:
     options = options_for(display_url(url), settings)
     url = full_url(url)
     path = display_url(url).lower().rstrip("/")
-    if path.endswith((".zip", ".ozx")) and not _is_folder(url):
+    if path.endswith(ARCHIVES) and not _is_folder(url):
         return _open_archive(url.rstrip("/"), options)
     if is_local(url):
         return LocalStore(local_path(url))

@@ -93,13 +93,25 @@ class Cap:
             time.sleep(wait)
 
 
-_processes = 1
+_OWN_PART = 1 / 8
+"""Of what a job may do at an endpoint, for itself where workers have the rest: it lists arrays."""
+_part = 1.0
 
 
-def share_with(processes: int) -> None:
-    """Divide what this job may do among its processes; each calls this before it opens a store."""
-    global _processes
-    _processes = processes
+def parts(processes: int) -> tuple[float, float]:
+    """Parts of what a job may do that the job itself has, and each of its worker processes."""
+    return (1.0, 1.0) if processes == 1 else (_OWN_PART, (1 - _OWN_PART) / processes)
+
+
+def most_processes(share: Share) -> int:
+    """Worker processes among which a share can be divided: each makes a request at least."""
+    return max(1, int(share.requests * (1 - _OWN_PART)))
+
+
+def take_part(part: float) -> None:
+    """Say what part of what this job may do is this process's, before it opens a store."""
+    global _part
+    _part = part
     _cap.cache_clear()
 
 
@@ -113,5 +125,5 @@ def cap_of(url: str, options: StorageOptions) -> Cap:
 @cache
 def _cap(share: Share) -> Cap:
     rate = share.own_bytes_per_second
-    requests = max(1, share.requests // _processes)
-    return Cap(requests, None if rate is None else rate / _processes)
+    requests = max(1, int(share.requests * _part))
+    return Cap(requests, None if rate is None else rate * _part)

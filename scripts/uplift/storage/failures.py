@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from uplift.errors import ChangedError, StorageError, TransientError
 
-_CODE = re.compile(r"<Code>(\w+)</Code>")
+_CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
 _STATUS = re.compile(r"status code: (\d{3})")
 _REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting '([\w-]+)'")
 _QUERY = re.compile(r"\?\S*|//\S*@")
@@ -140,7 +140,7 @@ def refusal_of(error: BaseException) -> Refusal:
             pauses.append(headers.get("retry-after"))
         if "Received redirect without LOCATION" in text:
             codes.append("301")
-        codes += [match[1] for match in (_CODE.search(text),) if match]
+        codes += [match[1] or match[2] for match in (_CODE.search(text),) if match]
         statuses += [match[1] for match in (_STATUS.search(text),) if match]
         status = getattr(one, "status", None)
         statuses.append(status if isinstance(status, int) else None)

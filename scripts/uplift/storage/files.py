@@ -1,6 +1,7 @@
 """What the local store needs of the system: unfinished files, links, reads, writes, syncs."""
 
 import ctypes
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from uplift.storage.reading import room_in
 
 _TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
 _LONGEST_TEMPORARY = 200
-"""Letters, of names that the file system takes alone and not with what is put before them."""
+"""Bytes, of names that the file system takes alone and not with what is put before them."""
 
 
 def is_temporary(key: str, of: str | None = None) -> bool:
@@ -27,8 +28,11 @@ def is_temporary(key: str, of: str | None = None) -> bool:
     found = _TEMPORARY.fullmatch(last)
     if found is None or of is None:
         return found is not None
-    name = of.rpartition("/")[2]
-    return name == found[1] or (len(last) == _LONGEST_TEMPORARY and name.startswith(found[1]))
+    return last == _cut(last.removesuffix(found[1]) + of.rpartition("/")[2])
+
+
+def _cut(name: str) -> str:
+    return name.encode()[:_LONGEST_TEMPORARY].decode(errors="ignore")
 
 
 _NETWORK = re.compile(r"nfs4?|lustre|cifs|smb3?|ceph|gpfs|beegfs|afs|9p|glusterfs|panfs|fuse\..+")
@@ -177,12 +181,22 @@ def existing_parent(path: str) -> str:
     return str(current)
 
 
-def syncfs(descriptor: int) -> int:
-    """Write out the file system of an open file (syncfs(2)); not 0 where that is not possible."""
+def syncfs(descriptor: int) -> None:
+    """Write out the file system of an open file (syncfs(2)), or all where the system has no such.
+
+    Raises
+    ------
+    OSError
+        Something could not be written: no space, or a disk that fails. It is said once.
+    """
     library = _libc()
     if not hasattr(library, "syncfs"):
-        return -1
-    return int(library.syncfs(descriptor))
+        os.sync()
+    elif library.syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        if number != errno.ENOSYS:
+            raise OSError(number, os.strerror(number))
+        os.sync()
 
 
 def begin_writing(descriptor: int, start: int, length: int) -> None:
@@ -226,4 +240,4 @@ def temporary_name(name: str, token: str, number: int) -> str:
     str
         Name next to that of the complete file.
     """
-    return f".uplift-tmp.{token}.{number}.{name}"[:_LONGEST_TEMPORARY]
+    return _cut(f".uplift-tmp.{token}.{number}.{name}")

@@ -22,6 +22,8 @@ from uplift.storage.protocol import Store, Unfinished, join
 from uplift.work.ledger import TRAFFIC
 
 _UNLESS_THERE = contextlib.suppress(FileExistsError)
+_WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
+"""How file systems without hard links answer; some in user space have no such call at all."""
 
 
 class LocalStore(LocalFiles):
@@ -60,7 +62,7 @@ class LocalStore(LocalFiles):
         except FileExistsError:
             return False
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            if error.errno not in _WITHOUT_LINKS:
                 raise self.refused(error, "write", key) from error
             return self._create_exclusively(path, key, data)
         finally:
@@ -111,6 +113,8 @@ class LocalStore(LocalFiles):
         try:
             with open(f"{source.root}/{source_key}", "rb") as original:
                 fcntl.ioctl(descriptor, ficlone, original.fileno())
+            if self._sync and os.fstat(descriptor).st_size >= tuning.SYNC_ALONE_BYTES:
+                os.fsync(descriptor)  # as the writer does: nobody waits for it later
             os.replace(temporary, path)
         except OSError:
             # Not supported here (EOPNOTSUPP, EXDEV, EINVAL, ENOTTY): the caller writes bytes.
@@ -169,8 +173,10 @@ class LocalStore(LocalFiles):
         self._unsynced.clear()
         descriptor = os.open(existing_parent(self.root), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if syncfs(descriptor) != 0:
-                os.sync()
+            syncfs(descriptor)
+        except OSError as error:
+            self._unsynced.set()
+            raise self.refused(error, "write", "") from error
         finally:
             os.close(descriptor)
 
@@ -231,11 +237,19 @@ class LocalStore(LocalFiles):
         """Conditional create on file systems without hard links."""
         try:
             with open(path, "xb") as stream:
-                stream.write(data)
+                try:
+                    stream.write(data)
+                    stream.flush()
+                    if self._sync:
+                        os.fsync(stream.fileno())
+                except OSError:
+                    self._discard(path)
+                    raise
         except FileExistsError:
             return False
         except OSError as error:
             raise self.refused(error, "write", key) from error
+        self._unsynced.set()
         return True
 
     def _prune(self, folder: str) -> None:

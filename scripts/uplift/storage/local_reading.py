@@ -126,14 +126,16 @@ class LocalFiles(ReadableStore):
         for entry in self._entries(prefix):
             if entry.is_dir():
                 folders.append(entry.name)
-            else:
-                files.append(self._info(entry, prefix))
+            elif (info := self._info(entry, prefix)) is not None:
+                files.append(info)
         return sorted(folders), sorted(files)
 
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every file under the folder `prefix`, streamed: a folder may hold millions."""
         for entry, folder in self._files_below(prefix):
-            yield self._info(entry, folder)
+            info = self._info(entry, folder)
+            if info is not None:
+                yield info
 
     def _files_below(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
         """Every file under the folder `prefix`, and the key of its own folder."""
@@ -158,11 +160,17 @@ class LocalFiles(ReadableStore):
             if error.errno not in ABSENT:
                 raise self.refused(error, "list", prefix) from error
 
-    def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo:
+    def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo | None:
+        """Describe a file; None when it is gone from an output since it was listed.
+
+        Another job renamed it into its place, or deleted it.
+        """
         key = f"{prefix}/{entry.name}" if prefix else entry.name
         try:
             status = entry.stat()
         except OSError as error:
+            if self._writable and error.errno in ABSENT:
+                return None
             raise self.refused(error, "look at", key) from error
         if not self._writable and not is_file(status.st_mode):
             self._refuse_special(key, status.st_mode)

@@ -285,15 +285,16 @@ def pieces_of(store: Store, listed: ObjectInfo) -> Iterator[bytes]:
         It is gone, or not the one that was listed.
     """
     size = tuning.PIECE_BYTES
-    if listed.size <= size:
-        pieces = iter([store.get(listed)])
-    else:
-        starts = range(0, listed.size, size)
-        pieces = (store.get_range(listed, at, min(size, listed.size - at)) for at in starts)
-    for piece in pieces:
-        if piece is None:
+    for at in range(0, listed.size or 1, size):
+        wanted = min(size, listed.size - at)
+        is_whole = wanted == listed.size
+        piece = store.get(listed) if is_whole else store.get_range(listed, at, wanted)
+        if piece is None or len(piece) != wanted:
+            how = (
+                "is gone" if piece is None else f"{len(piece)} bytes came for {wanted}: it changed"
+            )
             raise ChangedError(
-                f"{store.url}/{listed.key}: is gone since it was listed; let nothing write there, "
+                f"{store.url}/{listed.key}: {how} since it was listed; let nothing write there, "
                 "then run again"
             )
         yield piece

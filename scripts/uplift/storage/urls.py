@@ -5,11 +5,12 @@ import os
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from uplift.settings.urls import AZURE as AZURE
+from uplift.settings.urls import WEB as WEB
+from uplift.settings.urls import display_url as display_url
 from uplift.settings.urls import is_local as is_local
 from uplift.settings.urls import local_path as local_path
 
-WEB = ("http", "https")
-AZURE = ("az", "abfs", "abfss")
 _FULL_URLS = "UPLIFT_FULL_URLS"
 """Environment variable that hands URLs with secrets to the steps: JSON, by what is shown."""
 
@@ -49,22 +50,6 @@ def has_odd_segments(parts: UrlParts) -> bool:
     """Whether an object store's key is more than names with slashes between, such as ``a//b``."""
     segments = parts.key.split("/") if parts.key and parts.scheme not in WEB else ()
     return any(segment in ("", ".", "..") for segment in segments)
-
-
-def display_url(url: str) -> str:
-    """Drop user name, password and query of a URL: what may stand in messages and records."""
-    if is_local(url):
-        return local_path(url)
-    scheme, _, rest = url.partition("://")
-    if scheme.lower() in WEB:
-        parts = urlsplit(url)
-        return parts._replace(
-            netloc=parts.netloc.rpartition("@")[2], query="", fragment=""
-        ).geturl()
-    place, slash, key = rest.partition("/")
-    if scheme.lower() not in AZURE:  # there it is container@account
-        place = place.rpartition("@")[2]
-    return f"{scheme}://{place}{slash}{key}"
 
 
 def hide_url(url: str) -> str:

@@ -31,6 +31,8 @@ class WorkFolder:
     """What inspect_source found."""
     plan = _File("plan.json")
     """The plan in force; its user's, once it was edited."""
+    proposed = _File("plan.proposed.json")
+    """What would be proposed now, next to an edited plan."""
     claim = _File("claim.json")
     """Says that this run may write to the output."""
     made_from = _File("made_from.json")
@@ -49,6 +51,10 @@ class WorkFolder:
     """Check sums of the output, where they are asked for."""
     published = _File("published.json")
     """What stands at the output, since when."""
+    archive = _File("archive.json")
+    """The archive that the output was packed into."""
+    preview = _File("preview.json")
+    """What the pictures of the report show."""
 
     def is_own_manifest(self, content: bytes | None) -> bool:
         """Whether what stands at the output, if anything, is the manifest that was made here."""

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,16 +40,36 @@ def only_job(path: Path, *, overlap: bool = True) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = path.with_suffix(".lock")
-    with place.open("a") as stream:
-        if not _locked(stream, path):
-            if not overlap:
+    while True:
+        with place.open("a") as stream:
+            is_locked = _locked(stream, path)
+            if is_locked and not is_current(stream, place):
+                continue  # the job that was waited for has taken the file away
+            if not is_locked and not overlap:
                 raise OutputError(
                     f"{place}: a job of an earlier run still works on this; end it (kill, scancel) "
                     "or wait for its end, then run again"
                 )
-            log.info("it has finished nothing for %.0f s; going on at the same time", PATIENCE_S)
-        yield
-        place.unlink(missing_ok=True)
+            if not is_locked:
+                log.info(
+                    "it has finished nothing for %.0f s; going on at the same time", PATIENCE_S
+                )
+            yield
+            if is_locked:
+                place.unlink(missing_ok=True)
+            return
+
+
+def is_current(stream: TextIO, path: Path) -> bool:
+    """Whether an open file is still the one at its path.
+
+    A lock is on the file, not on its name: who waited for one that was taken away has no lock that
+    others see.
+    """
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

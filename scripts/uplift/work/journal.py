@@ -80,7 +80,7 @@ class Journal:
     def start(self, kept: list[Done]) -> None:
         """Begin a run: keep only the trusted lines. A job that wrote here before is superseded."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        temporary = self.path.with_name(f"{self.path.name}.{self._job}.tmp")
         with temporary.open("w", encoding="utf-8") as stream:
             stream.write(json.dumps({"job": self._job}) + "\n")
             for entry in kept:

@@ -23,7 +23,8 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file under a temporary name in the same folder, sync it, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # process ids repeat: other containers, other nodes
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
         with temporary.open("wb") as stream:
             stream.writelines(pieces)

@@ -13,7 +13,7 @@ from uplift.planning.loads import Load, load_of_kind, load_of_plan
 from uplift.planning.rates import QUANTITIES, Measured, Run
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
-from uplift.workflow.slices import MAX_SLICES, SLICE_BYTES, cores_for, slice_count
+from uplift.workflow.slices import cores_for, slice_count, slices_of
 
 COLUMNS = ("count", "arrays", "chunks", "stored_bytes", "decoded_bytes", "objects")
 """Of the sheet of kinds; `method` (repack or recode) may follow."""
@@ -35,7 +35,7 @@ def _load(work: WorkFolder) -> Load | None:
         json_files.read_model(work.inventory, Inventory),
         slice_count(work),
         threads=cores_for(plan.estimate.before.bytes, len(plan.arrays)),
-        archive=(work.path / "archive.json").exists(),
+        archive=work.archive.exists(),
     )
 
 
@@ -100,11 +100,10 @@ def _kind(row: dict[str, str], where: str) -> Load:
     method = row.get("method") or "repack"
     if method not in ("repack", "recode"):
         raise InputError(f"{where}: method: {method!r} is neither repack nor recode")
-    slices = min(MAX_SLICES, max(1, -(-numbers["stored_bytes"] // SLICE_BYTES)))
     return load_of_kind(
         **numbers,
         recode=method == "recode",
-        slices=slices,
+        slices=slices_of(numbers["stored_bytes"]),
         threads=cores_for(numbers["stored_bytes"], numbers["arrays"]),
     )
 

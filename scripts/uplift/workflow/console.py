@@ -22,6 +22,7 @@ from uplift.errors import INTERRUPTED
 from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
 from uplift.report.facts import STOPPED, Outcome
+from uplift.work.folder import WorkFolder
 from uplift.workflow import snakemake_errors
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
@@ -213,7 +214,7 @@ class Console(logging.Handler):
         if not dataset:
             return
         self._note_recent_change(rule, dataset, logs)
-        if rule == "plan" and (self._results / dataset / "plan.proposed.json").exists():
+        if rule == "plan" and WorkFolder(self._results / dataset).proposed.exists():
             self._kept_plans.append(dataset)
         self._ended(rule, dataset)
         if self._failed.get(dataset, ("",))[0] == rule:  # a later attempt did it
@@ -271,7 +272,7 @@ class Console(logging.Handler):
     def _say_error(self, text: str) -> None:
         if (self._has_stumbled or self._is_ending) and snakemake_errors.is_consequence(text):
             return
-        files = {name: self._results / name / "published.json" for name in self._datasets}
+        files = {name: WorkFolder(self._results / name).published for name in self._datasets}
         line = snakemake_errors.one_line(text, self._workflow, files)
         if self._has_stumbled and not self._failed:  # a further attempt did it
             self._display.note(f"warning: {line}")

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from uplift.settings.values import MAX_SLICES
 from uplift.work.folder import WorkFolder
 from uplift.work.json_files import file_sha256
 
 SLICE_BYTES = 64 * 2**30
 """Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
-
-MAX_SLICES = 256
-"""Of one dataset, in the sheet too: Snakemake looks at each job many times."""
 
 
 def slice_count(work: WorkFolder, asked: int | None = None) -> int:
@@ -33,7 +31,12 @@ def slice_count(work: WorkFolder, asked: int | None = None) -> int:
     if asked is not None:
         return asked
     size = planned_bytes(work)
-    return 1 if size is None else min(MAX_SLICES, max(1, -(-size // SLICE_BYTES)))
+    return 1 if size is None else slices_of(size)
+
+
+def slices_of(stored_bytes: int) -> int:
+    """Into how many slices a dataset of so many stored bytes is cut."""
+    return min(MAX_SLICES, max(1, -(-stored_bytes // SLICE_BYTES)))
 
 
 @dataclass(frozen=True)

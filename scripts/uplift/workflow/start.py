@@ -101,7 +101,7 @@ def refuse_gone_outputs(
     MistakesError
         One line for each dataset, with the command that converts it again.
     """
-    claims = {dataset: Path(results, dataset, "claim.json") for dataset in samples}
+    claims = {dataset: WorkFolder(Path(results, dataset)).claim for dataset in samples}
     started = [dataset for dataset, claim in claims.items() if claim.is_file()]
     with ThreadPoolExecutor(_PLACES_AT_ONCE) as pool:
         there = list(pool.map(lambda one: _stands(samples[one].output, storage), started))
@@ -216,7 +216,11 @@ def outcome(sample: Sample, results: str) -> Outcome:
 def _output_asked_for(work: WorkFolder) -> str | None:
     """Output of the last conversion, as the sheet had it then; None when nothing is converted."""
     first = next((path for _, _, path in work.slices()), None)
-    return None if first is None else json_files.read_model(first, Slice).output
+    try:
+        return None if first is None else json_files.read_model(first, Slice).output
+    except InputError as error:  # the job that needs the file says so
+        log.info("%s", error)
+        return None
 
 
 def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:

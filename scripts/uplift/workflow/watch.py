@@ -65,7 +65,7 @@ class Watch:
         if not self._read:
             return None
         if self._planned is None:
-            self._planned = _planned(self._folder / "plan.json")
+            self._planned = _planned(WorkFolder(self._folder).plan)
         objects = sum(entry[1] for entry in self._read.values())
         size = sum(entry[2] for entry in self._read.values())
         now = time.monotonic()

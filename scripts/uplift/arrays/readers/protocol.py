@@ -11,16 +11,18 @@ from uplift.errors import StorageError, is_little_memory
 class ReaderError(Exception):
     """A reader refuses the array, or fails on a region of it; one line."""
 
-    def __init__(self, reader: str, error: Exception) -> None:
+    @classmethod
+    def of(cls, reader: str, error: Exception) -> "ReaderError":
+        """Word an error of a reader."""
         text = " ".join(str(error).split()) or type(error).__name__
-        super().__init__(f"{reader} refuses it: {text[:300]}")
+        return cls(f"{reader} refuses it: {text[:300]}")
 
 
 def reader_error(reader: str, error: Exception) -> Exception:
     """Word an error of a reader; a failed request or want of memory says nothing of the array."""
     if isinstance(error, StorageError):
         return error
-    return MemoryError() if is_little_memory(error) else ReaderError(reader, error)
+    return MemoryError() if is_little_memory(error) else ReaderError.of(reader, error)
 
 
 class Reader(Protocol):

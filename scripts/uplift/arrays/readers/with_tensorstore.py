@@ -84,7 +84,7 @@ class TensorstoreReader:
         with _REFUSALS:
             self._array = array = self._opening.result()
         if array.dtype.name in ("byte", "char"):  # an element becomes one more dimension
-            raise ReaderError(self.name, ValueError("it has no data type for bytes"))
+            raise ReaderError.of(self.name, ValueError("it has no data type for bytes"))
         if self._document is not None and self._document not in _alike:
             if len(_alike) >= _MOST_ALIKE:
                 _alike.clear()

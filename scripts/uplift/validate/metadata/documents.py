@@ -92,14 +92,14 @@ class Documents:
         self, entries: list[InventoryGroup | InventoryArray], kind: Literal["group", "array"]
     ) -> Iterator[Node]:
         """Ask for the documents of both sides; they are looked at as they are wanted."""
-        old_arrays = [e for e in entries if kind == "array" and _format_of(e) == 2]
+        old_arrays = [e for e in entries if kind == "array" and e.zarr_format == 2]
         source = SourceDocuments(self._inventory, self._source)
         written = [join(entry.path, "zarr.json") for entry in entries if entry.path]
         return self._side_by_side(
             entries,
             kind,
             iter(self._output.read_many(written, DOCUMENT_BYTES)),
-            source.read_many(document_key(entry.path, _format_of(entry)) for entry in entries),
+            source.read_many(document_key(entry.path, entry.zarr_format) for entry in entries),
             source.read_many(join(entry.path, ".zarray") for entry in old_arrays),
         )
 
@@ -113,7 +113,7 @@ class Documents:
     ) -> Iterator[Node]:
         for entry in entries:
             new, old = next(after) if entry.path else None, next(before)
-            v2 = _format_of(entry) == 2
+            v2 = entry.zarr_format == 2
             found = self._parsed(self._source, document_key(entry.path, 2 if v2 else 3), old)
             document = found
             if v2:
@@ -170,7 +170,3 @@ def _attributes(document: Json | None) -> Json:
     """Attributes of a Zarr v3 node; ``null`` stands for none."""
     found = (document or {}).get("attributes")
     return found if isinstance(found, dict) else _NONE
-
-
-def _format_of(entry: InventoryGroup | InventoryArray) -> int:
-    return entry.zarr_format if isinstance(entry, InventoryGroup) else entry.source.zarr_format

@@ -1,6 +1,5 @@
 """What the pixel checks of both kinds have in common: every chunk of the output is found again."""
 
-import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -261,8 +260,3 @@ def filled_array(box: grid.Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]
         An array with the extent of the box.
     """
     return np.full(grid.box_shape(box), fill, dtype=dtype)
-
-
-def is_dense(item: BatchItem, chunks: ChunkSource) -> bool:
-    """Whether every chunk of the array is stored."""
-    return item.stored_chunks == math.prod(chunks.grid)

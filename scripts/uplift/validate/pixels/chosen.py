@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from uplift import grid
 from uplift.grid import Box, Index, Shape
 from uplift.models.arrays import SourceArray, TargetArray
-from uplift.validate.pixels.small import LEAST_REGIONS, MOST_REGION_BYTES
+from uplift.planning.loads import REGIONS
+from uplift.validate.pixels.small import MOST_REGION_BYTES
 from uplift.zarr_metadata.data_types import numpy_dtype
 
 MOST_NAMED = 1000
@@ -60,14 +61,14 @@ def regions_of(array: Chosen) -> list[Box]:
     chunks = grid.grid_shape(array.source.shape, array.source.chunks)
     if not math.prod(chunks):
         return []
-    if math.prod(chunks) <= LEAST_REGIONS:
+    if math.prod(chunks) <= REGIONS:
         chosen: Iterable[Index] = grid.all_indices(chunks)
     else:
         named = [*array.named[:MOST_NAMED], *itertools.islice(_at_borders(array), MOST_NAMED)]
         named += [index for index in (array.largest, array.absent) if index is not None]
         found = dict.fromkeys((*_ends(chunks), *named))
         for index in _of_identity(array.path, chunks):
-            if len(found) >= LEAST_REGIONS:
+            if len(found) >= REGIONS:
                 break
             found[index] = None
         chosen = found

@@ -17,6 +17,7 @@ from uplift.arrays.readers import open_planned
 from uplift.arrays.readers.protocol import Reader, ReaderError
 from uplift.arrays.source_chunks import inside_part
 from uplift.grid import Box, Index, Shape
+from uplift.planning.costs import COMPARE_BYTES
 from uplift.storage.protocol import Readable
 from uplift.validate.pixels.check import PixelCheck, filled_array
 from uplift.validate.pixels.compare import first_difference, same_bits
@@ -24,7 +25,7 @@ from uplift.zarr_metadata.data_types import fill_of
 
 _BOX_BYTES = 8 * 2**20
 """Boxes grow to this: few reads, and memory of a core stays small."""
-_MOST_BOX_BYTES = 64 * 2**20
+_MOST_BOX_BYTES = COMPARE_BYTES
 """Boxes that whole chunks of both sides would make larger are cut to chunks of the source."""
 
 

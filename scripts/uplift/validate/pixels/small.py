@@ -5,10 +5,9 @@ import math
 
 from uplift import grid
 from uplift.models.batch import BatchItem
+from uplift.planning.loads import REGIONS
 from uplift.zarr_metadata.data_types import numpy_dtype
 
-LEAST_REGIONS = 16
-"""Regions of an array that other readers read; an array of fewer chunks is read whole."""
 MOST_REGION_BYTES = 16 * 2**20
 """Of a larger chunk only the beginning is read."""
 
@@ -18,7 +17,7 @@ def is_small(item: BatchItem) -> bool:
     shape = item.source.shape
     chunks = math.prod(grid.grid_shape(shape, item.source.chunks))
     objects = math.prod(item.target.object_grid)
-    whole = (item.start, item.stop) == (0, objects) and 0 < chunks <= LEAST_REGIONS
+    whole = (item.start, item.stop) == (0, objects) and 0 < chunks <= REGIONS
     return whole and math.prod(shape) * numpy_dtype(item.source).itemsize <= MOST_REGION_BYTES
 
 

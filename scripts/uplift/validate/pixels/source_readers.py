@@ -144,7 +144,7 @@ class _OwnReader:
         try:
             values = decoder_of(self._source).decode(data, chunk)
         except DecodeError as error:
-            raise ReaderError(self.name, error) from error
+            raise ReaderError.of(self.name, error) from error
         covers = grid.element_box(chunk, self._source.chunks, self._source.shape)
         found: NDArray[Any] = values[grid.relative(box, covers)]
         return found
