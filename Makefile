@@ -17,8 +17,12 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --no-header --no-emit-index-url
 
 setup: $(READY)
 
+# `venv --clear` empties what is there, behind a link as well: only what was made here.
 $(READY): $(LOCK)
+	@if [ -L .venv ] || { [ -e .venv ] && ! ls .venv/ready-* .venv/of-make >/dev/null 2>&1; }; then \
+	  echo "error: .venv is not one that make has made; move it away, or run without make, in it" >&2; exit 1; fi
 	$(PYTHON) -m venv --clear .venv
+	touch .venv/of-make
 	$(INSTALL) -r $(LOCK)
 	touch $@
 

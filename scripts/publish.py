@@ -11,7 +11,7 @@ from uplift.models.validation import Validation
 from uplift.outputs import MANIFEST_KEY, hold
 from uplift.publish import publish_dataset, total_cost
 from uplift.running import command
-from uplift.work import json_files
+from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 
 
@@ -43,12 +43,14 @@ def _publish(arguments: argparse.Namespace) -> None:
         and work.manifest.is_file()  # else it is not asked for: that is a request
         and work.is_own_manifest(output.get(MANIFEST_KEY))
     )
+    jobs = ledger.read(work.path / ledger.NAME)
     published = publish_dataset(
         output,
         arguments.root.read_bytes(),
         validation,
         cost,
         validate_command=arguments.validate_command,
+        was_published=any((job.step, job.exit_code) == ("publish", 0) for job in jobs),
         manifest=None if arguments.manifest is None else arguments.manifest.read_bytes(),
         has_old_manifest=has_old_manifest,
     )

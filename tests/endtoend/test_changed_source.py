@@ -194,7 +194,7 @@ def test_what_the_source_has_no_more_goes_from_the_output(conversion, tmp_path, 
     conversion.write_crate()
     (error,) = [x for x in conversion.validate()["findings"] if x["severity"] == "error"]
     assert (error["code"], error["path"]) == ("output.stray", "labels/mine/zarr.json")
-    assert error["message"].endswith("; delete it")
+    assert error["message"].endswith("; move it elsewhere")
     foreign.unlink()
     finished(conversion)
     assert not [key for key in contents(output) if "labels" in key or "notes" in key]

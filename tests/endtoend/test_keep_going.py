@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -50,6 +52,66 @@ def test_one_bad_row(tmp_path, way):
     assert way(tmp_path) == 1
     found = {path.parent.name for path in (tmp_path / "out").glob("*/zarr.json")}
     assert found == {"a.zarr", "c.zarr", "d.zarr"}
+
+
+def test_an_output_that_is_gone_stops_no_other(tmp_path):
+    for name in "abc":
+        write_image(tmp_path / f"{name}.zarr", size=32, labels=False)
+    write_sheet(tmp_path, "ab")
+    assert snakemake(tmp_path, "--config", *SETTINGS).code == 0
+    shutil.rmtree(tmp_path / "out" / "a.zarr")
+    write_sheet(tmp_path, "abc")
+    # once with something to do, and once with nothing
+    for _ in range(2):
+        run = snakemake(tmp_path, "--config", *SETTINGS, "results=./results/")
+        assert run.code == 1
+        (line,) = [line for line in run.errors if "is gone" in line]
+        assert line.startswith("error: out/a.zarr: the output of dataset 'a' is gone; put it back")
+        assert "redundant" not in run.text
+        assert (tmp_path / "out/c.zarr/zarr.json").is_file()
+        assert not (tmp_path / "out/a.zarr").exists()
+    for options in (["-n"], ["--", "results/a/published.json"]):
+        asked = snakemake(tmp_path, "--config", *SETTINGS, *options)
+        assert line in asked.errors
+        assert len(asked.errors) == 1
+    # who asks for everything again means this one, too
+    run = snakemake(tmp_path, "-R", "claim", "--config", *SETTINGS)
+    assert run.code == 0, run.text
+    assert (tmp_path / "out/a.zarr/zarr.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "ended"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGHUP, 1)], ids=str
+)
+def test_an_end_is_one_line(tmp_path, given, ended):
+    """Ctrl-C while the rules are read, and a terminal that is closed while data are converted."""
+    write_image(tmp_path / "a.zarr", size=2048, chunk=16, labels=False)
+    write_sheet(tmp_path, "a")
+    sheet = (tmp_path / "sheet.csv").read_bytes()
+    if given == signal.SIGINT:  # whoever opens it waits until there is something to read
+        (tmp_path / "sheet.csv").unlink()
+        os.mkfifo(tmp_path / "sheet.csv")
+    words = [word for word in command(tmp_path, "--config", *SETTINGS) if word != "host"]
+    words.remove("--quiet")
+    log = tmp_path / "log"
+    with log.open("wb") as stream:
+        running = subprocess.Popen(words, env=environment(), stdout=stream, stderr=stream)
+        if given == signal.SIGINT:
+            with (tmp_path / "sheet.csv").open("wb") as writer:  # until it is opened there
+                running.send_signal(given)
+                code = running.wait(60)
+                writer.write(sheet[:0])
+        else:
+            journal = tmp_path / "results/a/journal"
+            while running.poll() is None and not journal.is_dir():
+                time.sleep(0.01)
+            running.send_signal(given)
+            code = running.wait(60)
+    lines = [line for line in log.read_text().splitlines() if "changed" not in line]
+    assert code == ended, lines
+    assert not any("Traceback" in line for line in lines)
+    assert sum("run the same command again" in line for line in lines) == 1, lines
+    assert list((tmp_path / ".snakemake" / "locks").glob("*")) == []
 
 
 def tried(folder, step):

@@ -25,7 +25,7 @@ def workflow(**settings):
         dryrun=False,
         dag=SimpleNamespace(needrun_jobs=list),
         rules=[SimpleNamespace(name=name) for name in ("inspect_source", "plan")],
-        execution_settings=object(),
+        execution_settings=SimpleNamespace(retries=0),
         logger_manager=SimpleNamespace(get_logfile=lambda: ["snakemake.log"]),
         included_stack=[SimpleNamespace(get_path_or_uri=lambda **_: "own.smk")],
     )

@@ -71,13 +71,14 @@ def finding(code, severity="error"):
     return Finding(code=code, severity=severity, path="0", message="not so")
 
 
-def publish_now(output, claimed, *findings, root=ROOT):
+def publish_now(output, claimed, *findings, root=ROOT, **more):
     return publish_dataset(
         hold(output, claimed),
         root,
         verdict(*findings),
         COST,
         validate_command="snakemake -R validate",
+        **more,
     )
 
 

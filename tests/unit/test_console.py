@@ -2,12 +2,15 @@
 
 import contextlib
 import logging
-import sys
+import signal
 
 import pytest
+from snakemake.settings.enums import Quietness
 
 from support.consoles import Run, workflow
+from uplift.work import ledger
 from uplift.workflow import console
+from uplift.workflow.attempts import RUN_VARIABLE
 
 
 def test_a_run_is_a_line_at_its_start_and_one_for_each_dataset(snakemake_logger):
@@ -91,15 +94,38 @@ def test_a_run_that_is_to_end_says_so_once_and_what_is_left(snakemake_logger):
     ]
 
 
-def test_ctrl_c_before_the_first_job_is_one_line(snakemake_logger, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    console.install(workflow())
-    for error in (KeyboardInterrupt(), ValueError("a bug")):
-        sys.excepthook(type(error), error, None)
-    assert capsys.readouterr().err.splitlines() == [
-        "error: interrupted; run the same command again",
-        "ValueError: a bug",
+def test_ctrl_c_again_does_nothing_more(snakemake_logger):
+    kept = signal.getsignal(signal.SIGINT)
+    run = Run(snakemake_logger, {"a": "not finished: interrupted"}, ("convert", "a"))
+    try:
+        run.logger.info("Terminating processes on user request, this might take some time.")
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, kept)
+    assert run.lines == [
+        ("note", "Terminating processes on user request, this might take some time.")
     ]
+
+
+@pytest.mark.parametrize(
+    ("codes", "repeated"), [([75, 75, 75], (2, 3)), ([75, 1, 1], (2,)), ([1, 1, 1], ())]
+)
+def test_an_attempt_is_not_the_end(snakemake_logger, monkeypatch, tmp_path, codes, repeated):
+    monkeypatch.setenv(RUN_VARIABLE, "2020-01-01T00:00:00+00:00 2")
+    log = tmp_path / "a" / "logs" / "convert.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("error: s3://b/x: the server does not answer or breaks off; check it\n")
+    run = Run(snakemake_logger, {"a": f"not finished: no answer ({log})"}, ("convert", "a"))
+    run.workflow.execution_settings.retries = 2
+    run.begin("convert", "a", str(log))
+    for code in codes:
+        with ledger.measured(tmp_path / "a" / ledger.NAME, "convert", "", 1) as spent:
+            spent.exit_code = code
+        run.fail("convert", "a")
+    stumbled = [text for kind, text in run.lines if kind == "stumbled"]
+    again = [f"a: the server does not answer; trying again ({n} of 3)" for n in repeated]
+    assert stumbled == [*again, "a: failed; more at the end"]
+    assert run.console.conclude() == ["a"]
 
 
 def test_a_log_that_cannot_be_written_is_one_line(snakemake_logger, capsys):
@@ -219,12 +245,17 @@ def test_without_hooks_the_last_words_come_when_the_log_is_closed(snakemake_logg
 
 
 @pytest.mark.parametrize(
-    "asked", [{"quiet": {"host"}}, {"verbose": True}, {"printshellcmds": True}]
+    "asked", [{"quiet": {Quietness.ALL}}, {"verbose": True}, {"printshellcmds": True}]
 )
 def test_snakemakes_messages_stay_when_they_are_asked_for(snakemake_logger, asked):
     console.install(workflow(**asked))
     assert console.active() is None
     assert not console.is_quiet()
+
+
+def test_less_than_snakemakes_messages_is_what_is_said_here(snakemake_logger):
+    console.install(workflow(quiet={Quietness.RULES, Quietness.PROGRESS}))
+    assert console.active() is not None
 
 
 def test_snakemakes_messages_come_back(snakemake_logger):

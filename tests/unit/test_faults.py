@@ -9,7 +9,8 @@ import pytest
 
 from uplift.errors import remedy_for
 from uplift.storage.failures import failure
-from uplift.workflow.faults import ENOUGH, FaultWatch, common_reason, last_error
+from uplift.workflow.attempts import common_reason, last_error
+from uplift.workflow.faults import ENOUGH, FaultWatch
 
 FULL = "error: out/a.zarr/0/c/0: cannot write it: No space left on device; free some space there"
 THEIRS = "error: in/a.zarr: no such dataset, or an empty one; check the path"

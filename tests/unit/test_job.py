@@ -9,6 +9,7 @@ import pytest
 from uplift.running import command
 from uplift.work import ledger
 from uplift.workflow import job
+from uplift.workflow.attempts import RUN_VARIABLE
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def given(tmp_path, monkeypatch):
     log = tmp_path / "d" / "logs" / "convert" / "0.log"
     words = ["convert.py", job.OPTION, str(log), "--plan", "a b.json", "--threads", "2"]
     monkeypatch.setattr(sys, "argv", words)
-    monkeypatch.delenv(job.RUN_VARIABLE, raising=False)
+    monkeypatch.delenv(RUN_VARIABLE, raising=False)
     return log
 
 
@@ -107,8 +108,8 @@ def test_a_thousand_warnings_do_not_flood_the_console(given, capsys):
     assert len([line for line in log_of(given) if "WARNING" in line]) == 1000
 
 
-def attempts(main_code, monkeypatch, *, retries=2, before=lambda: None):
-    monkeypatch.setenv(job.RUN_VARIABLE, f"2020-01-01T00:00:00+00:00 {retries}")
+def tried(main_code, monkeypatch, *, retries=2, before=lambda: None):
+    monkeypatch.setenv(RUN_VARIABLE, f"2020-01-01T00:00:00+00:00 {retries}")
     calls = []
 
     def main(argv):
@@ -124,7 +125,7 @@ def attempts(main_code, monkeypatch, *, retries=2, before=lambda: None):
 
 
 def test_what_may_pass_is_tried_again(given, monkeypatch, capsys):
-    calls, codes = attempts(75, monkeypatch)
+    calls, codes = tried(75, monkeypatch)
     assert len(calls) == 3
     assert codes == [75, 75, 75]
     again = "warning: tried again: no; do"
@@ -132,7 +133,7 @@ def test_what_may_pass_is_tried_again(given, monkeypatch, capsys):
 
 
 def test_a_deterministic_failure_is_said_again_at_once(given, monkeypatch, capsys):
-    calls, codes = attempts(1, monkeypatch, before=lambda: given.unlink(missing_ok=True))
+    calls, codes = tried(1, monkeypatch, before=lambda: given.unlink(missing_ok=True))
     assert len(calls) == 1
     assert codes == [1, 1, 1]
     assert capsys.readouterr().err.splitlines() == ["error: no; do"]
@@ -140,8 +141,8 @@ def test_a_deterministic_failure_is_said_again_at_once(given, monkeypatch, capsy
 
 
 def test_failures_of_earlier_runs_are_no_reason_not_to_try(given, monkeypatch):
-    attempts(1, monkeypatch)
-    monkeypatch.setenv(job.RUN_VARIABLE, "2999-01-01T00:00:00+00:00 2")
+    tried(1, monkeypatch)
+    monkeypatch.setenv(RUN_VARIABLE, "2999-01-01T00:00:00+00:00 2")
     assert job.run(lambda argv: 0) == 0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from uplift.workflow import job, job_server
+from uplift.workflow import attempts, job_server
 
 PROBE = """
 import atexit, concurrent.futures, json, os, signal, sys, threading, time
@@ -62,7 +62,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(job_server.SCRIPTS)]))
     monkeypatch.setenv("IMPORTS", str(tmp_path / "imports"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.delenv(job.RUN_VARIABLE, raising=False)
+    monkeypatch.delenv(attempts.RUN_VARIABLE, raising=False)
     return tmp_path
 
 

@@ -1,5 +1,6 @@
 """What stands at the outputs before a run begins, and the line that each dataset ends with."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,6 @@ import pytest
 from support import s3
 from support.images import write_image
 from support.steps import Conversion
-from uplift.errors import InputError
 from uplift.models.plan import Estimate, Totals
 from uplift.models.publication import Claim
 from uplift.models.slices import Slice
@@ -29,10 +29,12 @@ def published(tmp_path, monkeypatch):
 
 
 def test_an_output_that_is_gone_is_named_with_its_remedy(published):
-    start.refuse_gone_outputs(published, "results")
+    assert start.gone_outputs(published, "results") == {}
+    Path("out.zarr/zarr.json").unlink()
+    assert "'d' has no zarr.json any more; put" in start.gone_outputs(published, "results")["d"]
     shutil.rmtree("out.zarr")
-    with pytest.raises(InputError, match=r"out\.zarr: .* is gone; .* rm results/d/claim\.json"):
-        start.refuse_gone_outputs(published, "results")
+    found = start.gone_outputs(published, "results")["d"]
+    assert re.fullmatch(r"out\.zarr: .* is gone; .* rm results/d/claim\.json", found)
 
 
 def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3_environment):
@@ -44,22 +46,22 @@ def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3
     made.all()
     samples = {"d": Sample(dataset="d", input="in.zarr", output=url)}
     settings = {"s3://": {"region": "us-east-1"}}
-    start.refuse_gone_outputs(samples, "results", settings)
+    assert start.gone_outputs(samples, "results", settings) == {}
     bucket = url.split("/")[2]
     for key in s3.objects(client, bucket, "out.zarr"):
         client.delete_object(Bucket=bucket, Key=f"out.zarr/{key}")
-    with pytest.raises(InputError, match=r"out\.zarr: .* is gone; .* rm results/d/claim\.json"):
-        start.refuse_gone_outputs(samples, "results", settings)
+    found = start.gone_outputs(samples, "results", settings)["d"]
+    assert re.search(r"out\.zarr: .* is gone; .* rm results/d/claim\.json", found)
     made.claim()
-    start.refuse_gone_outputs(samples, "results", settings)
+    assert start.gone_outputs(samples, "results", settings) == {}
     client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.lock")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    start.refuse_gone_outputs(samples, "results", settings)  # nobody can tell now
+    assert start.gone_outputs(samples, "results", settings) == {}, "nobody can tell now"
 
 
 def test_another_output_in_the_sheet_is_not_an_output_that_is_gone(published):
     elsewhere = {"d": published["d"].model_copy(update={"output": "other.zarr"})}
-    start.refuse_gone_outputs(elsewhere, "results")
+    assert start.gone_outputs(elsewhere, "results") == {}
 
 
 def test_the_summary_names_the_place_that_holds_the_dataset(published, tmp_path):

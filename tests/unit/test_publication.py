@@ -114,6 +114,8 @@ def test_what_is_invalid_by_now_is_hidden_again(output):
     assert claim(output, "run-1") == claimed, "the place is still this run's"
     with pytest.raises(InputError, match="d: not published, it is invalid"):
         publish_now(output, claimed, finding("pixels.differ"))
+    with pytest.raises(InputError, match="d: no longer published, it is invalid"):
+        publish_now(output, claimed, finding("pixels.differ"), was_published=True)
     publish_now(output, claimed)
     assert output.get("zarr.json") == ROOT
 

@@ -333,14 +333,24 @@ def test_costs_are_a_row_a_dataset_and_step(results):
     assert [spent.step for spent in costs.costs] == ["convert", "validate"]
 
 
-def test_an_invalid_dataset_is_named_with_the_command_that_validates_again(results):
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        ("not published", "not published"),
+        (
+            "no longer published",
+            "no longer published: readers see no dataset until it is valid again",
+        ),
+    ],
+)
+def test_an_invalid_dataset_is_named_with_the_command_that_validates_again(results, state, shown):
     results.validated("bad", finding("error", "pixels.differ", "differ"), verdict="invalid")
     log = results.folder / "bad" / "logs" / "publish.log"
     log.parent.mkdir(exist_ok=True)
-    said = "bad: not published, it is invalid: x; after repairing it validate again: snakemake -R y"
-    log.write_text(f"error: {said}\n")
+    said = f"{state}, it is invalid: x; after repairing it validate again: snakemake -R y"
+    log.write_text(f"error: bad: {said}\n")
     message = facts_of(results.folder / "bad").outcome.message
-    assert message.startswith("invalid, not published: pixels.differ at ")
+    assert message.startswith(f"invalid, {shown}: pixels.differ at ")
     assert message.endswith("; after repairing it validate again: snakemake -R y")
 
 

@@ -109,10 +109,17 @@ def write_report():
     subprocess.run(words, check=False, stdout=sys.stderr)
 
 
+def end_run():
+    """End with exit code 1 where jobs went well and something else did not."""
+    if gone():
+        raise SystemExit(1)
+
+
 def after_no_job():
     """The report where nothing is to be done and something that it shows is not what it was."""
     if not workflow.is_main_process or workflow.touch or not Path(RESULTS).is_dir():
         return
+    say_what_is_gone()
     table, given = start.note_samples(SAMPLES, RESULTS), report_options()
     options = [given[name] for name in ("previews", "storage", "costs")]
     line = stamps.line_of_current(Path(RESULTS), options, table.samples)
@@ -120,6 +127,7 @@ def after_no_job():
         write_report()
     else:
         sys.stderr.write(f"{line}\n")
+    end_run()
 
 
 def after_the_last_job():
@@ -132,6 +140,7 @@ def after_the_last_job():
     else:
         lines = start.summary_lines(SAMPLES, RESULTS)
         sys.stderr.writelines(f"{line}\n" for line in lines)
+    say_what_is_gone()
     write_report()
     if NAMES["plans"] in workflow.dag_settings.targets:
         given = workflow.resource_settings
@@ -147,6 +156,7 @@ def after_the_last_job():
         words = [*JOBS.command(program), "--quiet", *job.options_of(options)]
         subprocess.run(words, check=False)
     JOBS.stop()
+    end_run()
 
 
 def chained(first, hook):

@@ -4,6 +4,7 @@ Nothing here writes a file: Snakefiles are read for dry runs, too. What is to be
 when the first job is about to start.
 """
 
+import functools
 import re
 import shlex
 import sys
@@ -11,6 +12,7 @@ import sys
 from snakemake.common.configfile import load_configfile
 
 from uplift.errors import InputError
+from uplift.report.facts import Outcome
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
 from uplift.settings.places import closed_to_the_group, folders_to_bind
@@ -38,6 +40,38 @@ def config_sources():
     yield "--config", workflow.config_settings.config
 
 
+def gone():
+    """What is wrong with outputs that are gone, by dataset; none where all are asked for again.
+
+    Known once Snakemake has read its command line, which is after the rules.
+    """
+    if not GONE:
+        return GONE
+    asked = workflow.dag_settings
+    steps = {NAMES[name] for name in ("inspect_source", "plan", "claim")}
+    return {} if asked.forceall or steps & set(asked.forcerun) else GONE
+
+
+@functools.cache
+def say_what_is_gone():
+    """Name the datasets whose outputs are gone, once; nothing is done about them."""
+    sys.stderr.writelines(f"error: {line}\n" for line in gone().values())
+
+
+def of_those_there(pattern):
+    """Files of all datasets but those whose outputs are gone; a function where there are such."""
+    if not GONE:
+        return expand(pattern, dataset=ACTIVE)
+
+    def files(_):
+        if workflow.dryrun:  # no hook is called then
+            say_what_is_gone()
+        return expand(pattern, dataset=[one for one in ACTIVE if one not in gone()])
+
+    return files
+
+
+GONE = {}
 TYPED = () if IS_MODULE else tuple(workflow.config_settings.config_args or ())
 try:
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
@@ -52,7 +86,7 @@ try:
         outputs = [sample.output for sample in SAMPLES.values()]
         doubts = [*sheet.unknown_terms(SAMPLES), *closed_to_the_group(outputs)]
         sys.stderr.writelines(f"warning: {line}\n" for line in doubts)
-        start.refuse_gone_outputs(SAMPLES, RESULTS, STORAGE)
+        GONE = start.gone_outputs(SAMPLES, RESULTS, STORAGE)
         if EARLIER:
             sys.stderr.write(f"{earlier.note_on(EARLIER, RESULTS)}\n")
 except InputError as error:
@@ -60,15 +94,19 @@ except InputError as error:
     sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
     raise SystemExit(1)
 
+
+def outcome_of(dataset):
+    """What became of a dataset, with its output as it is now."""
+    if dataset in gone():
+        return Outcome("failed", gone()[dataset])
+    return start.outcome(SAMPLES[dataset], RESULTS)
+
+
 if console.active() is not None:
     if CONFIG.console == "snakemake":
         console.active().restore()
     else:
-        console.active().configure(
-            SAMPLES,
-            RESULTS,
-            lambda name: start.outcome(SAMPLES[name], RESULTS),
-        )
+        console.active().configure(SAMPLES, RESULTS, outcome_of)
 
 DEPLOYMENT = workflow.deployment_settings
 DEPLOYED = {method.item_to_choice() for method in DEPLOYMENT.deployment_method}

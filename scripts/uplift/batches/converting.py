@@ -250,9 +250,21 @@ def processes_for(batches: Sequence[Batch], cores: int) -> int:
 
 
 def shared_out(batches: Sequence[Batch], cores: int, most: int = sys.maxsize) -> tuple[int, int]:
-    """Processes that the work is worth, `most` of them, and threads of each.
+    """Processes that the work is worth, and threads of each: shards may be fewer than cores.
 
-    Shards may be fewer than cores.
+    Parameters
+    ----------
+    batches
+        To be converted.
+    cores
+        That the job was given.
+    most
+        Processes at most.
+
+    Returns
+    -------
+    tuple of int
+        Processes, and threads of each.
     """
     cores = processes_for(batches, cores)
     groups = (group for batch in batches for group in grouped(portions_of(batch)))

@@ -16,6 +16,9 @@ from uplift.running.parallel import started
 
 log = logging.getLogger(__name__)
 
+_NOT_PUBLISHED = "not published"
+_NO_LONGER = "no longer published"
+
 
 def publish_dataset(
     output: HeldOutput,
@@ -24,6 +27,7 @@ def publish_dataset(
     cost: Cost,
     *,
     validate_command: str,
+    was_published: bool = False,
     manifest: bytes | None = None,
     has_old_manifest: bool = False,
 ) -> Published:
@@ -40,6 +44,8 @@ def publish_dataset(
         The output has a manifest of an earlier run, and none is asked for now: it is removed.
     validate_command
         What to type to validate again, for messages.
+    was_published
+        Readers saw the output before this run hid it.
 
     Returns
     -------
@@ -54,7 +60,10 @@ def publish_dataset(
         Another run holds the output.
     """
     if validation.verdict != "valid":
-        raise _invalid_error(validation, _hidden(output, root_document), validate_command)
+        state = _hidden(output, root_document)
+        if was_published and state == _NOT_PUBLISHED:
+            state = _NO_LONGER
+        raise _invalid_error(validation, state, validate_command)
     root_sha256 = sha256_of(root_document)
     if root_sha256 != validation.root_sha256:
         raise InputError(
@@ -118,13 +127,13 @@ def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Any]]) -> 
 def _hidden(output: HeldOutput, root_document: bytes) -> str:
     """Hide what this run published before; say what readers see of it now."""
     if output.get(ROOT_KEY) != root_document:
-        return "not published"
+        return _NOT_PUBLISHED
     try:
         output.hide()
     except StorageError as error:
         log.error("%s", error)  # noqa: TRY400 - one line is all that it takes
         return "still published, since its root document cannot be removed"
-    return "no longer published"
+    return _NO_LONGER
 
 
 def _invalid_error(validation: Validation, state: str, validate_command: str) -> InputError:

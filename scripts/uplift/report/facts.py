@@ -263,7 +263,9 @@ def _outcome(facts: Facts) -> Outcome:
         log = next((path for path in logs if path.stem == "publish"), None)
         said = (_error(log) if log else None) or ""
         _, after, remedy = said.removesuffix(f" ({log})").partition("; after repairing it ")
-        return Outcome("invalid", f"invalid, not published: {where}{after}{remedy}")
+        hidden = "no longer published: readers see no dataset until it is valid again"
+        state = hidden if hidden.partition(":")[0] in said else "not published"
+        return Outcome("invalid", f"invalid, {state}: {where}{after}{remedy}")
     if logs and (ended := _error(logs[0])):
         refused = logs[0].stem in _REFUSING
         return Outcome("refused" if refused else "failed", f"not finished: {ended}")

@@ -200,6 +200,8 @@ if TYPE_CHECKING:  # type checkers take no Literal whose values a table has
     TargetVersion = str
 else:
     TargetVersion = Annotated[Literal[tuple(TARGETS)], BeforeValidator(str)]
+Folder = Annotated[str, Field(min_length=1), AfterValidator(os.path.normpath)]
+"""A folder's path: Snakemake warns of each file below ``./results`` and ``results/``."""
 Text = Annotated[str | None, Field(description="text (put it in quotes)")]
 Flag = Annotated[
     Annotated[bool, Field(strict=True)] | None,

@@ -2,8 +2,8 @@
 
 Snakemake's own messages go to its log (``.snakemake/log``). Its handler of the console is replaced
 while the Snakefile is read, which works in every way in: with any profile, from elsewhere with
-``-s``, and as a module. An explicit ``--quiet``, ``--verbose`` or ``-p``, or ``console: snakemake``
-in the config, keeps Snakemake's.
+``-s``, and as a module. ``--quiet all``, ``--verbose`` or ``-p``, or ``console: snakemake`` in the
+config, keeps Snakemake's.
 """
 
 import functools
@@ -15,7 +15,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from uplift.errors import INTERRUPTED
@@ -23,7 +22,8 @@ from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
 from uplift.report.facts import STOPPED, Outcome
 from uplift.work.folder import WorkFolder
-from uplift.workflow import snakemake_errors
+from uplift.workflow import ending, snakemake_errors
+from uplift.workflow.attempts import next_attempt
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
     error_lines,
@@ -60,6 +60,8 @@ class Console(logging.Handler):
         self._running: dict[str, Counter[str]] = defaultdict(Counter)
         self._finished: dict[str, Outcome] = {}
         self._failed: dict[str, tuple[str, list[str]]] = {}
+        self._attempts: Counter[tuple[str, ...]] = Counter()
+        self._repeated: set[str] = set()
         self._errors: dict[str, None] = {}  # each once, in their order
         self._is_started = self._has_stumbled = self._is_interrupted = False
         self._is_ending = False
@@ -148,7 +150,6 @@ class Console(logging.Handler):
         logger.removeHandler(self)
         logger.addHandler(self._replaced)
         os.environ.pop(VARIABLE, None)
-        sys.excepthook = sys.__excepthook__
 
     def _reason(self, dataset: str, rule: str, logs: list[str]) -> str:
         if dataset not in self._datasets:
@@ -159,7 +160,7 @@ class Console(logging.Handler):
         text = text.replace(f"{Path.cwd()}/", "")  # findings name their places in full
         if any(log in text for log in logs) or text.startswith("invalid"):
             return text
-        if self._was_interrupted(logs):
+        if self._was_interrupted(logs) or self._is_ending:
             return INTERRUPTED
         log = f"; see {logs[0]}" if logs else ""
         return f"{rule} stopped without a message (was it killed, or out of memory?){log}"
@@ -244,9 +245,14 @@ class Console(logging.Handler):
             self._ended(rule, dataset)
         failed = dataset or f"rule {rule}"
         self._has_stumbled = True
-        if failed not in self._failed:
+        again = self._next_attempt((failed, rule, *logs), logs)
+        if again:
+            self._display.stumbled(f"{failed}: {again}")
+        elif failed not in self._failed or failed in self._repeated:
             what = "interrupted" if self._was_interrupted(logs) else "failed; more at the end"
             self._display.stumbled(f"{failed}: {what}")
+        (self._repeated.add if again else self._repeated.discard)(failed)
+        if failed not in self._failed:
             self._failed[failed] = rule, logs
             self._count()
         logs = logs or list(about.get("log") or [])
@@ -254,6 +260,14 @@ class Console(logging.Handler):
         _, known = self._failed.get(failed, ("", []))
         if any(map(_ends_in_error, logs)) or not any(map(_ends_in_error, known)):
             self._failed[failed] = rule, logs
+
+    def _next_attempt(self, one: tuple[str, ...], logs: list[str]) -> str:
+        """What to say of a job that Snakemake repeats; nothing where this was its last attempt."""
+        self._attempts[one] += 1
+        if self._is_ending or self._is_interrupted:
+            return ""
+        most = 1 + (self._workflow.execution_settings.retries or 0)
+        return next_attempt(self._attempts[one], most, logs)
 
     def _on_group_error(self, about: Mapping[str, Any]) -> None:
         for job in about.get("job_error_info") or ():
@@ -311,6 +325,7 @@ class Console(logging.Handler):
             self._display.warned(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
         elif text.startswith(INTERRUPTING):
             self._is_interrupted = True
+            ending.interrupt_once()
             self._display.note(text)
         elif text.startswith(ENDING):
             if not self._is_ending:
@@ -342,8 +357,12 @@ class Console(logging.Handler):
 
 def install(workflow: Any) -> None:
     """Take the place of Snakemake's messages on the console, unless they were asked for."""
+    from snakemake.settings.enums import Quietness  # not for jobs, which import this, too
+
     settings = workflow.output_settings
-    asked = settings.quiet or settings.verbose or settings.printshellcmds or settings.debug_dag
+    # --quiet rules, and --quiet alone, ask for less than Snakemake says, and that is said here
+    quiet = settings.quiet and not {Quietness.RULES, Quietness.PROGRESS} & set(settings.quiet)
+    asked = quiet or settings.verbose or settings.printshellcmds or settings.debug_dag
     logger = _logger()
     if asked or not workflow.is_main_process or active() is not None:
         return
@@ -354,17 +373,6 @@ def install(workflow: Any) -> None:
             logger.removeHandler(handler)
             logger.addHandler(Console(workflow, handler))
             os.environ[VARIABLE] = "short"
-            sys.excepthook = _end_of_snakemake
-
-
-def _end_of_snakemake(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Say in one line that Ctrl-C ended Snakemake while it made up its mind what to do."""
-    if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write(f"error: {INTERRUPTED}\n")
-    else:
-        sys.__excepthook__(kind, error, trace)
 
 
 @functools.cache

@@ -8,33 +8,17 @@ that is down), no further job is started.
 
 import logging
 import os
-import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from uplift.workflow import console, job
+from uplift.workflow import attempts, console
+from uplift.workflow.attempts import common_reason, last_error
 
 ENOUGH = 3
 """Datasets that may fail for one such reason; each costs little, and three prove more than one."""
-
-RETRIES = 2
-"""Of jobs that the system killed (memory, time, preemption), or whose storage was out of reach."""
-
-_REASONS = {
-    "the disk is full": r"no space left on|quota is used up|quota exceeded|too little space",
-    "access is denied": (
-        r"permission denied|no permission|read-only file system|HTTP 40[13]|the credentials|"
-        r"(access|secret) key is|session token is"
-    ),
-    "the server does not answer": (
-        r"server does not answer|the server answers \w+ again|no host has that name|"
-        r"certificate is not trusted"
-    ),
-}
-"""Words of our own messages and of the system's, each longer than a name in a path would be."""
 
 
 class FaultWatch(logging.Handler):
@@ -77,7 +61,7 @@ class FaultWatch(logging.Handler):
             return
         datasets = self._failed.setdefault((reason, rule), set())
         before = len(datasets)
-        datasets.add(str(job.dataset_folder(log) or log.parent))
+        datasets.add(str(attempts.dataset_folder(log) or log.parent))
         if before < len(datasets) == ENOUGH:
             self._workflow.scheduler.keepgoing = False
             said = f"{ENOUGH} datasets failed since {reason}: no further job was started"
@@ -92,24 +76,11 @@ class FaultWatch(logging.Handler):
 def watch(workflow: Any) -> None:
     """Go on after failed jobs, but not after a fault that meets all datasets.
 
-    A job that failed for a reason that may pass is repeated, :data:`RETRIES` times unless
-    ``--retries`` says otherwise.
+    A job that failed for a reason that may pass is repeated: twice, unless ``--retries`` says more.
     """
     settings = workflow.execution_settings
-    settings.retries = settings.retries or RETRIES
+    settings.retries = settings.retries or attempts.RETRIES
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    os.environ[job.RUN_VARIABLE] = f"{now} {settings.retries}"
+    os.environ[attempts.RUN_VARIABLE] = f"{now} {settings.retries}"
     workflow.scheduler.keepgoing = True
     logging.getLogger("snakemake.logging").addHandler(FaultWatch(workflow))
-
-
-def common_reason(text: str) -> str | None:
-    """What is wrong with more than one dataset, going by an error's line; None for all else."""
-    found = (why for why, words in _REASONS.items() if re.search(words, text, re.IGNORECASE))
-    return next(found, None)
-
-
-def last_error(log: Path) -> str:
-    """Error that a job's log ends with."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line for line in reversed(lines) if "error: " in line), "")

@@ -1,14 +1,12 @@
 """Run a command-line program as a Snakemake job.
 
 What the program logs goes to the job's log, whose first line is the command that repeats the job.
-Its cost goes to the dataset's ledger. What Snakemake knows of a job ends here: it can only repeat
-every job that failed, so a job that failed for good says so again, at once.
+Its cost goes to the dataset's ledger. A job that failed for good says so again, at once.
 """
 
 import contextlib
 import fcntl
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -20,15 +18,17 @@ from typing import Any, TextIO
 from uplift.errors import TransientError
 from uplift.work import ledger
 from uplift.workflow import console
+from uplift.workflow.attempts import (
+    dataset_folder,
+    exit_codes,
+    is_for_good,
+    logs_folder,
+    name_of,
+    retries,
+)
 
 OPTION = "--job-log"
 """First word of a job's command line; the path of its log is the next."""
-
-RUN_VARIABLE = "NGFF_UPLIFT_RUN"
-"""When this run of the workflow began, and how often it repeats a failed job: ``<time> <number>``.
-
-Jobs inherit it, those of a cluster too. Without it nothing is known of earlier attempts.
-"""
 
 WARNINGS_SHOWN = 20
 """On the console; the log of the job has all."""
@@ -41,9 +41,9 @@ def run(main: Main) -> int:
     if sys.argv[1:2] != [OPTION]:
         return main(None)
     path, argv = Path(sys.argv[2]), sys.argv[3:]
-    earlier = _attempts(path)
+    earlier = exit_codes(path)
     said = path.with_suffix(".failed")
-    if earlier and earlier[-1] not in (0, TransientError.exit_code):
+    if earlier and is_for_good(earlier[-1]):
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(said, path)  # Snakemake deletes logs before each attempt
         return earlier[-1]
@@ -63,49 +63,14 @@ def run(main: Main) -> int:
     else:
         said.unlink(missing_ok=True)
     if not console.is_quiet():
-        again = code == TransientError.exit_code and len(earlier) < _retries()
+        again = code == TransientError.exit_code and len(earlier) < retries()
         sys.stderr.writelines(f"{line}\n" for line in _for_the_console(path, code, again=again))
     return code
-
-
-def _attempts(log: Path) -> list[int]:
-    """Exit codes of this job's earlier attempts in this run; a killed one has left none."""
-    found = os.environ.get(RUN_VARIABLE, "").split()
-    folder = _logs_folder(log)
-    if len(found) != 2 or folder is None:
-        return []
-    step, part = _name_of(log, folder)
-    return [
-        spent.exit_code
-        for spent in ledger.read(folder.parent / ledger.NAME)
-        if (spent.step, spent.job) == (step, part) and spent.started >= found[0]
-    ]
-
-
-def _retries() -> int:
-    found = os.environ.get(RUN_VARIABLE, "").split()
-    return int(found[1]) if len(found) == 2 else 0
 
 
 def _threads(argv: Sequence[str]) -> int:
     """Threads of a job; 1 is the default of the rules and of the programs."""
     return int(argv[argv.index("--threads") + 1]) if "--threads" in argv else 1
-
-
-def dataset_folder(log: Path) -> Path | None:
-    """Work folder of the dataset that a job's log is about; None for a job of all datasets."""
-    logs = _logs_folder(log)
-    return None if logs is None else logs.parent
-
-
-def _logs_folder(log: Path) -> Path | None:
-    return next((parent for parent in log.parents if parent.name == "logs"), None)
-
-
-def _name_of(log: Path, folder: Path) -> tuple[str, str]:
-    """Step and part of a job whose log is ``<dataset>/logs/<step>[/<part>].log``."""
-    step, *part = log.relative_to(folder).with_suffix("").parts
-    return step, "/".join(part)
 
 
 def options_of(values: Mapping[str, Any]) -> list[str]:
@@ -133,11 +98,11 @@ def _text(value: Any) -> str | None:
 @contextlib.contextmanager
 def _in_ledger(log: Path, threads: int) -> Iterator[ledger.Spent]:
     """Note the cost of a job of a dataset."""
-    folder = _logs_folder(log)
+    folder = logs_folder(log)
     if folder is None:
         yield ledger.Spent("")
         return
-    step, part = _name_of(log, folder)
+    step, part = name_of(log, folder)
     with ledger.measured(folder.parent / ledger.NAME, step, part, threads) as spent:
         yield spent
 

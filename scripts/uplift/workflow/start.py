@@ -20,7 +20,6 @@ from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.overlap import is_same_place
 from uplift.report.facts import Outcome, outcome_of
 from uplift.settings.columns import Sample, SampleTable
-from uplift.settings.mistakes import MistakesError
 from uplift.storage import display_url, hide_url, is_local, local_path, open_store
 from uplift.storage.settings import options_for
 from uplift.work import json_files
@@ -80,12 +79,13 @@ def storage_places(sample: Sample, storage: Mapping[str, Any]) -> str:
     return json_text.canonical_json([{key: place.get(key) for key in _WHERE} for place in places])
 
 
-def refuse_gone_outputs(
+def gone_outputs(
     samples: Mapping[str, Sample], results: str, storage: Mapping[str, Any] | None = None
-) -> None:
-    """Stop when an output that was started here is no longer there.
+) -> dict[str, str]:
+    """Find outputs that were started here and are no longer there.
 
-    Snakemake does not know the outputs, so it would take their conversion for done.
+    Snakemake does not know the outputs, so it would take their conversion for done. They are not
+    made again unasked: the disk that holds them may be missing, and not they.
 
     Parameters
     ----------
@@ -96,26 +96,28 @@ def refuse_gone_outputs(
     storage
         The config's ``storage`` section.
 
-    Raises
-    ------
-    MistakesError
-        One line for each dataset, with the command that converts it again.
+    Returns
+    -------
+    dict of str
+        By dataset, a line with the command that converts it again.
     """
     claims = {dataset: WorkFolder(Path(results, dataset)).claim for dataset in samples}
     started = [dataset for dataset, claim in claims.items() if claim.is_file()]
     with ThreadPoolExecutor(_PLACES_AT_ONCE) as pool:
         there = list(pool.map(lambda one: _stands(samples[one].output, storage), started))
-    lines = []
+    lines = {}
     for dataset in itertools.compress(started, map(operator.not_, there)):
         claim, output = claims[dataset], samples[dataset].output
         if _output_asked_for(WorkFolder(claim.parent)) == output:  # else the sheet names a new one
-            lines.append(
-                f"{output}: the output of dataset {dataset!r} is gone; put it back, take "
-                f"the dataset out of the sheet, or convert it again after: "
-                f"rm {shlex.quote(str(claim))}"
+            place = _local_path(output)
+            what = f"the output of dataset {dataset!r} is gone"
+            if place is not None and place.exists():
+                what = f"the output of dataset {dataset!r} has no zarr.json any more"
+            lines[dataset] = (
+                f"{output}: {what}; put it back, take the dataset out of the sheet, "
+                f"or convert it again after: rm {shlex.quote(str(claim))}"
             )
-    if lines:
-        raise MistakesError(lines)
+    return lines
 
 
 def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:

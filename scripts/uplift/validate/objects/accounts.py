@@ -85,7 +85,7 @@ class OutputAccount:
             text = f"{key}: Zarr v2 metadata in a Zarr v3 dataset"
             self._findings.error("output.v2_metadata", key, text)
         else:
-            text = f"{key}: belongs to no array, group or file of the source; delete it"
+            text = f"{key}: belongs to no array, group or file of the source; move it elsewhere"
             self._findings.error("output.stray", key, text)
 
     def _in_grid(self, info: ObjectInfo) -> bool:
