@@ -190,8 +190,7 @@ def test_a_deleted_root_document_is_noticed_and_put_back(one):
     run = snakemake(one, *SMALL)
     assert run.code == 1
     assert len(run.errors) == 1
-    subprocess.run(shlex.split(run.errors[0].rpartition(" after: ")[2]), cwd=one, check=True)
-    run = snakemake(one, *SMALL)
+    run = snakemake(one, *SMALL, *shlex.split(run.errors[0].rpartition(" with ")[2]))
     assert run.code == 0, run.text
     assert contents(one / OUTPUT) == before
 
@@ -203,10 +202,10 @@ def test_a_deleted_output_is_noticed_redone_killed_and_resumed(one):
     assert run.code == 1
     assert len(run.errors) == 1
     assert "is gone" in run.errors[0]
-    subprocess.run(shlex.split(run.errors[0].rpartition(" after: ")[2]), cwd=one, check=True)
+    again = shlex.split(run.errors[0].rpartition(" with ")[2])
 
     running = subprocess.Popen(
-        command(one, *SMALL),
+        command(one, *SMALL, *again),
         env=environment(),
         start_new_session=True,
         stdout=subprocess.DEVNULL,

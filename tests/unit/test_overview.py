@@ -34,7 +34,7 @@ def test_an_output_that_is_gone_is_named_with_its_remedy(published):
     assert "'d' has no zarr.json any more; put" in start.gone_outputs(published, "results")["d"]
     shutil.rmtree("out.zarr")
     found = start.gone_outputs(published, "results")["d"]
-    assert re.fullmatch(r"out\.zarr: .* is gone; .* rm results/d/claim\.json", found)
+    assert re.fullmatch(r"out\.zarr: .* is gone; .* -R claim -- results/d/published\.json", found)
 
 
 def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3_environment):
@@ -51,7 +51,7 @@ def test_an_output_in_a_bucket_that_is_gone(tmp_path, monkeypatch, s3_server, s3
     for key in s3.objects(client, bucket, "out.zarr"):
         client.delete_object(Bucket=bucket, Key=f"out.zarr/{key}")
     found = start.gone_outputs(samples, "results", settings)["d"]
-    assert re.search(r"out\.zarr: .* is gone; .* rm results/d/claim\.json", found)
+    assert re.search(r"out\.zarr: .* is gone; .* -R claim -- results/d/published\.json", found)
     made.claim()
     assert start.gone_outputs(samples, "results", settings) == {}
     client.delete_object(Bucket=bucket, Key="out.zarr/.ngff-uplift.lock")

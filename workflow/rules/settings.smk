@@ -48,7 +48,7 @@ def gone():
     if not GONE:
         return GONE
     asked = workflow.dag_settings
-    steps = {NAMES[name] for name in ("inspect_source", "plan", "claim")}
+    steps = {NAMES[name] for name in ("inspect_source", "plan", "claim", "validate")}
     return {} if asked.forceall or steps & set(asked.forcerun) else GONE
 
 

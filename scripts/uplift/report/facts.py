@@ -263,7 +263,7 @@ def _outcome(facts: Facts) -> Outcome:
         log = next((path for path in logs if path.stem == "publish"), None)
         said = (_error(log) if log else None) or ""
         _, after, remedy = said.removesuffix(f" ({log})").partition("; after repairing it ")
-        hidden = "no longer published: readers see no dataset until it is valid again"
+        hidden = "no longer published: readers see no dataset until then"
         state = hidden if hidden.partition(":")[0] in said else "not published"
         return Outcome("invalid", f"invalid, {state}: {where}{after}{remedy}")
     if logs and (ended := _error(logs[0])):

@@ -109,13 +109,15 @@ def gone_outputs(
     for dataset in itertools.compress(started, map(operator.not_, there)):
         claim, output = claims[dataset], samples[dataset].output
         if _output_asked_for(WorkFolder(claim.parent)) == output:  # else the sheet names a new one
-            place = _local_path(output)
+            place, published = _local_path(output), str(WorkFolder(claim.parent).published)
             what = f"the output of dataset {dataset!r} is gone"
+            again = "convert it again: the same command with -R claim"
             if place is not None and place.exists():
                 what = f"the output of dataset {dataset!r} has no zarr.json any more"
+                again = "validate it again: the same command with -R validate"
             lines[dataset] = (
-                f"{output}: {what}; put it back, take the dataset out of the sheet, "
-                f"or convert it again after: rm {shlex.quote(str(claim))}"
+                f"{output}: {what}; put it back, take the dataset out of the sheet, or {again} -- "
+                f"{shlex.quote(published)}"
             )
     return lines
 
