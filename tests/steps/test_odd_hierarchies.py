@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 
 import numpy as np
 import pytest
@@ -38,6 +39,11 @@ def picture(**changes):
     return node
 
 
+def levels(there, listed):
+    words = image(dict.fromkeys(listed, SMALL)).attributes
+    return Group(dict.fromkeys(there, SMALL), words)
+
+
 def labelled(**changes):
     cells = image({"0": LABEL}, **{"image-label": {"version": "0.4", **changes}})
     return image({"0": SMALL}, {"cells": cells})
@@ -72,6 +78,27 @@ def test_published_with_a_word_about_it(tmp_path, node, codes):
     assert codes <= {one["code"] for one in validation["findings"]}
     found = read_all(tmp_path / "out.zarr", expected)
     assert all(same_values(found[path], np.asarray(expected[path])) for path in expected)
+
+
+@pytest.mark.parametrize(
+    ("there", "listed", "unlisted"),
+    [
+        (["1", "2"], ["0", "1", "2"], ""),  # a copy that was interrupted
+        (["0", "1"], ["in.zarr/0", "1"], "; arrays there that it does not list: ['0']"),
+    ],
+)
+def test_an_image_without_its_finest_level_is_said_to_be_one(tmp_path, there, listed, unlisted):
+    write(tmp_path / "in.zarr", levels(there, listed))
+    output = tmp_path / "out.zarr"
+    conversion = Conversion(str(tmp_path / "in.zarr"), str(output), tmp_path / "work")
+    conversion.crate = '{"enabled": false}'
+    validation = conversion.all()
+    assert (validation["verdict"], validation["conforms"]) == ("valid", "OME-Zarr with defects")
+    (defect,) = validation["defects"]
+    text = f"root: multiscales lists level {listed[0]!r}, which is not there{unlisted}"
+    assert (defect["code"], defect["message"]) == ("level.absent", text)
+    (entry,) = json.loads((output / "zarr.json").read_text())["attributes"]["ome"]["multiscales"]
+    assert [level["path"] for level in entry["datasets"]] == listed
 
 
 @pytest.mark.parametrize("word", [{}, {"lab": 1}, {"version": "0.5"}])
