@@ -63,6 +63,13 @@ def test_only_levels_behind_one_that_is_there_are_dropped():
         assert "".join(level["path"] for level in levels) == left, there
 
 
+def test_a_series_keeps_what_it_names_twice():
+    """Each place is that of an image in METADATA.ome.xml."""
+    result = migrate({"series": ["0", "./0", "1"]}, "OME")
+    assert result.attributes["ome"]["series"] == ["0", "0", "1"]
+    assert codes(result)[-1] == ("warning", "dialect.series.twice")
+
+
 def test_identity_is_written_as_a_scale():
     """As iohub wrote it, for the levels and for all of them."""
     identity = [{"type": "identity"}]
