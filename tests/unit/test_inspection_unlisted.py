@@ -12,11 +12,12 @@ from support.sources import (
     Unlistable,
     codes,
     inspect,
+    write_group,
     write_plate,
     write_series,
     write_small,
 )
-from uplift.errors import UnsupportedError
+from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source.walk import inspect_source
 
 
@@ -110,6 +111,15 @@ def test_a_level_that_is_not_there_is_dropped(image):
     for found in (inspect(image), inspect_source(Unlistable(str(image)))):
         assert "1" not in {one.path for one in found.arrays}
         assert not {"level.not_array", "level.absent"} & {code for code, _ in codes(found)}
+
+
+def test_a_group_whose_metadata_name_no_array_is_refused(tmp_path):
+    """A folder of images: what is in it is not seen, and nothing would be converted."""
+    write_group(tmp_path)
+    write_image(tmp_path / "a.zarr", size=32)
+    assert inspect(tmp_path).arrays
+    with pytest.raises(SourceError, match="name no array that is there"):
+        inspect_source(Unlistable(str(tmp_path)))
 
 
 def test_consolidated_metadata_are_not_read_where_a_document_is_newer(image):

@@ -296,6 +296,11 @@ class _Walk:
                 f"{url}: not a Zarr: no .zgroup, .zarray or zarr.json there or below; "
                 "check the path"
             )
+        if not self._arrays and not self._store.can_list:
+            raise SourceError(
+                f"{url}: its metadata name no array that is there, and this place cannot be "
+                "listed; give the URL of one image, or of a place that can be listed"
+            )
         if len(self._formats) > 1:
             text = "nodes of Zarr v2 and of v3; each read as what it is"
             self._findings.info("zarr.mixed", "", text)
