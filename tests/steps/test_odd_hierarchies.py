@@ -130,20 +130,27 @@ def test_documents_as_windows_saves_them(tmp_path):
     assert same_values(found["0"], np.asarray(expected["0"]))
 
 
-def test_documents_in_consolidated_metadata_alone(tmp_path):
-    """As zarr-python opens it."""
+@pytest.mark.parametrize("inner", ["", "A"])
+def test_documents_in_consolidated_metadata_alone(tmp_path, inner):
+    """As zarr-python opens it, and each image of a folder of them by itself."""
     source = tmp_path / "in.zarr"
-    expected = write(source, image({"0": SMALL}))
-    zarr.consolidate_metadata(source, zarr_format=2)
-    for key in [*source.rglob(".zattrs"), *source.rglob(".zgroup"), *source.rglob(".zarray")]:
+    node = image({"0": SMALL})
+    expected = write(source, Group({inner: node}) if inner else node)
+    folder = source / inner
+    zarr.consolidate_metadata(folder, zarr_format=2)
+    for key in [*folder.rglob(".zattrs"), *folder.rglob(".zgroup"), *folder.rglob(".zarray")]:
         key.unlink()
     conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
     conversion.crate = '{"enabled": false}'
     validation = conversion.all()
-    assert (validation["verdict"], validation["conforms"]) == ("valid", "OME-Zarr")
+    conforms = "plain Zarr" if inner else "OME-Zarr"
+    assert (validation["verdict"], validation["conforms"]) == ("valid", conforms)
     assert "0x" not in (tmp_path / "work" / "validation.json").read_text()  # an address in memory
     found = read_all(tmp_path / "out.zarr", expected)
-    assert same_values(found["0"], np.asarray(expected["0"]))
+    assert all(same_values(found[path], np.asarray(expected[path])) for path in expected)
+    if inner:
+        document = json.loads((tmp_path / "out.zarr" / inner / "zarr.json").read_text())
+        assert "multiscales" in document["attributes"]["ome"]
 
 
 @pytest.mark.parametrize(

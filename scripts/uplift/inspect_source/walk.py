@@ -338,6 +338,7 @@ class _Walk:
             zarr_format=3 if 3 in self._formats else 2,
             ome_versions=tuple(sorted(str(v) for v in versions)),
             consolidated=self._reader.consolidated.used or None,
+            consolidated_below=self._reader.consolidated.used_below or None,
             name=_dataset_name(self._attributes.get("")),
             groups=tuple(self._groups),
             arrays=tuple(self._arrays[path] for path in sorted(self._arrays)),
