@@ -55,6 +55,28 @@ def test_excel(sheet, said):
     assert samples["a"].license == "MIT"
 
 
+@pytest.mark.parametrize("before", ["", "\n", ",,,\n", "sep=;\n;;\n", ' ;"";\r\n\r\n'])
+def test_empty_cells_around_the_table(sheet, before):
+    """As spreadsheets leave them, which write as many cells as a longer row has."""
+    separator = ";" if ";" in before else ","
+    text = "dataset,input,license\na,x,MIT,,\n,,,,,\nb,y,MIT, ,\n".replace(",", separator)
+    assert [sample.input for sample in sheet(before + text).values()] == ["x", "y"]
+    wrong = text.replace("MIT", "MIT?")
+    with pytest.raises(MistakesError) as caught:
+        sheet(before + wrong)
+    line = before.count("\n") + 2
+    assert caught.value.lines[0].startswith(f's.csv, line {line} (dataset "a"): license')
+
+
+def test_a_row_of_several_lines_is_named_by_its_first(sheet):
+    two = 'a,in,,MIT,,,"two\nlines",,'
+    found = lines(sheet, two, "b,in2,,MIT?,,,,,", two)
+    assert [line.split(":")[0] for line in found] == [
+        's.csv, line 4 (dataset "b")',
+        "s.csv, line 5",
+    ]
+
+
 def test_odd_characters(sheet):
     row = '"a \'b\' $c; d ü","in put\'s, $(x).zarr",,CC0-1.0,,,"two\nlines, ""quoted""",,'
     sample = sheet(f"{HEADER}\n{row}\n")["a 'b' $c; d ü"]
