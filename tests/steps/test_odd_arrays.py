@@ -106,6 +106,37 @@ def converted(tmp_path):
     return tmp_path, conversion
 
 
+@pytest.mark.parametrize("on_bad_chunk", ["fail", "fill"])
+def test_null_among_texts_is_no_damage(tmp_path, on_bad_chunk, capsys):
+    words = np.array(["a", None, "b"], dtype=object)
+    folder = tmp_path / "in.zarr" / "names"
+    write_json(folder.parent / ".zgroup", {"zarr_format": 2})
+    write_json(folder / ".zarray", zarray(words, dtype="|O", filters=[JSON], fill_value=""))
+    (folder / "0").write_bytes(numcodecs.JSON().encode(words))
+    conversion = Conversion(str(folder.parent), str(tmp_path / "out.zarr"), tmp_path / "work")
+    conversion.on_bad_chunk = on_bad_chunk
+    with pytest.raises(StepError):
+        conversion.all()
+    told = capsys.readouterr().err
+    assert "names/0: cannot be converted: item 1 is not a text but null; write the array" in told
+    assert "on_bad_chunk" not in told.splitlines()[-1]
+
+
+@pytest.mark.parametrize("value", [b"xy", b"ends in zeros\0\0", b""])
+def test_bytes_of_any_length_without_an_axis_are_recoded(tmp_path, value):
+    """zarr-python gives them with a length of their own, and the zeros at their end are padding."""
+    values = np.empty((), dtype=object)
+    values[()] = value
+    words = {"dtype": "|O", "filters": [{"id": "vlen-bytes"}], "fill_value": None}
+    folder = tmp_path / "in.zarr" / "blob"
+    write_json(folder.parent / ".zgroup", {"zarr_format": 2})
+    write_json(folder / ".zarray", zarray(values, **words, compressor={"id": "zlib", "level": 1}))
+    data = numcodecs.VLenBytes().encode(values.reshape(1))
+    (folder / "0").write_bytes(bytes(numcodecs.Zlib(1).encode(data)))
+    conversion = Conversion(str(folder.parent), str(tmp_path / "out.zarr"), tmp_path / "work")
+    assert conversion.all()["verdict"] == "valid"
+
+
 def test_every_array_is_published_with_its_values_and_what_was_read_otherwise_is_listed(converted):
     home, conversion = converted
     for name, (values, _, _) in CASES.items():

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 
 import numpy as np
 import pytest
@@ -36,6 +37,11 @@ def picture(**changes):
     node = image({"0": SMALL})
     node.attributes["multiscales"][0] |= changes
     return node
+
+
+def levels(there, listed):
+    words = image(dict.fromkeys(listed, SMALL)).attributes
+    return Group(dict.fromkeys(there, SMALL), words)
 
 
 def labelled(**changes):
@@ -74,6 +80,27 @@ def test_published_with_a_word_about_it(tmp_path, node, codes):
     assert all(same_values(found[path], np.asarray(expected[path])) for path in expected)
 
 
+@pytest.mark.parametrize(
+    ("there", "listed", "unlisted"),
+    [
+        (["1", "2"], ["0", "1", "2"], ""),  # a copy that was interrupted
+        (["0", "1"], ["in.zarr/0", "1"], "; arrays there that it does not list: ['0']"),
+    ],
+)
+def test_an_image_without_its_finest_level_is_said_to_be_one(tmp_path, there, listed, unlisted):
+    write(tmp_path / "in.zarr", levels(there, listed))
+    output = tmp_path / "out.zarr"
+    conversion = Conversion(str(tmp_path / "in.zarr"), str(output), tmp_path / "work")
+    conversion.crate = '{"enabled": false}'
+    validation = conversion.all()
+    assert (validation["verdict"], validation["conforms"]) == ("valid", "OME-Zarr with defects")
+    (defect,) = validation["defects"]
+    text = f"root: multiscales lists level {listed[0]!r}, which is not there{unlisted}"
+    assert (defect["code"], defect["message"]) == ("level.absent", text)
+    (entry,) = json.loads((output / "zarr.json").read_text())["attributes"]["ome"]["multiscales"]
+    assert [level["path"] for level in entry["datasets"]] == listed
+
+
 @pytest.mark.parametrize("word", [{}, {"lab": 1}, {"version": "0.5"}])
 def test_an_object_ome_that_holds_no_metadata(tmp_path, word):
     """In Zarr v3, where 0.5 keeps its metadata below that name."""
@@ -103,20 +130,27 @@ def test_documents_as_windows_saves_them(tmp_path):
     assert same_values(found["0"], np.asarray(expected["0"]))
 
 
-def test_documents_in_consolidated_metadata_alone(tmp_path):
-    """As zarr-python opens it."""
+@pytest.mark.parametrize("inner", ["", "A"])
+def test_documents_in_consolidated_metadata_alone(tmp_path, inner):
+    """As zarr-python opens it, and each image of a folder of them by itself."""
     source = tmp_path / "in.zarr"
-    expected = write(source, image({"0": SMALL}))
-    zarr.consolidate_metadata(source, zarr_format=2)
-    for key in [*source.rglob(".zattrs"), *source.rglob(".zgroup"), *source.rglob(".zarray")]:
+    node = image({"0": SMALL})
+    expected = write(source, Group({inner: node}) if inner else node)
+    folder = source / inner
+    zarr.consolidate_metadata(folder, zarr_format=2)
+    for key in [*folder.rglob(".zattrs"), *folder.rglob(".zgroup"), *folder.rglob(".zarray")]:
         key.unlink()
     conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
     conversion.crate = '{"enabled": false}'
     validation = conversion.all()
-    assert (validation["verdict"], validation["conforms"]) == ("valid", "OME-Zarr")
+    conforms = "plain Zarr" if inner else "OME-Zarr"
+    assert (validation["verdict"], validation["conforms"]) == ("valid", conforms)
     assert "0x" not in (tmp_path / "work" / "validation.json").read_text()  # an address in memory
     found = read_all(tmp_path / "out.zarr", expected)
-    assert same_values(found["0"], np.asarray(expected["0"]))
+    assert all(same_values(found[path], np.asarray(expected[path])) for path in expected)
+    if inner:
+        document = json.loads((tmp_path / "out.zarr" / inner / "zarr.json").read_text())
+        assert "multiscales" in document["attributes"]["ome"]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,11 @@ DOCUMENTS = [
     (b'{"a": 1', "not JSON", "line 1"),
     (b"[1]", "expected a JSON object"),
     (b"\xff{}", "not Unicode"),
-    (b'{"a": "\\ud800"}', "not Unicode"),
+    (b'{"a": "\\ud800"}', "half of a surrogate pair"),
+    (
+        b'{"a": "\\ud83d\\ude00 \\\\ud83d",\n "b": "cut \\ud83d"}',
+        r"\ud83d at line 2, column 12, is half of a surrogate pair",
+    ),
     (b'{"a": ' + b"1" * 5000 + b"}", "more than 4300 digits"),
     (b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested"),
 ]

@@ -9,14 +9,16 @@ from support.images import write_image, write_json
 from support.sources import (
     ARRAY_V3,
     GROUP_V3,
+    Counting,
     Unlistable,
     codes,
     inspect,
+    write_group,
     write_plate,
     write_series,
     write_small,
 )
-from uplift.errors import UnsupportedError
+from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source.walk import inspect_source
 
 
@@ -104,12 +106,41 @@ def test_documents_that_consolidated_metadata_alone_have(image, gone):
         assert found.consolidated
 
 
+def test_documents_that_an_inner_group_s_consolidated_metadata_alone_have(tmp_path):
+    """Each image of a plate may have been consolidated by itself."""
+    write_plate(tmp_path)
+    before = inspect(tmp_path)
+    for field in ("A/1/0", "B/2/1"):
+        folder = tmp_path / field
+        keys = [*folder.rglob(".z*")]
+        held = {str(key.relative_to(folder)): json.loads(key.read_text()) for key in keys}
+        write_json(folder / ".zmetadata", {"zarr_consolidated_format": 1, "metadata": held})
+    (tmp_path / "A" / "1" / "0" / ".zattrs").unlink()
+    (tmp_path / "A" / "1" / "0" / "0" / ".zarray").unlink()
+    for found in (inspect(tmp_path), inspect_source(Counting(str(tmp_path)))):
+        assert (found.arrays, found.groups) == (before.arrays, before.groups)
+        assert codes(found) == {("source.repaired", "")}
+        assert (found.consolidated, found.consolidated_below) == (None, ("A/1/0",))
+        assert [file.path for file in found.dropped] == ["A/1/0/.zmetadata", "B/2/1/.zmetadata"]
+    write_json(tmp_path / "B" / "2" / "1" / ".zattrs", {"other": "words"})
+    assert ("zarr.consolidated", "") in codes(inspect(tmp_path))
+
+
 def test_a_level_that_is_not_there_is_dropped(image):
     """As where the source can be listed: nothing lies there."""
     shutil.rmtree(image / "1")
     for found in (inspect(image), inspect_source(Unlistable(str(image)))):
         assert "1" not in {one.path for one in found.arrays}
         assert not {"level.not_array", "level.absent"} & {code for code, _ in codes(found)}
+
+
+def test_a_group_whose_metadata_name_no_array_is_refused(tmp_path):
+    """A folder of images: what is in it is not seen, and nothing would be converted."""
+    write_group(tmp_path)
+    write_image(tmp_path / "a.zarr", size=32)
+    assert inspect(tmp_path).arrays
+    with pytest.raises(SourceError, match="name no array that is there"):
+        inspect_source(Unlistable(str(tmp_path)))
 
 
 def test_consolidated_metadata_are_not_read_where_a_document_is_newer(image):

@@ -237,7 +237,7 @@ def test_skipped_arrays_are_left_out_and_taken_away(source, output):
     [
         ("{", "not JSON: .* at line 1, column 2"),
         ("[1]", "is a list, expected a JSON object"),
-        ('{"a": "\\ud800"}', "not Unicode"),
+        ('{"a": "\\ud800"}', "half of a surrogate pair"),
         ('{"a":' * 300 + "1" + "}" * 300, "nested more than 200"),
         ('{"a":' + "[" * 100000 + "]" * 100000 + "}", "nested more than 200"),
         ('{"a": ' + "9" * 5000 + "}", "digits"),
@@ -280,10 +280,21 @@ def test_an_array_that_names_two_dimensions_alike_gets_no_names(source, output):
     source.group("", {}, ("group",))
     source.array("covariance", {"_ARRAY_DIMENSIONS": ["x", "x"]})
     migration, _ = migrate(source, output)
-    assert [finding.code for finding in migration.findings] == ["dimension-names.repeated"]
+    (found,) = migration.findings
+    assert (found.code, found.path) == ("dimension-names.repeated", "covariance")
+    assert found.message.endswith("opens; none are written to dimension_names")
     written = document(output, "covariance")
     assert "dimension_names" not in written
     assert written["attributes"] == {"_ARRAY_DIMENSIONS": ["x", "x"]}
+
+
+def test_a_level_that_names_two_dimensions_alike_has_its_multiscale_s_names(source, output):
+    source.group("", image("0"), ("image",))
+    source.array("0", {"_ARRAY_DIMENSIONS": ["x", "x"]})
+    (found,) = migrate(source, output)[0].findings
+    assert found.code == "dimension-names.repeated"
+    assert found.message.endswith("its multiscale's ['y', 'x'] are written to dimension_names")
+    assert document(output, "0")["dimension_names"] == ["y", "x"]
 
 
 def test_a_v3_source_keeps_its_metadata(tmp_path, output):

@@ -54,6 +54,22 @@ def test_levels_of_0_4_without_transformations_get_their_scale():
     assert result.attributes["ome"]["multiscales"][0]["datasets"] == levels
 
 
+def test_only_levels_behind_one_that_is_there_are_dropped():
+    """Without the words of a first level that is absent, half resolution would pass for full."""
+    entry = {**ENTRY, "datasets": [{**LEVEL, "path": path} for path in ("0", "1", "2")]}
+    for there, left in (("0", "0"), ("02", "02"), ("1", "012"), ("12", "012")):
+        result = migrate({"multiscales": [entry]}, arrays=dict.fromkeys(there, (8, 8)))
+        levels = result.attributes["ome"]["multiscales"][0]["datasets"]
+        assert "".join(level["path"] for level in levels) == left, there
+
+
+def test_a_series_keeps_what_it_names_twice():
+    """Each place is that of an image in METADATA.ome.xml."""
+    result = migrate({"series": ["0", "./0", "1"]}, "OME")
+    assert result.attributes["ome"]["series"] == ["0", "0", "1"]
+    assert codes(result)[-1] == ("warning", "dialect.series.twice")
+
+
 def test_identity_is_written_as_a_scale():
     """As iohub wrote it, for the levels and for all of them."""
     identity = [{"type": "identity"}]

@@ -136,6 +136,7 @@ def codes(ome):
         ({"labels": [1]}, ["dialect.labels.list"]),
         ({"labels": ["../a"]}, ["path.outside"]),
         ({"series": "0"}, ["dialect.series.list"]),
+        ({"series": ["0", "1", "0"]}, ["dialect.series.twice"]),
         ({"bioformats2raw.layout": 2}, ["dialect.bioformats2raw.layout"]),
         (image((1, 1), omero={}), ["dialect.omero.channels"]),
         (image((1, 1), omero=None), ["dialect.omero.channels"]),

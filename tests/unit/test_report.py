@@ -148,6 +148,10 @@ def test_states_are_kept_apart(results):
     verdict |= {"conforms": "OME-Zarr with defects", "defects": [defect], "verify": "once"}
     verdict["arrays"][0]["regions_compared"] = 1
     (defective / "validation.json").write_text(json.dumps(verdict))
+    for name, defects in (("plain", []), ("around", [defect])):
+        folder = results.published(name)
+        plain = json.loads((folder / "validation.json").read_text()) | {"conforms": "plain Zarr"}
+        (folder / "validation.json").write_text(json.dumps({**plain, "defects": defects}))
     results.validated("bad", finding("error", "pixels.differ", "differ"), verdict="invalid")
     refused = results.listed("refused")
     results.log(refused, "inspect_source", "error: in/refused.zarr: no such folder")
@@ -169,6 +173,8 @@ def test_states_are_kept_apart(results):
         "fine": "valid",
         "old": "valid with inherited defects",
         "kept": "valid with inherited defects",
+        "plain": "valid",
+        "around": "valid with inherited defects",
         "bad": "invalid",
         "refused": "refused",
         "failed": "failed",

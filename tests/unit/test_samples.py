@@ -4,10 +4,11 @@ import datetime as dt
 import time
 
 import pytest
+from snakemake.io import PeriodicityDetector
 
 from uplift.errors import InputError
 from uplift.settings.columns import COLUMNS
-from uplift.settings.config import Config
+from uplift.settings.config import Config, parse_config
 from uplift.settings.mistakes import MistakesError
 from uplift.settings.samples import (
     about,
@@ -53,6 +54,28 @@ def test_excel(sheet, said):
     samples = sheet(text, encoding="utf-8-sig")
     assert samples["a"].input == "x,y.zarr"
     assert samples["a"].license == "MIT"
+
+
+@pytest.mark.parametrize("before", ["", "\n", ",,,\n", "sep=;\n;;\n", ' ;"";\r\n\r\n'])
+def test_empty_cells_around_the_table(sheet, before):
+    """As spreadsheets leave them, which write as many cells as a longer row has."""
+    separator = ";" if ";" in before else ","
+    text = "dataset,input,license\na,x,MIT,,\n,,,,,\nb,y,MIT, ,\n".replace(",", separator)
+    assert [sample.input for sample in sheet(before + text).values()] == ["x", "y"]
+    wrong = text.replace("MIT", "MIT?")
+    with pytest.raises(MistakesError) as caught:
+        sheet(before + wrong)
+    line = before.count("\n") + 2
+    assert caught.value.lines[0].startswith(f's.csv, line {line} (dataset "a"): license')
+
+
+def test_a_row_of_several_lines_is_named_by_its_first(sheet):
+    two = 'a,in,,MIT,,,"two\nlines",,'
+    found = lines(sheet, two, "b,in2,,MIT?,,,,,", two)
+    assert [line.split(":")[0] for line in found] == [
+        's.csv, line 4 (dataset "b")',
+        "s.csv, line 5",
+    ]
 
 
 def test_odd_characters(sheet):
@@ -154,6 +177,12 @@ def test_the_day_of_publication_comes_from_the_sheet_else_from_the_config(sheet)
             "or a digit",
         ),
         (
+            "scan_00000000000000000000,in,,MIT,,,,,",
+            's.csv, line 2 (dataset "scan_00000000000000000000"): dataset: '
+            "'scan_00000000000000000000' ends in '0', 20 times or more, which Snakemake takes for "
+            "an endless recursion; give it another name",
+        ),
+        (
             "a,in,b/out.ozx,MIT,,,,,",
             's.csv, line 2 (dataset "a"): output: b/out.ozx: a dataset is a folder; give its name, '
             "such as b/out.zarr, and ozx: true to have it packed into one file as well",
@@ -167,6 +196,28 @@ def test_the_day_of_publication_comes_from_the_sheet_else_from_the_config(sheet)
 )
 def test_mistakes_of_a_row(sheet, row, expected):
     assert lines(sheet, row) == [expected]
+
+
+def test_braces_where_snakemake_has_wildcards(sheet, tmp_path):
+    (tmp_path / "p {x}.json").write_text("{}")
+    assert lines(sheet, "a,in,MIT,p {x}.json", header="dataset,input,license,plan") == [
+        "s.csv, line 2 (dataset \"a\"): plan: 'p {x}.json' holds braces, which Snakemake takes for "
+        "a wildcard; rename it"
+    ]
+    with pytest.raises(InputError, match="holds braces, which Snakemake takes"):
+        parse_config({"results": "res {r}"}, [("--config", {"results": "res {r}"})])
+
+
+def test_names_that_snakemake_does_not_take_for_a_recursion(sheet):
+    names = ["0" * 19, "ab" * 19, "0" * 20 + "a"]
+    detector = PeriodicityDetector()
+    assert all(detector.is_periodic(name) is None for name in names)
+    rows = [f"{name},in{number},,MIT,,,,," for number, name in enumerate(names)]
+    assert list(sheet("\n".join([HEADER, *rows]))) == names
+    for name in ("ab" * 20, "x" + "0" * 140, "a" + "b0" * 33):
+        assert detector.is_periodic(name) is not None
+        (line,) = lines(sheet, f"{name},in,,MIT,,,,,")
+        assert "20 times or more" in line
 
 
 def test_mistakes_of_several_rows(sheet):

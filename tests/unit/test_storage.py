@@ -150,7 +150,8 @@ def test_archive(tmp_path):
 def test_the_one_folder_of_an_archive(tmp_path, folder, root):
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as packed:
         packed.writestr(f"{folder}x", b"1")
-        packed.writestr("__MACOSX/x", b"1")
+        for name in ("__MACOSX/x", ".DS_Store", "Thumbs.db", "@eaDir/in.zip/x", "home/ann/._img"):
+            packed.writestr(name, b"1")
     store = open_store(str(tmp_path / "in.zip"))
     assert store.get(f"{folder.removeprefix(root)}x") == b"1"
 

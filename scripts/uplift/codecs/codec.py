@@ -27,6 +27,10 @@ class DecodeError(SourceError):
         self.reason = reason
 
 
+class ElementError(DecodeError):
+    """A chunk that is sound, and holds an element that has no place in the output's data type."""
+
+
 class Decoded(NamedTuple):
     """One codec undone: `end` is where its stream ends in the input (None: at the input's end)."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uplift.codecs.codec import Buffer, Config, Decoded, DecodeError, first_line, raw
+from uplift.codecs.codec import Buffer, Config, Decoded, DecodeError, ElementError, first_line, raw
 
 _LENGTH = struct.Struct("<I")
 
@@ -113,7 +113,8 @@ def _texts_of(listed: Any, limit: int) -> NDArray[Any]:
         raise DecodeError(f"holds {len(items)} strings, {limit} expected")
     for index, item in enumerate(items):
         if not isinstance(item, str):
-            raise DecodeError(f"item {index} is not a text but {type(item).__name__}")
+            found = "null" if item is None else type(item).__name__
+            raise ElementError(f"item {index} is not a text but {found}")
     texts = np.empty(len(items), dtype=object)
     texts[:] = items
     return texts

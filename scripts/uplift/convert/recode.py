@@ -21,7 +21,9 @@ from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Piece
 from uplift.arrays.source_chunks import Region, inside_part
 from uplift.codecs.chunks import ChunkDecoder, DecodeError
+from uplift.codecs.codec import ElementError
 from uplift.convert.engine import Engine, Outcome
+from uplift.errors import REWRITE, UnsupportedError
 from uplift.grid import Index
 from uplift.planning.estimates import RECODE_BLOCK_BYTES
 from uplift.storage.protocol import Readable
@@ -135,6 +137,9 @@ class RecodeEngine(Engine):
     def _decoded_chunk(self, chunk: Index, data: Readable, outcome: Outcome) -> NDArray[Any] | None:
         try:
             decoded, note, trailing = self._decoder_here().read(data, chunk)
+        except ElementError as error:  # not damaged: a fill value in its place would lose data
+            where = f"{self._chunks.store.url}/{self._chunks.key_of(chunk)}"
+            raise UnsupportedError(f"{where}: cannot be converted: {error}; {REWRITE}") from None
         except DecodeError as error:
             self._bad(chunk, str(error), outcome, recoded=False)
             return None

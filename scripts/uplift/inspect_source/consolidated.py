@@ -1,4 +1,4 @@
-"""What ``.zmetadata`` at the root says of a Zarr v2 source, next to the documents themselves."""
+"""What ``.zmetadata`` says of a Zarr v2 source, next to the documents themselves."""
 
 import json
 import logging
@@ -18,12 +18,15 @@ LARGEST = 32 * 2**20
 class Consolidated:
     """Documents in ``.zmetadata``: those that are not there are read from it, others compared.
 
-    zarr-python opens such a source by ``.zmetadata`` alone.
+    zarr-python opens such a source by ``.zmetadata`` alone. Each image of a plate may have its own;
+    where two have a document, the one nearer to the root counts, which is read first.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._held: dict[str, bytes] = {}
+        self._below: dict[str, str] = {}
+        """Keys of documents that a group below the root holds, and its path."""
         self._asked: set[str] = set()
         self._used: set[str] = set()
         self._different: set[str] = set()
@@ -31,18 +34,25 @@ class Consolidated:
     def load(self, info: ObjectInfo | None) -> None:
         """Read it, where it is there and not too large."""
         if info is not None and info.size <= LARGEST:
-            self.take(self._store.get(info.key))
+            self.take(self._store.get(info.key), info.key.rpartition("/")[0])
         elif info is not None:
-            log.info("%s has %d MiB: not looked into", KEY_V2, info.size >> 20)
+            log.info("%s has %d MiB: not looked into", info.key, info.size >> 20)
 
-    def take(self, data: bytes | None) -> None:
-        """Note what it holds; None: it is not there."""
-        self._held = documents_v2(data or b"")
+    def take(self, data: bytes | None, path: str = "") -> None:
+        """Note what that of the group at `path` holds; None: it is not there."""
+        for key, document in documents_v2(data or b"", path).items():
+            if self._held.setdefault(key, document) is document and path:
+                self._below[key] = path
 
     @property
     def used(self) -> bool:
-        """Whether a document was read from it."""
-        return bool(self._used)
+        """Whether a document was read from that of the root."""
+        return not self._used <= self._below.keys()
+
+    @property
+    def used_below(self) -> tuple[str, ...]:
+        """Groups below the root from whose own one a document was read."""
+        return tuple(sorted({self._below[key] for key in self._used if key in self._below}))
 
     def names(self, prefix: str) -> Iterator[str]:
         """Names of the documents of one node, whose keys begin with `prefix`."""
@@ -65,6 +75,8 @@ class Consolidated:
         held = self._held.get(key)
         if held is not None and _normal(json.loads(held)) != _normal(document):
             self._different.add(key)
+        if key in self._below:  # of a plate with a hundred thousand there is no need to keep it
+            del self._held[key], self._below[key]
 
     def findings(self) -> Iterator[Finding]:
         """What to say about it once all documents were read."""

@@ -1,11 +1,11 @@
 """Objects of a source that are neither metadata nor chunks: copied, or listed as dropped."""
 
-import re
 from collections.abc import Iterable
 
 from uplift.errors import SourceError
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryFile
+from uplift.models.litter import is_litter
 from uplift.models.words import counted
 from uplift.outputs.keys import LOCK_KEY
 from uplift.storage.protocol import ObjectInfo
@@ -14,14 +14,6 @@ from uplift.zarr_metadata.consolidated import KEY_V2
 DROPPED = (KEY_V2,)
 """Objects that the output does not need: consolidated metadata of Zarr v2."""
 _NESTED = (".zarray", ".zgroup", "zarr.json")
-_LITTER = re.compile(r"\.DS_Store|\._.+|Thumbs\.db|desktop\.ini|\.nfs[0-9A-Fa-f]+", re.DOTALL)
-_LITTER_FOLDERS = frozenset(("__MACOSX", "@eaDir", ".Spotlight-V100", ".Trashes", ".fseventsd"))
-
-
-def is_litter(key: str) -> bool:
-    """Whether an object is one that macOS, Windows, NFS or a NAS leaves, by its key."""
-    *folders, name = key.split("/")
-    return bool(_LITTER.fullmatch(name)) or not _LITTER_FOLDERS.isdisjoint(folders)
 
 
 class SourceFiles:

@@ -145,7 +145,7 @@ class ListedSource:
         folders, objects = listing.result() if listing else self._store.list_folder(path)
         self.newest.add(*objects)
         stored = {info.key.rpartition("/")[2]: info for info in objects}
-        if not path and METADATA_V3 not in stored:
+        if METADATA_V3 not in stored:
             self.consolidated.load(stored.get(KEY_V2))
         files = [info for name, info in stored.items() if name not in METADATA]
         wanted = {*stored, *self.consolidated.names(f"{path}/" if path else "")}

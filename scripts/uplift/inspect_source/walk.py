@@ -296,6 +296,11 @@ class _Walk:
                 f"{url}: not a Zarr: no .zgroup, .zarray or zarr.json there or below; "
                 "check the path"
             )
+        if not self._arrays and not self._store.can_list:
+            raise SourceError(
+                f"{url}: its metadata name no array that is there, and this place cannot be "
+                "listed; give the URL of one image, or of a place that can be listed"
+            )
         if len(self._formats) > 1:
             text = "nodes of Zarr v2 and of v3; each read as what it is"
             self._findings.info("zarr.mixed", "", text)
@@ -333,6 +338,7 @@ class _Walk:
             zarr_format=3 if 3 in self._formats else 2,
             ome_versions=tuple(sorted(str(v) for v in versions)),
             consolidated=self._reader.consolidated.used or None,
+            consolidated_below=self._reader.consolidated.used_below or None,
             name=_dataset_name(self._attributes.get("")),
             groups=tuple(self._groups),
             arrays=tuple(self._arrays[path] for path in sorted(self._arrays)),

@@ -283,13 +283,15 @@ class _Run:
             own: tuple[str | None, ...] | None = axes.array_names(attributes, shape)
         else:
             own = dimension_names(read, len(shape))
+        names = None if listed is None else axes.level_names(shape, listed)
         if own is not None and axes.repeated(own):
-            text = f"the array's dimensions are named {list(own)}: a name occurs twice, which not "
-            self._warn("dimension-names.repeated", path, f"{text}every reader of Zarr v3 opens")
+            text = f"the array names its dimensions {list(own)}, a name twice, which not every "
+            written = "none are" if names is None else f"its multiscale's {list(names)} are"
+            text += f"reader of Zarr v3 opens; {written} written to dimension_names"
+            self._warn("dimension-names.repeated", path, text)
             own = None
         if listed is None:
             return own
-        names = axes.level_names(shape, listed)
         if own is not None and names is not None and own != names:
             self._warn(
                 "dimension-names.differ",

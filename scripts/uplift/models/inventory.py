@@ -104,7 +104,9 @@ class Inventory(Model):
     ome_versions: tuple[str, ...]
     name: str | None = None
     consolidated: Literal[True] | None = None
-    """Documents that are not there are in ``.zmetadata``."""
+    """Documents that are not there are in ``.zmetadata`` at the root."""
+    consolidated_below: tuple[str, ...] | None = None
+    """Groups below the root whose own ``.zmetadata`` has some."""
     groups: tuple[InventoryGroup, ...]
     arrays: tuple[InventoryArray, ...]
     files: tuple[InventoryFile, ...]

@@ -1,6 +1,7 @@
 """Attributes in metadata documents: ``.zattrs`` of Zarr v2, ``zarr.json`` of v3."""
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -10,6 +11,8 @@ from uplift.zarr_metadata.v3 import ARRAY_KEYS
 MAX_DEPTH = 200
 """Levels of nesting in a document beyond which it is refused."""
 
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
+"""A backslash and what it is for: a whole surrogate pair, half of one, or anything else."""
 _GROUP_KEYS = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
 
 
@@ -32,7 +35,7 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
     if not data.strip():
         raise SourceError(f"{where}: not JSON: the file is empty; restore it from a copy")
     try:
-        value = _decoded(data)
+        value = _decoded(data, where)
     except json.JSONDecodeError as error:
         raise SourceError(
             f"{where}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
@@ -60,11 +63,19 @@ def parse_document(data: bytes | None, where: str) -> dict[str, Any]:
     return value
 
 
-def _decoded(data: bytes) -> Any:
+def _decoded(data: bytes, where: str) -> Any:
     text = text_of(data)
     value = json.loads(text)
-    if "\\u" in text:  # half a character has no other form
-        json.dumps(value, ensure_ascii=False).encode()
+    if "\\u" in text:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            half = next(one for one in _ESCAPE.finditer(text) if one[1])
+            line, column = text.count("\n", 0, half.start()), text.rfind("\n", 0, half.start())
+            raise SourceError(
+                f"{where}: {half[0]} at line {line + 1}, column {half.start() - column}, is half "
+                "of a surrogate pair and no character; write the whole one, or leave it out"
+            ) from None
     return value
 
 

@@ -68,6 +68,16 @@ class Tree:
             for level in multiscale.levels
         )
 
+    @cached_property
+    def unlisted(self) -> Mapping[str, list[str]]:
+        """Names of the arrays of each group, directly below it, that no multiscale lists."""
+        listed = {level for _, level, _ in self.levels}
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.arrays.keys() - listed):
+            group, _, name = path.rpartition("/")
+            found.setdefault(group, []).append(name)
+        return found
+
     def words(self, path: str) -> Mapping[str, Any]:
         """OME-Zarr metadata of a group; empty where there are none."""
         group = self.groups.get(path)
@@ -125,13 +135,16 @@ def axes_fit(tree: Tree) -> Iterator[tuple[str, str]]:
 @rule(
     "level.absent",
     asks="a level that is listed is there",
-    keep=f"{_NO_IMAGE}: it has no pixels",
+    keep=f"{_NO_IMAGE}: pixels that it lists are not there",
 )
 def level_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section multiscales metadata."""
     for group, level, _ in tree.levels:
         if level not in tree.arrays and level not in tree.groups and level not in tree.occupied:
-            yield group, f"multiscales lists level {level!r}, which is not there"
+            text = f"multiscales lists level {level!r}, which is not there"
+            if group in tree.unlisted:
+                text += f"; arrays there that it does not list: {shown(tree.unlisted[group])}"
+            yield group, text
 
 
 @rule(

@@ -1,6 +1,7 @@
 """Rules of OME-Zarr 0.5 for collections: plates, wells, labels, bioformats2raw."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -216,6 +217,22 @@ rule(
     asks="series is a list of paths",
     keep="readers open the images one by one, not as a collection",
 )(_paths)
+
+
+@rule(
+    "dialect.series.twice",
+    "series",
+    asks="a series names each image once",
+    keep="readers that open all series show that image twice; its place counts, since the order is "
+    "that of METADATA.ome.xml",
+    must=False,
+)
+def series_twice(spot: Spot) -> Iterator[str]:
+    """Section bioformats2raw.layout."""
+    counts = Counter(name for name in items_of(spot.value) if isinstance(name, str))
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice is not None:
+        yield f"series lists {shown(twice)} more than once"
 
 
 def _count(value: Any, where: str, least: int) -> Iterator[str]:

@@ -23,15 +23,17 @@ _TRANSFORMS = "coordinateTransformations"
 @repair(
     "level.absent",
     "multiscales/*/datasets",
-    wrong="levels that are listed and not there, where others are",
+    wrong="levels that are listed and not there, behind a first one that is",
     right="the levels that are there",
 )
 def absent_levels(spot: Spot) -> Iterator[Edit]:
-    """Drop levels that were never written, the last first; something else there is refused."""
-    if spot.facts.shapes is None:
-        return
+    """Drop levels that were never written, the last first; something else there is refused.
+
+    Where the first is absent, so are the pixels of full resolution: without its words nothing would
+    say so, and the next level would pass for the finest.
+    """
     paths = [_path_of(level) for level in items_of(spot.value)]
-    if not any(path in spot.facts.shapes for path in paths if path is not None):
+    if spot.facts.shapes is None or not paths or paths[0] not in spot.facts.shapes:
         return
     for index, path in reversed(list(enumerate(paths))):
         here = path is None or path in spot.facts.shapes or path in spot.facts.occupied

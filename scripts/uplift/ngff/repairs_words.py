@@ -252,14 +252,13 @@ def path_spelling(spot: Spot) -> Iterator[Edit]:
     "plate/acquisitions",
     "well/images",
     "labels",
-    "series",
     "image-label/colors",
     "image-label/properties",
     wrong="an item that repeats an earlier one exactly",
     right="the first alone; indices of wells follow",
 )
 def repeated(spot: Spot) -> Iterator[Edit]:
-    """Drop exact repetitions, the last first."""
+    """Drop exact repetitions, the last first; not of series, whose order METADATA.ome.xml has."""
     items = items_of(spot.value)
     first: dict[str, int] = {}
     texts = [json.dumps(item, sort_keys=True) for item in items]

@@ -36,7 +36,7 @@ STATES: dict[State, str] = {
 }
 """Each state as people read it.
 
-``inherited``: published as the source is, which is not OME-Zarr without defects.
+``inherited``: published as the source is, with the defects of its metadata.
 ``refused``: nothing was written, the source or the plan has to change. ``interrupted``: neither
 finished nor failed, and no job is running.
 """
@@ -278,10 +278,10 @@ def _outcome(facts: Facts) -> Outcome:
 
 
 def has_inherited_defects(facts: Facts) -> bool:
-    """Whether the output is what the source is, and that is not a flawless OME-Zarr."""
-    conforms = facts.files["validation"].get("conforms")
-    if conforms is not None:
-        return bool(conforms != "OME-Zarr")
+    """Whether the output has defects of its source's metadata; plain Zarr alone is none."""
+    verdict = facts.files["validation"]
+    if verdict.get("conforms") is not None:
+        return bool(verdict.get("defects"))
     # earlier versions said it by the codes of other people's validators
     return any(
         str(finding.get("code")).endswith(".inherited") and finding.get("severity") != "info"

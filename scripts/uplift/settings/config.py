@@ -14,7 +14,7 @@ from uplift.settings.columns import COLUMNS, Attribution, Columns, CrateSettings
 from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.storage import Endpoint, Region, StorageOptions, Switch
 from uplift.settings.typed import retyped, typed_arguments
-from uplift.settings.values import Codec, Folder, TargetVersion, Whole, typed_leaves
+from uplift.settings.values import Codec, TargetVersion, Whole, WorkPath, typed_leaves
 
 FOR_ALL_ROWS = ("chunks", "shards", "codec", "date_published", "spatialdata")
 """Columns that, as keys of the config, hold for every row of a sheet; the others need `input`."""
@@ -52,7 +52,7 @@ class Config(Columns):
 
     samples: str = Field("config/samples.csv", min_length=1, description="the path of a CSV file")
     output_root: str = Field("output", min_length=1, description="a folder or URL")
-    results: Folder = Field("results", description="a folder for the work files")
+    results: WorkPath = "results"
     defaults: Columns = Columns()
     codec: Codec = "keep"
     planning: Planning = Planning()

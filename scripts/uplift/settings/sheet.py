@@ -12,6 +12,8 @@ from uplift.models.base import nearest
 from uplift.settings.columns import COLUMNS
 
 _EXCEL_LINE = re.compile(r"sep=([,;\t])\r?\n")
+_EMPTY = ',;\t "\r\n'
+"""What a line of empty cells consists of."""
 
 
 class Row(NamedTuple):
@@ -39,10 +41,11 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
         rows = []
         whole = reader.line_num
         for cells in reader:
-            where, whole = f"{path}, line {reader.line_num}", reader.line_num
+            where, whole = f"{path}, line {whole + 1}", reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
-            if len(cells) > len(header):
+            # spreadsheets write as many cells as their longest row has, or as a row once had
+            if any(cell.strip() for cell in cells[len(header) :]):
                 lines.append(
                     f"{where}: has {len(cells)} cells, the header {len(header)}; "
                     f'put "quotes" around a text that holds {separator!r}'
@@ -81,10 +84,10 @@ def _sheet_text(path: Path) -> str:
 def _header_line(text: str) -> tuple[int, str]:
     """Lines before the header, and what is between two cells: Excel may say so in a line."""
     said = _EXCEL_LINE.match(text)
-    if said is not None:
-        return 1, said[1]
-    header = text.partition("\n")[0]
-    return 0, max((",", ";", "\t"), key=header.count)
+    for first, line in enumerate(io.StringIO(text, newline="")):
+        if line.strip(_EMPTY) and (first or said is None):
+            return first, said[1] if said else max((",", ";", "\t"), key=line.count)
+    return 0, ","
 
 
 def _mistakes_of_header(where: str, header: list[str]) -> list[str]:

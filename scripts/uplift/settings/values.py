@@ -21,6 +21,9 @@ from uplift.ngff.versions import TARGETS
 from uplift.settings.urls import ARCHIVES
 from uplift.terms.tables import MODALITY, ORGANISM, Vocabulary
 
+_PERIODIC = re.compile(r"(.+?)\1{19}$", re.DOTALL)
+"""What Snakemake's own check (``PeriodicityDetector``) stops all rows at, and names none."""
+
 
 def lengths_from_text(value: object) -> object:
     """Read ``1 1 512 512``, ``[1, 1, 512, 512]`` or ``{y: 512, x: 512}``; else return the value."""
@@ -121,7 +124,20 @@ def _usable_name(dataset: str) -> str:
         raise said(f"{dataset!r} names a folder: begin it with a letter or a digit")
     if len(os.fsencode(dataset)) > 150:
         raise said(f"{dataset!r} has {len(os.fsencode(dataset))} bytes; 150 are possible")
+    repeated = _PERIODIC.search(dataset)
+    if repeated is not None:
+        raise said(
+            f"{dataset!r} ends in {repeated[1]!r}, 20 times or more, which Snakemake takes for an "
+            "endless recursion; give it another name"
+        )
     return dataset
+
+
+def _without_braces(path: str | None) -> str | None:
+    """Refuse what Snakemake takes for a wildcard: the path is that of files of its jobs."""
+    if path is not None and ("{" in path or "}" in path):
+        raise said(f"{path!r} holds braces, which Snakemake takes for a wildcard; rename it")
+    return path
 
 
 def _no_archive(output: str) -> str:
@@ -160,7 +176,19 @@ Output = Annotated[
     Field(min_length=1, description="a folder or URL"),
     AfterValidator(_no_archive),
 ]
-PlanPath = Annotated[str | None, BeforeValidator(at_home), Field(description="the path of a plan")]
+PlanPath = Annotated[
+    str | None,
+    BeforeValidator(at_home),
+    Field(description="the path of a plan"),
+    AfterValidator(_without_braces),
+]
+WorkPath = Annotated[
+    str,
+    Field(min_length=1, description="a folder for the work files"),
+    AfterValidator(_without_braces),
+    AfterValidator(os.path.normpath),
+]
+"""Snakemake warns of each file below ``./results`` and ``results/``."""
 Chunks = Annotated[
     Lengths | None,
     BeforeValidator(lengths_from_text),
@@ -200,8 +228,6 @@ if TYPE_CHECKING:  # type checkers take no Literal whose values a table has
     TargetVersion = str
 else:
     TargetVersion = Annotated[Literal[tuple(TARGETS)], BeforeValidator(str)]
-Folder = Annotated[str, Field(min_length=1), AfterValidator(os.path.normpath)]
-"""A folder's path: Snakemake warns of each file below ``./results`` and ``results/``."""
 Text = Annotated[str | None, Field(description="text (put it in quotes)")]
 Flag = Annotated[
     Annotated[bool, Field(strict=True)] | None,

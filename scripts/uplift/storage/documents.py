@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from uplift.models.inventory import Inventory
-from uplift.storage.protocol import Store
+from uplift.storage.protocol import Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.zarr_metadata.consolidated import KEY_V2, documents_v2
 
@@ -14,8 +14,10 @@ class SourceDocuments:
     def __init__(self, inventory: Inventory, store: Store) -> None:
         self._store = store
         self._held: dict[str, bytes] = {}
-        if inventory.consolidated:
-            self._held = documents_v2(store.get(KEY_V2) or b"")
+        holders = ("",) if inventory.consolidated else ()
+        for path in (*holders, *(inventory.consolidated_below or ())):
+            found = documents_v2(store.get(join(path, KEY_V2)) or b"", path)
+            self._held = {**found, **self._held}
 
     def read_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
         """Yield documents in the order of their keys; None where there is none."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from uplift.errors import InputError, SourceError, StorageError
+from uplift.models.litter import is_litter
 from uplift.storage import tuning
 from uplift.storage.protocol import (
     ObjectInfo,
@@ -28,8 +29,6 @@ from uplift.storage.protocol import (
 from uplift.storage.reading import ReadableStore, ReadAhead
 
 METADATA_NAMES = (".zgroup", ".zattrs", ".zarray", "zarr.json")
-OF_MACOS = "__MACOSX"
-"""Folder that the packer of macOS adds next to what was packed."""
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
@@ -290,21 +289,17 @@ def _name_in(entry: zipfile.ZipInfo) -> bytes:
 
 
 def _root_of(entries: list[zipfile.ZipInfo]) -> str:
-    """Return the folder, with a slash, that holds everything; empty when there is none such.
+    """Return the folder, with a slash, that holds everything but litter; empty when there is none.
 
     Of folders in folders, as ``home/ann/img.zarr``, it is the first one that ends in ``.zarr``.
     """
-    names = [name for name in (entry.filename for entry in entries) if not _is_of_macos(name)]
+    names = [name for name in (entry.filename for entry in entries) if not is_litter(name)]
     folders = {name.rpartition("/")[0] for name in names}
     shared = posixpath.commonpath(folders).split("/") if folders else [""]
     if not shared[0] or shared[0] in METADATA_NAMES or shared[0] in names:
         return ""
     ends = (depth for depth, name in enumerate(shared, 1) if name.lower().endswith(".zarr"))
     return "/".join(shared[: next(ends, 1)]) + "/"
-
-
-def _is_of_macos(name: str) -> bool:
-    return name.partition("/")[0] == OF_MACOS
 
 
 def _info(key: str, entry: zipfile.ZipInfo) -> ObjectInfo:

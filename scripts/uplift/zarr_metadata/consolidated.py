@@ -4,21 +4,26 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from uplift.models.paths import join
+
 Document = dict[str, Any]
 KEY = "consolidated_metadata"
 KEY_V2 = ".zmetadata"
 _NAMES_V2 = (".zarray", ".zgroup", ".zattrs")
 
 
-def documents_v2(data: bytes) -> dict[str, bytes]:
-    """Documents in a ``.zmetadata`` of Zarr v2, by their keys; none where it is malformed."""
+def documents_v2(data: bytes, path: str = "") -> dict[str, bytes]:
+    """Documents in the ``.zmetadata`` of the Zarr v2 group at a path; none where it is malformed.
+
+    Their keys are from the root of the source.
+    """
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return {}
     metadata = found.get("metadata") if isinstance(found, dict) else None
     return {
-        key: json.dumps(value).encode()
+        join(path, key): json.dumps(value).encode()
         for key, value in (metadata.items() if isinstance(metadata, dict) else ())
         if isinstance(value, dict) and key.rpartition("/")[2] in _NAMES_V2
     }

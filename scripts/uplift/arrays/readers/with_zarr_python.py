@@ -60,7 +60,7 @@ class ZarrReader:
         try:
             found: Any = _awaited(self._array.getitem(region))
             if isinstance(found, np.ndarray):
-                return found
+                return _bytes_alone(found) if self._array.dtype.hasobject else found
             return np.array(found, dtype=self._array.dtype)  # a text alone would lose its length
         except Exception as error:
             raise reader_error(self.name, error) from error
@@ -68,6 +68,16 @@ class ZarrReader:
     def begin(self, region: tuple[slice, ...]) -> Callable[[], NDArray[Any]]:
         """Read when the elements are waited for."""
         return functools.partial(self.read, region)
+
+
+def _bytes_alone(found: NDArray[Any]) -> NDArray[Any]:
+    """Bytes of any length, which zarr-python gives with a length of their own where no axis is.
+
+    NumPy gives even none of them the length 1, so a single zero byte reads as none.
+    """
+    if found.dtype.kind != "S" or found.ndim:
+        return found
+    return np.array(found.tobytes() if found.itemsize > 1 else found.item(), dtype=object)
 
 
 class _Here(ThreadPoolExecutor):
