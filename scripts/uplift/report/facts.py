@@ -264,8 +264,8 @@ def _outcome(facts: Facts) -> Outcome:
         said = (_error(log) if log else None) or ""
         _, after, remedy = said.removesuffix(f" ({log})").partition("; after repairing it ")
         hidden = "no longer published: readers see no dataset until then"
-        state = hidden if hidden.partition(":")[0] in said else "not published"
-        return Outcome("invalid", f"invalid, {state}: {where}{after}{remedy}")
+        shown = hidden if hidden.partition(":")[0] in said else "not published"
+        return Outcome("invalid", f"invalid, {shown}: {where}{after}{remedy}")
     if logs and (ended := _error(logs[0])):
         refused = logs[0].stem in _REFUSING
         return Outcome("refused" if refused else "failed", f"not finished: {ended}")
