@@ -15,6 +15,7 @@ from typing import Any, Literal
 from uplift.errors import INTERRUPTED, InputError
 from uplift.models.site import Prices
 from uplift.models.words import counted, size_text
+from uplift.report import places
 from uplift.settings.columns import Sample
 from uplift.storage import display_url, is_local
 from uplift.work import json_files, ledger
@@ -45,6 +46,8 @@ _FILES = (
     "run", "inventory", "plan", "migration", "crate", "validation", "published", "archive",
     "preview",
 )  # fmt: skip
+_ASIDE = ("claim",)
+"""Of which the jobs say it where one is damaged, and not the report."""
 _NEWEST_LOGS = 12
 """Logs that are read to find the newest error: a dataset may have one for each of 1,000 slices."""
 _NO_CHUNK = "no stored chunk to compare"
@@ -87,17 +90,26 @@ class Facts:
     costs: list[ledger.Spent] = field(default_factory=list)
     prices: Prices = field(default_factory=Prices)
 
-    @property
+    @cached_property
     def input(self) -> str:
-        """Where the source is, without secrets."""
-        text = self.asked.input if self.asked else self.files["inventory"].get("source", "")
-        return display_url(str(text))
+        """Where the source is, without secrets: of a published dataset that which it is made of."""
+        asked = self.asked.input if self.asked else None
+        made = places.source_of_data(WorkFolder(self.folder), asked) if self.is_published else None
+        return display_url(str(made or asked or self.files["inventory"].get("source", "")))
 
-    @property
+    @cached_property
     def output(self) -> str:
-        """Where the output is, without secrets."""
-        found = self.files["published"].get("output") or self.files["migration"].get("output", "")
+        """Where the output is, without secrets: of a published dataset where that stands."""
+        if self.is_published:
+            return self.published_at
+        found = self.files["migration"].get("output", "")
         return display_url(str(self.asked.output if self.asked else found))
+
+    @cached_property
+    def published_at(self) -> str:
+        """Where it was published, without secrets."""
+        asked = self.asked.output if self.asked else None
+        return display_url(places.output_of(self.files["published"], self.files["claim"], asked))
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -220,14 +232,14 @@ def facts_of(folder: Path, sample: Sample | None = None, prices: Prices | None =
     """
     files: dict[str, Mapping[str, Any]] = {}
     broken = None
-    for name in _FILES:
+    for name in (*_FILES, *_ASIDE):
         files[name] = {}
         path = folder / f"{name}.json"
         if path.is_file():
             try:
                 content = json_files.read_json(path)
             except InputError as error:
-                content, broken = None, str(error)
+                content, broken = None, broken if name in _ASIDE else str(error)
             if isinstance(content, dict):
                 files[name] = content
     costs = ledger.read(folder / ledger.NAME)
@@ -292,15 +304,11 @@ def _published(facts: Facts) -> str:
     compared = sum(array["bytes_compared"] for array in verdict["arrays"])
     warnings = facts.severities["warning"]
     noted = f", {counted(warnings, 'warning')}" if warnings else ""
-    place = str(published["output"])
-    if facts.asked and is_local(facts.asked.output):
-        asked = facts.asked.output
-        place = asked if str(Path(asked).absolute()) == place else place
     pixels = f"every pixel compared ({size_text(compared)} decoded)" if compared else _NO_CHUNK
     return (
         f"{published['verdict']}{_conforming(verdict)}, "
         f"{counted(len(verdict['arrays']), 'array')} with {pixels}, {published['objects']} objects "
-        f"({size_text(published['bytes'])}) in {display_url(place)}{noted}"
+        f"({size_text(published['bytes'])}) in {facts.published_at}{noted}"
     )
 
 
