@@ -8,6 +8,7 @@ from support.reports import report
 from support.results import Results, write
 from uplift.report.facts import facts_of
 from uplift.settings.columns import Sample
+from uplift.work import ledger
 
 
 @pytest.fixture
@@ -123,3 +124,20 @@ def test_a_damaged_claim_is_not_the_reports_matter(results):
     folder = published(results)
     (folder / "claim.json").write_text("{")
     assert facts_of(folder).outcome.state == "valid"
+
+
+def test_what_left_the_sheet_is_there_also_where_its_last_inspection_failed(results):
+    folder = results.published("first", picture=None)
+    results.samples.clear()
+    (folder / "inventory.json").unlink()  # as Snakemake does
+    for name in ("began", "logged", "other"):
+        (results.folder / name).mkdir()
+    write(results.folder / "began", "made_from.json", {"source": None})
+    ledger.append(results.folder / "logged" / ledger.NAME, ledger.Spent("inspect_source"))
+    rows, page_ = report(results)
+    assert list(rows) == ["began", "first", "logged"]
+    assert (rows["first"]["state"], rows["first"]["kind"]) == ("valid", "")
+    assert int(rows["first"]["output_objects"]) == 9
+    assert {"Arrays", "Costs"} >= {one["title"] for one in page_.details("logged")["tables"]}
+    assert page_.details("first")["open"]["links"]
+    assert not (folder / "preview.json").exists(), "there is nothing to draw it by"

@@ -46,6 +46,8 @@ _FILES = (
     "run", "inventory", "plan", "migration", "crate", "validation", "published", "archive",
     "preview",
 )  # fmt: skip
+_TRACES = ("inventory.json", "published.json", "made_from.json", ledger.NAME)
+"""Of which a dataset that was ever worked on has one: Snakemake deletes what a failed job made."""
 _ASIDE = ("claim",)
 """Of which the jobs say it where one is damaged, and not the report."""
 _NEWEST_LOGS = 12
@@ -208,8 +210,8 @@ def datasets_of(samples: Iterable[Sample], results: Path) -> Iterator[tuple[Path
     listed = {sample.dataset: sample for sample in samples}
     for dataset, sample in listed.items():
         yield results / dataset, sample
-    for folder in sorted(path.parent for path in results.glob("*/inventory.json")):
-        if folder.name not in listed:
+    for folder in sorted(results.iterdir() if results.is_dir() else ()):
+        if folder.name not in listed and any((folder / name).is_file() for name in _TRACES):
             yield folder, None
 
 
