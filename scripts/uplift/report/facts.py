@@ -17,7 +17,7 @@ from uplift.models.site import Prices
 from uplift.models.words import counted, size_text
 from uplift.report import places
 from uplift.settings.columns import Sample
-from uplift.storage import display_url, is_local
+from uplift.storage import addresses, display_url, is_local
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 
@@ -112,6 +112,17 @@ class Facts:
         """Where it was published, without secrets."""
         asked = self.asked.output if self.asked else None
         return display_url(places.output_of(self.files["published"], self.files["claim"], asked))
+
+    def web_url(self, settings: Mapping[str, Any] | None) -> str | None:
+        """Address of the output for a browser; None where it has none.
+
+        Of a published dataset that which was noted then, unless the storage settings of now name
+        the service: those of another run do not say where this output is.
+        """
+        noted = self.files["published"].get("web_url") if self.is_published else None
+        if noted and not addresses.names_the_service(self.output, settings):
+            return str(noted)
+        return addresses.web_url(self.output, settings)
 
     @cached_property
     def outcome(self) -> Outcome:

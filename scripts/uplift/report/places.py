@@ -22,6 +22,11 @@ def output_of(published: Mapping[str, Any], claim: Mapping[str, Any], asked: str
         none.
     asked
         Output of the row; None where the dataset is no longer in the sheet.
+
+    Returns
+    -------
+    str
+        A folder or a URL.
     """
     there = str(published.get("output", ""))
     of_this = claim.get("output") == there
