@@ -123,9 +123,13 @@ def after_no_job():
 
 
 def after_the_last_job():
-    """One line for each dataset on standard error, and the report on all of them."""
+    """One line for each dataset on standard error, and the report on all of them.
+
+    Returns the exit code of what ran here, such as that of a table of plans one of which is wrong.
+    """
     if not workflow.is_main_process or workflow.touch:
-        return
+        return 0
+    code = 0
     shown = console.active()
     if shown is not None:
         shown.conclude()
@@ -145,16 +149,26 @@ def after_the_last_job():
         }
         program = str(HOME / "scripts" / "plans.py")
         words = [*JOBS.command(program), "--quiet", *job.options_of(options)]
-        subprocess.run(words, check=False)
+        sys.stderr.flush()
+        code = subprocess.run(words, check=False).returncode
     JOBS.stop()
+    return code
+
+
+def end():
+    """What is done last of all; Snakemake has no other exit code for what fails in a hook."""
+    if after_the_last_job():
+        raise SystemExit(1)
 
 
 def chained(first, hook):
     """A hook of the outer workflow, after that of this module."""
 
     def both(log):
-        first()
-        return hook(log)
+        code = first()
+        hook(log)
+        if code:
+            raise SystemExit(1)
 
     return both
 

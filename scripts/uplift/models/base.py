@@ -17,6 +17,7 @@ from uplift.models.once import once_each
 
 Place = tuple[int | str, ...]
 MappingNamespace = Mapping[str, Any]
+_UNKNOWN = "unknown "
 _BUILDING = threading.RLock()
 """Held while a model's validator is built: that of a model builds those of its parts."""
 
@@ -54,10 +55,11 @@ class Model(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = [
-                f"{place_of(place) or 'document'}: {text}"
-                for place, text in mistakes(error, cls, data)
-            ]
+            # a key that is misspelled says why another one is missing
+            found = sorted(
+                mistakes(error, cls, data), key=lambda one: not one[1].startswith(_UNKNOWN)
+            )
+            lines = [f"{place_of(place) or 'document'}: {text}" for place, text in found]
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             raise InputError(f"{where}: {lines[0]}{more}") from error
 
@@ -194,7 +196,7 @@ def _message(item: Any, place: Place, owner: Any, field: Any, data: object) -> s
     description = description_of(field)
     if field is None and kind == "extra_forbidden":
         known = [one.alias or name for name, one in owner.model_fields.items()]
-        return f'unknown {getattr(owner, "noun", "key")} "{key}"{nearest(key, known)}'
+        return f'{_UNKNOWN}{getattr(owner, "noun", "key")} "{key}"{nearest(key, known)}'
     if kind == "missing" and place == item["loc"]:
         return f"missing; give {description}" if description else "missing; add it"
     if kind == "said":
