@@ -123,6 +123,24 @@ def test_a_source_that_kept_quiet_while_it_was_converted_is_not_mentioned(
     assert [kind for kind, _ in run.lines] == ["note", "done"]
 
 
+def test_a_dataset_that_was_only_planned_is_not_said_to_be_valid(snakemake_logger, tmp_path):
+    before = Outcome("valid", "valid, 2 arrays in out", (NO_AUTHOR,))
+    outcomes = {"a": before, "b": Outcome("planned", "planned, not converted: see plan.json")}
+    outcomes["c"] = Outcome("interrupted", "not finished: interrupted; run the same command again")
+    run = Run(snakemake_logger, outcomes, *(("plan", name) for name in "abc"))
+    run.event("run_info", stats={})
+    for name in "abc":
+        run.begin("plan", name)
+        run.end("plan", name)
+    assert run.console.conclude() == []
+    plan = "planned, not converted by this plan: see {}/plan.json"
+    assert [text.replace(f"{run.console._results}/", "") for _, text in run.lines[1:]] == [
+        f"a: {plan.format('a')}; what was published before stays",
+        "b: planned, not converted: see plan.json",
+        f"c: {plan.format('c')}",
+    ], "and nothing of the warnings of then"
+
+
 def test_what_stopped_the_run_is_the_last_error(snakemake_logger, tmp_path):
     full = (
         "not finished: out: no space left on device; free some space there ({}/{}/logs/convert.log)"

@@ -29,6 +29,7 @@ from uplift.workflow.last_words import (
     error_lines,
     kept_plan_line,
     listed,
+    planned,
     recent_line,
     warning_lines,
 )
@@ -222,6 +223,8 @@ class Console(logging.Handler):
         self._left[dataset] -= 1
         if self._left[dataset] <= 0 and dataset not in self._failed:
             outcome = self._outcome(dataset)
+            if rule == "plan":  # all that this run does for it
+                outcome = planned(outcome, WorkFolder(self._results / dataset).plan)
             if not outcome.message.startswith(_UNFINISHED) and dataset not in self._finished:
                 self._finished[dataset] = outcome
                 self._display.done(f"{dataset}: {outcome.message}")

@@ -69,6 +69,14 @@ def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
         yield f"warning: {len(often) - _KINDS} more kinds of warnings are in the report"
 
 
+def planned(outcome: Outcome, plan: Path) -> Outcome:
+    """What is said of a dataset that a run only planned: not what became of an earlier plan."""
+    if outcome.state == "planned":
+        return outcome
+    stays = "; what was published before stays" * (outcome.state in ("valid", "inherited"))
+    return Outcome("planned", f"planned, not converted by this plan: see {plan}{stays}")
+
+
 def _unnamed(dataset: str, text: str) -> str:
     """A text without the name of the dataset that it is about."""
     return re.sub(rf"(?<![\w-]){re.escape(dataset)}(?![\w-])", "*", text)
