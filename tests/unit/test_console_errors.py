@@ -122,6 +122,14 @@ def test_a_config_that_is_no_mapping_is_named(text, said, snakemake_logger, tmp_
     assert line.startswith(f"error: config/config.yaml: {said}")
 
 
+def test_a_full_disk_is_named_with_the_results_folder_of_the_run(snakemake_logger):
+    run = Run(snakemake_logger, {})
+    run.console.configure(["a"], "tiny/results", {}.get)
+    run.error("OSError:\n[Errno 28] No space left on device")
+    ((_, line),) = run.lines
+    assert line.startswith("error: tiny/results or .snakemake: No space left on device; free some")
+
+
 def test_errors_while_jobs_run_stand_at_the_end_once(snakemake_logger):
     run = Run(snakemake_logger, {"a": "valid, 1 array"}, ("publish", "a"), ("own", None))
     run.event("run_info", stats={})

@@ -78,7 +78,7 @@ def one_line(
     system = _OF_SYSTEM.search(text)
     if system and int(system["number"]) != errno.ENOENT:  # which is where a Snakefile is wrong
         remedy = remedy_for(OSError(int(system["number"]), ""))
-        return f"{system['path'] or 'results or .snakemake'}: {system['what']}; {remedy}"
+        return f"{system['path'] or _written_to(files)}: {system['what']}; {remedy}"
     if _TRACEBACK in lines:
         return _python_error(lines[lines.index(_TRACEBACK) + 1 :])
     unclosed = _END_OF_FILE.search(text)
@@ -104,6 +104,12 @@ def _mistake_in_config(file: Path) -> str | None:
         return None
     what = "is empty" if content is None else f"{shown(content)} is not a mapping"
     return f"{file}: {what}; write a key and its value in each line, such as samples: sheet.csv"
+
+
+def _written_to(files: Mapping[str, object]) -> str:
+    """Where Snakemake writes: the system does not always say to which file."""
+    results = next((Path(str(file)).parent.parent for file in files.values()), "results")
+    return f"{results} or .snakemake"
 
 
 def _no_rule(name: str, workflow: Any, files: Mapping[str, object]) -> str:
