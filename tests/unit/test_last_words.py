@@ -4,6 +4,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from support.consoles import Run
 from uplift.inspect_source.recent import MARK
 from uplift.report.facts import Outcome
@@ -81,11 +83,14 @@ def test_the_datasets_own_name_makes_no_difference():
     ]
 
 
-def test_of_many_kinds_of_warnings_the_most_frequent_are_shown():
-    outcomes = {"a": Outcome("valid", "", tuple((f"k{n}", f"text {n}") for n in range(8)))}
-    lines = list(last_words.warning_lines(outcomes))
+@pytest.mark.parametrize(
+    ("more", "kinds"), [(3, "kinds of warnings are"), (1, "kind of warnings is")]
+)
+def test_of_many_kinds_of_warnings_the_most_frequent_are_shown(more, kinds):
+    said = tuple((f"k{n}", f"text {n}") for n in range(5 + more))
+    lines = list(last_words.warning_lines({"a": Outcome("valid", "", said)}))
     assert len(lines) == 6
-    assert lines[-1] == "warning: 3 more kinds of warnings are in the report"
+    assert lines[-1] == f"warning: {more} more {kinds} in the report"
 
 
 def run_of(logger, tmp_path, *names, messages):

@@ -66,7 +66,9 @@ def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
             more = f" (and {len(said) - 1} more of this kind{each})" if len(said) > 1 else ""
             yield f"warning: {_where(names)}: {said[0]}{more}"
     if len(often) > _KINDS:
-        yield f"warning: {len(often) - _KINDS} more kinds of warnings are in the report"
+        rest = len(often) - _KINDS
+        kinds = "kind of warnings is" if rest == 1 else "kinds of warnings are"
+        yield f"warning: {rest} more {kinds} in the report"
 
 
 def planned(outcome: Outcome, plan: Path) -> Outcome:
