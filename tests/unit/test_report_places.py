@@ -6,6 +6,7 @@ import pytest
 
 from support.reports import report
 from support.results import Results, write
+from uplift.outputs import LOCK_KEY
 from uplift.report.facts import facts_of
 from uplift.settings.columns import Sample
 from uplift.work import ledger
@@ -118,6 +119,37 @@ def test_results_of_earlier_versions_have_the_source_in_full(results):
     write(folder, "migration.json", {"source": "/old/in/a.zarr"})
     assert facts_of(folder, row).input == "in/a.zarr"
     assert facts_of(folder, row.model_copy(update={"input": "nz"})).input == "/old/in/a.zarr"
+
+
+def test_an_output_that_was_emptied_for_a_conversion_that_failed_is_not_valid(results, monkeypatch):
+    monkeypatch.chdir(results.folder.parent)
+    folder = published(results)
+    (row,) = results.samples
+    log = results.log(folder, "convert/1-of-1", "error: in/a.zarr/0: cannot be decoded")
+    later = (folder / "published.json").stat().st_mtime + 9
+    os.utime(log, (later, later))
+    there = results.folder.parent / "out/a.zarr"
+    there.mkdir(parents=True)
+    said = facts_of(folder, row).outcome
+    assert said.message.endswith("before stays"), "an output that is gone may have been moved away"
+    (there / LOCK_KEY).write_text("{}")
+    said = facts_of(folder, row).outcome
+    assert said.state == "failed"
+    assert said.message == f"not finished: in/a.zarr/0: cannot be decoded ({log})"
+    (there / "zarr.json").write_text("{}")
+    assert facts_of(folder, row).outcome.state == "valid", "it was not hidden yet"
+
+
+@pytest.mark.parametrize(
+    ("now", "state"),
+    [({"generation": "g"}, "valid"), ({"generation": "h"}, "interrupted"), ({}, "valid")],
+)
+def test_a_bucket_is_not_asked_what_the_claim_knows(results, now, state):
+    folder = published(results)
+    place = {"output": "s3://b/a.zarr"}
+    write(folder, "published.json", {**read_published(folder), **place, "generation": "g"})
+    write(folder, "claim.json", {**place, **now})
+    assert facts_of(folder).outcome.state == state
 
 
 def test_a_damaged_claim_is_not_the_reports_matter(results):

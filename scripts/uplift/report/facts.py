@@ -4,7 +4,6 @@ They are read as plain JSON and not by their models: a results folder may hold d
 earlier version, whose files have other keys, and each of them has its row.
 """
 
-import fcntl
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from uplift.errors import INTERRUPTED, InputError
+from uplift.errors import InputError
 from uplift.models.site import Prices
 from uplift.models.words import counted, size_text
 from uplift.report import places
+from uplift.report.logs import error_of, is_held, newest_logs
 from uplift.settings.columns import Sample
 from uplift.storage import addresses, display_url, is_local
 from uplift.work import json_files, ledger
@@ -50,8 +50,6 @@ _TRACES = ("inventory.json", "published.json", "made_from.json", ledger.NAME)
 """Of which a dataset that was ever worked on has one: Snakemake deletes what a failed job made."""
 _ASIDE = ("claim",)
 """Of which the jobs say it where one is damaged, and not the report."""
-_NEWEST_LOGS = 12
-"""Logs that are read to find the newest error: a dataset may have one for each of 1,000 slices."""
 _NO_CHUNK = "no stored chunk to compare"
 STOPPED = "the last run stopped: "
 """How the message of a published dataset begins whose last run failed."""
@@ -112,6 +110,11 @@ class Facts:
         """Where it was published, without secrets."""
         asked = self.asked.output if self.asked else None
         return display_url(places.output_of(self.files["published"], self.files["claim"], asked))
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether what was published is not to be seen any more."""
+        return places.is_hidden(self.published_at, self.files["published"], self.files["claim"])
 
     def web_url(self, settings: Mapping[str, Any] | None) -> str | None:
         """Address of the output for a browser; None where it has none.
@@ -266,17 +269,18 @@ def outcome_of(folder: Path, sample: Sample) -> Outcome:
 
 def _outcome(facts: Facts) -> Outcome:
     folder, verdict = facts.folder, facts.files["validation"]
-    logs = _newest_logs(folder / "logs")
+    stands = bool(facts.files["published"] and verdict) and not facts.is_hidden
+    logs = newest_logs(folder / "logs")
     if facts.broken:
-        ended = _error(logs[0]) if logs else None
-        stays = "; what was published before stays" if facts.files["published"] and verdict else ""
+        ended = error_of(logs[0]) if logs else None
+        stays = "; what was published before stays" if stands else ""
         return Outcome("failed", f"not finished: {ended or facts.broken}{stays}")
-    if any(_is_held(path) for path in logs):
+    if any(is_held(path) for path in logs):
         return Outcome("running", "not finished: a job is running")
-    if facts.files["published"] and verdict:
+    if stands:
         stamp = WorkFolder(folder).published.stat().st_mtime
         error = next(
-            (e for path in logs if path.stat().st_mtime > stamp if (e := _error(path))), ""
+            (e for path in logs if path.stat().st_mtime > stamp if (e := error_of(path))), ""
         )
         state: State = "inherited" if has_inherited_defects(facts) else "valid"
         if error:
@@ -286,10 +290,10 @@ def _outcome(facts: Facts) -> Outcome:
     if verdict.get("verdict") == "invalid" and first is not None:
         where = f"{first.get('code')} at {first.get('path') or '/'}: {first.get('message')}"
         log = next((path for path in logs if path.stem == "publish"), None)
-        said = (_error(log) if log else None) or ""
+        said = (error_of(log) if log else None) or ""
         _, after, remedy = said.removesuffix(f" ({log})").partition("; after repairing it ")
         return Outcome("invalid", f"invalid, not published: {where}{after}{remedy}")
-    if logs and (ended := _error(logs[0])):
+    if logs and (ended := error_of(logs[0])):
         refused = logs[0].stem in _REFUSING
         return Outcome("refused" if refused else "failed", f"not finished: {ended}")
     claimed = WorkFolder(folder).claim.exists()
@@ -341,32 +345,3 @@ def _conforming(verdict: Mapping[str, Any]) -> str:
     if verdict.get("conforms") == "OME-Zarr with defects":
         return f" with {counted(defects, 'inherited defect')}"
     return ""
-
-
-def _newest_logs(folder: Path) -> list[Path]:
-    found = sorted(((path.stat().st_mtime, path) for path in folder.rglob("*.log")), reverse=True)
-    return [path for _, path in found[:_NEWEST_LOGS]]
-
-
-def _error(log: Path) -> str | None:
-    """Error that a log ends with, and its name."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    if not lines or not lines[-1].startswith("error: "):
-        return None
-    said = lines[-1].removeprefix("error: ").replace(f"{Path.cwd()}/", "")
-    if said == INTERRUPTED:
-        return None
-    folder = next(parent.parent for parent in log.parents if parent.name == "logs")
-    return f"{said.replace('results/<dataset>', str(folder))} ({log})"
-
-
-def _is_held(log: Path) -> bool:
-    """Whether a job writes this log now: it keeps a lock on it as long as it lives."""
-    try:
-        with log.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks: nobody can tell
-        return False
-    return False

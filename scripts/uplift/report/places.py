@@ -4,9 +4,12 @@ The sheet may name another output or source since, at which nothing was made.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.overlap import is_same_place
+from uplift.storage import is_local, local_path
 from uplift.work.folder import WorkFolder
 from uplift.work.made_from import source_of
 
@@ -54,6 +57,29 @@ def source_of_data(work: WorkFolder, asked: str | None) -> str | None:
     # earlier versions noted the path in full, which a folder that was moved does not have any more
     is_earlier = not work.made_from.is_file()
     return asked if _is(made, asked) or (is_earlier and _ends_in(made, asked)) else made
+
+
+def is_hidden(output: str, published: Mapping[str, Any], claim: Mapping[str, Any]) -> bool:
+    """Whether an output was taken for a conversion since it was published, and not shown again.
+
+    Parameters
+    ----------
+    output
+        Where it is. One that is simply gone may have been moved away, and was valid.
+    published, claim
+        ``published.json`` and ``claim.json``: object stores are not asked.
+
+    Returns
+    -------
+    bool
+        Whether readers see no dataset there.
+    """
+    if is_local(output):
+        folder = Path(local_path(output))
+        return not (folder / ROOT_KEY).exists() and (folder / LOCK_KEY).exists()
+    begun, now = (one.get("generation", one.get("begun")) for one in (published, claim))
+    is_same = claim.get("output") == published.get("output")
+    return is_same and None not in (begun, now) and begun != now
 
 
 def _is(there: str, asked: str) -> bool:
