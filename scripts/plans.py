@@ -1,11 +1,11 @@
 """Print the table of all plans in force, with what carrying them out takes; also to plans.txt.
 
 `snakemake plans` ends with it. Nothing is planned here, and nothing converted. Rates are fitted to
-the datasets of the results folder that were converted already.
+the datasets of the results folder that were converted already. An edited plan that cannot be
+carried out is an error in one line, and the others make the table all the same.
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,8 +27,6 @@ from uplift.work.folder import WorkFolder
 from uplift.workflow import slices, space
 from uplift.workflow.campaign import finished_runs
 
-log = logging.getLogger("uplift")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; see the module's docstring."""
@@ -39,14 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=16, help="of one job at most")
     command.add_switch(parser, "--ozx")
     parser.add_argument("--costs", type=command.json_argument, default={}, metavar="JSON")
-    return command.run_program(parser, _plans, argv)
+    wrong: list[str] = []
+    code = command.run_program(parser, lambda arguments: wrong.extend(_plans(arguments)), argv)
+    return code or (1 if wrong else 0)
 
 
-def _plans(arguments: argparse.Namespace) -> None:
+def _plans(arguments: argparse.Namespace) -> list[str]:
+    """Print the table; datasets whose plans are not in it, since they cannot be carried out."""
     costs = SiteCosts.parse(arguments.costs, "--costs")
     archive = arguments.ozx
     samples = json_files.read_model(arguments.samples, SampleTable).samples
-    planned = []
+    planned, wrong = [], []
     for sample in samples:
         work = WorkFolder(arguments.results / sample.dataset)
         if not work.plan.is_file() or not work.inventory.is_file():
@@ -54,10 +55,11 @@ def _plans(arguments: argparse.Namespace) -> None:
         try:
             planned.append(_planned(work, sample, arguments, archive=archive))
         except UpliftError as error:
-            log.warning("%s: %s", sample.dataset, error)
+            wrong.append(sample.dataset)
+            sys.stderr.write(f"error: {sample.dataset}: {' '.join(str(error).split())}\n")
     runs = list(finished_runs(arguments.results))
     rows = rows_of(planned, calibrated(runs), costs, arguments.cores)
-    lines = [as_text(rows, costs.currency if costs.known() else None)]
+    lines = [as_text(rows, costs.currency if costs.known() else None)] if rows else []
     lines += _notes(samples, arguments, len(runs), archive=archive)
     table = arguments.results / "plans.txt"
     which = samples[0].dataset if len(samples) == 1 else "<dataset>"
@@ -65,13 +67,15 @@ def _plans(arguments: argparse.Namespace) -> None:
     text = "\n".join(lines) + "\n"
     json_files.write_text(table, text)
     sys.stdout.write(text)
+    return wrong
 
 
 def _planned(
     work: WorkFolder, sample: Sample, arguments: argparse.Namespace, *, archive: bool
 ) -> Planned:
     inventory = json_files.read_model(work.inventory, Inventory)
-    plan = plan_as_it_stands(inventory, work.plan, sample.dataset)
+    plan, warnings = plan_as_it_stands(inventory, work.plan, sample.dataset)
+    sys.stderr.writelines(f"warning: {sample.dataset}: {line}\n" for line in warnings)
     count = slices.slice_count(work, sample.jobs)
     stored = plan.estimate.before.bytes if plan.estimate is not None else 0
     threads = min(arguments.threads, slices.cores_for(stored, len(plan.arrays)))

@@ -11,6 +11,8 @@ from uplift.models.validation import Validation
 from uplift.outputs import MANIFEST_KEY, hold
 from uplift.publish import publish_dataset, total_cost
 from uplift.running import command
+from uplift.storage import display_url
+from uplift.storage.addresses import web_url
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 
@@ -53,6 +55,7 @@ def _publish(arguments: argparse.Namespace) -> None:
         was_published=any((job.step, job.exit_code) == ("publish", 0) for job in jobs),
         manifest=None if arguments.manifest is None else arguments.manifest.read_bytes(),
         has_old_manifest=has_old_manifest,
+        web_url=web_url(display_url(arguments.output), arguments.storage, as_reached=True),
     )
     json_files.write_json(arguments.published, published)
     if has_old_manifest:

@@ -97,6 +97,51 @@ def test_plans_end_with_the_table_and_where_it_is(folder):
     assert not (folder / "new.zarr").exists()
 
 
+MISTAKES = {
+    'rules[0].match "7" matches no array': {"rules": [{"match": "7", "shards": None}]},
+    'rules[0].shard: unknown key "shard"; did you mean "shards"?': {
+        "rules": [{"match": "0", "shard": None}]
+    },
+}
+
+
+def test_a_mistake_in_an_edited_plan_fails_the_table_in_one_line(folder):
+    (folder / "two.csv").write_text(
+        "dataset,input,license\ngood,good.zarr,MIT\nmore,more.zarr,MIT\n"
+    )
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
+    settings = ["--config", "samples=two.csv", "results=wrong", "previews=false"]
+
+    def plans():
+        return subprocess.run(
+            [*command, "plans", *settings], cwd=folder, env=environment(), text=True, timeout=300,
+            capture_output=True, check=False,
+        )  # fmt: skip
+
+    first = plans()
+    assert first.returncode == 0, first.stderr
+    file = folder / "wrong" / "more" / "plan.json"
+    plan = file.read_text()
+    for mistake, edit in MISTAKES.items():
+        file.write_text(json.dumps({**json.loads(plan), **edit}))
+        said = plans()
+        assert said.returncode == 1
+        assert " WARNING " not in said.stderr
+        report, error = said.stderr.splitlines()[-2:]
+        assert "report: wrong/report.html" in report
+        assert error.startswith(f"error: more: wrong/more/plan.json: {mistake}")
+        assert said.stdout.splitlines()[1].startswith("good ")
+        assert "more" not in said.stdout
+    whole = json.loads(plan)
+    file.write_text(json.dumps({**whole, "arrays": whole["arrays"][1:]}))
+    said = plans()
+    assert (said.returncode, said.stdout) == (0, first.stdout)
+    warning = said.stderr.splitlines()[-1]
+    assert warning.startswith("warning: more: wrong/more/plan.json: does not name 1 of 2 arrays")
+    file.write_text("{")
+    assert "error: more: wrong/more/plan.json: not JSON" in plans().stderr
+
+
 MEANING = " · what valid means: docs/VALIDATION.md"
 MODULE = f"""module uplift:
     snakefile: {str(ROOT / "Snakefile")!r}

@@ -166,6 +166,24 @@ def test_the_public_example(local, client, s3_server, tmp_path, monkeypatch):
     assert tree(contents(tmp_path / output)) == expected
 
 
+def test_an_address_outlives_the_endpoint_of_its_run(bucket, s3_server, tmp_path, monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}.zarr", size=32, labels=False)
+    common = ["--config", "license=CC0-1.0", "previews=false"]
+    there = f"s3://{bucket}/a.zarr"
+    first = ["input=a.zarr", f"output={there}"]
+    run = snakemake(tmp_path, *common, *first, f"output_endpoint={s3_server.endpoint}")
+    assert run.code == 0, run.text
+    run = snakemake(tmp_path, *common, "input=b.zarr", "output=b-out.zarr")
+    assert run.code == 0, run.text
+    rows = json.loads((tmp_path / "results" / "catalog.json").read_text())
+    urls = {row["dataset"]: row["url"] for row in rows}
+    assert urls == {"b": "b-out.zarr", "a": f"{s3_server.endpoint}/{bucket}/a.zarr"}
+    again = snakemake(tmp_path, *common, *first, f"output_endpoint={s3_server.endpoint}")
+    assert "Nothing to be done" in again.text
+
+
 def start_over(steps: Conversion, attempts: int = 8):
     """Do what the workflow does after exit code 75: repeat the step, then go on."""
     plain = [steps.inspect, steps.plan, steps.claim]

@@ -111,7 +111,9 @@ class Results:
         self, dataset: str, *findings: dict, picture: int | None = 0, **more: object
     ) -> Path:
         folder = self.validated(dataset, *findings, **more)
-        place = {"dataset": dataset, "output": str(Path(self.samples[-1].output).absolute())}
+        output = self.samples[-1].output
+        there = output if "://" in output else str(Path(output).absolute())
+        place = {"dataset": dataset, "output": there}
         stamp = "2026-11-26T10:00:00+00:00"
         about = {
             "published_at": stamp,

@@ -198,6 +198,11 @@ def test_a_dataset_of_which_a_step_ran_twice_tells_nothing(tmp_path, capsys):
     assert "\njobs                                8\n" in said
     assert "rates: of 1 datasets; the others are defaults" in said
     assert "warning" not in said, "it is what was seen"
+    plan = results / "a" / "plan.json"
+    text = plan.read_text()
+    plan.write_text(text.replace('"shards"', '"shard"', 1))
+    assert list(finished_runs(results)) == [], "nor one whose plan was edited wrongly since"
+    plan.write_text(text)
     ledger.append(file, ledger.Spent(step="crate", exit_code=0))
     assert list(finished_runs(results)) == []
     assert estimate_campaign.main(arguments) == 0

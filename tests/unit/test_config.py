@@ -104,6 +104,17 @@ def test_schemas_are_those_of_the_models():
             '--config: shards: ["0", "4"] is not lengths along the axes, such as '
             "1 1 8 2048 2048 or {y: 512}, or none",
         ),
+        # a blank is missing, and YAML reads a key without a value
+        (
+            "chunks={y:128,x:64}",
+            '--config: chunks: {"y:128": "", "x:64": ""} is not lengths along the axes, such as '
+            "1 1 1 512 512 or {y: 512, x: 512}; a blank belongs after the colon: {y: 128}",
+        ),
+        (
+            "planning={min_shards:32}",
+            '--config: planning["min_shards:32"]: unknown key "min_shards:32"; a blank belongs '
+            "after the colon: {min_shards: 32}",
+        ),
         (
             "defaults={licence: MIT}",
             '--config: defaults.licence: unknown column "licence"; did you mean "license"?',

@@ -214,15 +214,21 @@ def test_failures_of_job_groups_are_shown(snakemake_logger):
     assert ("stumbled", "a: failed; more at the end") in run.lines
 
 
-def test_an_edited_plan_that_stands_against_the_settings_is_named(snakemake_logger, tmp_path):
-    run = Run(snakemake_logger, {"a": "valid", "b": "valid"}, ("plan", "a"), ("plan", "b"))
+@pytest.mark.parametrize("rules", [("plan",), ("publish",), ("plan", "publish"), ()])
+def test_an_edited_plan_that_stands_against_the_settings_is_named(
+    rules, snakemake_logger, tmp_path
+):
+    jobs = [(rule, dataset) for rule in rules for dataset in "ab"]
+    run = Run(snakemake_logger, {"a": "valid", "b": "valid"}, *jobs)
     run.console.configure(["a", "b"], str(tmp_path), run.console._outcome)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "plan.proposed.json").write_text("{}")
     run.event("run_info", stats={})
-    for dataset in "ab":
-        run.begin("plan", dataset)
-        run.end("plan", dataset)
+    for job in jobs:
+        run.begin(*job)
+        run.end(*job)
+    if not jobs:
+        snakemake_logger.info("Nothing to be done (all requested files are present).")
     assert run.console.conclude() == []
     (said,) = [text for kind, text in run.lines if kind == "warned"]
     assert said.startswith(f"warning: b: {tmp_path}/b/plan.json was edited and is kept")

@@ -100,6 +100,36 @@ def test_a_config_that_is_not_yaml_is_named_with_the_line(snakemake_logger, tmp_
     assert line.startswith("error: config/config.yaml, line 3: not YAML: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("just some text\n", '"just some text" is not a mapping; write a key'),
+        ("- a\n- b\n", '["a", "b"] is not a mapping'),
+        ("", "is empty; write a key"),
+        ("3", "3 is not a mapping"),
+    ],
+)
+def test_a_config_that_is_no_mapping_is_named(text, said, snakemake_logger, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    Path("config/config.yaml").write_text(text)
+    run = Run(snakemake_logger, {})
+    run.error(
+        'WorkflowError in file "Snakefile", line 43:\n'
+        "Config file must be given as JSON or YAML with keys at top level."
+    )
+    ((_, line),) = run.lines
+    assert line.startswith(f"error: config/config.yaml: {said}")
+
+
+def test_a_full_disk_is_named_with_the_results_folder_of_the_run(snakemake_logger):
+    run = Run(snakemake_logger, {})
+    run.console.configure(["a"], "tiny/results", {}.get)
+    run.error("OSError:\n[Errno 28] No space left on device")
+    ((_, line),) = run.lines
+    assert line.startswith("error: tiny/results or .snakemake: No space left on device; free some")
+
+
 def test_errors_while_jobs_run_stand_at_the_end_once(snakemake_logger):
     run = Run(snakemake_logger, {"a": "valid, 1 array"}, ("publish", "a"), ("own", None))
     run.event("run_info", stats={})

@@ -2,6 +2,8 @@
 
 import argparse
 import ast
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -22,7 +24,7 @@ def said():
     others = [Path(module.__file__) for module in (snakemake.cli, snakemake.exceptions, argparse)]
     files = [*(ROOT / "scripts").rglob("*.py"), *others]
     texts = [text for file in files for text in texts_of(ast.parse(file.read_bytes()))]
-    return [" ".join(text.split()) for text in texts]
+    return [*(" ".join(text.split()) for text in texts), os.strerror(errno.ENOENT)]
 
 
 def texts_of(tree):

@@ -4,6 +4,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from support.consoles import Run
 from uplift.inspect_source.recent import MARK
 from uplift.report.facts import Outcome
@@ -81,11 +83,14 @@ def test_the_datasets_own_name_makes_no_difference():
     ]
 
 
-def test_of_many_kinds_of_warnings_the_most_frequent_are_shown():
-    outcomes = {"a": Outcome("valid", "", tuple((f"k{n}", f"text {n}") for n in range(8)))}
-    lines = list(last_words.warning_lines(outcomes))
+@pytest.mark.parametrize(
+    ("more", "kinds"), [(3, "kinds of warnings are"), (1, "kind of warnings is")]
+)
+def test_of_many_kinds_of_warnings_the_most_frequent_are_shown(more, kinds):
+    said = tuple((f"k{n}", f"text {n}") for n in range(5 + more))
+    lines = list(last_words.warning_lines({"a": Outcome("valid", "", said)}))
     assert len(lines) == 6
-    assert lines[-1] == "warning: 3 more kinds of warnings are in the report"
+    assert lines[-1] == f"warning: {more} more {kinds} in the report"
 
 
 def run_of(logger, tmp_path, *names, messages):
@@ -121,6 +126,24 @@ def test_a_source_that_kept_quiet_while_it_was_converted_is_not_mentioned(
         run.end(rule, "a")
     assert run.console.conclude() == []
     assert [kind for kind, _ in run.lines] == ["note", "done"]
+
+
+def test_a_dataset_that_was_only_planned_is_not_said_to_be_valid(snakemake_logger, tmp_path):
+    before = Outcome("valid", "valid, 2 arrays in out", (NO_AUTHOR,))
+    outcomes = {"a": before, "b": Outcome("planned", "planned, not converted: see plan.json")}
+    outcomes["c"] = Outcome("interrupted", "not finished: interrupted; run the same command again")
+    run = Run(snakemake_logger, outcomes, *(("plan", name) for name in "abc"))
+    run.event("run_info", stats={})
+    for name in "abc":
+        run.begin("plan", name)
+        run.end("plan", name)
+    assert run.console.conclude() == []
+    plan = "planned, not converted by this plan: see {}/plan.json"
+    assert [text.replace(f"{run.console._results}/", "") for _, text in run.lines[1:]] == [
+        f"a: {plan.format('a')}; what was published before stays",
+        "b: planned, not converted: see plan.json",
+        f"c: {plan.format('c')}",
+    ], "and nothing of the warnings of then"
 
 
 def test_what_stopped_the_run_is_the_last_error(snakemake_logger, tmp_path):

@@ -290,8 +290,10 @@ def test_one_odd_dataset_does_not_end_the_report_of_all(tmp_path, monkeypatch, c
 
     monkeypatch.setattr(preview, "write_preview", fail)
     (tmp_path / "published.json").write_text("{}")
+    files = {"inventory": {"groups": []}}
     facts = SimpleNamespace(
-        folder=tmp_path, is_published=True, output=str(tmp_path), images=[""], dataset="d"
-    )
+        folder=tmp_path, is_published=True, output=str(tmp_path), images=[""], dataset="d",
+        files=files,
+    )  # fmt: skip
     assert preview.update_preview(facts, None)
     assert "no preview of d: RuntimeError: nobody foresaw this" in caplog.text

@@ -17,7 +17,7 @@ from uplift.report import page
 from uplift.report.catalog import COST_COLUMNS, catalog_row
 from uplift.report.explanations import explain
 from uplift.report.facts import STATES, facts_of
-from uplift.report.opening import viewers_of, web_url
+from uplift.report.opening import viewers_of
 from uplift.report.tables import TIMES
 from uplift.work import ledger
 
@@ -378,26 +378,11 @@ def test_many_datasets_make_a_small_page(results, monkeypatch):
     assert sum(link.startswith("data:image/webp") for link in page_.links) == 3  # thumbnails
 
 
-@pytest.mark.parametrize(
-    ("output", "settings", "url"),
-    [
-        ("out.zarr", {}, None),
-        ("https://x.org/a b/c.zarr", {}, "https://x.org/a b/c.zarr"),
-        ("s3://b/k.zarr", {"s3://": {"endpoint_url": "https://s3.x.org/"}}, "https://s3.x.org/b/k.zarr"),
-        ("s3://b/k.zarr", {"s3://": {"region": "eu-west-1"}}, "https://b.s3.eu-west-1.amazonaws.com/k.zarr"),
-        ("gs://b/k.zarr", {}, "https://storage.googleapis.com/b/k.zarr"),
-        ("az://c@a/k.zarr", {}, None),
-    ],
-)  # fmt: skip
-def test_addresses_in_the_web(output, settings, url):
-    assert web_url(output, settings) == url
-
-
 def test_viewers_open_the_address_or_say_how_to_serve():
-    viewers = viewers_of("https://x.org/a.zarr", {})
+    viewers = viewers_of("https://x.org/a.zarr", "https://x.org/a.zarr")
     assert viewers.serve is None
     assert viewers.links["vizarr"].endswith("?source=https%3A//x.org/a.zarr")
-    local = viewers_of("my out.zarr", {})
+    local = viewers_of("my out.zarr", None)
     assert local.serve.endswith("/my out.zarr'")
     assert "localhost%3A8000/my%2520out.zarr" in local.links["vizarr"]
 

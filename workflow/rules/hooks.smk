@@ -109,12 +109,6 @@ def write_report():
     subprocess.run(words, check=False, stdout=sys.stderr)
 
 
-def end_run():
-    """End with exit code 1 where jobs went well and something else did not."""
-    if gone():
-        raise SystemExit(1)
-
-
 def after_no_job():
     """The report where nothing is to be done and something that it shows is not what it was."""
     if not workflow.is_main_process or workflow.touch or not Path(RESULTS).is_dir():
@@ -127,13 +121,19 @@ def after_no_job():
         write_report()
     else:
         sys.stderr.write(f"{line}\n")
-    end_run()
+    if gone():
+        raise SystemExit(1)
 
 
 def after_the_last_job():
-    """One line for each dataset on standard error, and the report on all of them."""
+    """One line for each dataset on standard error, and the report on all of them.
+
+    Returns what the run ends with where all jobs went well: 1 where an output is gone, or a plan of the
+    table is wrong.
+    """
     if not workflow.is_main_process or workflow.touch:
-        return
+        return 0
+    code = 0
     shown = console.active()
     if shown is not None:
         shown.conclude()
@@ -154,17 +154,26 @@ def after_the_last_job():
         }
         program = str(HOME / "scripts" / "plans.py")
         words = [*JOBS.command(program), "--quiet", *job.options_of(options)]
-        subprocess.run(words, check=False)
+        sys.stderr.flush()
+        code = subprocess.run(words, check=False).returncode
     JOBS.stop()
-    end_run()
+    return 1 if gone() else code
+
+
+def end():
+    """What is done last of all; Snakemake has no other exit code for what fails in a hook."""
+    if after_the_last_job():
+        raise SystemExit(1)
 
 
 def chained(first, hook):
     """A hook of the outer workflow, after that of this module."""
 
     def both(log):
-        first()
-        return hook(log)
+        code = first()
+        hook(log)
+        if code:
+            raise SystemExit(1)
 
     return both
 

@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import re
 import threading
 import types
 from collections import deque
@@ -17,6 +18,8 @@ from uplift.models.once import once_each
 
 Place = tuple[int | str, ...]
 MappingNamespace = Mapping[str, Any]
+_UNKNOWN = "unknown "
+_UNSPACED = re.compile(r"(\w+):([^/\s].*)")
 _BUILDING = threading.RLock()
 """Held while a model's validator is built: that of a model builds those of its parts."""
 
@@ -54,10 +57,11 @@ class Model(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = [
-                f"{place_of(place) or 'document'}: {text}"
-                for place, text in mistakes(error, cls, data)
-            ]
+            # a key that is misspelled says why another one is missing
+            found = sorted(
+                mistakes(error, cls, data), key=lambda one: not one[1].startswith(_UNKNOWN)
+            )
+            lines = [f"{place_of(place) or 'document'}: {text}" for place, text in found]
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             raise InputError(f"{where}: {lines[0]}{more}") from error
 
@@ -194,7 +198,8 @@ def _message(item: Any, place: Place, owner: Any, field: Any, data: object) -> s
     description = description_of(field)
     if field is None and kind == "extra_forbidden":
         known = [one.alias or name for name, one in owner.model_fields.items()]
-        return f'unknown {getattr(owner, "noun", "key")} "{key}"{nearest(key, known)}'
+        hint = _colon_hint({key: item.get("input")}) or nearest(key, known)
+        return f'{_UNKNOWN}{getattr(owner, "noun", "key")} "{key}"{hint}'
     if kind == "missing" and place == item["loc"]:
         return f"missing; give {description}" if description else "missing; add it"
     if kind == "said":
@@ -206,8 +211,17 @@ def _message(item: Any, place: Place, owner: Any, field: Any, data: object) -> s
     if known:
         return f"{shown(value)} is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
     if description:
-        return f"{shown(value)} is not {description}"
+        return f"{shown(value)} is not {description}{_colon_hint(value)}"
     return f"{str(item['msg']).removeprefix('Value error, ')}, got {shown(value)}"
+
+
+def _colon_hint(value: object) -> str:
+    """What YAML such as ``{y:128}`` lacks, which is a key without a value."""
+    keys = (
+        [str(key) for key in value if value[key] in ("", None)] if isinstance(value, dict) else ()
+    )
+    found = next(filter(None, map(_UNSPACED.fullmatch, keys)), None)
+    return f"; a blank belongs after the colon: {{{found[1]}: {found[2]}}}" if found else ""
 
 
 def _descend(model: type[BaseModel], location: Place) -> tuple[Place, Any, Any]:

@@ -89,7 +89,10 @@ class Cost(Model):
 
 
 class Published(Model):
-    """``published.json``: what stands at the output, since when."""
+    """``published.json``: what stands at the output, since when.
+
+    `web_url` is its address for a browser, by the storage settings of that run; None for a folder.
+    """
 
     schema_: Literal["ngff-uplift/published/1"] = Field("ngff-uplift/published/1", alias="schema")
     dataset: str
@@ -102,6 +105,7 @@ class Published(Model):
     objects: int
     bytes: int
     cost: Cost
+    web_url: str | None = None
 
 
 class Archived(Model):

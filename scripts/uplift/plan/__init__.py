@@ -73,7 +73,7 @@ def make_plan(
         json_files.write_json(path, decision.plan)
 
 
-def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> Plan:
+def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> tuple[Plan, list[str]]:
     """Read ``plan.json``, edited or not, with what it shows brought up to date.
 
     Parameters
@@ -87,8 +87,8 @@ def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> Plan:
 
     Returns
     -------
-    Plan
-        The plan, with its estimate and the methods, objects and bytes of its arrays.
+    plan, warnings
+        With its estimate and the methods, objects and bytes of its arrays; what is odd about it.
 
     Raises
     ------
@@ -96,9 +96,7 @@ def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> Plan:
         It cannot be carried out.
     """
     plan, _, warnings = resolved(json_files.read_json(path), inventory, dataset, str(path))
-    for line in warnings:
-        log.warning("%s", line)
-    return with_predictions(plan, inventory, str(path), None)
+    return with_predictions(plan, inventory, str(path), None), warnings
 
 
 def _read(path: Path) -> tuple[Any, str]:

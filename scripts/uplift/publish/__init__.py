@@ -30,6 +30,7 @@ def publish_dataset(
     was_published: bool = False,
     manifest: bytes | None = None,
     has_old_manifest: bool = False,
+    web_url: str | None = None,
 ) -> Published:
     """Write the root document, last of all; before it the check sums, when there are some.
 
@@ -42,6 +43,8 @@ def publish_dataset(
         Bytes of ``zarr.json`` and ``manifest.sha256``.
     has_old_manifest
         The output has a manifest of an earlier run, and none is asked for now: it is removed.
+    web_url
+        Address of the output for a browser, where it has one.
     validate_command
         What to type to validate again, for messages.
     was_published
@@ -99,6 +102,7 @@ def publish_dataset(
         objects=validation.objects,
         bytes=validation.bytes,
         cost=cost,
+        web_url=web_url,
     )
 
 

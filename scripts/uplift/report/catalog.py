@@ -10,7 +10,6 @@ from typing import Any
 
 from uplift.models.words import size_text
 from uplift.report.facts import STATES, Facts
-from uplift.report.opening import web_url
 from uplift.terms.tables import label_of
 from uplift.work import ledger
 from uplift.work.json_files import write_text
@@ -50,7 +49,7 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
         "dataset": facts.dataset,
         "state": STATES[facts.outcome.state],
         "message": facts.outcome.message,
-        "url": web_url(facts.output, settings) or facts.output,
+        "url": facts.web_url(settings) or facts.output,
         "source": facts.parties("publisher"),
         "author": facts.parties("author"),
         "funder": facts.parties("funder"),

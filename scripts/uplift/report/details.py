@@ -64,7 +64,7 @@ def details_of(
         "tables": [table for table in tables_of(facts, limits) if table["rows"]],
     }
     if facts.is_published:
-        viewers = viewers_of(facts.output, settings)
+        viewers = viewers_of(facts.output, facts.web_url(settings))
         details["open"] = {
             "serve": viewers.serve,
             "links": [[name, url] for name, url in viewers.links.items()],

@@ -4,7 +4,6 @@ They are read as plain JSON and not by their models: a results folder may hold d
 earlier version, whose files have other keys, and each of them has its row.
 """
 
-import fcntl
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from uplift.errors import INTERRUPTED, InputError
+from uplift.errors import InputError
 from uplift.models.site import Prices
 from uplift.models.words import counted, size_text
+from uplift.report import places
+from uplift.report.logs import error_of, is_held, newest_logs
 from uplift.settings.columns import Sample
-from uplift.storage import display_url, is_local
+from uplift.storage import addresses, display_url, is_local
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
 
@@ -45,8 +46,10 @@ _FILES = (
     "run", "inventory", "plan", "migration", "crate", "validation", "published", "archive",
     "preview",
 )  # fmt: skip
-_NEWEST_LOGS = 12
-"""Logs that are read to find the newest error: a dataset may have one for each of 1,000 slices."""
+_TRACES = ("inventory.json", "published.json", "made_from.json", ledger.NAME)
+"""Of which a dataset that was ever worked on has one: Snakemake deletes what a failed job made."""
+_ASIDE = ("claim",)
+"""Of which the jobs say it where one is damaged, and not the report."""
 _NO_CHUNK = "no stored chunk to compare"
 STOPPED = "the last run stopped: "
 """How the message of a published dataset begins whose last run failed."""
@@ -87,17 +90,42 @@ class Facts:
     costs: list[ledger.Spent] = field(default_factory=list)
     prices: Prices = field(default_factory=Prices)
 
-    @property
+    @cached_property
     def input(self) -> str:
-        """Where the source is, without secrets."""
-        text = self.asked.input if self.asked else self.files["inventory"].get("source", "")
-        return display_url(str(text))
+        """Where the source is, without secrets: of a published dataset that which it is made of."""
+        asked = self.asked.input if self.asked else None
+        made = places.source_of_data(WorkFolder(self.folder), asked) if self.is_published else None
+        return display_url(str(made or asked or self.files["inventory"].get("source", "")))
+
+    @cached_property
+    def output(self) -> str:
+        """Where the output is, without secrets: of a published dataset where that stands."""
+        if self.is_published:
+            return self.published_at
+        found = self.files["migration"].get("output", "")
+        return display_url(str(self.asked.output if self.asked else found))
+
+    @cached_property
+    def published_at(self) -> str:
+        """Where it was published, without secrets."""
+        asked = self.asked.output if self.asked else None
+        return display_url(places.output_of(self.files["published"], self.files["claim"], asked))
 
     @property
-    def output(self) -> str:
-        """Where the output is, without secrets."""
-        found = self.files["published"].get("output") or self.files["migration"].get("output", "")
-        return display_url(str(self.asked.output if self.asked else found))
+    def is_hidden(self) -> bool:
+        """Whether what was published is not to be seen any more."""
+        return places.is_hidden(self.published_at, self.files["published"], self.files["claim"])
+
+    def web_url(self, settings: Mapping[str, Any] | None) -> str | None:
+        """Address of the output for a browser; None where it has none.
+
+        Of a published dataset that which was noted then, unless the storage settings of now name
+        the service: those of another run do not say where this output is.
+        """
+        noted = self.files["published"].get("web_url") if self.is_published else None
+        if noted and not addresses.names_the_service(self.output, settings):
+            return str(noted)
+        return addresses.web_url(self.output, settings)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -196,8 +224,8 @@ def datasets_of(samples: Iterable[Sample], results: Path) -> Iterator[tuple[Path
     listed = {sample.dataset: sample for sample in samples}
     for dataset, sample in listed.items():
         yield results / dataset, sample
-    for folder in sorted(path.parent for path in results.glob("*/inventory.json")):
-        if folder.name not in listed:
+    for folder in sorted(results.iterdir() if results.is_dir() else ()):
+        if folder.name not in listed and any((folder / name).is_file() for name in _TRACES):
             yield folder, None
 
 
@@ -220,14 +248,14 @@ def facts_of(folder: Path, sample: Sample | None = None, prices: Prices | None =
     """
     files: dict[str, Mapping[str, Any]] = {}
     broken = None
-    for name in _FILES:
+    for name in (*_FILES, *_ASIDE):
         files[name] = {}
         path = folder / f"{name}.json"
         if path.is_file():
             try:
                 content = json_files.read_json(path)
             except InputError as error:
-                content, broken = None, str(error)
+                content, broken = None, broken if name in _ASIDE else str(error)
             if isinstance(content, dict):
                 files[name] = content
     costs = ledger.read(folder / ledger.NAME)
@@ -241,17 +269,18 @@ def outcome_of(folder: Path, sample: Sample) -> Outcome:
 
 def _outcome(facts: Facts) -> Outcome:
     folder, verdict = facts.folder, facts.files["validation"]
-    logs = _newest_logs(folder / "logs")
+    stands = bool(facts.files["published"] and verdict) and not facts.is_hidden
+    logs = newest_logs(folder / "logs")
     if facts.broken:
-        ended = _error(logs[0]) if logs else None
-        stays = "; what was published before stays" if facts.files["published"] and verdict else ""
+        ended = error_of(logs[0]) if logs else None
+        stays = "; what was published before stays" if stands else ""
         return Outcome("failed", f"not finished: {ended or facts.broken}{stays}")
-    if any(_is_held(path) for path in logs):
+    if any(is_held(path) for path in logs):
         return Outcome("running", "not finished: a job is running")
-    if facts.files["published"] and verdict:
+    if stands:
         stamp = WorkFolder(folder).published.stat().st_mtime
         error = next(
-            (e for path in logs if path.stat().st_mtime > stamp if (e := _error(path))), ""
+            (e for path in logs if path.stat().st_mtime > stamp if (e := error_of(path))), ""
         )
         state: State = "inherited" if has_inherited_defects(facts) else "valid"
         if error:
@@ -261,12 +290,12 @@ def _outcome(facts: Facts) -> Outcome:
     if verdict.get("verdict") == "invalid" and first is not None:
         where = f"{first.get('code')} at {first.get('path') or '/'}: {first.get('message')}"
         log = next((path for path in logs if path.stem == "publish"), None)
-        said = (_error(log) if log else None) or ""
+        said = (error_of(log) if log else None) or ""
         _, after, remedy = said.removesuffix(f" ({log})").partition("; after repairing it ")
         hidden = "no longer published: readers see no dataset until then"
         shown = hidden if hidden.partition(":")[0] in said else "not published"
         return Outcome("invalid", f"invalid, {shown}: {where}{after}{remedy}")
-    if logs and (ended := _error(logs[0])):
+    if logs and (ended := error_of(logs[0])):
         refused = logs[0].stem in _REFUSING
         return Outcome("refused" if refused else "failed", f"not finished: {ended}")
     claimed = WorkFolder(folder).claim.exists()
@@ -294,15 +323,11 @@ def _published(facts: Facts) -> str:
     compared = sum(array["bytes_compared"] for array in verdict["arrays"])
     warnings = facts.severities["warning"]
     noted = f", {counted(warnings, 'warning')}" if warnings else ""
-    place = str(published["output"])
-    if facts.asked and is_local(facts.asked.output):
-        asked = facts.asked.output
-        place = asked if str(Path(asked).absolute()) == place else place
     pixels = f"every pixel compared ({size_text(compared)} decoded)" if compared else _NO_CHUNK
     return (
         f"{published['verdict']}{_conforming(verdict)}, "
         f"{counted(len(verdict['arrays']), 'array')} with {pixels}, {published['objects']} objects "
-        f"({size_text(published['bytes'])}) in {display_url(place)}{noted}"
+        f"({size_text(published['bytes'])}) in {facts.published_at}{noted}"
     )
 
 
@@ -322,32 +347,3 @@ def _conforming(verdict: Mapping[str, Any]) -> str:
     if verdict.get("conforms") == "OME-Zarr with defects":
         return f" with {counted(defects, 'inherited defect')}"
     return ""
-
-
-def _newest_logs(folder: Path) -> list[Path]:
-    found = sorted(((path.stat().st_mtime, path) for path in folder.rglob("*.log")), reverse=True)
-    return [path for _, path in found[:_NEWEST_LOGS]]
-
-
-def _error(log: Path) -> str | None:
-    """Error that a log ends with, and its name."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    if not lines or not lines[-1].startswith("error: "):
-        return None
-    said = lines[-1].removeprefix("error: ").replace(f"{Path.cwd()}/", "")
-    if said == INTERRUPTED:
-        return None
-    folder = next(parent.parent for parent in log.parents if parent.name == "logs")
-    return f"{said.replace('results/<dataset>', str(folder))} ({log})"
-
-
-def _is_held(log: Path) -> bool:
-    """Whether a job writes this log now: it keeps a lock on it as long as it lives."""
-    try:
-        with log.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks: nobody can tell
-        return False
-    return False

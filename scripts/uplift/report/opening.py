@@ -2,14 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
-from uplift.storage import display_url, is_local, local_path
-from uplift.storage.settings import options_for
-from uplift.storage.urls import split_url
+from uplift.storage import is_local, local_path
 
 LOCAL_SERVER = "http://localhost:8000"
 """Where ``ome_zarr view`` serves the folder above a dataset, to pages of other hosts too."""
@@ -33,9 +30,16 @@ class Viewers(NamedTuple):
     napari: str
 
 
-def viewers_of(output: str, settings: Mapping[str, Any] | None) -> Viewers:
-    """Say how to open the output (a folder or a URL without secrets)."""
-    url = web_url(output, settings)
+def viewers_of(output: str, url: str | None) -> Viewers:
+    """Say how to open the output.
+
+    Parameters
+    ----------
+    output
+        A folder, or a URL without secrets.
+    url
+        Its address in the web; None where it has none.
+    """
     serve = None
     if url is None:
         local = is_local(output)
@@ -51,21 +55,3 @@ def viewers_of(output: str, settings: Mapping[str, Any] | None) -> Viewers:
     }
     opened = str(Path(local_path(output)).absolute()) if is_local(output) else url
     return Viewers(serve, links, shlex.join(["napari", "--plugin", "napari-ome-zarr", opened]))
-
-
-def web_url(output: str, settings: Mapping[str, Any] | None) -> str | None:
-    """Address of an output for a browser, where its bucket is public; None for a local folder."""
-    if not output or is_local(output):
-        return None
-    parts = split_url(output)
-    if parts.scheme in ("http", "https"):
-        return display_url(output).rstrip("/")
-    options, key = options_for(output, settings), quote(parts.key)
-    if parts.scheme in ("gs", "gcs"):
-        return f"https://storage.googleapis.com/{parts.place}/{key}"
-    if parts.scheme not in ("s3", "s3a"):
-        return None
-    if options.endpoint_url:
-        return f"{options.endpoint_url.rstrip('/')}/{parts.place}/{key}"
-    region = f".{options.region}" if options.region else ""
-    return f"https://{parts.place}.s3{region}.amazonaws.com/{key}"

@@ -94,6 +94,8 @@ def update_preview(facts: Facts, settings: Mapping[str, Any] | None) -> bool:
         return stale
     if file.exists() and file.stat().st_mtime >= published.stat().st_mtime:
         return False
+    if not facts.files["inventory"]:  # which names the images: a look at the source failed
+        return False
     try:
         write_preview(open_store(facts.output, settings), _spread(facts.images), facts.folder)
     except Exception as error:

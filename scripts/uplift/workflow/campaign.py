@@ -47,12 +47,18 @@ def planned_loads(results: Path) -> Iterator[Load]:
 def finished_runs(results: Path) -> Iterator[Run]:
     """Datasets that were published, with what the jobs of each step took.
 
-    Those of which a step ran again, after an edit or a kill, tell nothing of a run from the start.
+    Those of which a step ran again, after an edit or a kill, tell nothing of a run from the start,
+    nor do those whose plan was edited since, and wrongly.
     """
     for work in _folders(results):
+        if not work.published.exists():
+            continue
         jobs = [line for line in ledger.read(work.path / ledger.NAME) if line.exit_code == 0]
-        load = _load(work)
-        if load is None or not work.published.exists():
+        try:
+            load = _load(work)
+        except InputError:
+            continue
+        if load is None:
             continue
         steps = ledger.by_step(jobs)
         if Counter(job.step for job in jobs) == {s: load.features(s)["job"] for s in load.steps}:

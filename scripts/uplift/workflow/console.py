@@ -29,6 +29,7 @@ from uplift.workflow.last_words import (
     error_lines,
     kept_plan_line,
     listed,
+    planned,
     recent_line,
     warning_lines,
 )
@@ -215,14 +216,17 @@ class Console(logging.Handler):
         if not dataset:
             return
         self._note_recent_change(rule, dataset, logs)
-        if rule == "plan" and WorkFolder(self._results / dataset).proposed.exists():
-            self._kept_plans.append(dataset)
+        # the plan may have been kept by the run before, as by the target plans
+        if rule in ("plan", "publish"):
+            self._kept_plans += self._with_proposal([dataset])
         self._ended(rule, dataset)
         if self._failed.get(dataset, ("",))[0] == rule:  # a later attempt did it
             del self._failed[dataset]
         self._left[dataset] -= 1
         if self._left[dataset] <= 0 and dataset not in self._failed:
             outcome = self._outcome(dataset)
+            if rule == "plan":  # all that this run does for it
+                outcome = planned(outcome, WorkFolder(self._results / dataset).plan)
             if not outcome.message.startswith(_UNFINISHED) and dataset not in self._finished:
                 self._finished[dataset] = outcome
                 self._display.done(f"{dataset}: {outcome.message}")
@@ -340,6 +344,12 @@ class Console(logging.Handler):
             f"Nothing to be done: valid when published, {valid} of {len(self._datasets)} "
             "(-R validate looks at the outputs again)"
         )
+        if kept := self._with_proposal(self._datasets):
+            self._display.warned(kept_plan_line(kept, self._results))
+
+    def _with_proposal(self, names: Iterable[str]) -> list[str]:
+        """Datasets whose edited plan stands next to what the settings ask for."""
+        return [name for name in names if WorkFolder(self._results / name).proposed.exists()]
 
     def _say_what_would_be_done(self) -> None:
         jobs: dict[str, Counter[str]] = defaultdict(Counter)

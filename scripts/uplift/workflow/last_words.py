@@ -66,7 +66,17 @@ def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
             more = f" (and {len(said) - 1} more of this kind{each})" if len(said) > 1 else ""
             yield f"warning: {_where(names)}: {said[0]}{more}"
     if len(often) > _KINDS:
-        yield f"warning: {len(often) - _KINDS} more kinds of warnings are in the report"
+        rest = len(often) - _KINDS
+        kinds = "kind of warnings is" if rest == 1 else "kinds of warnings are"
+        yield f"warning: {rest} more {kinds} in the report"
+
+
+def planned(outcome: Outcome, plan: Path) -> Outcome:
+    """What is said of a dataset that a run only planned: not what became of an earlier plan."""
+    if outcome.state == "planned":
+        return outcome
+    stays = "; what was published before stays" * (outcome.state in ("valid", "inherited"))
+    return Outcome("planned", f"planned, not converted by this plan: see {plan}{stays}")
 
 
 def _unnamed(dataset: str, text: str) -> str:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from uplift.errors import remedy_for
+from uplift.models.json_text import shown
 
 _HEAD = re.compile(
     r'(?P<kind>\w+)(?: in rule \S+)?(?: in file "(?P<file>.+?)", line (?P<line>\d+))?[:.]'
@@ -20,7 +21,12 @@ _OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
 _NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
 _OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:\n]+)(?:: '(?P<path>.+?)')?")
 """An error of the operating system, as Python words it: where it wrote, without the file."""
-_CONFIG = Path("config/config.yaml")
+_CONFIGS = (Path("config/config.yaml"), Path(__file__).parents[3] / "config" / "config.yaml")
+"""Of the folder of the run, and of this project."""
+_WRONG_CONFIG = (
+    "Config file is not valid JSON or YAML",
+    "Config file must be given as JSON or YAML with keys at top level",
+)
 _TRACEBACK = "Traceback (most recent call last):"
 _END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
 _CONSEQUENCES = (
@@ -57,8 +63,10 @@ def one_line(
     """
     if own := _OWN.search(text):
         return own["what"]
-    if "Config file is not valid JSON or YAML" in text and (found := _mistake_in_config()):
-        return found
+    if any(one in text for one in _WRONG_CONFIG):
+        found = filter(None, map(_mistake_in_config, _CONFIGS))
+        if (line := next(found, None)) is not None:
+            return line
     if no_rule := _NO_RULE.search(text):
         return _no_rule(no_rule["what"], workflow, files)
     if "Target rules may not contain wildcards" in text:
@@ -70,7 +78,7 @@ def one_line(
     system = _OF_SYSTEM.search(text)
     if system and int(system["number"]) != errno.ENOENT:  # which is where a Snakefile is wrong
         remedy = remedy_for(OSError(int(system["number"]), ""))
-        return f"{system['path'] or 'results or .snakemake'}: {system['what']}; {remedy}"
+        return f"{system['path'] or _written_to(files)}: {system['what']}; {remedy}"
     if _TRACEBACK in lines:
         return _python_error(lines[lines.index(_TRACEBACK) + 1 :])
     unclosed = _END_OF_FILE.search(text)
@@ -81,20 +89,27 @@ def one_line(
     return _joined(_parts(line for line in lines if not _FRAME.match(line)))
 
 
-def _mistake_in_config() -> str | None:
-    """Of the config in the working folder: others are read before this program is."""
+def _mistake_in_config(file: Path) -> str | None:
+    """Of a config that the Snakefile reads: others are read before this program is."""
     import yaml  # type: ignore[import-untyped]
 
     try:
-        yaml.safe_load(_CONFIG.read_text(encoding="utf-8"))
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return (
-            f"{_CONFIG}, line {line}: not YAML: {error.problem}; correct the indentation or quotes"
-        )
+        return f"{file}, line {line}: not YAML: {error.problem}; correct the indentation or quotes"
     except (OSError, ValueError):
-        pass
-    return None
+        return None
+    if isinstance(content, dict):
+        return None
+    what = "is empty" if content is None else f"{shown(content)} is not a mapping"
+    return f"{file}: {what}; write a key and its value in each line, such as samples: sheet.csv"
+
+
+def _written_to(files: Mapping[str, object]) -> str:
+    """Where Snakemake writes: the system does not always say to which file."""
+    results = next((Path(str(file)).parent.parent for file in files.values()), "results")
+    return f"{results} or .snakemake"
 
 
 def _no_rule(name: str, workflow: Any, files: Mapping[str, object]) -> str:
