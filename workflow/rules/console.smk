@@ -2,6 +2,17 @@
 
 import sys
 
+
+def end_in_one_line(kind, error, trace):
+    """Say in one line that Ctrl-C ended Snakemake while it read its rules or looked at files."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("error: interrupted; run the same command again\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = end_in_one_line  # before what takes time is imported
+
 if str(HOME / "scripts") not in sys.path:
     sys.path.append(str(HOME / "scripts"))
 
