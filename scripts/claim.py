@@ -19,7 +19,7 @@ from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
-from uplift.work.made_from import content_sha256, note_claimed, read_made_from
+from uplift.work.made_from import content_sha256, note_claimed, output_asked_for, read_made_from
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +53,7 @@ def _claim(arguments: argparse.Namespace) -> None:
         source_url=arguments.source,
         overwrite=arguments.overwrite,
         known=known,
+        is_named_as_then=output_asked_for(work) == arguments.output,
         made_from=_another_source(work, arguments.source, inventory),
     )
     note_claimed(work, arguments.source, inventory)

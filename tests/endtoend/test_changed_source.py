@@ -218,3 +218,24 @@ def test_the_sheet_names_another_source(tmp_path):
     assert not (tmp_path / "out.zarr" / "labels").exists()
     run = snakemake(tmp_path, "--config", "input=other.zarr", *common)
     assert "Nothing to be done" in run.text
+
+
+def test_a_row_that_names_the_output_of_another_dataset_is_refused(tmp_path):
+    """Their metadata are the same, and so are their root documents."""
+    for name, seed in (("one", 0), ("two", 3)):
+        write_image(tmp_path / f"{name}.zarr", size=48, labels=False, seed=seed)
+    common = ["license=CC0-1.0", "previews=false"]
+    for name in ("one", "two"):
+        run = snakemake(
+            tmp_path, "--config", f"input={name}.zarr", f"output={name}-05.zarr", *common
+        )
+        assert run.code == 0, run.text
+    roots = [(tmp_path / f"{name}-05.zarr" / "zarr.json").read_bytes() for name in ("one", "two")]
+    assert roots[0] == roots[1]
+    before = contents(tmp_path / "one-05.zarr")
+    run = snakemake(tmp_path, "--config", "input=two.zarr", "output=one-05.zarr", *common)
+    assert run.code == 1
+    assert "exists and was not started by this run" in run.errors[0]
+    assert contents(tmp_path / "one-05.zarr") == before
+    for name in ("one", "two"):
+        assert (tmp_path / f"{name}-05.zarr" / "zarr.json").is_file()

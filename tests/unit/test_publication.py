@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 
 import pytest
 
@@ -212,3 +213,31 @@ def test_costs_add_up():
     total = total_cost([record, record.model_copy(update={"peak_memory_bytes": 300})])
     assert (total.jobs, total.chunks_read, total.bytes_written) == (2, 8, 160)
     assert (total.wall_seconds, total.peak_memory_bytes) == (5.0, 300)
+
+
+@pytest.mark.parametrize(
+    ("first", "is_named_as_then", "is_taken"),
+    [("stays", False, False), ("moved", False, True), ("copied", True, True)],
+)
+def test_another_dataset_with_the_same_metadata_is_not_taken_over(
+    output, tmp_path, first, is_named_as_then, is_taken
+):
+    """Images whose metadata are the same have the same root document."""
+    other = LocalStore(str(tmp_path / "other.zarr"), writable=True, durability="none")
+    known = publish_now(other, claim(other, "run-1"))
+    release(other, "run-1")
+    if first == "moved":
+        (tmp_path / "other.zarr").rename(output.root)
+    elif first == "copied":
+        shutil.copytree(tmp_path / "other.zarr", output.root)
+    else:
+        publish_now(output, claim(output, "run-2"))
+        release(output, "run-2")
+    if is_taken:
+        claim(output, "run-1", known=known, is_named_as_then=is_named_as_then)
+        assert output.get("zarr.json") is None
+    else:
+        with pytest.raises(OutputError, match="exists and was not started by this run"):
+            claim(output, "run-1", known=known, is_named_as_then=is_named_as_then)
+        assert output.get("zarr.json") == ROOT
+        assert other.get("zarr.json") == ROOT

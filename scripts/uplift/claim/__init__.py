@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from uplift.errors import OutputError
+from uplift.errors import OutputError, StorageError
 from uplift.models.json_text import sha256_of
 from uplift.models.publication import Claim, Published
 from uplift.outputs.held import HeldOutput
@@ -15,6 +15,7 @@ from uplift.outputs.lock import is_abandoned, read_lock, refuse_foreign
 from uplift.outputs.overlap import refuse_overlap
 from uplift.outputs.unclaimed import UnclaimedOutput
 from uplift.running.parallel import at_once
+from uplift.storage import open_store
 from uplift.storage.files import is_temporary
 from uplift.storage.protocol import Store
 
@@ -32,6 +33,7 @@ def claim_output(
     source_url: str | None = None,
     overwrite: bool = False,
     known: Published | None = None,
+    is_named_as_then: bool = False,
     made_from: str | None = None,
 ) -> Claim:
     """Take the output for this run and hide what is published there.
@@ -49,6 +51,9 @@ def claim_output(
         Empty the place when another dataset is there.
     known
         What this work folder published before: that may be taken up again.
+    is_named_as_then
+        Whether the sheet names the output as it did then: where it is another place now, the whole
+        folder was moved or copied.
     made_from
         The source of what this run has at the output, where it is another than `source_url`:
         refused before anything is hidden, or emptied with `overwrite`.
@@ -77,7 +82,11 @@ def claim_output(
     abandoned = lock is not None and lock.run_id != run_id and is_abandoned(lock)
     # a run that was killed while it took the lock leaves a leftover, which is not a dataset
     names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
-    ours = known is not None and _is_known(output, root, known)
+    ours = (
+        known is not None
+        and _is_known(output, root, known)
+        and (known.output == output.url or is_named_as_then or not _still_stands(known, settings))
+    )
     if lock is not None and not abandoned:
         refuse_foreign(output, lock, run_id)
         ours = True
@@ -128,6 +137,19 @@ def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
     if root is None:
         return known.output == output.url
     return known.root_sha256 == sha256_of(root)
+
+
+def _still_stands(known: Published, settings: Mapping[str, Any] | None) -> bool:
+    """Whether what was published is still where it was: then it is not what stands elsewhere.
+
+    Two images whose metadata are the same have the same root document.
+    """
+    try:
+        root = open_store(known.output, settings).get(ROOT_KEY)
+    except StorageError as error:  # nobody can tell now: nothing is taken over
+        log.info("%s", error)
+        return True
+    return root is not None and sha256_of(root) == known.root_sha256
 
 
 def _refuse_unless_replaceable(

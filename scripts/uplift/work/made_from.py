@@ -3,14 +3,18 @@
 It is not the output of a rule, so that it outlives a second look at the source and a forced run.
 """
 
+import logging
 from collections.abc import Iterable
 
 from uplift.errors import InputError
 from uplift.models.inventory import Inventory
 from uplift.models.json_text import sha256_of_json
 from uplift.models.publication import MadeFrom
+from uplift.models.slices import Slice
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
+
+log = logging.getLogger(__name__)
 
 
 def read_made_from(work: WorkFolder) -> MadeFrom | None:
@@ -34,6 +38,16 @@ def source_of(work: WorkFolder) -> str | None:
                 return None
             return None if found is None else str(found)
     return None
+
+
+def output_asked_for(work: WorkFolder) -> str | None:
+    """Output of the last conversion, as the sheet had it then; None when nothing is converted."""
+    first = next((path for _, _, path in work.slices()), None)
+    try:
+        return None if first is None else json_files.read_model(first, Slice).output
+    except InputError as error:  # the job that needs the file says so
+        log.info("%s", error)
+        return None
 
 
 def note_inspected(work: WorkFolder, inventory: Inventory) -> None:

@@ -24,7 +24,7 @@ from uplift.storage import display_url, hide_url, is_local, local_path, open_sto
 from uplift.storage.settings import options_for
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
-from uplift.work.made_from import source_of
+from uplift.work.made_from import output_asked_for, source_of
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def gone_outputs(
     lines = {}
     for dataset in itertools.compress(started, map(operator.not_, there)):
         claim, output = claims[dataset], samples[dataset].output
-        if _output_asked_for(WorkFolder(claim.parent)) == output:  # else the sheet names a new one
+        if output_asked_for(WorkFolder(claim.parent)) == output:  # else the sheet names a new one
             place, published = _local_path(output), str(WorkFolder(claim.parent).published)
             what = f"the output of dataset {dataset!r} is gone"
             again = "convert it again: the same command with -R claim"
@@ -215,16 +215,6 @@ def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
 def outcome(sample: Sample, results: str) -> Outcome:
     """What became of one dataset."""
     return outcome_of(Path(results, sample.dataset), sample)
-
-
-def _output_asked_for(work: WorkFolder) -> str | None:
-    """Output of the last conversion, as the sheet had it then; None when nothing is converted."""
-    first = next((path for _, _, path in work.slices()), None)
-    try:
-        return None if first is None else json_files.read_model(first, Slice).output
-    except InputError as error:  # the job that needs the file says so
-        log.info("%s", error)
-        return None
 
 
 def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:
