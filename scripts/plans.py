@@ -37,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=16, help="of one job at most")
     command.add_switch(parser, "--ozx")
     parser.add_argument("--costs", type=command.json_argument, default={}, metavar="JSON")
+    text = "names of datasets of which it was said already that they failed"
+    parser.add_argument(
+        "--failed", type=command.json_argument, default=[], metavar="JSON", help=text
+    )
     wrong: list[str] = []
     code = command.run_program(parser, lambda arguments: wrong.extend(_plans(arguments)), argv)
     return code or (1 if wrong else 0)
@@ -56,7 +60,8 @@ def _plans(arguments: argparse.Namespace) -> list[str]:
             planned.append(_planned(work, sample, arguments, archive=archive))
         except UpliftError as error:
             wrong.append(sample.dataset)
-            sys.stderr.write(f"error: {sample.dataset}: {' '.join(str(error).split())}\n")
+            if sample.dataset not in arguments.failed:
+                sys.stderr.write(f"error: {sample.dataset}: {' '.join(str(error).split())}\n")
     runs = list(finished_runs(arguments.results))
     rows = rows_of(planned, calibrated(runs), costs, arguments.cores)
     lines = [as_text(rows, costs.currency if costs.known() else None)] if rows else []

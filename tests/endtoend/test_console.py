@@ -112,10 +112,10 @@ def test_a_mistake_in_an_edited_plan_fails_the_table_in_one_line(folder):
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
     settings = ["--config", "samples=two.csv", "results=wrong", "previews=false"]
 
-    def plans():
+    def plans(*more):
         return subprocess.run(
-            [*command, "plans", *settings], cwd=folder, env=environment(), text=True, timeout=300,
-            capture_output=True, check=False,
+            [*command, "plans", *settings, *more], cwd=folder, env=environment(), text=True,
+            timeout=300, capture_output=True, check=False,
         )  # fmt: skip
 
     first = plans()
@@ -132,10 +132,18 @@ def test_a_mistake_in_an_edited_plan_fails_the_table_in_one_line(folder):
         assert error.startswith(f"error: more: wrong/more/plan.json: {mistake}")
         assert said.stdout.splitlines()[1].startswith("good ")
         assert "more" not in said.stdout
+    planned_again = plans("planning={shard_mib: 100}")
+    (error,) = re.findall("^error: more: .*", planned_again.stderr, re.MULTILINE)
+    assert error.endswith("(wrong/more/logs/plan.log)"), "of the job that failed, once"
+    file.write_text(plan)
+    plans()  # by the first settings again
     whole = json.loads(plan)
     file.write_text(json.dumps({**whole, "arrays": whole["arrays"][1:]}))
     said = plans()
-    assert (said.returncode, said.stdout) == (0, first.stdout)
+    assert said.returncode == 0
+    assert [line.split(" ")[0] for line in said.stdout.splitlines()] == [
+        line.split(" ")[0] for line in first.stdout.splitlines()
+    ]
     warning = said.stderr.splitlines()[-1]
     assert warning.startswith("warning: more: wrong/more/plan.json: does not name 1 of 2 arrays")
     file.write_text("{")

@@ -134,9 +134,9 @@ def after_the_last_job():
     if not workflow.is_main_process or workflow.touch:
         return 0
     code = 0
-    shown = console.active()
+    shown, failed = console.active(), []
     if shown is not None:
-        shown.conclude()
+        failed = shown.conclude()
     else:
         lines = start.summary_lines(SAMPLES, RESULTS)
         sys.stderr.writelines(f"{line}\n" for line in lines)
@@ -151,6 +151,7 @@ def after_the_last_job():
             "threads": CONFIG.threads,
             "ozx": CONFIG.ozx,
             "costs": CONFIG.costs.to_json(),
+            "failed": failed,
         }
         program = str(HOME / "scripts" / "plans.py")
         words = [*JOBS.command(program), "--quiet", *job.options_of(options)]
