@@ -43,7 +43,9 @@ def _end_of_patience() -> Iterator[None]:
 @pytest.fixture
 def snakemake_logger() -> Iterator[logging.Logger]:
     """Snakemake's logger as it is when the Snakefile is read."""
-    logger = logging.getLogger("snakemake.logging")
+    logger, root = logging.getLogger("snakemake.logging"), logging.getLogger()
+    # a program that ran in this process left one that writes to what pytest has closed since
+    root.handlers[:] = [one for one in root.handlers if not _is_closed(one)]
     before, level = list(logger.handlers), logger.level
     handler = logging.StreamHandler(io.StringIO())
     handler.name = "DefaultStreamHandler"
@@ -53,6 +55,11 @@ def snakemake_logger() -> Iterator[logging.Logger]:
     logger.handlers[:] = before
     logger.setLevel(level)
     os.environ.pop(console.VARIABLE, None)
+
+
+def _is_closed(handler: logging.Handler) -> bool:
+    stream = getattr(handler, "stream", None)
+    return stream is not None and stream.closed
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,9 @@ def test_an_edit_converts_its_array_alone_and_is_kept(one):
     label.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
     edit_plan(one, "0", shards=[1, 1, 256, 512])
     run = snakemake(one, *SMALL)
-    assert "not published, it is invalid: chunk" in run.errors[0], "damaged since it was compared"
+    assert "no longer published, it is invalid: chunk" in run.errors[0], (
+        "damaged since it was compared"
+    )
     label.write_bytes(good)
     edit_plan(one, "0", shards=[1, 5, 256, 512])
     run = snakemake(one, *SMALL)
@@ -159,7 +161,7 @@ def test_an_invalid_output_is_not_published(one):
     run = snakemake(one, *SMALL)
     assert run.code == 1
     assert len(run.errors) == 1
-    assert "not published, it is invalid" in run.errors[0]
+    assert "no longer published, it is invalid" in run.errors[0]
     assert not (one / OUTPUT / "zarr.json").exists()
     assert json.loads((one / WORK / "validation.json").read_text())["verdict"] == "invalid"
     shard.write_bytes(good)
