@@ -15,7 +15,7 @@ from uplift.arrays import digests
 from uplift.convert import repack
 from uplift.storage.local import LocalStore
 from uplift.validate.pixels import check, repacked
-from uplift.work import ledger
+from uplift.work import traffic
 
 CASE = Case(shape=(160, 160), chunks=(20, 20), shards=(80, 80))
 CHUNKS, SHARDS = 64, 4
@@ -128,9 +128,9 @@ def test_gets_of_a_source_in_a_bucket(tmp_path, s3_server, s3_environment):
     made = Conversion(f"s3://{bucket}/in.zarr", str(tmp_path / "out.zarr"), tmp_path / "work")
     for step in (made.inspect, made.plan, made.claim):
         step()
-    before = ledger.TRAFFIC.copy()
+    before = traffic.TRAFFIC.copy()
     made.convert()
-    spent = ledger.TRAFFIC.since(before)
+    spent = traffic.TRAFFIC.since(before)
     files = (p for n in "01" for p in (tmp_path / "in.zarr" / n).rglob("*"))
     chunks = sum(p.name.isdigit() and p.is_file() for p in files)
     assert zarr.open_array(tmp_path / "in.zarr" / "0", mode="r").nchunks > 1000

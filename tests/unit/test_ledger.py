@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uplift.work import ledger
+from uplift.work import ledger, traffic
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -21,7 +21,7 @@ def spent(step="convert", **values):
 def test_a_job_adds_a_line_with_what_it_spent(tmp_path):
     file = tmp_path / "d" / "costs.jsonl"
     with ledger.measured(file, "convert", "1-of-2", threads=3) as job:
-        ledger.TRAFFIC.add(objects_read=2, bytes_read=100)
+        traffic.TRAFFIC.add(objects_read=2, bytes_read=100)
         sum(range(2_000_000))
         job.exit_code = 0
     with ledger.measured(file, "migrate"):
@@ -113,18 +113,18 @@ def test_sums_are_by_step_in_the_order_of_work():
 
 
 def test_counts_from_many_threads_are_all_there():
-    traffic = ledger.Traffic()
+    counted = traffic.Traffic()
 
     def count():
         for _ in range(2000):
-            traffic.add(requests=1, bytes_read=3)
+            counted.add(requests=1, bytes_read=3)
 
     threads = [threading.Thread(target=count) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (traffic.requests, traffic.bytes_read) == (16_000, 48_000)
+    assert (counted.requests, counted.bytes_read) == (16_000, 48_000)
 
 
 def test_a_folder_without_a_ledger_cost_nothing(tmp_path):

@@ -105,19 +105,19 @@ sys.path[:0] = sys.argv[1:3]
 import uplift.batches
 import numpy  # has threads of its own, if it may
 from uplift.running.processes import Workers
-from uplift.work import ledger
+from uplift.work import usage
 import unit_workers
 
 end = threading.Event()
 if "thread" in sys.argv:
     threading.Thread(target=end.wait, daemon=True).start()
-used, before = ledger.used_so_far().cpu_seconds, time.process_time()
+used, before = usage.used_so_far().cpu_seconds, time.process_time()
 while time.process_time() < before + 0.2:
     pass
-with Workers(2, unit_workers.opened, (), (ledger.take_spent, ledger.add_spent)) as workers:
+with Workers(2, unit_workers.opened, (), (usage.take_spent, usage.add_spent)) as workers:
     print(*workers.as_done(unit_workers.parent, range(2)))
 end.set()
-print(ledger.used_so_far().cpu_seconds - used)
+print(usage.used_so_far().cpu_seconds - used)
 """
 WORK = """
 import os, time
@@ -150,9 +150,9 @@ sys.path[:0] = sys.argv[1:2]
 import uplift.batches
 from uplift.errors import SourceError, WorkerError
 from uplift.running.meanwhile import meanwhile
-from uplift.work import ledger
+from uplift.work import usage
 
-spent = (ledger.take_spent, ledger.add_spent)
+spent = (usage.take_spent, usage.add_spent)
 
 
 def fail():

@@ -10,7 +10,7 @@ import pytest
 from uplift.errors import StorageError
 from uplift.storage import files, tuning
 from uplift.storage.local import LocalStore
-from uplift.work.ledger import TRAFFIC
+from uplift.work.traffic import TRAFFIC
 
 
 @pytest.fixture

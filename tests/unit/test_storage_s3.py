@@ -14,7 +14,7 @@ from uplift.inspect_source.walk import inspect_source
 from uplift.storage import open_store, tuning
 from uplift.storage import s3 as storage_s3
 from uplift.storage.writable import open_writable
-from uplift.work.ledger import TRAFFIC
+from uplift.work.traffic import TRAFFIC
 
 ENGINES = ("obstore", "fsspec")
 

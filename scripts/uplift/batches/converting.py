@@ -25,7 +25,7 @@ from uplift.running.parallel import at_once
 from uplift.running.processes import Workers
 from uplift.storage.caps import parts
 from uplift.validate.pixels import modules_for
-from uplift.work import json_files, ledger
+from uplift.work import json_files, usage
 from uplift.work.folder import WorkFolder
 from uplift.work.job_lock import only_job
 from uplift.work.journal import Journal
@@ -119,7 +119,7 @@ class _CarryOut:
             items = itertools.chain.from_iterable(batch.items for batch in left)
             is_local = not self._place.engines()
             modules = (*PRELOADED, *modules_for(items, local=is_local), *self._place.engines())
-            spent = (ledger.take_spent, ledger.add_spent)
+            spent = (usage.take_spent, usage.add_spent)
             # before anything is asked of a store, whose client has threads: so they are forks
             workers = stack.enter_context(
                 Workers(cores, open_context, modules, spent, room=room_for(self._place))

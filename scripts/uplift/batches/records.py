@@ -24,7 +24,7 @@ from uplift.models.json_text import sha256_of
 from uplift.models.record import BadChunk, ItemRecord, Record, Verify
 from uplift.validate.objects.manifest import text_of_sums
 from uplift.validate.pixels.digests import digests_file
-from uplift.work import json_files, ledger
+from uplift.work import json_files, usage
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Done, Journal
 
@@ -124,7 +124,7 @@ class BatchRun:
             wall_seconds=round(time.perf_counter() - self._clock, 3),
             cpu_seconds=round(sum(one.cpu_seconds for one in made), 3),
             peak_memory_bytes=max(
-                [ledger.own_peak_memory_bytes()]
+                [usage.own_peak_memory_bytes()]
                 + [r.peak_memory_bytes for one in self._sums for r in one.results]
             ),
             threads=cores,

@@ -24,7 +24,7 @@ from uplift.running.processes import Workers
 from uplift.storage.caps import parts
 from uplift.validate.pixels.chosen import Chosen
 from uplift.validate.pixels.regions import Regions, check_arrays
-from uplift.work import ledger
+from uplift.work import usage
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Journal
 
@@ -104,7 +104,7 @@ class Validation:
         """Results as they come; processes are started once there is something to do."""
         for value in (waiting := iter(inputs)):
             if self._started is None:
-                spent = (ledger.take_spent, ledger.add_spent)
+                spent = (usage.take_spent, usage.add_spent)
                 modules = [__name__, *self._place.engines()]
                 cores = min(cores or self._cores, self._place.most_processes)
                 part = parts(cores)[1]

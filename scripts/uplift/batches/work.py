@@ -38,7 +38,7 @@ from uplift.running.parallel import NO_TURNS
 from uplift.validate.objects.accounts import sha256_of_object
 from uplift.validate.pixels import check_portion, values_at_once
 from uplift.validate.pixels.check import Expected
-from uplift.work import ledger
+from uplift.work import usage
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal, Lines
 
@@ -153,7 +153,7 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
     if each is map:
         _share_out(results, time.thread_time() - cpu)
     # asking the system takes as long as a small read
-    results[-1].peak_memory_bytes = ledger.own_peak_memory_bytes()
+    results[-1].peak_memory_bytes = usage.own_peak_memory_bytes()
     return results
 
 

@@ -34,7 +34,7 @@ from uplift.storage.documents import SourceDocuments
 from uplift.storage.files import is_network
 from uplift.storage.protocol import Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
-from uplift.work import ledger
+from uplift.work import usage
 from uplift.zarr_metadata.consolidated import consolidate
 from uplift.zarr_metadata.v3 import array_document, dimension_names
 
@@ -113,7 +113,7 @@ def migrate_dataset(
                 held |= {path: json.loads(data) for path, data in some}
 
     apart = cores > 1 and output.is_local
-    spent = (ledger.take_spent, ledger.add_spent)
+    spent = (usage.take_spent, usage.add_spent)
     with Workers(1, lambda _: output, spent=spent, apart=apart) as workers:
         for _ in workers.as_done(_write, portions()):
             pass

@@ -19,7 +19,7 @@ from uplift.storage.files import (
 )
 from uplift.storage.local_reading import ABSENT, LocalFiles
 from uplift.storage.protocol import Store, Unfinished, join
-from uplift.work.ledger import TRAFFIC
+from uplift.work.traffic import TRAFFIC
 
 _UNLESS_THERE = contextlib.suppress(FileExistsError)
 _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)

@@ -21,7 +21,7 @@ from uplift.storage.files import (
 )
 from uplift.storage.protocol import Buffer, ObjectInfo, Wanted, key_of, refuse_changed
 from uplift.storage.reading import ReadableStore, ReadAhead
-from uplift.work.ledger import TRAFFIC
+from uplift.work.traffic import TRAFFIC
 
 L = TypeVar("L", bytes, int)
 

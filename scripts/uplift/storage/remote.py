@@ -23,7 +23,7 @@ from uplift.storage.protocol import (
 from uplift.storage.reading import Data, ReadableStore, ReadAhead
 from uplift.storage.retries import Pause, retried, seconds_of
 from uplift.storage.urls import WEB, display_url, split_url
-from uplift.work.ledger import TRAFFIC
+from uplift.work.traffic import TRAFFIC
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")

@@ -34,7 +34,7 @@ from uplift.validate.pixels import coverage
 from uplift.validate.pixels.chosen import Chosen
 from uplift.validate.pixels.regions import Regions
 from uplift.validators.ome_zarr import releases, run_validators
-from uplift.work import ledger
+from uplift.work import usage
 from uplift.work.folder import WorkFolder
 from uplift.zarr_metadata.data_types import data_type_v3
 
@@ -122,7 +122,7 @@ def validate_dataset(
     with meanwhile(
         partial(check.documents, *asked),
         cores=cores if pays else 1,
-        spent=(ledger.take_spent, ledger.add_spent),
+        spent=(usage.take_spent, usage.add_spent),
     ) as documents:
         has_old = (
             not files.with_manifest

@@ -11,9 +11,7 @@ import fcntl
 import json
 import os
 import platform
-import resource
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -22,72 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from uplift import __version__
+from uplift.work.traffic import TRAFFIC, TRAFFIC_COUNTS
+from uplift.work.usage import Used, peak_memory_bytes, used_so_far
 
 NAME = "costs.jsonl"
 _COUNTS_DISKS = sys.platform == "linux"
 """Elsewhere `ru_inblock` counts reads of any size."""
-_BLOCK_BYTES = 512
-"""Its unit on Linux, whatever the file system's; NFS is counted, too."""
 _LIBRARIES = ("numcodecs", "numpy", "obstore", "tensorstore", "zarr", "zarrs")
-
-
-@dataclass
-class Traffic:
-    """Requests, objects and bytes that went over storage.
-
-    Attributes
-    ----------
-    requests
-        To remote stores; repeated ones count again, an upload in parts once.
-    objects_read, bytes_read
-        Objects (or ranges of one) that were read, and their bytes as stored; what other people's
-        readers fetch by themselves is not among them.
-    objects_written, bytes_written
-        The same for writing; an object whose blocks were shared or copied by the server counts as
-        written.
-    """
-
-    requests: int = 0
-    objects_read: int = 0
-    bytes_read: int = 0
-    objects_written: int = 0
-    bytes_written: int = 0
-
-    def __getstate__(self) -> dict[str, int]:
-        """Counts without the lock, for another process."""
-        return asdict(self)
-
-    def __setstate__(self, state: dict[str, int]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
-
-    def __post_init__(self) -> None:
-        # += is several steps of the interpreter, and stores read from many threads
-        self._lock = threading.Lock()
-
-    def add(self, **counts: int) -> None:
-        """Add to the counts that are named (thread-safe)."""
-        with self._lock:
-            for name, count in counts.items():
-                setattr(self, name, getattr(self, name) + count)
-
-    def add_read(self, count: int) -> None:
-        """Add one object that was read, the commonest case."""
-        with self._lock:
-            self.objects_read += 1
-            self.bytes_read += count
-
-    def since(self, before: Traffic) -> Traffic:
-        """What was added since a copy was taken."""
-        return Traffic(**{n: getattr(self, n) - getattr(before, n) for n in TRAFFIC_COUNTS})
-
-    def copy(self) -> Traffic:
-        """Take the counts as they are."""
-        return Traffic(**asdict(self))
-
-
-TRAFFIC_COUNTS = tuple(entry.name for entry in fields(Traffic))
-TRAFFIC = Traffic()
-"""Counts of this process. Work that is done by child processes is added by their parent."""
 
 
 @dataclass
@@ -130,62 +69,6 @@ class Spent:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Used:
-    """What processes took of the computer; units as in :class:`Spent`."""
-
-    cpu_seconds: float = 0.0
-    disk_bytes_read: int = 0
-
-    def __add__(self, other: Used) -> Used:
-        """Both together."""
-        return Used(
-            self.cpu_seconds + other.cpu_seconds, self.disk_bytes_read + other.disk_bytes_read
-        )
-
-    def __sub__(self, other: Used) -> Used:
-        """What came on top of the other."""
-        return Used(
-            self.cpu_seconds - other.cpu_seconds, self.disk_bytes_read - other.disk_bytes_read
-        )
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """What a worker process used since it was asked last; `parent` is who started it."""
-
-    parent: int
-    used: Used
-    peak_memory_bytes: int
-    traffic: Traffic
-
-
-_taken: list[Any] = [Used(), Traffic()]
-_elsewhere: list[Any] = [Used(), 0]
-
-
-def take_spent() -> Elsewhere:
-    """Take, in a worker process, what it used since the last time."""
-    used, traffic = _used(resource.RUSAGE_SELF), TRAFFIC.copy()
-    spent = Elsewhere(os.getppid(), used - _taken[0], _peak_memory(), traffic.since(_taken[1]))
-    _taken[:] = [used, traffic]
-    return spent
-
-
-def add_spent(spent: Elsewhere) -> None:
-    """Add, in the job, what one of its worker processes used."""
-    TRAFFIC.add(**asdict(spent.traffic))
-    if spent.parent != os.getpid():  # the system adds up what children used
-        _elsewhere[0] += spent.used
-    _elsewhere[1] = max(_elsewhere[1], spent.peak_memory_bytes)
-
-
-def used_so_far() -> Used:
-    """What this process, the children that it waited for and their workers used."""
-    elsewhere: Used = _elsewhere[0]
-    return _used(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) + elsewhere
-
-
 _counted: Used | None = None
 """What earlier lines have of this process: several steps may run in one."""
 
@@ -221,7 +104,7 @@ def measured(file: Path, step: str, job: str = "", threads: int = 1) -> Iterator
         spent.disk_bytes_read = new.disk_bytes_read if _COUNTS_DISKS else None
         spent.started = datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds")
         spent.wall_seconds = round(time.time() - started, 3)
-        spent.peak_memory_bytes = _peak_memory()
+        spent.peak_memory_bytes = peak_memory_bytes()
         spent.versions = _versions()
         _counted = used
         append(file, spent)
@@ -313,30 +196,6 @@ def _ends_with_newline(file: Path) -> bool:
     with file.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) == b"\n"
-
-
-def _used(*processes: int) -> Used:
-    """What this process used, and its children that it waited for, as it is asked."""
-    usages = [resource.getrusage(who) for who in processes]
-    return Used(
-        sum(usage.ru_utime + usage.ru_stime for usage in usages),
-        sum(usage.ru_inblock for usage in usages) * _BLOCK_BYTES,
-    )
-
-
-def _peak_memory() -> int:
-    """Bytes of the largest process."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return max(children, own_peak_memory_bytes(), int(_elsewhere[1]))
-
-
-def own_peak_memory_bytes() -> int:
-    """Largest resident size of this process; `ru_maxrss` would include the parent's at a fork."""
-    status = Path("/proc/self/status")
-    if not status.exists():  # macOS, in bytes
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    own = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(own.split()[1]) * 1024
 
 
 def _process_start() -> float:

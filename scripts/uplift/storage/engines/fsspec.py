@@ -23,7 +23,7 @@ from uplift.storage.retries import retried
 from uplift.storage.s3 import SCHEMES as OF_S3
 from uplift.storage.s3 import aws_access, pause_when_asked
 from uplift.storage.urls import display_url, split_url
-from uplift.work.ledger import TRAFFIC
+from uplift.work.traffic import TRAFFIC
 
 _DISCARDING = ("s3", "gs")
 """File systems (their first name) whose streams can be discarded before they are closed."""

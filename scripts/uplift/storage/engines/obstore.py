@@ -30,7 +30,7 @@ from uplift.storage.urls import (
     query_of,
     split_url,
 )
-from uplift.work.ledger import TRAFFIC
+from uplift.work.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from obstore import GetOptions
