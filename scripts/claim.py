@@ -45,6 +45,7 @@ def _claim(arguments: argparse.Namespace) -> None:
     # a crate that was not listed when the source was inspected is not asked for again
     if not source.can_list or any(file.path == CRATE_KEY for file in inventory.files):
         check_license(source, arguments.license)
+    made = read_made_from(work)
     claimed = claim_output(
         arguments.output,
         arguments.storage,
@@ -54,9 +55,10 @@ def _claim(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
         known=known,
         is_named_as_then=output_asked_for(work) == arguments.output,
+        earlier=made.outputs if made is not None else (),
         made_from=_another_source(work, arguments.source, inventory),
     )
-    note_claimed(work, arguments.source, inventory)
+    note_claimed(work, arguments.source, inventory, claimed.output)
     asked = claimed.model_copy(update={"asked": arguments.output})
     json_files.write_json(arguments.claim, asked)
 

@@ -18,6 +18,7 @@ from uplift.models.site import Prices
 from uplift.planning.campaign import Site, campaign_of
 from uplift.planning.rates import calibrated
 from uplift.running import command
+from uplift.work import ledger
 from uplift.workflow.campaign import (
     COLUMNS,
     finished_runs,
@@ -33,14 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plans", type=Path, help="folder of the work files of planned datasets")
     parser.add_argument("--kinds", type=Path, help=f"CSV: {', '.join(COLUMNS)}, method")
     parser.add_argument("--measured", type=Path, action="append", default=[], metavar="FOLDER")
-    parser.add_argument("--nodes", type=int, default=1, help="at once")
-    parser.add_argument("--cores", type=int, default=16, help="of a node")
-    parser.add_argument("--megabytes-per-second", type=float, default=125.0, help="of all nodes")
-    parser.add_argument("--request-ms", type=float, default=0.0, help="to the first byte")
-    parser.add_argument("--requests-at-once", type=int, default=256, help="over all jobs")
+    parser.add_argument("--nodes", type=_count, default=1, help="at once")
+    parser.add_argument("--cores", type=_count, default=16, help="of a node")
+    parser.add_argument("--megabytes-per-second", type=_count, default=125, help="of all nodes")
+    parser.add_argument("--request-ms", type=_time, default=0.0, help="to the first byte")
+    parser.add_argument("--requests-at-once", type=_count, default=256, help="over all jobs")
     parser.add_argument(
         "--start-seconds",
-        type=float,
+        type=_time,
         metavar="S",
         help="of a job of a cluster until its first step begins, on SLURM about 5; without: all "
         "steps are jobs of one computer",
@@ -53,14 +54,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command.run_program(parser, _estimate, argv)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
+
+
+def _time(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time of 0 or more")
+    return found
+
+
 def _estimate(arguments: argparse.Namespace) -> None:
     command.require(bool(arguments.plans or arguments.kinds), "give --plans or --kinds")
     unknown = set(arguments.prices) - set(Prices.model_fields)
     command.require(not unknown, f"--prices: unknown: {', '.join(sorted(unknown))}")
     loads = list(planned_loads(arguments.plans)) if arguments.plans else []
     loads += loads_of_kinds(arguments.kinds) if arguments.kinds else []
+    if not loads and arguments.kinds:
+        raise InputError(f"{arguments.kinds}: has no kind of dataset; write a line for each")
     if not loads:
         raise InputError(f"{arguments.plans}: no plan there has an estimate; run snakemake plans")
+    for folder in arguments.measured:
+        if not any(folder.glob(f"*/{ledger.NAME}")):
+            raise InputError(f"{folder}: no dataset was converted there; give a results folder")
     runs = [run for folder in arguments.measured for run in finished_runs(folder)]
     site = Site(
         nodes=arguments.nodes,

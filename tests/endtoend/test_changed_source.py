@@ -239,3 +239,13 @@ def test_a_row_that_names_the_output_of_another_dataset_is_refused(tmp_path):
     assert contents(tmp_path / "one-05.zarr") == before
     for name in ("one", "two"):
         assert (tmp_path / f"{name}-05.zarr" / "zarr.json").is_file()
+
+
+def test_an_earlier_output_of_the_same_dataset_is_taken_up_again(tmp_path):
+    write_image(tmp_path / "in.zarr", size=48, labels=False)
+    common = ["input=in.zarr", "license=CC0-1.0", "previews=false"]
+    for output in ("one.zarr", "two.zarr", "one.zarr"):
+        run = snakemake(tmp_path, "--config", f"output={output}", *common)
+        assert run.code == 0, run.text
+    for output in ("one.zarr", "two.zarr"):
+        assert (tmp_path / output / "zarr.json").is_file()

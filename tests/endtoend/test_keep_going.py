@@ -13,7 +13,7 @@ import pytest
 from servers.web import WebServer
 from support.images import write_image
 from support.outer import OUTER, run_outer
-from support.workflow import ROOT, command, environment, snakemake
+from support.workflow import ROOT, command, contents, environment, snakemake
 from uplift.work import ledger
 
 NAMES = [f"d{number}" for number in range(8)]
@@ -177,3 +177,17 @@ def test_a_full_disk(tmp_path):
     assert run.code == 1
     assert "since the disk is full: no further job was started" in the_line(run.text)
     assert len(tried(tmp_path, "convert")) < len(NAMES)
+
+
+@pytest.mark.parametrize("setting", ["consolidated_metadata", "manifest"])
+def test_a_setting_about_one_object_is_switched_on_and_off(tmp_path, setting):
+    """Nothing else is written then."""
+    write_image(tmp_path / "a.zarr", size=64)
+    write_sheet(tmp_path, "a")
+    found = []
+    for value in ("false", "true", "false"):
+        run = snakemake(tmp_path, "--config", *SETTINGS, f"{setting}={value}")
+        assert run.code == 0, run.text
+        found.append(contents(tmp_path / "out" / "a.zarr"))
+    assert found[0] == found[2]
+    assert found[0] != found[1]

@@ -228,3 +228,17 @@ def test_cores_pay_for_bytes_and_for_arrays_whatever_their_size():
     assert slices.cores_for(0, 1) == slices.cores_for(2**26 - 1, 255) == 1
     assert slices.cores_for(2**30, 4) == 17
     assert slices.cores_for(10 * 2**20, 1536) == 7
+
+
+def test_a_job_that_sbatch_does_not_take_is_told_with_its_words():
+    said, executor = [], Executor()
+    slurm_plugin.adapt(executor, 15, on_refused=said.append)
+    words = "sbatch: error: invalid partition specified: nosuch\nsbatch: error: Batch job failed"
+    for text in (
+        f"SLURM sbatch failed. The error message was '{words}'.\n    sbatch call:\n",
+        "SLURM-job '7' failed, SLURM status is: 'FAILED'.",
+        None,
+    ):
+        executor.report_job_error(SimpleNamespace(), text)
+    assert said == ["invalid partition specified: nosuch"]
+    assert len(executor.reported) == 3

@@ -271,3 +271,58 @@ def test_snakemakes_messages_come_back(snakemake_logger):
     snakemake_logger.info("hello")
     assert not console.is_quiet()
     assert snakemake_logger.handlers[0].stream.getvalue() == "hello\n"
+
+
+def test_another_slice_that_ends_well_takes_no_failure_away(snakemake_logger, tmp_path):
+    logs = [tmp_path / f"{n}.log" for n in (1, 2)]
+    logs[0].write_text("error: a/0/1.2: cannot be decoded; restore it\n")
+    logs[1].write_text("")
+    run = Run(snakemake_logger, {"a": f"not finished: no ({logs[0]})"})
+    run.workflow.dag.needrun_jobs = list
+    for number, log in enumerate(logs):
+        about = {"rule_name": "convert", "wildcards": {"dataset": "a"}, "log": [str(log)]}
+        run.event("job_info", jobid=number, **about)
+    run.event("job_error", jobid=0, rule_name="convert", log=[])
+    run.event("job_finished", job_id=1)
+    assert run.console.conclude() == ["a"]
+    run.event("job_info", jobid=0, **{**about, "log": [str(logs[0])]})
+    run.event("job_error", jobid=0, rule_name="convert", log=[])
+    run.event("job_finished", job_id=0)  # the next attempt of the same job
+    assert run.console.conclude() == []
+
+
+def test_an_old_verdict_is_not_why_another_step_failed(snakemake_logger, tmp_path):
+    log = tmp_path / "claim.log"
+    log.write_text("error: out.zarr: exists and was not started by this run\n")
+    run = Run(snakemake_logger, {"a": "invalid, not published: pixels.differ at 0"})
+    run.begin("claim", "a", str(log))
+    run.fail("claim", "a")
+    run.console.conclude()
+    assert run.lines[-1][0] == "failed"
+    assert "exists and was not started by this run" in run.lines[-1][1]
+    assert "pixels.differ" not in run.lines[-1][1]
+
+
+def test_why_a_cluster_did_not_take_a_job(snakemake_logger):
+    run = Run(snakemake_logger, {"a": "not finished: interrupted"})
+    run.begin("plan", "a")
+    run.console.take_refusal("invalid partition specified: nosuch")
+    run.fail("plan", "a")
+    run.console.conclude()
+    assert "SLURM refused the job: invalid partition specified: nosuch" in run.lines[-1][1]
+
+
+def test_rules_of_another_workflow_are_in_a_dry_run(snakemake_logger):
+    run = Run(snakemake_logger, {}, ("convert", "a"))
+    run.workflow.dryrun = True
+    for rule, dataset in (("convert", "a"), ("own", None), ("all", None)):
+        run.begin(rule, dataset)
+    run.logger.info("This was a dry-run (flag -n).")
+    assert [text for _, text in run.lines][:2] == ["a: convert", "rule own"]
+
+
+def test_a_warning_of_each_job_is_said_once(snakemake_logger):
+    run = Run(snakemake_logger, {})
+    for _ in range(3):
+        run.logger.warning("no account")
+    assert [text for kind, text in run.lines if kind == "warned"] == ["warning: no account"]

@@ -345,7 +345,7 @@ def test_costs_are_a_row_a_dataset_and_step(results):
         ("not published", "not published"),
         (
             "no longer published",
-            "no longer published: readers see no dataset until then",
+            "no longer published: readers see no dataset until it is valid",
         ),
     ],
 )

@@ -245,3 +245,16 @@ def upload(folder, store):
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             store.put(str(path.relative_to(folder)), path.read_bytes())
+
+
+def test_empty_objects_that_stand_for_folders_are_none(bucket, engine, client):
+    """As consoles and mounts of buckets make them."""
+    output = open_writable(f"s3://{bucket}/x", {"s3://": {"engine": engine}})
+    for key in ("0/c/1", "empty"):
+        output.put(key, b"")
+    output.put("0/c/0", b"data")
+    for marker in ("x/", "x/0/", "x/0/c/", "x/labels/"):
+        client.put_object(Bucket=bucket, Key=marker, Body=b"")
+    assert sorted(info.key for info in output.list_tree("")) == ["0/c/0", "0/c/1", "empty"]
+    assert sorted(info.key for info in output.list_tree("0")) == ["0/c/0", "0/c/1"]
+    assert [info.key for info in output.list_folder("0")[1]] == []

@@ -69,7 +69,10 @@ def before_the_first_job():
         slurm_plugin.adapt(
             workflow.scheduler._executor,
             most,
-            is_stopped=lambda: not workflow.scheduler.keepgoing,
+            is_stopped=lambda: (
+                not workflow.scheduler.keepgoing or workflow.scheduler._user_kill
+            ),
+            on_refused=functools.partial(faults.take_refusal, workflow),
         )
 
 
@@ -102,7 +105,9 @@ def write_report():
     options = job.options_of(report_options())
     if CONFIG.previews and IS_CLUSTER:
         if NAMES["report"] not in workflow.dag_settings.targets:
-            sys.stderr.write("Previews are drawn by a job: the target report\n")
+            sys.stderr.write(
+                "Previews: the same command with the target report draws them, in a job\n"
+            )
     program = str(HOME / "scripts" / "report.py")
     words = [*JOBS.command(program), "--quiet", "--last-line", *options]
     sys.stderr.flush()

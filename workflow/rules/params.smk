@@ -187,7 +187,9 @@ def with_manifest(file):
 
 def validate_command(wildcards):
     """What to type to validate a dataset again."""
-    words = ["snakemake", str(work_of(wildcards).published), "--cores", "all"]
+    work = work_of(wildcards)
+    last = work.archive if CONFIG.ozx else work.published
+    words = ["snakemake", str(last), "--cores", "all"]
     if Path(workflow.main_snakefile).parent != Path.cwd():
         words += ["-s", str(workflow.main_snakefile), "--directory", str(Path.cwd())]
     if TYPED:

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def claim_output(
     overwrite: bool = False,
     known: Published | None = None,
     is_named_as_then: bool = False,
+    earlier: Collection[str] = (),
     made_from: str | None = None,
 ) -> Claim:
     """Take the output for this run and hide what is published there.
@@ -54,6 +55,8 @@ def claim_output(
     is_named_as_then
         Whether the sheet names the output as it did then: where it is another place now, the whole
         folder was moved or copied.
+    earlier
+        Every place that this work folder was converted to from the same source.
     made_from
         The source of what this run has at the output, where it is another than `source_url`:
         refused before anything is hidden, or emptied with `overwrite`.
@@ -85,7 +88,11 @@ def claim_output(
     ours = (
         known is not None
         and _is_known(output, root, known)
-        and (known.output == output.url or is_named_as_then or not _still_stands(known, settings))
+        and (
+            output.url in (known.output, *earlier)
+            or is_named_as_then
+            or not _still_stands(known, settings)
+        )
     )
     if lock is not None and not abandoned:
         refuse_foreign(output, lock, run_id)

@@ -59,6 +59,8 @@ class MadeFrom(Model):
         As the sheet names it; None before the output is claimed.
     inventory_sha256
         Digest of what the source held: one that was only moved has the same.
+    outputs
+        Every place that this source was converted to.
     arrays, groups, files
         Paths of all that may stand at the output: of this source, and of what was there before it
         changed.
@@ -67,6 +69,7 @@ class MadeFrom(Model):
     schema_: Literal["ngff-uplift/made-from/1"] = Field("ngff-uplift/made-from/1", alias="schema")
     source: str | None = None
     inventory_sha256: str | None = None
+    outputs: tuple[str, ...] = ()
     arrays: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     files: tuple[str, ...] = ()

@@ -196,6 +196,18 @@ class HeldOutput:
             self._look_unless_seen()
             self._hide(is_shown=is_shown)
 
+    def hide_other(self, root_document: bytes) -> None:
+        """Hide a root document that this one is to replace, where nothing else is to be written.
+
+        With a setting that is about the root alone no other object of a published dataset changes.
+        """
+        with self._first:
+            self._note_looks()
+            if self._is_hidden:
+                return
+        if self.get(ROOT_KEY) not in (None, root_document):
+            self.hide(is_shown=True)
+
     def taken(self, lock: Lock) -> None:
         """Note that this run has just written, or seen, the lock."""
         self._lock, self._seen = lock, time.monotonic()

@@ -63,19 +63,17 @@ def publish_dataset(
         Another run holds the output.
     """
     if validation.verdict != "valid":
-        state = _hidden(output, root_document)
-        if was_published and state == _NOT_PUBLISHED:
-            state = _NO_LONGER
+        state = _hidden(output, root_document, was_published=was_published)
         raise _invalid_error(validation, state, validate_command)
     root_sha256 = sha256_of(root_document)
     if root_sha256 != validation.root_sha256:
         raise InputError(
-            f"{validation.dataset}: the root document changed after it was validated; "
-            f"validate again: {validate_command}"
+            f"the root document changed after it was validated; validate again: {validate_command}"
         )
-    if validation.manifest_sha256 != (None if manifest is None else sha256_of(manifest)):
+    # where none is asked for any more, that of the validation is not published
+    if manifest is not None and validation.manifest_sha256 != sha256_of(manifest):
         raise InputError(
-            f"{validation.dataset}: {MANIFEST_KEY} is not the one that validation made; "
+            f"{MANIFEST_KEY} is not the one that validation made; "
             f"validate again: {validate_command}"
         )
     # files of killed jobs are seen by readers, and go first; unfinished uploads are not, and a
@@ -128,10 +126,11 @@ def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Any]]) -> 
         log.info("removed %d unfinished objects of killed jobs", removed)
 
 
-def _hidden(output: HeldOutput, root_document: bytes) -> str:
+def _hidden(output: HeldOutput, root_document: bytes, *, was_published: bool) -> str:
     """Hide what this run published before; say what readers see of it now."""
-    if output.get(ROOT_KEY) != root_document:
-        return _NOT_PUBLISHED
+    there = output.get(ROOT_KEY)
+    if there != root_document:
+        return _NO_LONGER if was_published and there is None else _NOT_PUBLISHED
     try:
         output.hide()
     except StorageError as error:

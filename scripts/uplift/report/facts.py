@@ -292,7 +292,7 @@ def _outcome(facts: Facts) -> Outcome:
         log = next((path for path in logs if path.stem == "publish"), None)
         said = (error_of(log) if log else None) or ""
         _, after, remedy = said.removesuffix(f" ({log})").partition("; after repairing it ")
-        hidden = "no longer published: readers see no dataset until then"
+        hidden = "no longer published: readers see no dataset until it is valid"
         shown = hidden if hidden.partition(":")[0] in said else "not published"
         return Outcome("invalid", f"invalid, {shown}: {where}{after}{remedy}")
     if logs and (ended := error_of(logs[0])):

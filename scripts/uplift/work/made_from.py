@@ -63,7 +63,7 @@ def note_inspected(work: WorkFolder, inventory: Inventory) -> None:
     json_files.write_json(work.made_from, noted)
 
 
-def note_claimed(work: WorkFolder, source: str, inventory: Inventory) -> None:
+def note_claimed(work: WorkFolder, source: str, inventory: Inventory, output: str) -> None:
     """Note, as soon as the output holds nothing else, that it is made from this source.
 
     Parameters
@@ -74,9 +74,14 @@ def note_claimed(work: WorkFolder, source: str, inventory: Inventory) -> None:
         As the sheet names it.
     inventory
         Of that source.
+    output
+        What was claimed, in full.
     """
     known = read_made_from(work) or MadeFrom()
-    claimed = {"source": source, "inventory_sha256": content_sha256(inventory)}
+    content = content_sha256(inventory)
+    is_same = known.source == source or known.inventory_sha256 == content
+    outputs = _union(known.outputs if is_same else (), (output,))
+    claimed = {"source": source, "inventory_sha256": content, "outputs": outputs}
     json_files.write_json(work.made_from, known.model_copy(update=claimed))
 
 
@@ -86,6 +91,7 @@ def note_migrated(work: WorkFolder, inventory: Inventory) -> None:
     noted = MadeFrom(
         source=inventory.source if known is None else known.source,
         inventory_sha256=content_sha256(inventory),
+        outputs=() if known is None else known.outputs,
     )
     json_files.write_json(work.made_from, noted)
     note_inspected(work, inventory)

@@ -59,7 +59,7 @@ def retries() -> int:
     return int(found[1]) if len(found) == 2 else 0
 
 
-def next_attempt(attempt: int, most: int, logs: Sequence[str]) -> str:
+def next_attempt(attempt: int, most: int, logs: Sequence[str], otherwise: str) -> str:
     """Say that a job is repeated, and why.
 
     Parameters
@@ -70,6 +70,8 @@ def next_attempt(attempt: int, most: int, logs: Sequence[str]) -> str:
         Attempts at the most.
     logs
         Of the job.
+    otherwise
+        Why, where the logs say nothing.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def next_attempt(attempt: int, most: int, logs: Sequence[str]) -> str:
     if attempt >= most or (ended and is_for_good(ended[-1])):
         return ""
     said = [text for log in logs if Path(log).is_file() and (text := last_error(Path(log)))]
-    why = (common_reason(said[0]) if said else None) or "a job was killed, or could not go on"
+    why = (common_reason(said[0]) if said else None) or otherwise
     return f"{why}; trying again ({attempt + 1} of {most})"
 
 

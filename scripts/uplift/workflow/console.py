@@ -23,7 +23,7 @@ from uplift.models.words import counted
 from uplift.report.facts import STOPPED, Outcome
 from uplift.work.folder import WorkFolder
 from uplift.workflow import ending, snakemake_errors
-from uplift.workflow.attempts import next_attempt
+from uplift.workflow.attempts import last_error, next_attempt
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
     error_lines,
@@ -46,6 +46,8 @@ VARIABLE = "NGFF_UPLIFT_CONSOLE"
 """Tells jobs of this computer that they are shown here, and print nothing themselves."""
 
 _UNFINISHED = "not finished: interrupted"
+_OWN_ENDS = ("all", "plans", "report")
+"""Rules of this workflow that are about all datasets."""
 
 
 class Console(logging.Handler):
@@ -63,6 +65,8 @@ class Console(logging.Handler):
         self._failed: dict[str, tuple[str, list[str]]] = {}
         self._attempts: Counter[tuple[str, ...]] = Counter()
         self._repeated: set[str] = set()
+        self._refusal = ""
+        self._warned: set[str] = set()
         self._errors: dict[str, None] = {}  # each once, in their order
         self._is_started = self._has_stumbled = self._is_interrupted = False
         self._is_ending = False
@@ -133,6 +137,11 @@ class Console(logging.Handler):
                 )
             return failed
 
+    def take_refusal(self, text: str) -> None:
+        """Note why a cluster did not take a job, of which there is no log then."""
+        with self._lines:
+            self._refusal = text
+
     def add_error(self, text: str) -> None:
         """Say an error at the end, after those of the datasets."""
         with self._lines:
@@ -159,10 +168,14 @@ class Console(logging.Handler):
         text = self._outcome(dataset).message
         text = text.removeprefix("not finished: ").removeprefix(STOPPED)
         text = text.replace(f"{Path.cwd()}/", "")  # findings name their places in full
-        if any(log in text for log in logs) or text.startswith("invalid"):
+        if any(log in text for log in logs) or (text.startswith("invalid") and rule == "publish"):
             return text
+        if text.startswith("invalid") and (said := _last_error(logs)):  # by an earlier run
+            return said
         if self._was_interrupted(logs) or self._is_ending:
             return INTERRUPTED
+        if self._refusal:
+            return f"SLURM refused the job: {self._refusal}; see slurm in docs/SLURM.md"
         log = f"; see {logs[0]}" if logs else ""
         return f"{rule} stopped without a message (was it killed, or out of memory?){log}"
 
@@ -220,7 +233,9 @@ class Console(logging.Handler):
         if rule in ("plan", "publish"):
             self._kept_plans += self._with_proposal([dataset])
         self._ended(rule, dataset)
-        if self._failed.get(dataset, ("",))[0] == rule:  # a later attempt did it
+        failed, its_logs = self._failed.get(dataset, ("", []))
+        # a later attempt did it, and not another slice of the same rule
+        if failed == rule and (not its_logs or set(logs) & set(its_logs)):
             del self._failed[dataset]
         self._left[dataset] -= 1
         if self._left[dataset] <= 0 and dataset not in self._failed:
@@ -271,7 +286,10 @@ class Console(logging.Handler):
         if self._is_ending or self._is_interrupted:
             return ""
         most = 1 + (self._workflow.execution_settings.retries or 0)
-        return next_attempt(self._attempts[one], most, logs)
+        otherwise = "a job was killed, or could not go on"
+        if one[0] not in self._datasets:
+            otherwise = "failed"
+        return next_attempt(self._attempts[one], most, logs, otherwise)
 
     def _on_group_error(self, about: Mapping[str, Any]) -> None:
         for job in about.get("job_error_info") or ():
@@ -326,7 +344,7 @@ class Console(logging.Handler):
         elif text.startswith(HIDDEN):
             return
         elif record.levelno >= logging.WARNING:
-            self._display.warned(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
+            self._warn_once(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
         elif text.startswith(INTERRUPTING):
             self._is_interrupted = True
             ending.interrupt_once()
@@ -347,19 +365,30 @@ class Console(logging.Handler):
         if kept := self._with_proposal(self._datasets):
             self._display.warned(kept_plan_line(kept, self._results))
 
+    def _warn_once(self, line: str) -> None:
+        """Print a warning of Snakemake's; some are said of each job."""
+        if line not in self._warned:
+            self._display.warned(line)
+        self._warned.add(line)
+
     def _with_proposal(self, names: Iterable[str]) -> list[str]:
         """Datasets whose edited plan stands next to what the settings ask for."""
         return [name for name in names if WorkFolder(self._results / name).proposed.exists()]
 
     def _say_what_would_be_done(self) -> None:
         jobs: dict[str, Counter[str]] = defaultdict(Counter)
+        others: Counter[str] = Counter()
         for rule, dataset, _ in self._jobs.values():
             if dataset:
                 jobs[dataset][rule] += 1
+            elif rule not in _OWN_ENDS:
+                others[rule] += 1
         for dataset in self._in_order(jobs):
             counts = ((rule, jobs[dataset][rule]) for rule in STEPS if rule in jobs[dataset])
             steps = (f"{rule} x {count}" if count > 1 else rule for rule, count in counts)
             self._display.note(f"{dataset}: {', '.join(steps)}")
+        for rule, count in others.items():
+            self._display.note(f"rule {rule} x {count}" if count > 1 else f"rule {rule}")
         self._display.note(
             f"Nothing was done: that was a dry run ({counted(len(jobs), 'dataset')} to work on)"
         )
@@ -417,3 +446,9 @@ def _text(log: str) -> str:
 
 def _ends_in_error(log: str) -> bool:
     return "error: " in _text(log)
+
+
+def _last_error(logs: Iterable[str]) -> str:
+    """What the first log with an error ends with, and its path."""
+    found = ((last_error(Path(log)), log) for log in logs if Path(log).is_file())
+    return next((f"{text.partition('error: ')[2]} ({log})" for text, log in found if text), "")

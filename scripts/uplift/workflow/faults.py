@@ -9,6 +9,7 @@ that is down), no further job is started.
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,3 +85,18 @@ def watch(workflow: Any) -> None:
     os.environ[attempts.RUN_VARIABLE] = f"{now} {settings.retries}"
     workflow.scheduler.keepgoing = True
     logging.getLogger("snakemake.logging").addHandler(FaultWatch(workflow))
+
+
+def take_refusal(workflow: Any, text: str) -> None:
+    """Note that SLURM did not take a job; after :data:`ENOUGH` for one reason no more are sent."""
+    shown = console.active()
+    if shown is not None:
+        shown.take_refusal(text)
+    _refused[text] += 1
+    if _refused[text] == ENOUGH:
+        workflow.scheduler.keepgoing = False
+        if shown is not None:
+            shown.add_error(f"SLURM refused {ENOUGH} jobs: no further job was sent")
+
+
+_refused: Counter[str] = Counter()

@@ -8,6 +8,7 @@ whom; and for one that is no longer listed.
 """
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -28,7 +29,16 @@ Answer = tuple[States | None, float | None]
 _UNLISTED_LOOKS = 3
 
 
-def adapt(executor: Any, seconds: float, is_stopped: Callable[[], bool] = lambda: False) -> None:
+_REFUSED = re.compile(r"The error message was '(.+?)'\.\n", re.DOTALL)
+"""What the plugin says of a job that sbatch did not take."""
+
+
+def adapt(
+    executor: Any,
+    seconds: float,
+    is_stopped: Callable[[], bool] = lambda: False,
+    on_refused: Callable[[str], None] = lambda _: None,
+) -> None:
     """Have an executor start Snakemake once a job, look often, and wait for no job that has ended.
 
     Parameters
@@ -37,12 +47,15 @@ def adapt(executor: Any, seconds: float, is_stopped: Callable[[], bool] = lambda
         Between two looks at most. One look asks for all jobs of a run.
     is_stopped
         Whether no further job is to start: those that SLURM has not started yet are cancelled then.
+    on_refused
+        Called with sbatch's words about a job that it did not take.
     """
     kind = type(executor)
     if not hasattr(kind, "next_seconds_between_status_checks"):
         return
     # not by classes to mix in: an object changes its class for one with the same bases alone
-    executor.__class__ = _without_job_steps(_looking_closely(kind, seconds, is_stopped))
+    closely = _looking_closely(_telling_refusals(kind, on_refused), seconds, is_stopped)
+    executor.__class__ = _without_job_steps(closely)
     plugin: Any = sys.modules[kind.__module__]
     if hasattr(plugin, "query_job_status"):
         plugin.query_job_status = with_lost_jobs_named(plugin.query_job_status)
@@ -55,6 +68,16 @@ def _without_job_steps(kind: Any) -> Any:
             return str(super().additional_general_args()) if self.array_jobs else ""
 
     return WithoutJobSteps
+
+
+def _telling_refusals(kind: Any, on_refused: Callable[[str], None]) -> Any:
+    class TellingRefusals(kind):  # type: ignore[misc]
+        def report_job_error(self, job_info: Any, msg: str | None = None, **more: Any) -> None:
+            if text := refusal_in(msg or ""):
+                on_refused(text)
+            super().report_job_error(job_info, msg, **more)
+
+    return TellingRefusals
 
 
 def _looking_closely(kind: Any, seconds: float, is_stopped: Callable[[], bool]) -> Any:
@@ -84,11 +107,17 @@ def _looking_closely(kind: Any, seconds: float, is_stopped: Callable[[], bool]) 
             seen.add(id(job_info))
             super().report_job_success(job_info)
 
-        def report_job_error(self, job_info: Any, *about: Any, **more: Any) -> None:
+        def report_job_error(self, job_info: Any, msg: str | None = None, **more: Any) -> None:
             seen.add(id(job_info))
-            super().report_job_error(job_info, *about, **more)
+            super().report_job_error(job_info, msg, **more)
 
     return LookingClosely
+
+
+def refusal_in(text: str) -> str:
+    """Why sbatch did not take a job, in its first line; empty where it did."""
+    found = _REFUSED.search(text)
+    return "" if found is None else found[1].splitlines()[0].removeprefix("sbatch: error: ")
 
 
 def cancel_waiting(active_jobs: Iterable[Any]) -> None:

@@ -33,6 +33,7 @@ HIDDEN = (
     "No SLURM account given",
     "No account was given",
     "Unable to guess SLURM account",
+    "--keep-incomplete mode is set",  # which is set here, on clusters
 )
 """Its messages that say nothing about the data; every other warning and error is shown."""
 

@@ -70,7 +70,17 @@ class ObstoreStore(RemoteStore):
         self._refuse_listing()
         listing = _Listing(self._store, self.path_of(prefix) or None)
         while page := self._page(prefix, listing):
-            yield from (self._info(meta) for meta in page)
+            for meta in page:
+                info = self._info(meta)
+                if info.size or not self._is_marker(info.key, prefix):
+                    yield info
+
+    def _is_marker(self, key: str, prefix: str) -> bool:
+        """Whether an empty object stands for a folder, as consoles and mounts of buckets make them.
+
+        Its key ends in a slash, which obstore takes off: no object has the key that is left.
+        """
+        return key in ("", prefix) or self.stat(key) is None
 
     @retried
     def _page(self, prefix: str, listing: _Listing) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from uplift.arrays.output_objects import position_of_key
+from uplift.errors import INSPECT_AGAIN
 from uplift.grid import Shape
 from uplift.models.arrays import TargetArray
 from uplift.models.findings import Findings
@@ -140,7 +141,10 @@ def check_source(source: Store, inventory: Inventory, findings: Findings) -> Non
             continue
         path = _array_of_chunk(info.key, arrays)
         if path is None:
-            text = f"{info.key}: is neither converted nor copied nor listed as dropped"
+            text = (
+                f"{info.key}: is neither converted nor copied nor listed as dropped: it came after "
+                f"the source was inspected; {INSPECT_AGAIN}"
+            )
             findings.error("source.unaccounted", info.key, text)
         else:
             chunks[path] += 1
