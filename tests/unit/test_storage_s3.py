@@ -258,3 +258,12 @@ def test_empty_objects_that_stand_for_folders_are_none(bucket, engine, client):
     assert sorted(info.key for info in output.list_tree("")) == ["0/c/0", "0/c/1", "empty"]
     assert sorted(info.key for info in output.list_tree("0")) == ["0/c/0", "0/c/1"]
     assert [info.key for info in output.list_folder("0")[1]] == []
+
+
+def test_keys_with_an_empty_segment_are_not_passed_over(bucket, engine, client):
+    client.put_object(Bucket=bucket, Key="x/labels/y", Body=b"")
+    client.put_object(Bucket=bucket, Key="x/labels//precious", Body=b"1")
+    source = open_store(f"s3://{bucket}/x", {"s3://": {"engine": engine}})
+    assert source.list_folder("")[0] == ["labels"]
+    with pytest.raises(StorageError, match=r"has an empty segment \(//\)"):
+        source.list_folder("labels")

@@ -210,6 +210,11 @@ class FsspecStore(RemoteStore):
         for info in self.filesystem.ls(path, detail=True):
             name = info["name"].rstrip("/")
             if name == path.strip("/"):
+                if self._name == "s3" and info["type"] == "directory":
+                    raise StorageError(
+                        f"{join(self.url, prefix)}/: a key below it has an empty segment (//), "
+                        "which is no folder's name; rename the object"
+                    )
                 continue
             if info["type"] == "directory":
                 folders.append(name.rpartition("/")[2])
