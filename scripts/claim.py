@@ -54,7 +54,7 @@ def _claim(arguments: argparse.Namespace) -> None:
         source_url=arguments.source,
         overwrite=arguments.overwrite,
         known=known,
-        is_named_as_then=output_asked_for(work) == arguments.output,
+        is_named_as_then=output_asked_for(work) in (None, arguments.output),
         earlier=made.outputs if made is not None else (),
         made_from=_another_source(work, arguments.source, inventory),
     )

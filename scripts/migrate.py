@@ -66,6 +66,7 @@ def _migrate_alone(arguments: argparse.Namespace) -> None:
         known=read_made_from(work),
         cores=arguments.threads,
     )
+    output.hide_other(root)
     note_migrated(work, inventory)
     json_files.write_text(arguments.root, root.decode())
     json_files.write_lines(arguments.migration, migration.to_json(), "nodes")

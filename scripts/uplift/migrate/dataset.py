@@ -119,7 +119,6 @@ def migrate_dataset(
             pass
     if len(held) > 1:
         root = _encoded(consolidate(held.pop(""), held))
-    output.hide_other(root)
     if known is not None:
         remove_gone(inventory, known, output)
     left = output.stat_many(join(path, "zarr.json") for path in skipped)
