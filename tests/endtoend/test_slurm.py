@@ -273,6 +273,22 @@ def test_jobs_that_wait_are_cancelled_when_all_fail_for_one_reason(tmp_path, clu
     assert not cluster.ask("squeue", "-h")
 
 
+def test_jobs_that_slurm_refuses_are_said_in_its_words(tmp_path, cluster, new_jobs):
+    rows = ["dataset,input,output,license"]
+    for number in range(8):
+        write_image(tmp_path / f"in/{number}.zarr", labels=False, size=32, seed=number)
+        rows.append(f"d{number},in/{number}.zarr,out/{number}.zarr,CC0-1.0")
+    (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
+    config = ("samples=sheet.csv", "previews=false", "slurm={partition: nosuch, account: lab}")
+    line = [word for word in on_cluster(tmp_path, *config) if word not in ("--quiet", "host")]
+    code, said = finish(line)
+    assert code == 1
+    assert "SLURM refused the job: invalid partition specified: nosuch" in said
+    assert "SLURM refused 3 jobs: no further job was sent" in said
+    assert "out of memory" not in said
+    assert new_jobs() == []
+
+
 def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):
     """Snakemake dies while jobs run; the next run meets them at the same output."""
     shutil.copytree(expected / "in.zarr", tmp_path / "in.zarr")

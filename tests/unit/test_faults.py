@@ -9,7 +9,7 @@ import pytest
 
 from uplift.errors import remedy_for
 from uplift.storage.failures import failure
-from uplift.workflow.attempts import common_reason, last_error
+from uplift.workflow.attempts import common_reason, error_in
 from uplift.workflow.faults import ENOUGH, FaultWatch
 
 FULL = "error: out/a.zarr/0/c/0: cannot write it: No space left on device; free some space there"
@@ -145,6 +145,6 @@ def test_names_are_no_reasons(name):
 def test_the_last_error_of_a_log(tmp_path):
     log = tmp_path / "a.log"
     log.write_bytes(b"error: first\n\xff\nerror: second\nTraceback\n")
-    assert last_error(log) == "error: second"
+    assert error_in(log) == "error: second"
     log.write_text("nothing")
-    assert last_error(log) == ""
+    assert error_in(log) == ""

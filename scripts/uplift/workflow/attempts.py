@@ -6,7 +6,7 @@ attempts at once, and one that was killed, or whose storage was out of reach, is
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from uplift.errors import TransientError
@@ -81,8 +81,8 @@ def next_attempt(attempt: int, most: int, logs: Sequence[str], otherwise: str) -
     ended = exit_codes(Path(logs[0])) if logs else []
     if attempt >= most or (ended and is_for_good(ended[-1])):
         return ""
-    said = [text for log in logs if Path(log).is_file() and (text := last_error(Path(log)))]
-    why = (common_reason(said[0]) if said else None) or otherwise
+    said = next(filter(None, map(error_in, logs)), "")
+    why = common_reason(said) or otherwise
     return f"{why}; trying again ({attempt + 1} of {most})"
 
 
@@ -92,10 +92,22 @@ def common_reason(text: str) -> str | None:
     return next(found, None)
 
 
-def last_error(log: Path) -> str:
-    """Error that a job's log ends with."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+def text_of(log: str | Path) -> str:
+    """What a job's log holds; nothing where there is none."""
+    path = Path(log)
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def error_in(log: str | Path) -> str:
+    """Error that a job's log ends with; empty where there is none."""
+    lines = text_of(log).splitlines()
     return next((line for line in reversed(lines) if "error: " in line), "")
+
+
+def first_error(logs: Iterable[str]) -> str:
+    """What the first log with an error ends with, and its path."""
+    found = ((error_in(log), log) for log in logs)
+    return next((f"{text.partition('error: ')[2]} ({log})" for text, log in found if text), "")
 
 
 def dataset_folder(log: Path) -> Path | None:

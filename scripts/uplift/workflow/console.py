@@ -23,9 +23,10 @@ from uplift.models.words import counted
 from uplift.report.facts import STOPPED, Outcome
 from uplift.work.folder import WorkFolder
 from uplift.workflow import ending, snakemake_errors
-from uplift.workflow.attempts import last_error, next_attempt
+from uplift.workflow.attempts import error_in, first_error, next_attempt, text_of
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.last_words import (
+    dry_run_lines,
     error_lines,
     kept_plan_line,
     listed,
@@ -46,8 +47,6 @@ VARIABLE = "NGFF_UPLIFT_CONSOLE"
 """Tells jobs of this computer that they are shown here, and print nothing themselves."""
 
 _UNFINISHED = "not finished: interrupted"
-_OWN_ENDS = ("all", "plans", "report")
-"""Rules of this workflow that are about all datasets."""
 
 
 class Console(logging.Handler):
@@ -170,7 +169,7 @@ class Console(logging.Handler):
         text = text.replace(f"{Path.cwd()}/", "")  # findings name their places in full
         if any(log in text for log in logs) or (text.startswith("invalid") and rule == "publish"):
             return text
-        if text.startswith("invalid") and (said := _last_error(logs)):  # by an earlier run
+        if text.startswith("invalid") and (said := first_error(logs)):  # by an earlier run
             return said
         if self._was_interrupted(logs) or self._is_ending:
             return INTERRUPTED
@@ -182,7 +181,7 @@ class Console(logging.Handler):
     def _was_interrupted(self, logs: Iterable[str]) -> bool:
         """Whether Ctrl-C ended a job: Snakemake says so, or the job did."""
         return self._is_interrupted or any(
-            _text(log).endswith(f"error: {INTERRUPTED}\n") for log in logs
+            text_of(log).endswith(f"error: {INTERRUPTED}\n") for log in logs
         )
 
     def _on_run_info(self, _about: Mapping[str, Any]) -> None:
@@ -252,7 +251,7 @@ class Console(logging.Handler):
 
         Converting ends with a look at whether the source is still what was inspected.
         """
-        if rule == "inspect_source" and any(MARK in _text(log) for log in logs):
+        if rule == "inspect_source" and any(MARK in text_of(log) for log in logs):
             self._changing[dataset] = time.monotonic()
         elif rule == "convert" and time.monotonic() - self._changing.get(dataset, 0) > RECENT_S:
             self._changing.pop(dataset, None)
@@ -277,7 +276,7 @@ class Console(logging.Handler):
         logs = logs or list(about.get("log") or [])
         # of a job of several steps Snakemake names all: the one that says why it failed matters
         _, known = self._failed.get(failed, ("", []))
-        if any(map(_ends_in_error, logs)) or not any(map(_ends_in_error, known)):
+        if any(map(error_in, logs)) or not any(map(error_in, known)):
             self._failed[failed] = rule, logs
 
     def _next_attempt(self, one: tuple[str, ...], logs: list[str]) -> str:
@@ -377,21 +376,11 @@ class Console(logging.Handler):
 
     def _say_what_would_be_done(self) -> None:
         jobs: dict[str, Counter[str]] = defaultdict(Counter)
-        others: Counter[str] = Counter()
         for rule, dataset, _ in self._jobs.values():
-            if dataset:
-                jobs[dataset][rule] += 1
-            elif rule not in _OWN_ENDS:
-                others[rule] += 1
-        for dataset in self._in_order(jobs):
-            counts = ((rule, jobs[dataset][rule]) for rule in STEPS if rule in jobs[dataset])
-            steps = (f"{rule} x {count}" if count > 1 else rule for rule, count in counts)
-            self._display.note(f"{dataset}: {', '.join(steps)}")
-        for rule, count in others.items():
-            self._display.note(f"rule {rule} x {count}" if count > 1 else f"rule {rule}")
-        self._display.note(
-            f"Nothing was done: that was a dry run ({counted(len(jobs), 'dataset')} to work on)"
-        )
+            jobs[dataset][rule] += 1
+        others = jobs.pop("", Counter())
+        for line in dry_run_lines({one: jobs[one] for one in self._in_order(jobs)}, others):
+            self._display.note(line)
 
 
 def install(workflow: Any) -> None:
@@ -437,18 +426,3 @@ def is_quiet() -> bool:
 
 def _logger() -> logging.Logger:
     return logging.getLogger("snakemake.logging")
-
-
-def _text(log: str) -> str:
-    path = Path(log)
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def _ends_in_error(log: str) -> bool:
-    return "error: " in _text(log)
-
-
-def _last_error(logs: Iterable[str]) -> str:
-    """What the first log with an error ends with, and its path."""
-    found = ((last_error(Path(log)), log) for log in logs if Path(log).is_file())
-    return next((f"{text.partition('error: ')[2]} ({log})" for text, log in found if text), "")

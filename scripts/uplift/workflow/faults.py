@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from uplift.workflow import attempts, console
-from uplift.workflow.attempts import common_reason, last_error
+from uplift.workflow.attempts import common_reason, error_in
 
 ENOUGH = 3
 """Datasets that may fail for one such reason; each costs little, and three prove more than one."""
@@ -56,7 +56,7 @@ class FaultWatch(logging.Handler):
 
     def _count(self, log: Path, rule: str) -> None:
         """Count a failed job; stop when enough datasets failed for the same reason."""
-        text = last_error(log) if log.is_file() else ""
+        text = error_in(log)
         reason = common_reason(text)
         if reason is None:
             return

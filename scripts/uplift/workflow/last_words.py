@@ -5,7 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from uplift.models.words import counted
 from uplift.report.facts import Outcome
+from uplift.workflow.snakemake_words import STEPS
 
 _ALIKE = 3
 """Datasets that fail in the same words, from which one line stands for all of them."""
@@ -14,6 +16,8 @@ _SAYINGS = 3
 _KINDS = 5
 """Kinds of warnings that are shown; the report has all of them."""
 _NAMES = 6
+_OWN_ENDS = ("all", "plans", "report")
+"""Rules of this workflow that are about all datasets."""
 
 
 def error_lines(reasons: Mapping[str, str]) -> Iterator[str]:
@@ -113,3 +117,32 @@ def listed(names: Sequence[str]) -> str:
     """The first few of many names."""
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
     return ", ".join(names[:_NAMES]) + more
+
+
+def dry_run_lines(
+    jobs: Mapping[str, Mapping[str, int]], others: Mapping[str, int]
+) -> Iterator[str]:
+    """What a dry run would do.
+
+    Parameters
+    ----------
+    jobs
+        By dataset: how many jobs of each step.
+    others
+        The same of rules that are about no dataset: those of a workflow around this one.
+
+    Yields
+    ------
+    str
+        A line for each dataset, and for each rule of others.
+    """
+    for dataset, steps in jobs.items():
+        yield f"{dataset}: {', '.join(_times(one, steps[one]) for one in STEPS if one in steps)}"
+    for rule, count in others.items():
+        if rule not in _OWN_ENDS:
+            yield f"rule {_times(rule, count)}"
+    yield f"Nothing was done: that was a dry run ({counted(len(jobs), 'dataset')} to work on)"
+
+
+def _times(rule: str, count: int) -> str:
+    return f"{rule} x {count}" if count > 1 else rule
