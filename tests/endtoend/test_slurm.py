@@ -44,10 +44,11 @@ def new_jobs(cluster):
 
 
 @pytest.fixture(autouse=True)
-def nothing_goes_on():
+def nothing_goes_on(cluster):
     yield
     while _started:  # where a test failed
         _started.pop().kill()
+    cluster.recover()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ DEFAULT_CONF = Path("/etc/slurm/slurm.conf")
 GIVES_WAY = "scavenger"
 """A partition whose jobs are cancelled when others want their place."""
 _MUNGE_FILES = ("key", "pid", "log", "seed")
+_USABLE = ("idle", "mixed", "allocated")
 _DEADLINE = 60.0
 
 _CONF = """ClusterName=test
@@ -175,17 +176,11 @@ class Slurm:
         _wait_for(lambda: (self.home / "munge.socket").exists(), "munged")
         self._controller = self._start("slurmctld", "-D", "-c")
         self._start("slurmd", "-D", "-N", host)
-        _wait_for(lambda: self.ask("sinfo", "-h", "-o", "%T") in ("idle", "mixed"), "slurmd")
+        _wait_for(lambda: self._state() in _USABLE, "slurmd")
 
     def __exit__(self, *_: object) -> None:
-        if self._controller.poll() is not None:  # a test failed while it was away
-            self.start_controller()
-        self.ask("scancel", "--user=root", "--quiet")
-        # the end of a job is said to the controller, again and again where that is gone
-        end = time.monotonic() + _DEADLINE
-        while self.ask("squeue", "-h") and time.monotonic() < end:
-            time.sleep(0.1)
-        self._daemons.close()
+        with self._daemons:
+            self.recover()
         for job in _GROUPS.glob("slurm*/uid_*/job_*"):
             if int(job.name.removeprefix("job_")) >= self._first:
                 for group in (*sorted(job.glob("**/"), reverse=True), job):
@@ -234,7 +229,28 @@ class Slurm:
         """As when it dies, and is back after the jobs were taken from it."""
         self.ask("scontrol", "update", "NodeName=ALL", "State=DOWN", "Reason=test")
         _wait_for(lambda: not self.ask("squeue", "-h", "-t", "R"), "end of the jobs")
+        # a job that comes back to a node where it has not ended yet makes SLURM give the node up
+        _wait_for(lambda: not self._steps(), "end of the jobs' processes")
         self.ask("scontrol", "update", "NodeName=ALL", "State=RESUME")
+
+    def _steps(self) -> list[Path]:
+        """Sockets of what runs on the node, whatever the controller takes for ended."""
+        return [path for path in (self.home / "spool").iterdir() if path.is_socket()]
+
+    def recover(self) -> None:
+        """Leave nothing of a test that failed to the next one."""
+        if self._controller.poll() is not None:  # the test failed while it was away
+            self.start_controller()
+            _wait_for(lambda: "UP" in self.ask("scontrol", "ping"), "slurmctld")
+        self.ask("scancel", "--user=root", "--quiet")
+        # the end of a job is said to the controller, again and again where that is gone
+        _wait_for(lambda: not self.ask("squeue", "-h") and not self._steps(), "end of the jobs")
+        if self._state() not in _USABLE:
+            self.ask("scontrol", "update", "NodeName=ALL", "State=RESUME")
+            _wait_for(lambda: self._state() in _USABLE, "node")
+
+    def _state(self) -> str:
+        return self.ask("sinfo", "-h", "-p", "main", "-o", "%T")
 
     def run_now(self, job: str) -> None:
         """A job that was put back into the queue would wait for two minutes."""
