@@ -175,6 +175,11 @@ def common(one: Box, other: Box) -> Box:
     return tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
 
 
+def holds(box: Box, element: Index) -> bool:
+    """Whether an element, or a chunk, lies in a box."""
+    return all(a <= i < b for i, (a, b) in zip(element, box, strict=True))
+
+
 def relative(box: Box, origin: Box) -> Any:
     """Selection of `box` in an array that begins where `origin` does; always an array."""
     return (..., *(slice(a - o, b - o) for (a, b), (o, _) in zip(box, origin, strict=True)))
@@ -191,3 +196,36 @@ def boxes_in(box: Box, steps: Shape) -> Iterator[Box]:
             (max(low, i * step), min(high, (i + 1) * step))
             for i, (low, high), step in zip(index, box, steps, strict=True)
         )
+
+
+def blocks_of(region: Box, chunk_bytes: int, budget: int) -> Iterator[Box]:
+    """Cut a region into C-contiguous runs of chunks: `budget` bytes at most, one chunk at least.
+
+    Parameters
+    ----------
+    region
+        Half-open ranges of chunk indices along each axis.
+    chunk_bytes
+        Of one chunk, decoded.
+    budget
+        Bytes of a block.
+
+    Yields
+    ------
+    Box
+        Regions that cover `region`, in C order.
+    """
+    extents = [b - a for a, b in region]
+    axis, below = len(region), chunk_bytes
+    while axis > 0 and below * extents[axis - 1] <= budget:
+        axis -= 1
+        below *= extents[axis]
+    if axis == 0:
+        yield region
+        return
+    step = max(1, budget // below)
+    first, last = region[axis - 1]
+    for outer in itertools.product(*(range(a, b) for a, b in region[: axis - 1])):
+        for start in range(first, last, step):
+            run = (start, min(start + step, last))
+            yield (*((i, i + 1) for i in outer), run, *region[axis:])

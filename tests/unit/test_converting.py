@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing.reduction import ForkingPickler
 
+import google_crc32c
 import numpy as np
 import psutil
 import pytest
@@ -19,14 +21,13 @@ from support.images import multiscales, write_array, write_image, write_json
 from support.steps import SCRIPTS, Conversion
 from support.workflow import contents
 from uplift.batches import converting, portions
+from uplift.batches import cores as job_cores
 from uplift.batches.context import Place, Settings
 from uplift.batches.converting import convert_batches
 from uplift.batches.portions import portions_of
 from uplift.batches.work import Assignment, carry_out
 from uplift.codecs.chunks import ChunkEncoder
 from uplift.errors import SourceError, WorkerError
-from uplift.validate.pixels import repacked
-from uplift.validate.pixels.repacked import RepackCheck
 from uplift.work.folder import WorkFolder
 from uplift.work.journal import Journal
 
@@ -38,8 +39,8 @@ PLANS = {
 ONE_SHARD = {
     "repack": '{"shards": [4, 128, 128]}',
     "recode": '{"shards": [4, 128, 128], "codec": "zstd"}',
-    "other chunks": '{"shards": [4, 144, 144], "chunks": [1, 24, 48]}',
 }
+OTHER_CHUNKS = '{"shards": [4, 144, 144], "chunks": [1, 24, 48]}'
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "threads", "started")
 
 
@@ -47,8 +48,8 @@ COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "threads", "started
 def small_portions(monkeypatch):
     """Everything is worth a process, and an array of a few shards is cut."""
     monkeypatch.setattr(portions, "PORTION_BYTES", 2**16)
-    monkeypatch.setattr(converting, "_ALONE_BYTES", 2**16)
-    monkeypatch.setattr(converting, "ALONE_ARRAYS", 4)
+    monkeypatch.setattr(job_cores, "_ALONE_BYTES", 2**16)
+    monkeypatch.setattr(job_cores, "ALONE_ARRAYS", 4)
 
 
 def claimed(root, plan, size=128):
@@ -88,7 +89,7 @@ def test_the_same_bytes_with_any_number_of_processes(tmp_path, small_portions, p
         root = tmp_path / str(cores)
         root.mkdir()
         made = claimed(root, PLANS[plan])
-        assert converting.shared_out(made.in_force().batches, cores) == (cores, 1)
+        assert job_cores.shared_out(made.in_force().batches, cores) == (cores, 1)
         carried_out(made, cores)
         results.append((contents(root / "out.zarr"), found(made)))
         results[-1][0].pop(".ngff-uplift.lock")
@@ -110,28 +111,20 @@ def one_shard(root, plan):
     return claimed(root, plan)
 
 
-@pytest.mark.parametrize("plan", ONE_SHARD)
-def test_cores_without_a_shard_of_their_own_help_with_another(
-    tmp_path, small_portions, monkeypatch, plan
-):
+def test_cores_without_a_shard_of_their_own_encode_another(tmp_path, small_portions, monkeypatch):
     results, at_work = [], set()
-    encode, check = ChunkEncoder.encode, RepackCheck._compare
+    encode = ChunkEncoder.encode
 
-    def noted(function):
-        def call(*arguments):
-            at_work.add(threading.get_ident())
-            return function(*arguments)
+    def noted(*arguments):
+        at_work.add(threading.get_ident())
+        return encode(*arguments)
 
-        return call
-
-    monkeypatch.setattr(repacked, "SHARED_BYTES", 2**11)
-    monkeypatch.setattr(ChunkEncoder, "encode", noted(encode))
-    monkeypatch.setattr(RepackCheck, "_compare", noted(check))
+    monkeypatch.setattr(ChunkEncoder, "encode", noted)
     for cores in (1, 3):
         root = tmp_path / str(cores)
-        made = one_shard(root, ONE_SHARD[plan])
+        made = one_shard(root, OTHER_CHUNKS)
         (batch,) = made.in_force().batches
-        assert converting.shared_out([batch], cores) == (1, cores)
+        assert job_cores.shared_out([batch], cores) == (1, cores)
         carried_out(made, cores)
         results.append((contents(root / "out.zarr"), found(made)))
         results[-1][0].pop(".ngff-uplift.lock")
@@ -141,38 +134,99 @@ def test_cores_without_a_shard_of_their_own_help_with_another(
     assert results[0] == results[1]
 
 
-def test_chunks_that_are_small_are_compared_by_one_thread(tmp_path, small_portions, monkeypatch):
-    at_work, check = set(), RepackCheck._compare
+@pytest.mark.parametrize("plan", ONE_SHARD)
+def test_a_large_object_is_found_again_by_several_processes(tmp_path, plan):
+    results = []
+    for cores in (1, 3):
+        root = tmp_path / str(cores)
+        made = one_shard(root, ONE_SHARD[plan])
+        shares, _ = job_of(made, tmp_path / "job.py", cores).communicate()
+        assert int(shares) == (2 if cores > 1 else 0)
+        results.append((contents(root / "out.zarr"), found(made)))
+        results[-1][0].pop(".ngff-uplift.lock")
+    assert results[0] == results[1]
 
-    def noted(*arguments):
-        at_work.add(threading.get_ident())
-        return check(*arguments)
 
-    monkeypatch.setattr(RepackCheck, "_compare", noted)
-    carried_out(one_shard(tmp_path, ONE_SHARD["repack"]), 3)
-    assert at_work == {threading.get_ident()}
+def damaged(path, kind):
+    data = bytearray(path.read_bytes())
+    if kind == "absent":
+        path.unlink()
+        return
+    if kind == "a chunk":
+        data[len(data) // 2] ^= 1
+    elif kind == "two places":
+        index = len(data) - 4 - 16 * 64
+        one, other = (slice(index + 16 * cell, index + 16 * (cell + 1)) for cell in (0, 1))
+        data[one], data[other] = data[other], data[one]
+        data[-4:] = google_crc32c.value(bytes(data[index:-4])).to_bytes(4, "little")
+    else:
+        data[-1] ^= 1
+    path.write_bytes(data)
 
 
-def test_helpers_find_what_is_wrong(tmp_path, small_portions, monkeypatch):
-    monkeypatch.setattr(repacked, "SHARED_BYTES", 2**11)
-    made = one_shard(tmp_path, ONE_SHARD["repack"])
+@pytest.mark.parametrize("verify", ["once", "reread"])
+@pytest.mark.parametrize("kind", ["a chunk", "two places", "index", "absent"])
+@pytest.mark.parametrize("plan", ONE_SHARD)
+def test_shares_find_what_a_whole_check_finds(tmp_path, small_portions, plan, kind, verify):
+    made = one_shard(tmp_path, ONE_SHARD[plan])
     carried_out(made)
-    (shard,) = (path for path in (tmp_path / "out.zarr" / "0").rglob("*") if path.is_file())
-    data = bytearray(shard.read_bytes())
-    data[len(data) // 2] ^= 1
+    (shard,) = (
+        path
+        for path in (tmp_path / "out.zarr" / "0").rglob("*")
+        if "c" in path.parts and path.is_file()
+    )
+    damaged(shard, kind)
     (batch,) = made.in_force().batches
-    shard.write_bytes(data)
     place = Place(made.source, made.output, None)
+    lines = Journal(WorkFolder(made.work).journal(batch.batch)).done
+    (portion,) = portions_of(batch, lines)
     reports = []
-    for threads in (1, 3):
-        context = place.open(Settings(threads=threads))
-        lines = Journal(WorkFolder(made.work).journal(batch.batch)).done
-        (portion,) = portions_of(batch, lines)
+    for in_shares in (False, True):
+        context = place.open(Settings(in_shares=in_shares, verify=verify))
         (result,) = carry_out(context, Assignment([[portion]]))
-        reports.append((result.findings, result.chunks, result.rows))
+        assert len(result.shares) == (2 if in_shares else 0)
+        results = [result]
+        for share in result.shares:
+            results += carry_out(
+                context, Assignment(share=ForkingPickler.loads(ForkingPickler.dumps(share)))
+            )
+        found = sorted((f.code, f.path, f.message) for one in results for f in one.findings)
+        sums = [
+            sum(getattr(one, name) for one in results)
+            for name in ("chunks", "compared_bytes", "objects", "object_bytes", "listing")
+        ]
+        reports.append((found, sums, sorted(row for one in results for row in one.rows)))
     assert reports[0] == reports[1]
-    (finding,) = reports[0][0]
-    assert (finding.code, finding.path) == ("chunk.bytes_differ", "0")
+    assert reports[0][0], "nothing found"
+
+
+def test_threads_where_few_large_shards_are_encoded(tmp_path):
+    """On 16 cores: six shards of 512 MB that outlast all others, then as many as keep all busy."""
+    made = one_shard(tmp_path, OTHER_CHUNKS)
+    (batch,) = made.in_force().batches
+    (item,) = batch.items
+
+    def changed(model, update):  # nothing that is cached comes with it
+        return type(model).model_validate(model.model_dump() | update)
+
+    def shared_out(sides, shards, chunk=256, method="recode"):
+        items = []
+        for side, count in zip(sides, shards, strict=True):
+            shape, chunks = (64 * count, side, side), (1, chunk, chunk)
+            sides = {"shape": shape, "chunks": chunks}
+            source = changed(item.source, sides)
+            target = changed(item.target, sides | {"shards": (64, side, side)})
+            stored = 64 * count * (side // chunk) ** 2
+            about = {"source": source, "target": target, "stop": count, "method": method}
+            items.append(changed(item, about | {"stored_chunks": stored}))
+        return job_cores.shared_out([batch.model_copy(update={"items": tuple(items)})], 16)
+
+    assert shared_out([2048, 512], [6, 6]) == (16, 6)
+    assert shared_out([2048, 512], [6, 6], method="repack") == (16, 1), "shares do that"
+    assert shared_out([2048, 512], [1, 6]) == (11, 8)
+    assert shared_out([2048, 512], [16, 16]) == (16, 1), "even"
+    assert shared_out([2048, 512], [1024, 1]) == (16, 1), "many"
+    assert shared_out([2048, 2048], [6, 1], chunk=2048) == (16, 2), "no memory for more"
 
 
 def test_what_is_done_is_not_done_again(tmp_path):
@@ -197,27 +251,33 @@ JOB = """
 import pickle, sys
 sys.path[:0] = sys.argv[1:2]
 from uplift.running import command  # first of all, as programs do
-from uplift.batches import converting, portions
+from uplift.batches import converting, cores, portions
 from uplift.batches.context import Place, Settings
+from uplift.batches.records import BatchRun
 from uplift.work.folder import WorkFolder
-portions.PORTION_BYTES = converting._ALONE_BYTES = 2**16
+portions.PORTION_BYTES = cores._ALONE_BYTES = 2**16
 if __name__ == "__main__":
-    batches, work, place = pickle.loads(sys.stdin.buffer.read())
-    converting.convert_batches(batches, WorkFolder(work), place, Settings(), cores=3)
+    batches, work, place, given = pickle.loads(sys.stdin.buffer.read())
+    shares, take = [], BatchRun.shares_of
+    BatchRun.shares_of = lambda run, result: shares.extend(found := take(run, result)) or found
+    converting.convert_batches(batches, WorkFolder(work), place, Settings(), cores=given)
+    print(len(shares))
 """
 
 
-def job_of(made, script):
+def job_of(made, script, cores=3):
     place = Place(made.source, made.output, made.path("claim.json"))
     script.write_text(JOB)
     job = subprocess.Popen(
         [sys.executable, str(script), str(SCRIPTS)],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    job.stdin.write(pickle.dumps((made.in_force().batches, made.work, place)))
+    job.stdin.write(pickle.dumps((made.in_force().batches, made.work, place, cores)))
     job.stdin.close()
+    job.stdin = None
     return job
 
 
@@ -231,7 +291,8 @@ def killed(made, script, victim, after_s):
         random.choice(workers).kill()
     elif job.poll() is None:
         os.kill(job.pid, signal.SIGKILL)
-    code = job.wait(60)
+    job.communicate(timeout=60)
+    code = job.returncode
     _, alive = psutil.wait_procs(group, timeout=10)
     assert not alive, "workers outlive their job"
     return code != 0
@@ -244,7 +305,9 @@ def test_killed_with_its_workers_under_way(tmp_path, plan, victim):
     whole.mkdir()
     made = claimed(whole, PLANS[plan], size=256)
     began = time.monotonic()
-    assert job_of(made, tmp_path / "job.py").wait(60) == 0
+    whole_job = job_of(made, tmp_path / "job.py")
+    whole_job.communicate(timeout=60)
+    assert whole_job.returncode == 0
     seconds = time.monotonic() - began
     expected, records = contents(whole / "out.zarr"), found(made)
     rng = random.Random(f"{plan} {victim}")

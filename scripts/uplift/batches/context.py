@@ -40,13 +40,16 @@ class Settings:
     with_sums
         Whether to make SHA-256 sums of the stored objects.
     threads
-        Of each process, for one object: more than 1 where there are fewer portions than cores.
+        Of each process, which encode the chunks of one object.
+    in_shares
+        Whether several processes find a large object again, each a share of it.
     """
 
     fill_bad_chunks: bool = False
     verify: Verify = "once"
     with_sums: bool = False
     threads: int = 1
+    in_shares: bool = False
 
 
 @dataclass

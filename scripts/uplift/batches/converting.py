@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from uplift.batches.context import Context, Place, Settings
-from uplift.batches.portions import Portion, grouped, portions_of, total_cost
+from uplift.batches.cores import shared_out
+from uplift.batches.portions import Portion, grouped
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys, is_listed_first
 from uplift.batches.work import Assignment, carry_out, room_for, weight_of
@@ -22,7 +22,7 @@ from uplift.models.publication import Claim
 from uplift.models.record import BadChunk, Record
 from uplift.running import progress
 from uplift.running.parallel import at_once
-from uplift.running.processes import Workers
+from uplift.running.processes import Inputs, Workers
 from uplift.storage.caps import parts
 from uplift.validate.pixels import modules_for
 from uplift.work import json_files, usage
@@ -32,9 +32,6 @@ from uplift.work.journal import Journal
 
 log = logging.getLogger(__name__)
 
-_ALONE_BYTES = 128 * 2**20
-ALONE_ARRAYS = 64
-"""Less than this is done by the job itself: processes cost some tenths of a second to start."""
 _FLUSH_EVERY_S = 5.0
 """What a power cut may cost: small objects are put on disk together, since a sync for each would
 cost more than writing it."""
@@ -112,12 +109,14 @@ class _CarryOut:
             assert self._place.claim is not None  # noqa: S101
             generation = json_files.read_model(self._place.claim, Claim).generation
             left = [batch for batch in batches if not self._is_done(batch, generation)]
-            cores, threads = shared_out(left, self._cores, self._place.most_processes)
-            settings = replace(self._settings, threads=threads)
+            is_local = not self._place.engines()
+            most = self._place.most_processes
+            cores, threads = shared_out(left, self._cores, most, local=is_local)
+            shared = is_local and cores > 1
+            settings = replace(self._settings, threads=threads, in_shares=shared)
             own, each = parts(cores)
             open_context = functools.partial(self._place.open, settings, part=each)
             items = itertools.chain.from_iterable(batch.items for batch in left)
-            is_local = not self._place.engines()
             modules = (*PRELOADED, *modules_for(items, local=is_local), *self._place.engines())
             spent = (usage.take_spent, usage.add_spent)
             # before anything is asked of a store, whose client has threads: so they are forks
@@ -132,10 +131,11 @@ class _CarryOut:
             # wait for their next portion would leave their cores idle.
             disk = stack.enter_context(ThreadPoolExecutor(1))
             tick = functools.partial(self._tick, context, workers, disk)
-            assignments = self._assignments(left, context)
+            assignments = Inputs(self._assignments(left, context))
             for results in workers.as_done(carry_out, assignments, tick, weight_of):
                 for result in results:
                     run = self._runs[result.batch]
+                    assignments.add(run.shares_of(result))
                     if run.add(result):
                         del self._runs[result.batch]
                         self._bad += run.undecodable
@@ -237,40 +237,6 @@ class _CarryOut:
     def _release_all(self) -> None:
         for lock in self._locks.values():
             lock.close()
-
-
-def processes_for(batches: Sequence[Batch], cores: int) -> int:
-    """Processes that the work is worth."""
-    arrays = sum(len(batch.items) for batch in batches)
-    cost = total_cost(batches)
-    if cost < _ALONE_BYTES and arrays < ALONE_ARRAYS:
-        return 1
-    most = max(cost // (_ALONE_BYTES // 4), arrays // (ALONE_ARRAYS // 4))
-    return max(1, min(cores, most))
-
-
-def shared_out(batches: Sequence[Batch], cores: int, most: int = sys.maxsize) -> tuple[int, int]:
-    """Processes that the work is worth, and threads of each: shards may be fewer than cores.
-
-    Parameters
-    ----------
-    batches
-        To be converted.
-    cores
-        That the job was given.
-    most
-        Processes at most.
-
-    Returns
-    -------
-    tuple of int
-        Processes, and threads of each.
-    """
-    cores = processes_for(batches, cores)
-    groups = (group for batch in batches for group in grouped(portions_of(batch)))
-    each = (one for group in groups for one in range(max(p.likely_parts for p in group)))
-    processes = max(1, min(cores, most, len(list(itertools.islice(each, cores)))))
-    return processes, cores // processes
 
 
 def is_done(record: Record, generation: str, settings: Settings) -> bool:

@@ -64,8 +64,17 @@ class Portion:
 
     @property
     def likely_parts(self) -> int:
-        """Into how many parts it will be cut, at most, once it is known which objects there are."""
+        """How many processes it can keep at work, at most: see :func:`parts_of`, `in_shares`."""
+        if self.in_shares:
+            return grid.ceil_div(self.cost, PORTION_BYTES)
         return 1 if self.whole else grid.ceil_div(self._objects, _step(self.item))
+
+    @property
+    def in_shares(self) -> bool:
+        """Whether it is one object that several processes can find again, each a share of it."""
+        item = self.item
+        alike = item.source.chunks == item.target.chunks and item.target.shards is not None
+        return alike and item.stop - item.start == 1 and self.cost >= 2 * PORTION_BYTES
 
     @property
     def _objects(self) -> int:

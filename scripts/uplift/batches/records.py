@@ -14,7 +14,7 @@ from uplift import __version__
 from uplift.arrays.digests import pixel_index_bytes, sorted_pixel_rows
 from uplift.arrays.source_chunks import ListingDigest
 from uplift.batches.portions import Portion, portions_of
-from uplift.batches.work import Result
+from uplift.batches.work import Assignment, Result
 from uplift.convert.engine import first_of, largest_of
 from uplift.convert.portion import unique_chunks
 from uplift.errors import INSPECT_AGAIN, SourceError
@@ -76,6 +76,12 @@ class BatchRun:
         if result.unsynced:
             self.journal.expect_unsynced()
         return self.waiting == 0
+
+    def shares_of(self, result: Result) -> list[Assignment]:
+        """Take from a result what is still to be found again; its results are waited for, too."""
+        shares, result.shares = result.shares, ()
+        self.waiting += len(shares)
+        return [Assignment(share=share) for share in shares]
 
     def composed(
         self, work: WorkFolder, cores: int, verify: Verify, generation: str, before: Record | None

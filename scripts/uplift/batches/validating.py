@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TypeVar
 
 from uplift.batches.context import Context, Place, Settings
-from uplift.batches.converting import ALONE_ARRAYS, processes_for, read_record
+from uplift.batches.converting import read_record
+from uplift.batches.cores import ALONE_ARRAYS, processes_for
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys
@@ -20,7 +21,7 @@ from uplift.batches.work import Assignment, carry_out, room_for, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
-from uplift.running.processes import Workers
+from uplift.running.processes import Inputs, Workers
 from uplift.storage.caps import parts
 from uplift.validate.pixels.chosen import Chosen
 from uplift.validate.pixels.regions import Regions, check_arrays
@@ -75,11 +76,13 @@ class Validation:
         root: bytes | None = None,
         digest_limit_bytes: int = 0,
     ) -> None:
-        self._batches, self._work, self._settings = batches, work, settings
+        self._batches, self._work = batches, work
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
         self._cores = min(processes_for(batches, cores), place.most_processes)
         self._place, self._room = place, room_for(place)
-        self._open = functools.partial(place.open, settings, part=parts(self._cores)[1])
+        shared = self._cores > 1 and not place.engines()
+        self._settings = replace(settings, in_shares=shared)
+        self._open = functools.partial(place.open, self._settings, part=parts(self._cores)[1])
         self._workers = contextlib.ExitStack()
         self._started: Workers[Context] | None = None
 
@@ -97,12 +100,12 @@ class Validation:
     def _as_done(
         self,
         function: Callable[[Context, A], B],
-        inputs: Iterable[A],
+        inputs: Inputs[A],
         weigh: Callable[[A], int],
         cores: int | None = None,
     ) -> Iterator[B]:
         """Results as they come; processes are started once there is something to do."""
-        for value in (waiting := iter(inputs)):
+        for value in inputs:
             if self._started is None:
                 spent = (usage.take_spent, usage.add_spent)
                 modules = [__name__, *self._place.engines()]
@@ -111,9 +114,8 @@ class Validation:
                 opened = functools.partial(self._place.open, self._settings, part=part)
                 made = Workers(cores, opened, modules, spent, room=self._room)
                 self._started = self._workers.enter_context(made)
-            yield from self._started.as_done(
-                function, itertools.chain([value], waiting), weigh=weigh
-            )
+            inputs.add([value])
+            yield from self._started.as_done(function, inputs, weigh=weigh)
 
     def validate_again(self, listed: Mapping[tuple[str, int], str]) -> None:
         """Validate batches whose objects are not those that were validated, and write records.
@@ -146,12 +148,15 @@ class Validation:
         if not runs:
             return
         surveys = Surveys([run.batch for run in runs.values()], self._open(), convert=False)
-        assignments = itertools.chain.from_iterable(
-            self._assignments(run, records[name], surveys) for name, run in runs.items()
+        assignments = Inputs(
+            assignment
+            for name, run in runs.items()
+            for assignment in self._assignments(run, records[name], surveys)
         )
         for results in self._as_done(carry_out, assignments, weight_of):
             for result in results:
                 run = runs[result.batch]
+                assignments.add(run.shares_of(result))
                 if run.add(result):
                     record = records[result.batch]
                     verify = self._settings.verify
@@ -170,7 +175,7 @@ class Validation:
             else:
                 left.append(chosen)
         alone = bool(self._place.engines()) and len(left) < ALONE_ARRAYS
-        groups = self._groups(iter(left))
+        groups = Inputs(self._groups(iter(left)))
         for found in self._as_done(
             _check_arrays, groups, lambda _: self._room, cores=1 if alone else None
         ):

@@ -25,6 +25,7 @@ from uplift.arrays.source_chunks import ChunkSource
 from uplift.arrays.tasks import stored_chunks
 from uplift.batches.context import Context, Place
 from uplift.batches.portions import PORTION_BYTES, Portion
+from uplift.batches.shares import Share, shares_of
 from uplift.convert.portion import (
     convert_portion,
     refuse_changed_source,
@@ -37,7 +38,7 @@ from uplift.models.record import BadChunk
 from uplift.running.parallel import NO_TURNS
 from uplift.validate.objects.accounts import sha256_of_object
 from uplift.validate.pixels import check_portion, values_at_once
-from uplift.validate.pixels.check import Expected
+from uplift.validate.pixels.check import Expected, Part
 from uplift.work import usage
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal, Lines
@@ -62,16 +63,25 @@ class Assignment:
         Of their batches; None: the portions are only validated.
     listing
         In place of portions: an array whose listing is compared with what inspect saw.
+    share
+        In place of portions: what of a converted object is found again.
     """
 
     groups: Sequence[Sequence[Portion]] = ()
     journals: Mapping[str, Journal] | None = None
     listing: Portion | None = None
+    share: Share | None = None
 
 
 @dataclass
 class Result:
-    """What became of a portion; sizes in bytes as stored."""
+    """What became of a portion, or of a share of one; sizes in bytes as stored.
+
+    Attributes
+    ----------
+    shares
+        What of it is still to be found again.
+    """
 
     batch: str
     number: int
@@ -99,6 +109,7 @@ class Result:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    shares: tuple[Share, ...] = ()
 
 
 def carry_out(context: Context, assignment: Assignment) -> list[Result]:
@@ -107,6 +118,8 @@ def carry_out(context: Context, assignment: Assignment) -> list[Result]:
         item = assignment.listing.item
         refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
         return [Result(assignment.listing.batch, assignment.listing.number, item.start)]
+    if assignment.share is not None:
+        return [_found_again(context, assignment.share)]
     return [
         result for group in assignment.groups for result in _run_group(context, assignment, group)
     ]
@@ -132,6 +145,7 @@ class _Check:
     expected: Expected
     result: Result
     presence: bool = False
+    part: Part | None = None
 
 
 def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion]) -> list[Result]:
@@ -148,6 +162,8 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
             with _lines_of(journal, group) as lines:
                 found = each(lambda pair: _converted(context, pair[0], pair[1], lines), pairs)
                 checks = list(itertools.chain.from_iterable(found))
+        if context.settings.in_shares:
+            checks = _left_over(group, checks)
         values = values_at_once([one.item for one in checks], context.source, context.output)
         list(each(lambda pair: _validate(context, *pair), zip(checks, values, strict=True)))
     if each is map:
@@ -155,6 +171,27 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
     # asking the system takes as long as a small read
     results[-1].peak_memory_bytes = usage.own_peak_memory_bytes()
     return results
+
+
+def _left_over(group: Sequence[Portion], checks: list[_Check]) -> list[_Check]:
+    """Give away what several processes can find again, an object that exists."""
+    if len(group) > 1 or not checks or not group[0].in_shares or checks[0].expected.stored == {}:
+        return checks
+    (check,) = checks
+    check.result.shares = tuple(shares_of(group[0], check.expected))
+    return []
+
+
+def _found_again(context: Context, share: Share) -> Result:
+    """Find a share of an object again."""
+    portion = share.portion
+    result = Result(portion.batch, portion.number, portion.item.start)
+    chunks = ChunkSource(context.source, portion.item.path, portion.item.source)
+    check = _Check(portion.item, chunks, share.expected, result, part=share.part)
+    with _Timed(result, cpu=True):
+        _compare(context, check, None)
+    result.peak_memory_bytes = usage.own_peak_memory_bytes()
+    return result
 
 
 def _lines_of(journal: Journal, group: Sequence[Portion]) -> AbstractContextManager[Lines]:
@@ -264,7 +301,7 @@ def _compare(context: Context, check: _Check, values: NDArray[Any] | None) -> No
         findings,
         presence=check.presence,
         values=values,
-        helpers=context.helpers,
+        part=check.part,
     )
     result.chunks, result.compared_bytes = counts.chunks, counts.compared_bytes
     result.rows = sorted_pixel_rows(b"".join(counts.rows), pixel_index_bytes(check.item))

@@ -5,7 +5,6 @@ budget. Each block decodes the source chunks it overlaps. A target chunk is stor
 chunk it overlaps is: absent stays absent.
 """
 
-import itertools
 import math
 import threading
 from collections.abc import Iterator, Sequence
@@ -51,7 +50,7 @@ class RecodeEngine(Engine):
         region = grid.chunk_region(index, self._per_shard, self._target_grid)
         box = self._elements_of(region)
         present = None if stored is None else set(stored)
-        for block in blocks_of(region, self._chunk_bytes(), self._block_bytes):
+        for block in grid.blocks_of(region, self._chunk_bytes(), self._block_bytes):
             needed = [
                 chunk
                 for chunk in grid.indices_in(self._overlapped(block))
@@ -125,12 +124,12 @@ class RecodeEngine(Engine):
         source = self.item.source
         covers = grid.element_box(chunk, source.chunks, source.shape)
         piece = grid.common(box, covers)
-        if not _holds(block, tuple(a for a, _ in piece)):
+        if not grid.holds(block, tuple(a for a, _ in piece)):
             return
         self._note(
             position, chunk, digest_of_values(decoded[grid.relative(piece, covers)]), outcome
         )
-        if piece != covers and _holds(block, tuple(a for a, _ in covers)):
+        if piece != covers and grid.holds(block, tuple(a for a, _ in covers)):
             inside = inside_part(decoded, chunk, source)
             self._note(None, chunk, digest_of_values(inside), outcome)
 
@@ -218,40 +217,3 @@ class RecodeEngine(Engine):
 
 def _alone(chunk: Index) -> Region:
     return tuple((i, i + 1) for i in chunk)
-
-
-def _holds(box: Region, element: Index) -> bool:
-    return all(a <= i < b for i, (a, b) in zip(element, box, strict=True))
-
-
-def blocks_of(region: Region, chunk_bytes: int, budget: int) -> Iterator[Region]:
-    """Cut a region into C-contiguous runs of chunks: `budget` bytes at most, one chunk at least.
-
-    Parameters
-    ----------
-    region
-        Half-open ranges of chunk indices along each axis.
-    chunk_bytes
-        Of one chunk, decoded.
-    budget
-        Bytes of a block.
-
-    Yields
-    ------
-    Region
-        Regions that cover `region`, in C order.
-    """
-    extents = [b - a for a, b in region]
-    axis, below = len(region), chunk_bytes
-    while axis > 0 and below * extents[axis - 1] <= budget:
-        axis -= 1
-        below *= extents[axis]
-    if axis == 0:
-        yield region
-        return
-    step = max(1, budget // below)
-    first, last = region[axis - 1]
-    for outer in itertools.product(*(range(a, b) for a, b in region[: axis - 1])):
-        for start in range(first, last, step):
-            run = (start, min(start + step, last))
-            yield (*((i, i + 1) for i in outer), run, *region[axis:])

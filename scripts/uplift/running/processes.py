@@ -13,6 +13,7 @@ import importlib
 import multiprocessing
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -34,6 +35,29 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 Count = Callable[[int], None]
+
+
+class Inputs(Iterator[A]):
+    """Inputs to which results add: what they bring comes first, its data still in the page cache.
+
+    Parameters
+    ----------
+    others
+        What there is to do without that.
+    """
+
+    def __init__(self, others: Iterable[A]) -> None:
+        self._first: deque[A] = deque()
+        self._others = iter(others)
+
+    def __next__(self) -> A:
+        """Take one; where there is none, one may come with the next result."""
+        return self._first.popleft() if self._first else next(self._others)
+
+    def add(self, values: Iterable[A]) -> None:
+        """Add inputs, which come next."""
+        self._first.extend(values)
+
 
 _TICK_S = 1.0
 """Between looks at what is due meanwhile (flushing, a line on progress)."""
@@ -109,7 +133,8 @@ class Workers(Generic[C]):
         function
             Of a module; raises what can be pickled.
         inputs
-            Taken one by one, when a process is idle.
+            Taken one by one, when a process is idle; asked again after each result where there was
+            none any more, since a result may bring more to do.
         tick
             Called about once a second, and after each result.
         weigh
@@ -155,6 +180,8 @@ class Workers(Generic[C]):
                 done, result = self._received(connection)
                 free[connection] += under_way.pop(done)[1]
                 yield result
+            if value is _END:
+                value = next(waiting, _END)
             tick()
 
     def counted(self) -> int:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.models.batch import BatchItem
 from uplift.models.findings import Findings
-from uplift.running.parallel import ALONE, Helpers
 from uplift.storage.protocol import Store
-from uplift.validate.pixels.check import Compared, Expected, PixelCheck
+from uplift.validate.pixels.check import Compared, Expected, Part, PixelCheck
 from uplift.validate.pixels.repacked import RepackCheck
 from uplift.validate.pixels.small import is_small
 
@@ -35,7 +34,7 @@ def check_portion(
     *,
     presence: bool = False,
     values: NDArray[Any] | None = None,
-    helpers: Helpers = ALONE,
+    part: Part | None = None,
 ) -> Compared:
     """Compare what the output holds of an array, or of a part of it, with what was read.
 
@@ -56,8 +55,8 @@ def check_portion(
     values
         Of the whole array, where another reader has read them from the output and found the same
         in the source: then chunks that were kept need not be decoded once more.
-    helpers
-        Threads that share the chunks of an object.
+    part
+        Which chunks of the item's only object; None: all chunks of all objects.
 
     Returns
     -------
@@ -70,7 +69,7 @@ def check_portion(
         A read that failed.
     """
     kind = _recode_check() if item.method == "recode" else RepackCheck
-    check = kind(item, chunks, output, expected, findings, helpers)
+    check = kind(item, chunks, output, expected, findings, part)
     check.values = values
     if presence:
         check.check_presence()

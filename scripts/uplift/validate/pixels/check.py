@@ -27,7 +27,6 @@ from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.findings import Findings
 from uplift.models.record import BadChunk
-from uplift.running.parallel import ALONE, Helpers
 from uplift.storage.protocol import Readable, Store
 
 
@@ -69,6 +68,22 @@ class Expected:
     there: Collection[int] | None = None
 
 
+@dataclass(frozen=True)
+class Part:
+    """Chunks of one object that one process finds again, while others are at the rest.
+
+    Attributes
+    ----------
+    region
+        Half-open ranges of chunk indices along each axis.
+    is_first
+        Whether the object itself is looked at here: its index, and what is said once about it.
+    """
+
+    region: grid.Box
+    is_first: bool
+
+
 class PixelCheck(ABC):
     """Compares the stored objects of one batch item with what was read from its source.
 
@@ -84,8 +99,8 @@ class PixelCheck(ABC):
         What they must hold.
     findings
         Where to note what is wrong.
-    helpers
-        Threads that share the chunks of an object.
+    part
+        Which chunks of the item's only object; None: all chunks of all objects.
 
     Attributes
     ----------
@@ -100,20 +115,23 @@ class PixelCheck(ABC):
         output: Store,
         expected: Expected,
         findings: Findings,
-        helpers: Helpers = ALONE,
+        part: Part | None = None,
     ) -> None:
         self.item = item
         self.path = item.path
         self.findings = findings
         self.chunks = chunks
         self.output = output
-        self.objects = StoredObjects(output, item.path, item.target, findings)
+        self.part = part
+        self.is_first = part is None or part.is_first
+        # what is wrong with an object is said once
+        about_objects = findings if self.is_first else Findings()
+        self.objects = StoredObjects(output, item.path, item.target, about_objects)
         self.expected = expected
         self.decoder = decoder_of(item.source)
         self.values: NDArray[Any] | None = None
         self.counts = Compared()
         self._has_edges = grid.has_edges(item.source.shape, item.source.chunks)
-        self._helpers = helpers
         self._index_bytes = pixel_index_bytes(item)
         self._strides = grid.strides_of(chunks.grid)
         # most chunks are decoded into the same memory, again and again
@@ -122,7 +140,7 @@ class PixelCheck(ABC):
 
     def run(self) -> Compared:
         """Check every object of the item."""
-        for bad in self.expected.bad.values():
+        for bad in self.expected.bad.values() if self.is_first else ():
             if bad.action == "recoded":
                 text = f"{bad.key}: {bad.reason}; encoded again, its values are kept"
                 self.findings.warning("chunk.recoded", self.path, text)

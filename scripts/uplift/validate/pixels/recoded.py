@@ -58,17 +58,26 @@ class RecodeCheck(PixelCheck):
         with self.objects.open(position) as opened:
             if opened is None:
                 return
-            self._note_object(opened)
-            covered = None if stored is None else self._covered(position, stored[position])
-            self.objects.check_index(position, opened, covered)
+            if self.is_first:
+                self._note_object(opened)
+                covered = None if stored is None else self._covered(position, stored[position])
+                self.objects.check_index(position, opened, covered)
         box = grid.element_box(
             grid.index_of(position, self.objects.grid),
             self.item.target.object_shape,
             self.item.target.shape,
         )
         if self._reader is not None:
-            for part in grid.boxes_in(box, self._steps):
+            for part in grid.boxes_in(self._own_box(box), self._steps):
                 self._compare(position, box, part)
+
+    def _own_box(self, box: Box) -> Box:
+        """Elements of an object's box that are compared here."""
+        if self.part is None:
+            return box
+        chunks = self.item.target.chunks
+        region = tuple((a * c, b * c) for (a, b), c in zip(self.part.region, chunks, strict=True))
+        return grid.common(region, box)
 
     def _covered(self, position: int, chunks: Sequence[Index]) -> set[Index]:
         """Target chunks of an object that must exist: some source chunk under them does."""

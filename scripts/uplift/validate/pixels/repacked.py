@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,9 @@ from uplift.arrays.source_chunks import inside_part
 from uplift.codecs.chunks import ChunkDecoder, DecodeError
 from uplift.codecs.compressors import GZIP_HEADER
 from uplift.grid import Index
-from uplift.models.findings import Findings
 from uplift.storage.protocol import Readable
 from uplift.validate.pixels.check import PixelCheck
 from uplift.zarr_metadata.v3 import array_document, parse_v3
-
-SHARED_BYTES = 2**17
-"""Decoded bytes of a chunk from which on threads share a shard. Decoding and hashing of LZ4 by two
-threads is 1.3 times as fast as by one for chunks of 128 KiB, 1.8 times for 512 KiB, and takes up to
-twice as long for smaller ones: they wait for Python's lock after each call."""
 
 
 class RepackCheck(PixelCheck):
@@ -40,40 +33,30 @@ class RepackCheck(PixelCheck):
         self._made_decoder: ChunkDecoder | None = None
 
     def _check_object(self, position: int) -> None:
-        stored = self.expected.stored
-        chunks = self.objects.chunks_of(position) if stored is None else stored[position]
-        exact = chunks
+        own = exact = chunks = self._chunks_at(position)
+        if self.part is not None and self.is_first:
+            own = [chunk for chunk in chunks if grid.holds(self.part.region, chunk)]
         if self.expected.bad:
-            self._check_filled(chunks)
+            self._check_filled(own)
             exact = [chunk for chunk in chunks if not self._is_filled(chunk)]
-            if not exact:
-                return
-        every = stored is None and exact is chunks
+            own = [chunk for chunk in own if not self._is_filled(chunk)]
+        if not exact:
+            return
         with self.objects.open(position) as opened:
             if opened is not None:
-                self._note_object(opened)
-                self.objects.check_index(position, opened, None if every else exact)
-                self._check_opened(position, opened, exact)
+                if self.is_first:
+                    self._note_object(opened)
+                    every = self.expected.stored is None and exact is chunks
+                    self.objects.check_index(position, opened, None if every else exact)
+                self._check_chunks(position, opened, own)
 
-    def _check_opened(self, position: int, opened: Opened, exact: Sequence[Index]) -> None:
-        # what is read ahead of a remote object is most of a job's memory: it is read by one
-        alone = self._helpers.count == 1 or not self.output.is_local
-        if alone or self._chunk_bytes < SHARED_BYTES:
-            self._check_chunks(position, opened, exact)
-            return
-        check = partial(self._checked, position, opened)
-        for part in self._helpers.map(check, list(self._helpers.shares(exact))):
-            self.findings.extend(part.findings.listed())
-            self.counts.chunks += part.counts.chunks
-            self.counts.compared_bytes += part.counts.compared_bytes
-            self.counts.rows += part.counts.rows
-
-    def _checked(self, position: int, opened: Opened, chunks: Sequence[Index]) -> RepackCheck:
-        """Check some chunks of an object in this thread, with a decoder of its own."""
-        part = RepackCheck(self.item, self.chunks, self.output, self.expected, Findings())
-        part.values = self.values
-        part._check_chunks(position, opened, chunks)
-        return part
+    def _chunks_at(self, position: int) -> Sequence[Index]:
+        """Chunks of an object, or of this part of it: but the first part knows of all."""
+        if self.expected.stored is not None:
+            return self.expected.stored[position]
+        if self.part is None or self.part.is_first:
+            return self.objects.chunks_of(position)
+        return list(grid.indices_in(self.part.region))
 
     def _check_chunks(self, position: int, opened: Opened, chunks: Sequence[Index]) -> None:
         wanted = self._wanted(position, chunks, self._digest_of_source)

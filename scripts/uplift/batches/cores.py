@@ -1,0 +1,109 @@
+"""How many processes the work of a job is worth, and how many threads each of them gets."""
+
+import heapq
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+
+from uplift import grid
+from uplift.batches.portions import Portion, grouped, portions_of, total_cost
+from uplift.models.batch import Batch, BatchItem
+from uplift.planning.estimates import RECODE_BLOCK_BYTES, decoded_bytes
+
+_ALONE_BYTES = 128 * 2**20
+ALONE_ARRAYS = 64
+"""Less than this is done by the job itself: processes cost some tenths of a second to start."""
+_MOST_THREADS = 8
+"""Of a process. Python's lock is held for a tenth of the time that encoding a chunk takes, so more
+would wait for one another."""
+_THREAD_CHUNKS = 6
+"""That a thread has in memory: two read, two encoded, one decoded, one in between."""
+_THREADS_BYTES = 32 * 2**20
+"""Of all threads of a process, besides what a plan allows for: a quarter of that is kept free."""
+_EVEN = 1.1
+"""Portions that keep all cores at work but for a tenth of the time need no threads."""
+_LOOKED_AT = 64
+"""Portions for each core: so many are even whatever the largest is."""
+
+
+def processes_for(batches: Sequence[Batch], cores: int) -> int:
+    """Processes that the work is worth."""
+    arrays = sum(len(batch.items) for batch in batches)
+    cost = total_cost(batches)
+    if cost < _ALONE_BYTES and arrays < ALONE_ARRAYS:
+        return 1
+    most = max(cost // (_ALONE_BYTES // 4), arrays // (ALONE_ARRAYS // 4))
+    return max(1, min(cores, most))
+
+
+def shared_out(
+    batches: Sequence[Batch], cores: int, most: int = sys.maxsize, *, local: bool = True
+) -> tuple[int, int]:
+    """Processes that the work is worth, and threads of each.
+
+    Parameters
+    ----------
+    batches
+        To be converted.
+    cores
+        That the job was given.
+    most
+        Processes at most.
+    local
+        Whether both sides are files: then processes share large objects when they find them again.
+
+    Returns
+    -------
+    tuple of int
+        Processes, and threads of each: where shards are fewer than cores, or of uneven sizes, they
+        encode the chunks of the largest, and the system shares the cores out.
+    """
+    cores = processes_for(batches, cores)
+    groups = (group for batch in batches for group in grouped(portions_of(batch)))
+    looked_at = list(itertools.islice(groups, cores * _LOOKED_AT))
+    processes = max(1, min(cores, most, sum(_parts(group, local=local) for group in looked_at)))
+    if len(looked_at) == cores * _LOOKED_AT:
+        return processes, cores // processes
+    return processes, max(cores // processes, _threads(looked_at, processes, cores))
+
+
+def _parts(group: Sequence[Portion], *, local: bool) -> int:
+    """How many processes a group keeps at work."""
+    return max(1 if one.in_shares and not local else one.likely_parts for one in group)
+
+
+def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) -> int:
+    """Threads with which the largest shards that are encoded do not outlast all other work."""
+    costs = [cost for group in groups for cost in _costs(group)]
+    ends = [0.0] * processes
+    for cost in costs:  # as they are handed out
+        heapq.heappush(ends, heapq.heappop(ends) + cost)
+    fair = sum(costs) / processes
+    encoded = [group[0].item for group in groups if group[0].item.method == "recode"]
+    large = [item for item in encoded if _object_cost(item) > fair / 2]
+    if not large or max(ends) <= _EVEN * fair:
+        return 1
+    # twice the cores: each waits at times, for the disk or for Python's lock
+    wanted = grid.ceil_div(2 * cores, min(len(large), processes))
+    return max(1, min(cores, _MOST_THREADS, wanted, *map(_threads_in_memory, large)))
+
+
+def _object_cost(item: BatchItem) -> int:
+    return decoded_bytes(item.source, item.target.object_shape)
+
+
+def _threads_in_memory(item: BatchItem) -> int:
+    """Threads whose chunks a process has room for."""
+    sides = [(item.source, item.source.chunks), (item.source, item.target.chunks)]
+    chunk_bytes = max(itertools.starmap(decoded_bytes, sides))
+    block = min(RECODE_BLOCK_BYTES, _object_cost(item))
+    # where chunks stay what they are, no block of them is put together
+    room = block if item.source.chunks == item.target.chunks else _THREADS_BYTES
+    return room // (_THREAD_CHUNKS * chunk_bytes)
+
+
+def _costs(group: Sequence[Portion]) -> Iterator[float]:
+    """Costs of what is handed out separately."""
+    cost = sum(one.cost for one in group)
+    parts = 1 if group[0].in_shares else max(one.likely_parts for one in group)
+    return itertools.repeat(cost / parts, parts)

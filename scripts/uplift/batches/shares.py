@@ -1,0 +1,73 @@
+"""Shares of a large object: one process writes it, then several find its chunks again.
+
+A shard is written from its first chunk to its last, and so by one process. Finding its chunks again
+takes twice as long as that, and a dataset may have fewer shards than a machine has cores.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from uplift import grid
+from uplift.batches import portions
+from uplift.batches.portions import Portion
+from uplift.grid import Index
+from uplift.planning.estimates import decoded_bytes
+from uplift.validate.pixels.check import Expected, Part
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process finds again of an object.
+
+    Attributes
+    ----------
+    portion
+        The object.
+    part
+        Which chunks.
+    expected
+        What they must be.
+    """
+
+    portion: Portion
+    part: Part
+    expected: Expected
+
+
+def shares_of(portion: Portion, expected: Expected) -> Iterator[Share]:
+    """Cut what is expected of an object into shares of about :data:`~.portions.PORTION_BYTES`.
+
+    Parameters
+    ----------
+    portion
+        The object, whose chunks are those of the source.
+    expected
+        What it must hold.
+
+    Yields
+    ------
+    Share
+        Shares that cover the object; the first one looks at its index, too.
+    """
+    item = portion.item
+    target, position = item.target, item.start
+    counts = grid.grid_shape(target.shape, target.chunks)
+    per_object = grid.chunks_per_shard(target.object_shape, target.chunks)
+    region = grid.chunk_region(grid.index_of(position, target.object_grid), per_object, counts)
+    chunk_bytes = decoded_bytes(item.source, target.chunks)
+    strides = grid.strides_of(counts)
+    alone = replace(portion, done=(), survey=None)
+    for number, block in enumerate(grid.blocks_of(region, chunk_bytes, portions.PORTION_BYTES)):
+        part = Part(block, is_first=number == 0)
+        chunks: list[Index] = list(grid.indices_in(block))
+        if expected.stored is not None:
+            stored = set(expected.stored[position])
+            chunks = [chunk for chunk in chunks if chunk in stored]
+        keys = [
+            (position, sum(i * s for i, s in zip(chunk, strides, strict=True))) for chunk in chunks
+        ]
+        digests = {key: expected.digests[key] for key in keys if key in expected.digests}
+        # the first one compares the index with all that is stored
+        own = {position: chunks} if expected.stored is not None else None
+        stored_here = expected.stored if part.is_first else own
+        yield Share(alone, part, replace(expected, stored=stored_here, digests=digests))
