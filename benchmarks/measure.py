@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import resource
 import shutil
@@ -21,6 +22,8 @@ LONGEST_S = 300.0
 _ROOM_BYTES = 16 * 2**30
 _FORGOTTEN_S = 65.0
 """ext4's `recently_deleted` looks back a minute."""
+_FEW_FILES = 500
+"""So many are deleted at once: looking at them takes no time that is seen."""
 
 
 class FailedError(Exception):
@@ -45,9 +48,12 @@ def put_away(folder: Path) -> None:
 
     ext4 gives no inode away that was freed in the last minute, and looks at each of them whenever
     it makes a file or a folder: what is written next would take twice the time. So where the disk
-    has no room left, all is deleted, and a minute waited for.
+    has no room left, all is deleted, and a minute waited for. What has few files is deleted.
     """
     if folder.exists():
+        if len(list(itertools.islice(folder.rglob("*"), _FEW_FILES))) < _FEW_FILES:
+            shutil.rmtree(folder)
+            return
         old = folder.parent / "old"
         old.mkdir(exist_ok=True)
         folder.rename(old / str(len(list(old.iterdir()))))

@@ -161,6 +161,32 @@ def large_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[P
 
 
 @contextlib.contextmanager
+def many_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Planned]]:
+    """What a machine of many cores has enough to do with; all on its disk."""
+    names = ("middle", "plate", "arrays", "tiny")
+    kinds = ("small", "small-plate", "small-plate", "tiny") if given.small else names
+    folders = {name: scratch / f"{kind}.zarr" for name, kind in zip(names, kinds, strict=True)}
+    for name, kind in zip(names, kinds, strict=True):
+        _generate(folders[name], kind, scratch)
+        _read_once(folders[name])
+
+    def case(name: str, data: str, **config: str) -> Case:
+        source, place = str(folders[data]), scratch / name
+        return Case(name, source, place, cores=given.cores, tools=_tools(given), config=config)
+
+    recoded = f"{LIMIT}, recode"
+    yield iter(
+        [
+            (case("middle", "middle"), (WHOLE, CONVERT, LIMIT, COPY, TOOL, TENSORSTORE)),
+            (case("middle, recode", "middle", codec="blosc"), (WHOLE, CONVERT, recoded, TOOL)),
+            (case("plate", "plate"), (WHOLE, CONVERT, LIMIT, f"{LIMIT}, compared", COPY, TOOL)),
+            (case("arrays", "arrays"), (WHOLE, NOTHING, TOOL)),
+            (case("tiny", "tiny"), (WHOLE, NOTHING, TOOL)),
+        ]
+    )
+
+
+@contextlib.contextmanager
 def s3_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Planned]]:
     """S3 to the local disk, S3 to S3; a server on loopback with 40 ms before each request."""
     from s3_place import s3_place
@@ -193,7 +219,7 @@ def s3_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Plan
         )
 
 
-SUITES = {"local": local_cases, "large": large_cases, "s3": s3_cases}
+SUITES = {"local": local_cases, "large": large_cases, "many": many_cases, "s3": s3_cases}
 
 
 def _generate(folder: Path, kind: str, scratch: Path) -> None:
