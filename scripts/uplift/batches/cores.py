@@ -59,6 +59,8 @@ def shared_out(
         encode the chunks of the largest, and the system shares the cores out.
     """
     cores = processes_for(batches, cores)
+    if cores == 1:
+        return 1, 1
     groups = (group for batch in batches for group in grouped(portions_of(batch)))
     looked_at = list(itertools.islice(groups, cores * _LOOKED_AT))
     processes = max(1, min(cores, most, sum(_parts(group, local=local) for group in looked_at)))
@@ -68,8 +70,10 @@ def shared_out(
 
 
 def _parts(group: Sequence[Portion], *, local: bool) -> int:
-    """How many processes a group keeps at work."""
-    return max(1 if one.in_shares and not local else one.likely_parts for one in group)
+    """How many processes a group keeps at work: one, but for a large portion, which is alone."""
+    if len(group) > 1 or (group[0].in_shares and not local):
+        return 1
+    return group[0].likely_parts
 
 
 def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) -> int:
@@ -105,5 +109,5 @@ def _threads_in_memory(item: BatchItem) -> int:
 def _costs(group: Sequence[Portion]) -> Iterator[float]:
     """Costs of what is handed out separately."""
     cost = sum(one.cost for one in group)
-    parts = 1 if group[0].in_shares else max(one.likely_parts for one in group)
+    parts = 1 if len(group) > 1 or group[0].in_shares else group[0].likely_parts
     return itertools.repeat(cost / parts, parts)
