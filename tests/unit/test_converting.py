@@ -24,6 +24,7 @@ from uplift.batches import converting, portions
 from uplift.batches import cores as job_cores
 from uplift.batches.context import Place, Settings
 from uplift.batches.converting import convert_batches
+from uplift.batches.cores import Cores
 from uplift.batches.portions import portions_of
 from uplift.batches.work import Assignment, carry_out
 from uplift.codecs.chunks import ChunkEncoder
@@ -89,7 +90,7 @@ def test_the_same_bytes_with_any_number_of_processes(tmp_path, small_portions, p
         root = tmp_path / str(cores)
         root.mkdir()
         made = claimed(root, PLANS[plan])
-        assert job_cores.shared_out(made.in_force().batches, cores) == (cores, 1)
+        assert job_cores.shared_out(made.in_force().batches, cores).processes == cores
         carried_out(made, cores)
         results.append((contents(root / "out.zarr"), found(made)))
         results[-1][0].pop(".ngff-uplift.lock")
@@ -124,7 +125,7 @@ def test_cores_without_a_shard_of_their_own_encode_another(tmp_path, small_porti
         root = tmp_path / str(cores)
         made = one_shard(root, OTHER_CHUNKS)
         (batch,) = made.in_force().batches
-        assert job_cores.shared_out([batch], cores) == (1, cores)
+        assert job_cores.shared_out([batch], cores) == Cores(1, cores)
         carried_out(made, cores)
         results.append((contents(root / "out.zarr"), found(made)))
         results[-1][0].pop(".ngff-uplift.lock")
@@ -221,12 +222,14 @@ def test_threads_where_few_large_shards_are_encoded(tmp_path):
             items.append(changed(item, about | {"stored_chunks": stored}))
         return job_cores.shared_out([batch.model_copy(update={"items": tuple(items)})], 16)
 
-    assert shared_out([2048, 512], [6, 6]) == (16, 6)
-    assert shared_out([2048, 512], [6, 6], method="repack") == (16, 1), "shares do that"
-    assert shared_out([2048, 512], [1, 6]) == (11, 8)
-    assert shared_out([2048, 512], [16, 16]) == (16, 1), "even"
-    assert shared_out([2048, 512], [1024, 1]) == (16, 1), "many"
-    assert shared_out([2048, 2048], [6, 1], chunk=2048) == (16, 2), "no memory for more"
+    assert shared_out([2048, 512], [6, 6]) == Cores(16, 6, in_shares=True)
+    assert shared_out([2048, 512], [6, 6], method="repack") == Cores(16, 1, in_shares=True)
+    assert shared_out([2048, 512], [1, 6]) == Cores(11, 8, in_shares=True)
+    assert shared_out([2048, 512], [16, 16]) == Cores(16), "even"
+    assert shared_out([2048, 512], [1024, 1]) == Cores(16), "many"
+    assert shared_out([2048, 2048], [6, 1], chunk=2048) == Cores(16, 2, in_shares=True), (
+        "no memory for more"
+    )
 
 
 def test_what_is_done_is_not_done_again(tmp_path):

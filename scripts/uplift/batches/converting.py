@@ -111,9 +111,9 @@ class _CarryOut:
             left = [batch for batch in batches if not self._is_done(batch, generation)]
             is_local = not self._place.engines()
             most = self._place.most_processes
-            cores, threads = shared_out(left, self._cores, most, local=is_local)
-            shared = is_local and cores > 1
-            settings = replace(self._settings, threads=threads, in_shares=shared)
+            given = shared_out(left, self._cores, most, local=is_local)
+            cores, threads = given.processes, given.threads
+            settings = replace(self._settings, threads=threads, in_shares=given.in_shares)
             own, each = parts(cores)
             open_context = functools.partial(self._place.open, settings, part=each)
             items = itertools.chain.from_iterable(batch.items for batch in left)

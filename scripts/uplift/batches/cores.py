@@ -4,6 +4,7 @@ import heapq
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from uplift import grid
 from uplift.batches.portions import Portion, grouped, portions_of, total_cost
@@ -36,10 +37,29 @@ def processes_for(batches: Sequence[Batch], cores: int) -> int:
     return max(1, min(cores, most))
 
 
+@dataclass(frozen=True)
+class Cores:
+    """What a job does with the cores that it was given.
+
+    Attributes
+    ----------
+    processes
+        That carry out portions.
+    threads
+        Of each, which encode the chunks of one object; the system shares the cores out.
+    in_shares
+        Whether processes find a large object again together.
+    """
+
+    processes: int
+    threads: int = 1
+    in_shares: bool = False
+
+
 def shared_out(
     batches: Sequence[Batch], cores: int, most: int = sys.maxsize, *, local: bool = True
-) -> tuple[int, int]:
-    """Processes that the work is worth, and threads of each.
+) -> Cores:
+    """Share out the cores of a job: where shards are few, or of uneven sizes, several to a shard.
 
     Parameters
     ----------
@@ -50,42 +70,50 @@ def shared_out(
     most
         Processes at most.
     local
-        Whether both sides are files: then processes share large objects when they find them again.
+        Whether both sides are files: what was written is read again from memory.
 
     Returns
     -------
-    tuple of int
-        Processes, and threads of each: where shards are fewer than cores, or of uneven sizes, they
-        encode the chunks of the largest, and the system shares the cores out.
+    Cores
+        For the whole job.
     """
     cores = processes_for(batches, cores)
     if cores == 1:
-        return 1, 1
+        return Cores(1)
     groups = (group for batch in batches for group in grouped(portions_of(batch)))
     looked_at = list(itertools.islice(groups, cores * _LOOKED_AT))
-    processes = max(1, min(cores, most, sum(_parts(group, local=local) for group in looked_at)))
-    if len(looked_at) == cores * _LOOKED_AT:
-        return processes, cores // processes
-    return processes, max(cores // processes, _threads(looked_at, processes, cores))
+    costs = [cost for group in looked_at for cost in _costs(group)]
+    processes = max(1, min(cores, most, len(costs)))
+    if len(looked_at) == cores * _LOOKED_AT or _outlast(costs, cores) <= _EVEN:
+        return Cores(processes, cores // processes)
+    if local:
+        parts = sum(g[0].likely_parts if len(g) == 1 else 1 for g in looked_at)
+        processes = max(1, min(cores, most, parts))
+    threads = max(cores // processes, _threads(looked_at, processes, cores))
+    return Cores(processes, threads, in_shares=local and processes > 1)
 
 
-def _parts(group: Sequence[Portion], *, local: bool) -> int:
-    """How many processes a group keeps at work: one, but for a large portion, which is alone."""
-    if len(group) > 1 or (group[0].in_shares and not local):
-        return 1
-    return group[0].likely_parts
+def _costs(group: Sequence[Portion]) -> Iterator[float]:
+    """Costs of what is handed out separately; a large portion is alone in its group."""
+    cost = sum(one.cost for one in group)
+    parts = 1 if len(group) > 1 or group[0].in_shares else group[0].likely_parts
+    return itertools.repeat(cost / parts, parts)
+
+
+def _outlast(costs: Sequence[float], processes: int) -> float:
+    """By how much the last process outlasts what each would take if all took the same time."""
+    ends = [0.0] * processes
+    for cost in costs:  # as they are handed out
+        heapq.heapreplace(ends, ends[0] + cost)
+    return max(ends) * processes / (sum(costs) or 1)
 
 
 def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) -> int:
     """Threads with which the largest shards that are encoded do not outlast all other work."""
-    costs = [cost for group in groups for cost in _costs(group)]
-    ends = [0.0] * processes
-    for cost in costs:  # as they are handed out
-        heapq.heappush(ends, heapq.heappop(ends) + cost)
-    fair = sum(costs) / processes
+    fair = sum(one.cost for group in groups for one in group) / cores
     encoded = [group[0].item for group in groups if group[0].item.method == "recode"]
     large = [item for item in encoded if _object_cost(item) > fair / 2]
-    if not large or max(ends) <= _EVEN * fair:
+    if not large:
         return 1
     # twice the cores: each waits at times, for the disk or for Python's lock
     wanted = grid.ceil_div(2 * cores, min(len(large), processes))
@@ -104,10 +132,3 @@ def _threads_in_memory(item: BatchItem) -> int:
     # where chunks stay what they are, no block of them is put together
     room = block if item.source.chunks == item.target.chunks else _THREADS_BYTES
     return room // (_THREAD_CHUNKS * chunk_bytes)
-
-
-def _costs(group: Sequence[Portion]) -> Iterator[float]:
-    """Costs of what is handed out separately."""
-    cost = sum(one.cost for one in group)
-    parts = 1 if len(group) > 1 or group[0].in_shares else group[0].likely_parts
-    return itertools.repeat(cost / parts, parts)

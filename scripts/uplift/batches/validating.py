@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
 
+from uplift import grid
 from uplift.batches.context import Context, Place, Settings
 from uplift.batches.converting import read_record
-from uplift.batches.cores import ALONE_ARRAYS, processes_for
+from uplift.batches.cores import ALONE_ARRAYS, processes_for, shared_out
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys
@@ -80,9 +81,7 @@ class Validation:
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
         self._cores = min(processes_for(batches, cores), place.most_processes)
         self._place, self._room = place, room_for(place)
-        shared = self._cores > 1 and not place.engines()
-        self._settings = replace(settings, in_shares=shared)
-        self._open = functools.partial(place.open, self._settings, part=parts(self._cores)[1])
+        self._settings = settings
         self._workers = contextlib.ExitStack()
         self._started: Workers[Context] | None = None
 
@@ -147,7 +146,12 @@ class Validation:
                 records[batch.batch] = record
         if not runs:
             return
-        surveys = Surveys([run.batch for run in runs.values()], self._open(), convert=False)
+        batches = [run.batch for run in runs.values()]
+        is_local, most = not self._place.engines(), self._place.most_processes
+        given = shared_out(batches, self._cores, most, local=is_local)
+        self._settings = replace(self._settings, in_shares=given.in_shares)
+        part = parts(self._cores)[1]
+        surveys = Surveys(batches, self._place.open(self._settings, part=part), convert=False)
         assignments = Inputs(
             assignment
             for name, run in runs.items()
@@ -175,14 +179,19 @@ class Validation:
             else:
                 left.append(chosen)
         alone = bool(self._place.engines()) and len(left) < ALONE_ARRAYS
-        groups = Inputs(self._groups(iter(left)))
+        cores = 1 if alone else self._cores
+        groups = list(self._groups(left, cores))
+        cores = min(cores, len(groups))
         for found in self._as_done(
-            _check_arrays, groups, lambda _: self._room, cores=1 if alone else None
+            _check_arrays, Inputs(groups), lambda _: self._room, cores=cores
         ):
             yield from found
 
-    def _groups(self, arrays: Iterator[Chosen]) -> Iterator[_Arrays]:
-        while group := tuple(itertools.islice(arrays, PORTION_ARRAYS)):
+    def _groups(self, arrays: Sequence[Chosen], cores: int) -> Iterator[_Arrays]:
+        """Small groups where there are few arrays, so that all cores have some."""
+        size = max(1, min(PORTION_ARRAYS, grid.ceil_div(len(arrays), cores)))
+        for first in range(0, len(arrays), size):
+            group = tuple(arrays[first : first + size])
             yield _Arrays(group, self._root, self._digest_limit_bytes)
 
     def _reason(
