@@ -5,9 +5,11 @@ import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from uplift import __version__
 from uplift.crate.review import check_license
+from uplift.inspect_source.listers import Listers
 from uplift.inspect_source.walk import inspect_source
 from uplift.ngff.versions import DEFAULT_TARGET, TARGETS
 from uplift.outputs.overlap import refuse_overlap
@@ -35,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--on-bad-metadata", default="keep", choices=("keep", "fail"))
     parser.add_argument("--litter", default="drop", choices=("drop", "copy"))
     parser.add_argument("--on-recent-change", default="warn", choices=("ignore", "warn", "fail"))
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--license", help="refused if more permissive than the source's own")
     command.add_storage(parser)
     return command.run_program(parser, _inspect, argv)
@@ -45,12 +48,14 @@ def _inspect(arguments: argparse.Namespace) -> None:
     now = datetime.now(UTC)
     source = open_store(arguments.source, arguments.storage)
     check_license(source, arguments.license)  # first: the other may take minutes
+    reopen = partial(open_store, arguments.source, arguments.storage)
     inventory = inspect_source(
         source,
         target=arguments.target_version,
         refuse_defects=arguments.on_bad_metadata == "fail",
         copy_litter=arguments.litter == "copy",
         on_recent=arguments.on_recent_change,
+        listers=Listers(reopen, arguments.threads),
     )
     if not arguments.run.exists():
         facts = {

@@ -7,6 +7,7 @@ rule inspect_source:
         run=update(f"{WORK}/run.json"),
     log:
         f"{WORK}/logs/inspect_source.log",
+    threads: cores_of_listing
     group:
         together("inspect_source")
     conda:

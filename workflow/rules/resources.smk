@@ -90,6 +90,16 @@ def cores_of_size(wildcards):
 
 
 @quick
+def cores_of_listing(wildcards):
+    """Threads of a job that knows nothing of its source yet: cores that other datasets do not need.
+
+    On a cluster one: most sources are small, and a job waits for all cores that it asks for.
+    """
+    cores = 1 if IS_CLUSTER else (workflow.resource_settings.cores or 1)
+    return max(1, min(CONFIG.threads, slicing.MOST_LISTING, cores // len(SAMPLES)))
+
+
+@quick
 def cores_of_arrays(wildcards):
     """Threads of a job whose work are documents: a second one pays where they are many."""
     known = slicing.planned(work_of(wildcards)) or slicing.Planned()

@@ -10,10 +10,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from uplift.arrays.source_chunks import ChunkSource, ListingDigest
 from uplift.errors import SourceError
-from uplift.grid import Index
+from uplift.inspect_source.array_keys import (
+    REQUESTS_AT_ONCE,
+    Chunks,
+    Keys,
+    other_separator,
+    sorted_keys,
+)
 from uplift.inspect_source.consolidated import Consolidated
+from uplift.inspect_source.listers import Listers
 from uplift.inspect_source.nodes import (
     METADATA,
     METADATA_V2,
@@ -27,32 +33,17 @@ from uplift.inspect_source.nodes import (
 )
 from uplift.inspect_source.recent import Newest
 from uplift.models.arrays import SourceArray
-from uplift.models.once import once_each
 from uplift.ngff.detect import multiscales_of
-from uplift.running.parallel import in_order
 from uplift.running.progress import Progress
 from uplift.storage.protocol import ObjectInfo, Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.zarr_metadata.consolidated import KEY_V2
 from uplift.zarr_metadata.data_types import data_type_v3
-from uplift.zarr_metadata.v3 import ChunkKeys, chunk_keys_of
+from uplift.zarr_metadata.v3 import ChunkKeys
 
 FOLDERS_AT_ONCE = 32
 """Folders of a remote source that are looked into side by side. Three requests each keep the 64
 busy that a job may make; a page of each one's listing is 64 MB in all at the most."""
-REQUESTS_AT_ONCE = 32
-"""Requests about single objects of a remote source under way at once."""
-_COUNTED_AT_ONCE = 1000
-"""Objects of an array: each costs time, and there may be millions. As many as a page of S3 has."""
-
-
-@dataclass(frozen=True)
-class Chunks:
-    """What is stored of one array; `listing_sha256` is a digest in no particular order."""
-
-    stored: int
-    bytes: int
-    listing_sha256: str
 
 
 @dataclass(frozen=True)
@@ -87,10 +78,18 @@ class Folder:
 
 
 class ListedSource:
-    """A source that can be listed. An array's folder is streamed once, whatever it holds."""
+    """A source that can be listed. An array's folder is streamed once, whatever it holds.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Parameters
+    ----------
+    store
+        The source.
+    listers
+        Processes that list the folders of large arrays side by side; None: there are none.
+    """
+
+    def __init__(self, store: Store, listers: Listers | None = None) -> None:
+        self._store, self._listers = store, listers
         # a remote answer takes as long as a thousand local ones: documents are fetched together
         self._pool = None if store.is_local else ThreadPoolExecutor(REQUESTS_AT_ONCE)
         self._levels: set[str] = set()
@@ -212,7 +211,7 @@ class ListedSource:
         other = other_separator(source)
         if not keys.foreign or other is None:
             return self._array_folder(path, node, keys)
-        if keys.counted.count:
+        if keys.stored:
             keys = self._sort_keys(path, source, keep_foreign=True)
             return self._array_folder(path, node, keys, "strays")
         return self._array_folder(
@@ -241,7 +240,7 @@ class ListedSource:
             chunk = any(index_of(key) is not None for index_of in chunks)
             stored += chunk
             (left if chunk or key in own else files).append(info)
-        if stored and not keys.counted.count:
+        if stored and not keys.stored:
             raise SourceError(
                 f"{where}: zarr.json has no chunks, and .zarray has {stored}; remove the document "
                 "that is wrong"
@@ -250,41 +249,28 @@ class ListedSource:
         return replace(self._array_folder(path, node, keys), older=left)
 
     def _array_folder(
-        self, path: str, node: Node, keys: _Keys, other: Literal["read", "strays"] | None = None
+        self, path: str, node: Node, keys: Keys, other: Literal["read", "strays"] | None = None
     ) -> Folder:
-        chunks = keys.counted.total(self._pool)
+        assert node.array is not None  # noqa: S101
+        chunks = keys.total(self._store, path, node.array, self._pool)
         return Folder(path, node, files=keys.files, chunks=chunks, other_separator=other)
 
-    def _sort_keys(self, path: str, source: SourceArray, *, keep_foreign: bool = False) -> _Keys:
+    def _sort_keys(self, path: str, source: SourceArray, *, keep_foreign: bool = False) -> Keys:
         """List an array's folder; keys with the other separator are counted, or kept as files."""
-        own = (METADATA_V3,) if source.zarr_format == 3 else (".zarray", ".zattrs")
-        forbidden = ".zarray" if source.zarr_format == 3 else METADATA_V3
-        other = None if keep_foreign else other_separator(source)
-        skip = len(path) + 1 if path else 0
-        keys = _Keys(ChunkCount(self._store, path, source))
-        index_of = chunk_keys_of(source).index_of
-        foreign = None if other is None else chunk_keys_of(other).index_of
         listed = Progress(f"{path or 'array'}: %d objects listed")
-        objects = self._listed(path)
-        while page := list(itertools.islice(objects, _COUNTED_AT_ONCE)):
-            listed.add(len(page))
-            self.newest.add(*page)
-            for info in page:
-                key = info.key[skip:]
-                index = index_of(key)
-                if index is not None:
-                    keys.counted.add(key, index, info)
-                elif key == forbidden:
-                    keys.both = True
-                    keys.files.append(info)
-                elif foreign is not None and foreign(key) is not None:
-                    keys.foreign += 1
-                elif key not in own:
-                    keys.files.append(info)
+        other = None if keep_foreign else other_separator(source)
+        keys = None
+        if self._listers is not None:
+            keys = self._listers.sorted(self._store, path, source, other, self.newest, listed)
+        if keys is None:
+            keys = sorted_keys(self._listed(path), path, source, other, self.newest, listed)
+        keys.files.sort()  # findings name the first one
         return keys
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads and the processes."""
+        if self._listers is not None:
+            self._listers.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -295,77 +281,9 @@ def _pending(listing: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
     return listing if first is None else itertools.chain([first], listing)
 
 
-class ChunkCount:
-    """Adds up the stored objects of an array, one at a time; none is kept."""
-
-    def __init__(self, store: Store, path: str, source: SourceArray) -> None:
-        self._store, self._path, self._source = store, path, source
-        self._sharded = source.shards is not None
-        self._shards: list[Index] = []
-        self._stored = self._bytes = 0
-        self._digest = ListingDigest()
-
-    @property
-    def count(self) -> int:
-        """Objects counted so far."""
-        return self._stored
-
-    def add(self, key: str, index: Index, info: ObjectInfo) -> None:
-        """Count one object; `key` is its key below the array's path.
-
-        Parameters
-        ----------
-        key
-            Below the array's path.
-        index
-            Of the chunk in the chunk grid, length ndim.
-        info
-            As the listing has it.
-        """
-        self._stored += 1
-        self._bytes += info.size
-        self._digest.add(key, info)
-        if self._sharded:
-            self._shards.append(index)
-
-    def total(self, pool: ThreadPoolExecutor | None) -> Chunks:
-        """Sum up; the chunks in the shards of a sharded array are counted now."""
-        stored = self._stored
-        if self._sharded:
-            stored = sum(in_order(pool, self._cells, self._shards, 2 * REQUESTS_AT_ONCE))
-        return Chunks(stored, self._bytes, self._digest.hexdigest())
-
-    def _cells(self, shard: Index) -> int:
-        # A reader of its own: the indexes that one keeps are not made for several threads.
-        return ChunkSource(self._store, self._path, self._source).cells_in(shard)
-
-
-@dataclass
-class _Keys:
-    """Objects of one array, sorted; `foreign` counts chunk keys with the other separator."""
-
-    counted: ChunkCount
-    files: list[ObjectInfo] = field(default_factory=list)
-    foreign: int = 0
-    both: bool = False
-    """There are documents of Zarr v2 and of v3."""
-
-
 def _same_array(older: SourceArray, newer: SourceArray) -> bool:
     types = (data_type_v3(older), data_type_v3(newer))
     return older.shape == newer.shape and types[0] == types[1]
-
-
-@once_each
-def other_separator(source: SourceArray) -> SourceArray | None:
-    """Return the array with the separator that it does not declare; None where there is one form.
-
-    Some writers of Zarr v2 leave out ``dimension_separator``, or copy arrays from one form of keys
-    to the other without changing it.
-    """
-    if source.zarr_format != 2 or len(source.shape) < 2:
-        return None
-    return source.model_copy(update={"separator": "." if source.separator == "/" else "/"})
 
 
 def _refuse_circle(root: str, path: str) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from uplift import grid
 from uplift.errors import UnsupportedError
+from uplift.inspect_source.array_keys import REQUESTS_AT_ONCE, Keys, other_separator
 from uplift.inspect_source.consolidated import Consolidated
-from uplift.inspect_source.listing import REQUESTS_AT_ONCE, ChunkCount, Folder, other_separator
+from uplift.inspect_source.listing import Folder
 from uplift.inspect_source.nodes import (
     METADATA_V2,
     METADATA_V3,
@@ -98,17 +99,17 @@ class UnlistedSource:
 
     def _read_array(self, path: str, node: Node, source: SourceArray) -> Folder:
         counted = self._ask_for_chunks(path, source)
-        other = None if counted.count else other_separator(source)
+        other = None if counted.stored else other_separator(source)
         if other is not None:
             tried = self._ask_for_chunks(path, other)
-            if tried.count:
+            if tried.stored:
                 node = replace(node, array=other)
-                chunks = tried.total(self._pool)
+                chunks = tried.total(self._store, path, other, self._pool)
                 return Folder(path, node, chunks=chunks, other_separator="read")
-        return Folder(path, node, chunks=counted.total(self._pool))
+        return Folder(path, node, chunks=counted.total(self._store, path, source, self._pool))
 
-    def _ask_for_chunks(self, path: str, source: SourceArray) -> ChunkCount:
-        counted = ChunkCount(self._store, path, source)
+    def _ask_for_chunks(self, path: str, source: SourceArray) -> Keys:
+        counted, sharded = Keys(), source.shards is not None
         objects = math.prod(object_grid(source))
         if objects > MOST_ASKED:
             raise UnsupportedError(
@@ -122,7 +123,7 @@ class UnlistedSource:
         for index, info in zip(indices, self._store.stat_many(keys), strict=True):
             asked.add()
             if info is not None:
-                counted.add(chunk_key(source, index), index, info)
+                counted.count(chunk_key(source, index), index, info, sharded=sharded)
         return counted
 
     def _name(self, path: str, names: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source import prediction, remarks
 from uplift.inspect_source.files import SourceFiles, refuse_conflicts
+from uplift.inspect_source.listers import Listers
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import UnlistedSource
@@ -55,6 +56,7 @@ def inspect_source(
     refuse_defects: bool = False,
     copy_litter: bool = False,
     on_recent: RecentChange = "warn",
+    listers: Listers | None = None,
 ) -> Inventory:
     """Describe everything under the root of a store.
 
@@ -68,6 +70,8 @@ def inspect_source(
         Whether files that operating systems leave (``.DS_Store``) are copied.
     on_recent
         What happens to a source that changed minutes ago.
+    listers
+        Processes that list the folders of large local arrays side by side.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def inspect_source(
     StorageError
         A read or listing that failed.
     """
-    walk = _Walk(store, copy_litter=copy_litter)
+    walk = _Walk(store, copy_litter=copy_litter, listers=listers)
     try:
         walk.run(target, refuse_defects=refuse_defects)
         if on_recent != "ignore":
@@ -106,10 +110,10 @@ class _Place:
 class _Walk:
     """Collects what one walk finds, one generation of folders after the other."""
 
-    def __init__(self, store: Store, *, copy_litter: bool) -> None:
+    def __init__(self, store: Store, *, copy_litter: bool, listers: Listers | None) -> None:
         self._store = store
         self._reader: ListedSource | UnlistedSource = (
-            ListedSource(store) if store.can_list else UnlistedSource(store)
+            ListedSource(store, listers) if store.can_list else UnlistedSource(store)
         )
         self._folders: dict[str, tuple[Node | None, tuple[GroupRole, ...]]] = {}
         self._groups: list[InventoryGroup] = []

@@ -79,6 +79,7 @@ class HeldOutput:
         self.read_many, self.read_ranges = store.read_many, store.read_ranges
         self.stat, self.stat_many = store.stat, store.stat_many
         self.list_folder, self.list_tree = store.list_folder, store.list_tree
+        self.split_tree = store.split_tree
         self.root: str | None = getattr(store, "root", None)  # of files: for readers in C++
         self._store = store
         self._folder = folder

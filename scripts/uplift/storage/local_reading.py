@@ -26,6 +26,11 @@ from uplift.work.traffic import TRAFFIC
 L = TypeVar("L", bytes, int)
 
 
+_MOST_LEVELS = 8
+"""Folders inside each other that are looked through for as many as are wanted: those of chunk keys
+are as deep as an array has axes, and a link may lead in a circle."""
+_MOST_BESIDE = 1000
+"""Files beside them: a flat folder of millions is streamed."""
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -136,6 +141,26 @@ class LocalFiles(ReadableStore):
             info = self._info(entry, folder)
             if info is not None:
                 yield info
+
+    def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
+        """Folders below `prefix` and the files beside them.
+
+        Result and parameters as :meth:`uplift.storage.protocol.Store.split_tree`.
+        """
+        folders, files = [prefix], list[ObjectInfo]()
+        for _ in range(_MOST_LEVELS):
+            if not folders or len(folders) >= wanted:
+                break
+            above, folders = folders, []
+            for folder in above:
+                for entry in self._entries(folder):
+                    if entry.is_dir():
+                        folders.append(f"{folder}/{entry.name}" if folder else entry.name)
+                    elif (info := self._info(entry, folder)) is not None:
+                        files.append(info)
+                        if len(files) > _MOST_BESIDE:
+                            return None
+        return folders, files
 
     def _files_below(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
         """Every file under the folder `prefix`, and the key of its own folder."""

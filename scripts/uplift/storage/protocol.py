@@ -183,6 +183,23 @@ class Store(Protocol):
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object under the folder `prefix`, streamed, in no promised order."""
 
+    def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
+        """Folders that hold what is below `prefix`, to be listed side by side, and what is beside.
+
+        Parameters
+        ----------
+        prefix
+            Folder.
+        wanted
+            Folders, at the least; fewer where the tree ends before that.
+
+        Returns
+        -------
+        tuple of list, or None
+            The folders, and the objects beside them; None where a listing is not one of folders,
+            or there are many objects beside them.
+        """
+
 
 class WritableStore(Store, Protocol):
     """A place that may be written to: for outputs alone, which :mod:`uplift.outputs` hands out."""

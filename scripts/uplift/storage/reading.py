@@ -160,6 +160,10 @@ class ReadableStore(ABC):
         data = self._read(wanted, 0, None)
         return None if data is None else bytes(data)
 
+    def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
+        """Nothing to split: see :meth:`uplift.storage.protocol.Store.split_tree`."""
+        return None
+
     def get_range(self, wanted: Wanted, start: int, length: int) -> bytes | None:
         """Return `length` bytes from `start` (negative: from the end), or None when absent.
 

@@ -15,6 +15,8 @@ from uplift.settings.values import MAX_SLICES
 from uplift.work.folder import WorkFolder
 from uplift.work.json_files import file_sha256
 
+MOST_LISTING = 8
+"""Cores with which a source is listed: more would wait for one disk, or for one server."""
 SLICE_BYTES = 64 * 2**30
 """Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
 

@@ -1,0 +1,112 @@
+"""Processes that list the folders of large local arrays side by side.
+
+A million chunks take one process ten seconds, on a network file system minutes: as long as all
+cores take to convert them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from uplift import grid
+from uplift.inspect_source.array_keys import Keys, sorted_keys
+from uplift.inspect_source.recent import Newest
+from uplift.models.arrays import SourceArray
+from uplift.running.children import has_one_thread
+from uplift.running.processes import Workers
+from uplift.running.progress import Progress
+from uplift.storage.protocol import ObjectInfo, Store
+from uplift.work import usage
+from uplift.zarr_metadata.v3 import object_grid
+
+ALONE_OBJECTS = 10_000
+"""An array that has no more is listed by one process: that takes a tenth of a second, and starting
+others some hundredths."""
+_PARTS = 8
+"""For each process, so that they end together; a folder may take less time than handing it over."""
+
+
+class _Part(NamedTuple):
+    """Folders of an array, with all that is below them."""
+
+    folders: list[str]
+    path: str
+    source: SourceArray
+    other: SourceArray | None
+
+
+class Listers:
+    """Starts processes with the first array that is large.
+
+    Parameters
+    ----------
+    reopen
+        Opens the source in each of them.
+    cores
+        So many.
+    """
+
+    def __init__(self, reopen: Callable[[], Store], cores: int) -> None:
+        self._reopen, self._cores = reopen, cores
+        self._workers: Workers[Store] | None = None
+
+    def sorted(
+        self,
+        store: Store,
+        path: str,
+        source: SourceArray,
+        other: SourceArray | None,
+        newest: Newest,
+        listed: Progress,
+    ) -> Keys | None:
+        """Sort the objects of an array; None where one process had better do that.
+
+        Parameters
+        ----------
+        store
+            The source.
+        path, source, other, newest, listed
+            As in :func:`sorted_keys`.
+        """
+        if self._cores < 2 or math.prod(object_grid(source)) <= ALONE_OBJECTS:
+            return None
+        # another start than as a fork takes longer than listing, but of a network file system
+        if self._workers is None and not (has_one_thread() or store.reads_ahead):
+            return None
+        split = store.split_tree(path, _PARTS * self._cores)
+        if split is None:
+            return None
+        folders, beside = split
+        keys = sorted_keys(beside, path, source, other, newest, listed)
+        step = grid.ceil_div(len(folders), _PARTS * self._cores) or 1
+        starts = range(0, len(folders), step)
+        parts = (_Part(folders[i : i + step], path, source, other) for i in starts)
+        if self._workers is None:
+            spent = (usage.take_spent, usage.add_spent)
+            self._workers = Workers(self._cores, partial(_opened, self._reopen), spent=spent)
+        for found, last in self._workers.as_done(_sorted_part, parts):
+            keys.add(found)
+            listed.add(found.stored + found.foreign + len(found.files))
+            newest.add(*last)
+        return keys
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._workers is not None:
+            self._workers.__exit__(None)
+
+
+def _opened(reopen: Callable[[], Store], _: Callable[[int], None]) -> Store:
+    return reopen()
+
+
+def _sorted_part(store: Store, part: _Part) -> tuple[Keys, list[ObjectInfo]]:
+    """Keys of some folders, and what changed last."""
+    newest = Newest()
+    objects = itertools.chain.from_iterable(map(store.list_tree, part.folders))
+    keys = sorted_keys(objects, part.path, part.source, part.other, newest)
+    return keys, [] if newest.object is None else [newest.object]

@@ -1,0 +1,129 @@
+"""Inspect with several processes: what one process finds, whatever lies in an array's folder."""
+
+import os
+import shutil
+import time
+from functools import partial
+
+import pytest
+
+from support.images import write_image
+from uplift.errors import SourceError, StorageError
+from uplift.inspect_source import listers
+from uplift.inspect_source.listers import Listers
+from uplift.inspect_source.walk import inspect_source
+from uplift.storage import local_reading, open_store
+from uplift.storage.local import LocalStore
+
+
+def nested(image):
+    """As it was written."""
+
+
+def with_files(image):
+    (image / "0" / "1" / "notes.txt").write_text("beside chunks")
+    (image / "0" / "1" / ".DS_Store").write_bytes(b"x")
+    (image / "0" / "readme").write_text("above chunks")
+    (image / "1" / "empty" / "folders").mkdir(parents=True)
+
+
+def flat(image):
+    for level in ("0", "1"):
+        for chunk in sorted(p for p in (image / level).rglob("[0-9]*") if p.is_file()):
+            chunk.rename(image / level / ".".join(chunk.relative_to(image / level).parts))
+        for folder in [p for p in (image / level).iterdir() if p.is_dir()]:
+            shutil.rmtree(folder)
+
+
+def with_both_separators(image):
+    chunk = next(p for p in sorted((image / "0").rglob("[0-9]*")) if p.is_file())
+    shutil.copyfile(chunk, image / "0" / ".".join(chunk.relative_to(image / "0").parts))
+
+
+def without_chunks(image):
+    for folder in [p for p in (image / "1").iterdir() if p.is_dir()]:
+        shutil.rmtree(folder)
+
+
+def linked(image):
+    (image / "0" / "1").rename(image / "0" / "elsewhere")
+    (image / "0" / "1").symlink_to("elsewhere")
+
+
+class Listed(LocalStore):
+    """Remembers which folders were listed with all that is below them."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.trees = []
+
+    def list_tree(self, prefix):
+        self.trees.append(prefix)
+        return super().list_tree(prefix)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Every array is worth several processes."""
+    monkeypatch.setattr(listers, "ALONE_OBJECTS", 0)
+    monkeypatch.setattr(listers, "has_one_thread", lambda: True)
+
+
+@pytest.mark.parametrize(
+    "change", [nested, with_files, flat, with_both_separators, without_chunks, linked]
+)
+def test_several_processes_find_what_one_finds(tmp_path, eager, change):
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    change(image)
+    alone = inspect_source(open_store(str(image)))
+    store = Listed(str(image))
+    together = inspect_source(store, listers=Listers(partial(open_store, str(image)), 3))
+    assert together == alone
+    if change is nested:
+        assert store.trees == [], "other processes list them"
+
+
+def test_a_flat_folder_is_streamed_by_one(tmp_path, eager, monkeypatch):
+    monkeypatch.setattr(local_reading, "_MOST_BESIDE", 3)
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    flat(image)
+    store = Listed(str(image))
+    found = inspect_source(store, listers=Listers(partial(open_store, str(image)), 3))
+    assert found == inspect_source(open_store(str(image)))
+    assert {"0", "1"} <= set(store.trees)
+
+
+def test_what_changed_last_is_known(tmp_path, eager):
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    chunks = sorted(p for p in (image / "0").rglob("[0-9]*") if p.is_file())
+    for path in image.rglob("*"):
+        os.utime(path, (0, 0))
+    os.utime(chunks[7], (time.time(), time.time()))
+    reopen = partial(open_store, str(image))
+    with pytest.raises(SourceError, match=f"{chunks[7]}: changed"):
+        inspect_source(reopen(), on_recent="fail", listers=Listers(reopen, 3))
+
+
+def test_a_link_out_of_the_source_is_refused(tmp_path, eager):
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    shutil.move(image / "0" / "1" / "0", tmp_path / "outside")
+    (image / "0" / "1" / "0").symlink_to(tmp_path / "outside")
+    said = []
+    for cores in (1, 3):
+        with pytest.raises(StorageError) as error:
+            inspect_source(
+                LocalStore(str(image)), listers=Listers(partial(open_store, str(image)), cores)
+            )
+        said.append(str(error.value))
+    assert said[0] == said[1]
+
+
+def test_a_split_tree_is_the_whole_tree(tmp_path):
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    with_files(image)
+    store = open_store(str(image))
+    for wanted in (1, 2, 5, 1000):
+        folders, beside = store.split_tree("0", wanted)
+        found = [*beside, *(info for folder in folders for info in store.list_tree(folder))]
+        assert sorted(found) == sorted(store.list_tree("0"))
+    assert store.split_tree("0", 1000)[0] == [], "the tree ended before"
