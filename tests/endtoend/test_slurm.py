@@ -290,6 +290,17 @@ def test_jobs_that_slurm_refuses_are_said_in_its_words(tmp_path, cluster, new_jo
     assert new_jobs() == []
 
 
+def test_no_job_asks_for_more_time_than_its_partition_gives(tmp_path, cluster, new_jobs):
+    """SLURM would keep it waiting, without a word."""
+    write_image(tmp_path / "in.zarr", labels=False, size=32)
+    line = on_cluster(tmp_path, *ONE, f"slurm={{partition: {slurm.SHORT}}}")
+    code, said = finish([word for word in line if word not in ("--quiet", "host")])
+    assert code == 0, said
+    (job,) = {one["JobId"]: one for one in new_jobs() if "small" in one["Comment"]}.values()
+    assert (job["TimeLimit"], job["JobState"]) == ("00:20:00", "COMPLETED")
+    assert "gets 20, the limit of the partition" in said
+
+
 def test_jobs_that_outlive_snakemake_do_no_harm(tmp_path, expected, cluster):
     """Snakemake dies while jobs run; the next run meets them at the same output."""
     shutil.copytree(expected / "in.zarr", tmp_path / "in.zarr")

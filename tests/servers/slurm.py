@@ -24,6 +24,8 @@ _APART = Path(__file__).resolve().parents[2] / ".venv" / f"slurm-{_PYTHON}"
 DEFAULT_CONF = Path("/etc/slurm/slurm.conf")
 GIVES_WAY = "scavenger"
 """A partition whose jobs are cancelled when others want their place."""
+SHORT = "short"
+"""A partition that gives a job 20 minutes."""
 _MUNGE_FILES = ("key", "pid", "log", "seed")
 _USABLE = ("idle", "mixed", "allocated")
 _DEADLINE = 60.0
@@ -62,6 +64,7 @@ AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 Port={node} CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PreemptType=preempt/partition_prio
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=5 PreemptMode=OFF
+PartitionName={short} Nodes={host} MaxTime=20 State=UP PriorityTier=5 PreemptMode=OFF
 PartitionName={gives_way} Nodes={host} State=UP PriorityTier=1 PreemptMode=CANCEL
 """
 
@@ -153,6 +156,7 @@ class Slurm:
             home=self.home,
             host=host,
             gives_way=GIVES_WAY,
+            short=SHORT,
             controller=controller,
             node=node,
             cpus=self._cpus,

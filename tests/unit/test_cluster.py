@@ -31,15 +31,50 @@ def test_slices_are_jobs_of_their_own():
     assert groups(4, size=2**40) == ["look"] * 3 + [None] + ["finish"] * 4
 
 
-ANSWER = "main* 64 256000\nmain* 48 512000\nlong 16 64000\nlong 128 128000\n"
+ANSWER = """main* 64 256000 1-00:00:00
+main* 48 512000 1-00:00:00
+long 16 64000 infinite
+long 128 128000 infinite
+test 8 64000 30:00
+"""
 
 
 @pytest.mark.parametrize(
-    ("partition", "cores", "memory_mb"),
-    [(None, 48, 512000), ("long", 16, 128000), ("long,main", 16, 512000)],
+    ("partition", "nodes"),
+    [
+        (None, (48, 512000, 1440)),
+        ("long", (16, 128000, None)),
+        ("long,main", (16, 512000, None)),
+        ("main,test", (8, 512000, 1440)),
+        ("test", (8, 64000, 30)),
+    ],
 )
-def test_nodes_of_a_partition(partition, cores, memory_mb):
-    assert cluster.nodes_in(ANSWER, partition) == cluster.Nodes(cores, memory_mb)
+def test_nodes_of_a_partition(partition, nodes):
+    assert cluster.nodes_in(ANSWER, partition) == cluster.Nodes(*nodes)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("1-02:03:04", 1563), ("8:00:00", 480), ("30:00", 30), ("0:30", 1), ("infinite", None)],
+)
+def test_times_as_slurm_writes_them(text, minutes):
+    assert cluster.minutes_in(text) == minutes
+
+
+def test_jobs_ask_for_no_more_time_than_a_partition_gives(caplog):
+    class Sending(Executor):
+        def run_jobs(self, jobs):
+            self.sent = [job.resources.get("runtime") for job in jobs]
+
+    def job(minutes):
+        resources = {"runtime": minutes}
+        return SimpleNamespace(resources=resources, _resources=resources)
+
+    executor = Sending()
+    slurm_plugin.adapt(executor, 15, longest=60)
+    executor.run_jobs([job(30), job(90), job(120), job(None)])
+    assert executor.sent == [30, 60, 60, None]
+    assert caplog.text.count("the limit of the partition") == 1
 
 
 def test_no_nodes():

@@ -223,6 +223,7 @@ def test_threads_where_few_large_shards_are_encoded(tmp_path):
         return job_cores.shared_out([batch.model_copy(update={"items": tuple(items)})], 16)
 
     assert shared_out([2048, 512], [6, 6]) == Cores(16, 6, in_shares=True)
+    assert shared_out([2048, 1024], [6, 6]) == Cores(16, 6, in_shares=True), "the second half ends"
     assert shared_out([2048, 512], [6, 6], method="repack") == Cores(16, 1, in_shares=True)
     assert shared_out([2048, 512], [1, 6]) == Cores(11, 8, in_shares=True)
     assert shared_out([2048, 512], [16, 16]) == Cores(16), "even"

@@ -73,6 +73,7 @@ def before_the_first_job():
                 not workflow.scheduler.keepgoing or workflow.scheduler._user_kill
             ),
             on_refused=functools.partial(faults.take_refusal, workflow),
+            longest=NODES.minutes if NODES else None,
         )
 
 

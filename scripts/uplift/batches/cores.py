@@ -112,7 +112,9 @@ def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) ->
     """Threads with which the largest shards that are encoded do not outlast all other work."""
     fair = sum(one.cost for group in groups for one in group) / cores
     encoded = [group[0].item for group in groups if group[0].item.method == "recode"]
-    large = [item for item in encoded if _object_cost(item) > fair / 2]
+    # those that are left when all others have ended
+    large = [item for item in encoded if _object_cost(item) > fair]
+    large = large or [item for item in encoded if _object_cost(item) > fair / 2]
     if not large:
         return 1
     # twice the cores: each waits at times, for the disk or for Python's lock

@@ -58,10 +58,13 @@ class Nodes:
         Of the smallest node: SLURM keeps a job that asks for more waiting without a word.
     memory_mb
         Of the largest node.
+    minutes
+        That a job may take, in the partition that allows most; None: any time.
     """
 
     cores: int
     memory_mb: int
+    minutes: int | None = None
 
 
 def nodes_of(partition: str | None) -> Nodes | None:
@@ -74,7 +77,7 @@ def nodes_of(partition: str | None) -> Nodes | None:
     """
     if shutil.which("sinfo") is None:
         return None
-    asked = ["sinfo", "--noheader", "--exact", "--format=%P %c %m"]
+    asked = ["sinfo", "--noheader", "--exact", "--format=%P %c %m %l"]
     try:
         done = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=_ASK_S)
     except (OSError, subprocess.SubprocessError):
@@ -83,17 +86,33 @@ def nodes_of(partition: str | None) -> Nodes | None:
 
 
 def nodes_in(answer: str, partition: str | None) -> Nodes | None:
-    """Read lines of partition (a star marks the default), cores and memory in MB."""
+    """Read lines of partition (a star marks the default), cores, memory in MB and time limit."""
     wanted = None if partition is None else partition.split(",")
     rows = [line.split() for line in answer.splitlines()]
     found = [
-        (int(cores), int(memory))
-        for name, cores, memory in rows
+        (int(cores), int(memory), minutes_in(limit))
+        for name, cores, memory, limit in rows
         if (name.endswith("*") if wanted is None else name.rstrip("*") in wanted)
     ]
     if not found:
         return None
-    return Nodes(min(cores for cores, _ in found), max(memory for _, memory in found))
+    cores, memory, limits = zip(*found, strict=True)
+    finite = [limit for limit in limits if limit is not None]
+    minutes = max(finite) if len(finite) == len(limits) else None
+    return Nodes(min(cores), max(memory), minutes)
+
+
+def minutes_in(limit: str) -> int | None:
+    """Minutes of a time as SLURM writes it, ``[[days-]hours:]minutes:seconds``; None: any.
+
+    Whole ones, at least one: zero would ask SLURM for no limit.
+    """
+    days, _, clock = limit.rpartition("-")
+    parts = [days or "0", *clock.split(":")]
+    if not all(part.isdigit() for part in parts):  # infinite, n/a
+        return None
+    hours, minutes, _ = map(int, ["0", *parts[1:]][-3:])
+    return max(1, int(parts[0]) * 24 * 60 + hours * 60 + minutes)
 
 
 def allotted_cores(variables: Mapping[str, str] = os.environ) -> int | None:

@@ -1,6 +1,7 @@
 """What Snakemake's plugin for SLURM does here otherwise than by itself.
 
-It starts a second Snakemake inside each job. It looks less and less often while no job ends, up to
+It starts a second Snakemake inside each job. It sends jobs that ask for more time than their
+partition allows, which wait for ever. It looks less and less often while no job ends, up to
 every three minutes, so that the next job of a dataset would wait for as long. And it waits for
 ever: for all jobs that run, when the controller is away for the length of one look; for a job that
 was preempted and not put back into the queue; for one that was cancelled, where sacct says by
@@ -38,6 +39,7 @@ def adapt(
     seconds: float,
     is_stopped: Callable[[], bool] = lambda: False,
     on_refused: Callable[[str], None] = lambda _: None,
+    longest: int | None = None,
 ) -> None:
     """Have an executor start Snakemake once a job, look often, and wait for no job that has ended.
 
@@ -49,12 +51,15 @@ def adapt(
         Whether no further job is to start: those that SLURM has not started yet are cancelled then.
     on_refused
         Called with sbatch's words about a job that it did not take.
+    longest
+        Minutes that a job may ask for; None: any number.
     """
     kind = type(executor)
     if not hasattr(kind, "next_seconds_between_status_checks"):
         return
     # not by classes to mix in: an object changes its class for one with the same bases alone
-    closely = _looking_closely(_telling_refusals(kind, on_refused), seconds, is_stopped)
+    within = kind if longest is None else _within_limits(kind, longest)
+    closely = _looking_closely(_telling_refusals(within, on_refused), seconds, is_stopped)
     executor.__class__ = _without_job_steps(closely)
     plugin: Any = sys.modules[kind.__module__]
     if hasattr(plugin, "query_job_status"):
@@ -68,6 +73,30 @@ def _without_job_steps(kind: Any) -> Any:
             return str(super().additional_general_args()) if self.array_jobs else ""
 
     return WithoutJobSteps
+
+
+def _within_limits(kind: Any, longest: int) -> Any:
+    told: list[int] = []
+
+    class WithinLimits(kind):  # type: ignore[misc]
+        def run_jobs(self, jobs: list[Any]) -> None:
+            for job in jobs:
+                asked = job.resources.get("runtime")
+                if isinstance(asked, int) and asked > longest:
+                    # a group's are the sum of those of its jobs, made here for the first time
+                    job._resources.update({"runtime": longest})
+                    if not told:
+                        told.append(asked)
+                        log.warning(
+                            "a job would ask for %d minutes and gets %d, the limit of the "
+                            "partition; one that does not end in time is sent again and goes on "
+                            "where it was",
+                            asked,
+                            longest,
+                        )
+            super().run_jobs(jobs)
+
+    return WithinLimits
 
 
 def _telling_refusals(kind: Any, on_refused: Callable[[str], None]) -> Any:
