@@ -105,6 +105,11 @@ class Keys:
             The array.
         pool
             For requests, side by side; None: one after the other.
+
+        Returns
+        -------
+        Chunks
+            Of the array.
         """
         stored = self.stored
         if source.shards is not None:
@@ -140,6 +145,11 @@ def sorted_keys(
         Where to note what changed last.
     listed
         Where to note how many there are.
+
+    Returns
+    -------
+    Keys
+        Of these objects.
     """
     own = (METADATA_V3,) if source.zarr_format == 3 else (".zarray", ".zattrs")
     forbidden = ".zarray" if source.zarr_format == 3 else METADATA_V3

@@ -71,6 +71,11 @@ class Listers:
             The source.
         path, source, other, newest, listed
             As in :func:`sorted_keys`.
+
+        Returns
+        -------
+        Keys or None
+            Of the array.
         """
         if self._cores < 2 or math.prod(object_grid(source)) <= ALONE_OBJECTS:
             return None
