@@ -222,15 +222,16 @@ def test_threads_where_few_large_shards_are_encoded(tmp_path):
             items.append(changed(item, about | {"stored_chunks": stored}))
         return job_cores.shared_out([batch.model_copy(update={"items": tuple(items)})], 16)
 
-    assert shared_out([2048, 512], [6, 6]) == Cores(16, 6, in_shares=True)
-    assert shared_out([2048, 1024], [6, 6]) == Cores(16, 6, in_shares=True), "the second half ends"
-    assert shared_out([2048, 512], [6, 6], method="repack") == Cores(16, 1, in_shares=True)
-    assert shared_out([2048, 512], [1, 6]) == Cores(11, 8, in_shares=True)
+    large = 64 * 2048 * 2048 * 2
+    assert shared_out([2048, 512], [6, 6]) == Cores(16, 6, large, in_shares=True)
+    half = shared_out([2048, 1024], [6, 6])
+    assert half == Cores(16, 6, large, in_shares=True), "the smaller ones end before"
+    assert shared_out([2048, 512], [6, 6], method="repack") == Cores(16, in_shares=True)
+    assert shared_out([2048, 512], [1, 6]) == Cores(11, 8, large, in_shares=True)
     assert shared_out([2048, 512], [16, 16]) == Cores(16), "even"
     assert shared_out([2048, 512], [1024, 1]) == Cores(16), "many"
-    assert shared_out([2048, 2048], [6, 1], chunk=2048) == Cores(16, 2, in_shares=True), (
-        "no memory for more"
-    )
+    most = shared_out([2048, 2048], [6, 1], chunk=2048)
+    assert most == Cores(16, 2, large, in_shares=True), "no memory for more"
 
 
 def test_what_is_done_is_not_done_again(tmp_path):

@@ -40,7 +40,9 @@ class Settings:
     with_sums
         Whether to make SHA-256 sums of the stored objects.
     threads
-        Of each process, which encode the chunks of one object.
+        Of each process, which encode the chunks of one large object.
+    large_bytes
+        Of such an object, decoded, at least.
     in_shares
         Whether several processes find a large object again, each a share of it.
     """
@@ -49,6 +51,7 @@ class Settings:
     verify: Verify = "once"
     with_sums: bool = False
     threads: int = 1
+    large_bytes: int = 0
     in_shares: bool = False
 
 

@@ -113,7 +113,13 @@ class _CarryOut:
             most = self._place.most_processes
             given = shared_out(left, self._cores, most, local=is_local)
             cores, threads = given.processes, given.threads
-            settings = replace(self._settings, threads=threads, in_shares=given.in_shares)
+            busy = min(self._cores, cores * threads)
+            settings = replace(
+                self._settings,
+                threads=threads,
+                large_bytes=given.large_bytes,
+                in_shares=given.in_shares,
+            )
             own, each = parts(cores)
             open_context = functools.partial(self._place.open, settings, part=each)
             items = itertools.chain.from_iterable(batch.items for batch in left)
@@ -139,7 +145,7 @@ class _CarryOut:
                     if run.add(result):
                         del self._runs[result.batch]
                         self._bad += run.undecodable
-                        self._ends.append(disk.submit(self._end, run, context, cores * threads))
+                        self._ends.append(disk.submit(self._end, run, context, busy))
                         self._await(_WAITING_ENDS)
             self._await(0)
         if self._bad:

@@ -46,13 +46,16 @@ class Cores:
     processes
         That carry out portions.
     threads
-        Of each, which encode the chunks of one object; the system shares the cores out.
+        Of each, which encode the chunks of one large object; the system shares the cores out.
+    large_bytes
+        Of an object, decoded, from which on it is a large one.
     in_shares
         Whether processes find a large object again together.
     """
 
     processes: int
     threads: int = 1
+    large_bytes: int = 0
     in_shares: bool = False
 
 
@@ -89,8 +92,11 @@ def shared_out(
     if local:
         parts = sum(g[0].likely_parts if len(g) == 1 else 1 for g in looked_at)
         processes = max(1, min(cores, most, parts))
-    threads = max(cores // processes, _threads(looked_at, processes, cores))
-    return Cores(processes, threads, in_shares=local and processes > 1)
+    shared = local and processes > 1
+    threads, least = _threads(looked_at, processes, cores)
+    if threads > cores // processes:
+        return Cores(processes, threads, least, shared)
+    return Cores(processes, cores // processes, 0, shared)
 
 
 def _costs(group: Sequence[Portion]) -> Iterator[float]:
@@ -108,18 +114,22 @@ def _outlast(costs: Sequence[float], processes: int) -> float:
     return max(ends) * processes / (sum(costs) or 1)
 
 
-def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) -> int:
-    """Threads with which the largest shards that are encoded do not outlast all other work."""
+def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) -> tuple[int, int]:
+    """Threads with which the largest shards that are encoded do not outlast all other work.
+
+    And the bytes of the least of these shards.
+    """
     fair = sum(one.cost for group in groups for one in group) / cores
     encoded = [group[0].item for group in groups if group[0].item.method == "recode"]
     # those that are left when all others have ended
     large = [item for item in encoded if _object_cost(item) > fair]
     large = large or [item for item in encoded if _object_cost(item) > fair / 2]
     if not large:
-        return 1
+        return 1, 0
     # twice the cores: each waits at times, for the disk or for Python's lock
     wanted = grid.ceil_div(2 * cores, min(len(large), processes))
-    return max(1, min(cores, _MOST_THREADS, wanted, *map(_threads_in_memory, large)))
+    threads = max(1, min(cores, _MOST_THREADS, wanted, *map(_threads_in_memory, large)))
+    return threads, min(map(_object_cost, large))
 
 
 def _object_cost(item: BatchItem) -> int:

@@ -35,7 +35,7 @@ from uplift.grid import Index
 from uplift.models.batch import BatchItem
 from uplift.models.findings import Finding, Findings
 from uplift.models.record import BadChunk
-from uplift.running.parallel import NO_TURNS
+from uplift.running.parallel import ALONE, NO_TURNS
 from uplift.validate.objects.accounts import sha256_of_object
 from uplift.validate.pixels import check_portion, values_at_once
 from uplift.validate.pixels.check import Expected, Part
@@ -252,7 +252,7 @@ def _carried_out(
         found,
         fill=settings.fill_bad_chunks,
         read=context.read,
-        helpers=context.helpers,
+        helpers=context.helpers if portion.cost >= settings.large_bytes else ALONE,
         turns=context.turns if waits else NO_TURNS,
     )
     total = done.total
