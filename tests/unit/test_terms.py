@@ -1,12 +1,16 @@
 """Terms: what names and identifiers stand for, and how they are found."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import urllib.error
 from io import BytesIO
 
 import pytest
 
-from support.steps import program
+from support.steps import SCRIPTS, program
 from uplift.terms import search
 from uplift.terms.tables import MODALITY, ORGANISM, VOCABULARIES, label_of, letters, named
 
@@ -131,3 +135,13 @@ def test_a_misspelled_name_is_found_by_what_is_near():
         "confocal microscopy"
     ]
     assert search.search_table(MODALITY, "klingon") == []
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    """As ``head``, which closes the pipe after its last line."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, str(SCRIPTS / "lookup_term.py"), "mouse", "--offline"]
+    done = subprocess.run(words, check=False, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")

@@ -3,6 +3,8 @@
 import argparse
 import json
 import logging
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +39,10 @@ def parser_for(doc: str) -> argparse.ArgumentParser:
     return parser
 
 
+_CLOSED_PIPE_CODE = 128 + signal.SIGPIPE
+"""As shells say it of programs that a closed pipe ends."""
+
+
 def run_program(
     parser: argparse.ArgumentParser,
     body: Callable[[argparse.Namespace], None],
@@ -65,6 +71,10 @@ def run_program(
     _start_logging(logging.WARNING if arguments.quiet else logging.INFO)
     try:
         body(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads what is printed has enough, as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is it met at the end
+        return _CLOSED_PIPE_CODE
     except UpliftError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
