@@ -36,6 +36,7 @@ PLANS = {
     "repack": '{"shards": {"z": 5, "y": 64, "x": 64}}',
     "recode": '{"shards": {"z": 5, "y": 48, "x": 80}, "chunks": {"z": 1, "y": 24, "x": 40}}',
     "unsharded": '{"shards": "none"}',
+    "large": '{"shards": {"z": 4, "y": 256, "x": 256}}',  # found again in shares
 }
 ONE_SHARD = {
     "repack": '{"shards": [4, 128, 128]}',
@@ -303,7 +304,9 @@ def killed(made, script, victim, after_s):
     return code != 0
 
 
-@pytest.mark.parametrize(("plan", "victim"), [("repack", "worker"), ("recode", "job")])
+@pytest.mark.parametrize(
+    ("plan", "victim"), [("repack", "worker"), ("recode", "job"), ("large", "worker")]
+)
 def test_killed_with_its_workers_under_way(tmp_path, plan, victim):
     """Killed again and again, a job ends with the bytes of one that was left alone."""
     whole = tmp_path / "whole"
