@@ -274,6 +274,21 @@ def test_jobs_that_wait_are_cancelled_when_all_fail_for_one_reason(tmp_path, clu
     assert not cluster.ask("squeue", "-h")
 
 
+def test_jobs_that_wait_are_not_said_to_run(tmp_path, cluster, new_jobs):
+    write_image(tmp_path / "in.zarr", labels=False, size=32)
+    job = cluster.ask(
+        "sbatch", "--parsable", "--exclusive", "--output=/dev/null", "--wrap=sleep 99"
+    )
+    line = [word for word in on_cluster(tmp_path, *ONE) if word not in ("--quiet", "host")]
+    run = Started(line, tmp_path / "log")
+    # a line now and then, where there is no terminal
+    run.until(lambda: "in: waiting in SLURM's queue" in (tmp_path / "log").read_text(), "line")
+    cluster.ask("scancel", job)
+    code, said = run.end()
+    assert code == 0, said
+    assert "in: valid" in said
+
+
 def test_jobs_that_slurm_refuses_are_said_in_its_words(tmp_path, cluster, new_jobs):
     rows = ["dataset,input,output,license"]
     for number in range(8):

@@ -201,6 +201,17 @@ def test_jobs_that_will_not_run_again_are_cancelled():
     ]
 
 
+def test_jobs_that_wait_are_known_by_their_numbers():
+    def active(number, external, *parts):
+        jobs = [SimpleNamespace(jobid=part) for part in parts]
+        job = SimpleNamespace(jobid=number, jobs=jobs, is_group=lambda: bool(jobs))
+        return SimpleNamespace(job=job, external_jobid=external)
+
+    jobs = [active(1, "71"), active("a", "72", 2, 3), active(4, "73"), active(5, None)]
+    states = {"71": "RUNNING", "72": "PENDING", "73": "PENDING", "74": "PENDING"}
+    assert slurm_plugin.queued_of(jobs, states) == {2, 3, 4}
+
+
 def test_jobs_that_are_no_longer_listed_are_unknown():
     """When three answers in a row do not name them, and not when there was no answer."""
     both, one = {"1": "RUNNING", "2": "PENDING"}, {"1": "RUNNING"}

@@ -9,7 +9,7 @@ from snakemake.settings.enums import Quietness
 
 from support.consoles import Run, workflow
 from uplift.work import ledger
-from uplift.workflow import console
+from uplift.workflow import console, display
 from uplift.workflow.attempts import RUN_VARIABLE
 
 
@@ -326,3 +326,23 @@ def test_a_warning_of_each_job_is_said_once(snakemake_logger):
     for _ in range(3):
         run.logger.warning("no account")
     assert [text for kind, text in run.lines if kind == "warned"] == ["warning: no account"]
+
+
+def test_jobs_in_a_queue_are_not_said_to_run(snakemake_logger):
+    run = Run(snakemake_logger, {"a": "valid"}, ("convert", "a"), ("convert", "b"))
+    run.event("run_info", stats={})
+    for rule, dataset in [("convert", "a"), ("validate", "a"), ("convert", "b")]:
+        run.begin(rule, dataset)
+
+    def shown():
+        return [*display.progress_lines(run.display._work)][1:]
+
+    assert shown() == ["a: converting, validating", "b: converting"]
+    run.console.take_queued({0, 2, 77})
+    assert shown() == ["a: validating", "b: waiting in SLURM's queue"]
+    run.console.take_queued({1})
+    assert shown() == ["a: converting", "b: converting"]
+    run.end("convert", "a")
+    assert shown() == ["a: waiting in SLURM's queue", "b: converting"]
+    run.end("validate", "a")
+    assert shown() == ["b: converting"]

@@ -74,6 +74,7 @@ def before_the_first_job():
             ),
             on_refused=functools.partial(faults.take_refusal, workflow),
             longest=NODES.minutes if NODES else None,
+            on_queued=lambda jobs: console.active() and console.active().take_queued(jobs),
         )
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from uplift.workflow.snakemake_words import (
     ENDING,
     HIDDEN,
     INTERRUPTING,
+    QUEUED,
     SHOWN,
     STEPS,
     own_name,
@@ -59,7 +60,9 @@ class Console(logging.Handler):
         self._lines = threading.RLock()
         self._jobs: dict[int, tuple[str, str, list[str]]] = {}
         self._left: Counter[str] = Counter()
-        self._running: dict[str, Counter[str]] = defaultdict(Counter)
+        self._running: dict[str, dict[int, str]] = defaultdict(dict)
+        """Rule of each job of a dataset, by the job's number."""
+        self._queued: set[int] = set()
         self._finished: dict[str, Outcome] = {}
         self._failed: dict[str, tuple[str, list[str]]] = {}
         self._attempts: Counter[tuple[str, ...]] = Counter()
@@ -141,6 +144,13 @@ class Console(logging.Handler):
         with self._lines:
             self._refusal = text
 
+    def take_queued(self, jobs: Collection[int]) -> None:
+        """Note which of the jobs that were sent wait in a cluster's queue, by their numbers."""
+        with self._lines:
+            changed, self._queued = self._queued.symmetric_difference(jobs), set(jobs)
+            for dataset in {self._jobs[one][1] for one in changed if one in self._jobs} - {""}:
+                self._show(dataset)
+
     def add_error(self, text: str) -> None:
         """Say an error at the end, after those of the datasets."""
         with self._lines:
@@ -220,7 +230,7 @@ class Console(logging.Handler):
         dataset = self._dataset_of(rule, about.get("wildcards") or {})
         self._jobs[about["jobid"]] = rule, dataset, list(about.get("log") or [])
         if dataset:
-            self._running[dataset][rule] += 1
+            self._running[dataset][about["jobid"]] = rule
             self._show(dataset)
 
     def _on_job_finished(self, about: Mapping[str, Any]) -> None:
@@ -231,7 +241,7 @@ class Console(logging.Handler):
         # the plan may have been kept by the run before, as by the target plans
         if rule in ("plan", "publish"):
             self._kept_plans += self._with_proposal([dataset])
-        self._ended(rule, dataset)
+        self._ended(about["job_id"], dataset)
         failed, its_logs = self._failed.get(dataset, ("", []))
         # a later attempt did it, and not another slice of the same rule
         if failed == rule and (not its_logs or set(logs) & set(its_logs)):
@@ -259,8 +269,8 @@ class Console(logging.Handler):
     def _on_job_error(self, about: Mapping[str, Any]) -> None:
         name = own_name(str(about["rule_name"]))
         rule, dataset, logs = self._jobs.get(about["jobid"], (name, "", []))
-        if dataset and self._running[dataset][rule]:
-            self._ended(rule, dataset)
+        if dataset:
+            self._ended(about["jobid"], dataset)
         failed = dataset or f"rule {rule}"
         self._has_stumbled = True
         again = self._next_attempt((failed, rule, *logs), logs)
@@ -319,17 +329,19 @@ class Console(logging.Handler):
         dataset = str(wildcards.get("dataset", ""))
         return dataset if own_name(rule) in STEPS and dataset in self._datasets else ""
 
-    def _ended(self, rule: str, dataset: str) -> None:
-        self._running[dataset][rule] -= 1
-        self._running[dataset] += Counter()  # keeps what is above zero
+    def _ended(self, job: int, dataset: str) -> None:
+        self._running[dataset].pop(job, None)
         self._show(dataset)
 
     def _show(self, dataset: str) -> None:
         running = self._running[dataset]
-        steps = [text for rule, text in STEPS.items() if rule in running]
-        steps += [rule for rule in running if rule not in STEPS]
+        at_work = {rule: None for job, rule in running.items() if job not in self._queued}
+        steps = [text for rule, text in STEPS.items() if rule in at_work]
+        steps += [rule for rule in at_work if rule not in STEPS]
         if len(steps) > 3:  # of one job of a cluster
             steps = [f"{steps[0]} to {steps[-1]}"]
+        if len(at_work) == 0 < len(running):
+            steps = [QUEUED]
         self._display.show(dataset, ", ".join(steps))
 
     def _on_text(self, record: logging.LogRecord) -> None:

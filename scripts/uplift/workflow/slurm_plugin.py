@@ -12,7 +12,7 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 log = logging.getLogger("snakemake.logging")
@@ -40,6 +40,7 @@ def adapt(
     is_stopped: Callable[[], bool] = lambda: False,
     on_refused: Callable[[str], None] = lambda _: None,
     longest: int | None = None,
+    on_queued: Callable[[set[int]], None] = lambda _: None,
 ) -> None:
     """Have an executor start Snakemake once a job, look often, and wait for no job that has ended.
 
@@ -53,6 +54,8 @@ def adapt(
         Called with sbatch's words about a job that it did not take.
     longest
         Minutes that a job may ask for; None: any number.
+    on_queued
+        Called after each look with the numbers that Snakemake gives to the jobs that wait.
     """
     kind = type(executor)
     if not hasattr(kind, "next_seconds_between_status_checks"):
@@ -60,10 +63,11 @@ def adapt(
     # not by classes to mix in: an object changes its class for one with the same bases alone
     within = kind if longest is None else _within_limits(kind, longest)
     closely = _looking_closely(_telling_refusals(within, on_refused), seconds, is_stopped)
-    executor.__class__ = _without_job_steps(closely)
+    states: States = {}
+    executor.__class__ = _telling_queued(_without_job_steps(closely), states, on_queued)
     plugin: Any = sys.modules[kind.__module__]
     if hasattr(plugin, "query_job_status"):
-        plugin.query_job_status = with_lost_jobs_named(plugin.query_job_status)
+        plugin.query_job_status = with_lost_jobs_named(plugin.query_job_status, states.update)
 
 
 def _without_job_steps(kind: Any) -> Any:
@@ -143,6 +147,37 @@ def _looking_closely(kind: Any, seconds: float, is_stopped: Callable[[], bool]) 
     return LookingClosely
 
 
+def _telling_queued(
+    kind: Any, states: Mapping[str, str], on_queued: Callable[[set[int]], None]
+) -> Any:
+    class TellingQueued(kind):  # type: ignore[misc]
+        async def check_active_jobs(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
+            async for active in super().check_active_jobs(active_jobs):
+                yield active
+            on_queued(queued_of(active_jobs, states))
+
+    return TellingQueued
+
+
+def queued_of(active_jobs: Iterable[Any], states: Mapping[str, str]) -> set[int]:
+    """Numbers that Snakemake gives to the jobs that wait, those of a group each by itself.
+
+    Parameters
+    ----------
+    active_jobs
+        As Snakemake's executors keep them.
+    states
+        By SLURM's numbers.
+
+    Returns
+    -------
+    set of int
+        Of jobs that have not started.
+    """
+    waiting = (one.job for one in active_jobs if states.get(str(one.external_jobid)) == "PENDING")
+    return {job.jobid for one in waiting for job in (one.jobs if one.is_group() else [one])}
+
+
 def refusal_in(text: str) -> str:
     """Why sbatch did not take a job, in its first line; empty where it did."""
     found = _REFUSED.search(text)
@@ -161,7 +196,9 @@ def cancel_waiting(active_jobs: Iterable[Any]) -> None:
             return
 
 
-def with_lost_jobs_named(ask: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+def with_lost_jobs_named(
+    ask: Callable[..., Awaitable[Answer]], note: Callable[[States], None] = lambda _: None
+) -> Callable[..., Awaitable[Answer]]:
     """Ask for states, and say CANCELLED or UNKNOWN of each job that there is no use waiting for.
 
     A preempted job runs again where the site puts it back into the queue: it is PREEMPTED for a
@@ -170,6 +207,18 @@ def with_lost_jobs_named(ask: Callable[..., Awaitable[Answer]]) -> Callable[...,
     A job is no longer listed when it ended longer ago than MinJobAge, as after a night in which
     the login node slept, or when the controller lost its state. The plugin takes an UNKNOWN job as
     ended, and Snakemake looks at its files, which are all there or are not.
+
+    Parameters
+    ----------
+    ask
+        The plugin's own.
+    note
+        Called with all states.
+
+    Returns
+    -------
+    Callable
+        To be called in its place.
     """
     preempted: set[str] = set()
     unlisted: dict[str, int] = {}
@@ -186,6 +235,8 @@ def with_lost_jobs_named(ask: Callable[..., Awaitable[Answer]]) -> Callable[...,
         unlisted.update({job: times + 1 for job, times in unlisted.items() if job not in states})
         unlisted.update(dict.fromkeys(states, 0))
         states |= {job: "UNKNOWN" for job, times in unlisted.items() if times >= _UNLISTED_LOOKS}
-        return {job: "CANCELLED" if job in gone else state for job, state in states.items()}, took
+        states = {job: "CANCELLED" if job in gone else state for job, state in states.items()}
+        note(states)
+        return states, took
 
     return asked

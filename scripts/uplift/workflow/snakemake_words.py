@@ -11,6 +11,8 @@ STEPS = {
     "publish": "publishing",
     "archive": "packing into one file",
 }
+QUEUED = "waiting in SLURM's queue"
+"""Of a dataset none of whose jobs runs."""
 INTERRUPTING = "Terminating processes"
 """What Snakemake says after Ctrl-C."""
 ENDING = "Will exit after"
