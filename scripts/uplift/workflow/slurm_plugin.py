@@ -154,7 +154,8 @@ def _telling_queued(
         async def check_active_jobs(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
             async for active in super().check_active_jobs(active_jobs):
                 yield active
-            on_queued(queued_of(active_jobs, states))
+            if states:
+                on_queued(queued_of(active_jobs, states))
 
     return TellingQueued
 
