@@ -211,14 +211,14 @@ def test_threads_where_few_large_shards_are_encoded(tmp_path):
     def changed(model, update):  # nothing that is cached comes with it
         return type(model).model_validate(model.model_dump() | update)
 
-    def shared_out(sides, shards, chunk=256, method="recode"):
+    def shared_out(sides, shards, chunk=256, method="recode", absent=0):
         items = []
         for side, count in zip(sides, shards, strict=True):
             shape, chunks = (64 * count, side, side), (1, chunk, chunk)
             sides = {"shape": shape, "chunks": chunks}
             source = changed(item.source, sides)
             target = changed(item.target, sides | {"shards": (64, side, side)})
-            stored = 64 * count * (side // chunk) ** 2
+            stored = 64 * count * (side // chunk) ** 2 - absent
             about = {"source": source, "target": target, "stop": count, "method": method}
             items.append(changed(item, about | {"stored_chunks": stored}))
         return job_cores.shared_out([batch.model_copy(update={"items": tuple(items)})], 16)
@@ -231,6 +231,7 @@ def test_threads_where_few_large_shards_are_encoded(tmp_path):
     assert shared_out([2048, 512], [1, 6]) == Cores(11, 8, large, in_shares=True)
     assert shared_out([2048, 512], [16, 16]) == Cores(16), "even"
     assert shared_out([2048, 512], [1024, 1]) == Cores(16), "many"
+    assert shared_out([2048], [10**9], absent=1) == Cores(16), "looked at without a list of all"
     most = shared_out([2048, 2048], [6, 1], chunk=2048)
     assert most == Cores(16, 2, large, in_shares=True), "no memory for more"
 

@@ -85,9 +85,10 @@ def shared_out(
         return Cores(1)
     groups = (group for batch in batches for group in grouped(portions_of(batch)))
     looked_at = list(itertools.islice(groups, cores * _LOOKED_AT))
-    costs = [cost for group in looked_at for cost in _costs(group)]
+    each = itertools.chain.from_iterable(map(_costs, looked_at))
+    costs = list(itertools.islice(each, cores * _LOOKED_AT))
     processes = max(1, min(cores, most, len(costs)))
-    if len(looked_at) == cores * _LOOKED_AT or _outlast(costs, cores) <= _EVEN:
+    if len(costs) == cores * _LOOKED_AT or _outlast(costs, cores) <= _EVEN:
         return Cores(processes, cores // processes)
     if local:
         parts = sum(g[0].likely_parts if len(g) == 1 else 1 for g in looked_at)

@@ -57,17 +57,19 @@ def shares_of(portion: Portion, expected: Expected) -> Iterator[Share]:
     chunk_bytes = decoded_bytes(item.source, target.chunks)
     strides = grid.strides_of(counts)
     alone = replace(portion, done=(), survey=None)
+    stored = None if expected.stored is None else set(expected.stored[position])
     for number, block in enumerate(grid.blocks_of(region, chunk_bytes, portions.PORTION_BYTES)):
         part = Part(block, is_first=number == 0)
         chunks: list[Index] = list(grid.indices_in(block))
-        if expected.stored is not None:
-            stored = set(expected.stored[position])
+        if stored is not None:
             chunks = [chunk for chunk in chunks if chunk in stored]
+            if not chunks and not part.is_first:
+                continue
         keys = [
             (position, sum(i * s for i, s in zip(chunk, strides, strict=True))) for chunk in chunks
         ]
         digests = {key: expected.digests[key] for key in keys if key in expected.digests}
         # the first one compares the index with all that is stored
-        own = {position: chunks} if expected.stored is not None else None
+        own = None if stored is None else {position: chunks}
         stored_here = expected.stored if part.is_first else own
         yield Share(alone, part, replace(expected, stored=stored_here, digests=digests))
