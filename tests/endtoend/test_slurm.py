@@ -308,11 +308,16 @@ def test_jobs_that_slurm_refuses_are_said_in_its_words(tmp_path, cluster, new_jo
 def test_no_job_asks_for_more_time_than_its_partition_gives(tmp_path, cluster, new_jobs):
     """SLURM would keep it waiting, without a word."""
     write_image(tmp_path / "in.zarr", labels=False, size=32)
-    line = on_cluster(tmp_path, *ONE, f"slurm={{partition: {slurm.SHORT}}}")
+    longer = ["--set-resources", "convert:runtime=90"]  # of a job that is in no group
+    settings = [*ONE, "jobs=2", f"slurm={{partition: {slurm.SHORT}}}"]
+    line = on_cluster(tmp_path, *settings, options=longer)
     code, said = finish([word for word in line if word not in ("--quiet", "host")])
     assert code == 0, said
     assert {one["JobState"] for one in new_jobs()} == {"COMPLETED"}
-    assert max(one["TimeLimit"] for one in new_jobs()) == "00:20:00"
+    names = [one["Comment"].removeprefix("rule_").split("_")[0] for one in new_jobs()]
+    limits = dict(zip(names, (one["TimeLimit"] for one in new_jobs()), strict=True))
+    assert limits["convert"] == limits["look"] == "00:20:00"
+    assert max(limits.values()) == "00:20:00"
     assert "gets 20, the limit of the partition" in said
 
 

@@ -6,6 +6,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from snakemake.iocontainers import ResourceList
 
 from uplift.work.folder import WorkFolder
 from uplift.workflow import cluster, slices, slurm_plugin
@@ -66,14 +67,22 @@ def test_jobs_ask_for_no_more_time_than_a_partition_gives(caplog):
         def run_jobs(self, jobs):
             self.sent = [job.resources.get("runtime") for job in jobs]
 
-    def job(minutes):
-        resources = {"runtime": minutes}
-        return SimpleNamespace(resources=resources, _resources=resources)
+    class Job:
+        """As Snakemake's, a group's resources are a dict, and a copy of it is handed out."""
+
+        def __init__(self, minutes, kind):
+            self._resources = kind({"mem_mb": 7, "runtime": minutes})
+
+        @property
+        def resources(self):
+            return ResourceList(fromdict=self._resources)
 
     executor = Sending()
     slurm_plugin.adapt(executor, 15, longest=60)
-    executor.run_jobs([job(30), job(90), job(120), job(None)])
-    assert executor.sent == [30, 60, 60, None]
+    for kind in (dict, lambda given: ResourceList(fromdict=given)):
+        executor.run_jobs(jobs := [Job(minutes, kind) for minutes in (30, 90, 120, None)])
+        assert executor.sent == [30, 60, 60, None]
+        assert [job.resources.get("mem_mb") for job in jobs] == [7] * 4
     assert caplog.text.count("the limit of the partition") == 1
 
 

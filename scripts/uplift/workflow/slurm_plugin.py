@@ -87,8 +87,10 @@ def _within_limits(kind: Any, longest: int) -> Any:
             for job in jobs:
                 asked = job.resources.get("runtime")
                 if isinstance(asked, int) and asked > longest:
-                    # a group's are the sum of those of its jobs, made here for the first time
-                    job._resources.update({"runtime": longest})
+                    found = job._resources  # of a group a dict; a list with names takes none twice
+                    less = {**dict(found.items()), "runtime": longest}
+                    is_group = isinstance(found, dict)
+                    job._resources = less if is_group else type(found)(fromdict=less)
                     if not told:
                         told.append(asked)
                         log.warning(
