@@ -202,6 +202,21 @@ def test_a_damaged_digests_file(tmp_path, cut):
         runs_of(tmp_path / "none.digests")
 
 
+def test_many_findings_are_shortened_alike_in_one_piece_and_in_parts():
+    numbers = range(100)
+    whole, parts = Findings(), Findings()
+    for number in numbers:
+        whole.error("pixels.differ", "0", f"element {number:03} differs")
+    for first in (0, 1, 2):
+        part = Findings()
+        for number in numbers[first::3]:
+            part.error("pixels.differ", "0", f"element {number:03} differs")
+        parts.extend(part.listed())
+    assert parts.listed() == whole.listed()
+    assert whole.listed()[-1].message == "and 80 more like the ones before"
+    assert len(whole.listed()) == 21
+
+
 def test_findings_come_in_order_and_once():
     findings = Findings()
     findings.info("c", "a", "third")

@@ -70,8 +70,8 @@ def test_jobs_ask_for_no_more_time_than_a_partition_gives(caplog):
     class Job:
         """As Snakemake's, a group's resources are a dict, and a copy of it is handed out."""
 
-        def __init__(self, minutes, kind):
-            self._resources = kind({"mem_mb": 7, "runtime": minutes})
+        def __init__(self, minutes, kind, **more):
+            self._resources = kind({"mem_mb": 7, "runtime": minutes, **more})
 
         @property
         def resources(self):
@@ -83,6 +83,8 @@ def test_jobs_ask_for_no_more_time_than_a_partition_gives(caplog):
         executor.run_jobs(jobs := [Job(minutes, kind) for minutes in (30, 90, 120, None)])
         assert executor.sent == [30, 60, 60, None]
         assert [job.resources.get("mem_mb") for job in jobs] == [7] * 4
+        executor.run_jobs([Job(90, kind, slurm_partition="long")])
+        assert executor.sent == [90], "of another partition, whose limit is not known"
     assert caplog.text.count("the limit of the partition") == 1
 
 

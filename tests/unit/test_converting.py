@@ -149,6 +149,37 @@ def test_a_large_object_is_found_again_by_several_processes(tmp_path, plan):
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize(
+    "plan", [PLANS["large"], PLANS["large"].replace("}}", '}, "codec": "zstd"}')]
+)
+def test_large_objects_are_validated_again_by_several_processes(tmp_path, plan):
+    """Of an array of several; its chunks are read again, and one of them is another one now."""
+    made = claimed(tmp_path, plan, size=256)
+    shares, _ = job_of(made, tmp_path / "job.py").communicate()
+    assert int(shares) > 2
+    expected = found(made)
+    for cores in (1, 3):
+        job = job_of(made, tmp_path / "job.py", cores, again=True)
+        shares, _ = job.communicate()
+        assert (job.returncode, int(shares) > 2) == (0, cores > 1)
+        for name, record in found(made).items():
+            if name.endswith(".digests"):
+                assert record == expected[name]
+            else:
+                assert record["items"] == expected[name]["items"]
+                assert (record["verify"], record["findings"]) == ("reread", [])
+    shard = max((p for p in (tmp_path / "out.zarr" / "0").rglob("*") if p.is_file()),
+                key=lambda path: path.stat().st_size)  # fmt: skip
+    damaged(shard, "a chunk")
+    records = []
+    for cores in (1, 3):
+        job_of(made, tmp_path / "job.py", cores, again=True).communicate()
+        records.append(found(made))
+    assert records[0] == records[1]
+    (finding,) = (f for n, r in records[0].items() if n.endswith(".json") for f in r["findings"])
+    assert finding["code"] in ("chunk.bytes_differ", "pixels.differ", "reader.refuses")
+
+
 def damaged(path, kind):
     data = bytearray(path.read_bytes())
     if kind == "absent":
@@ -211,13 +242,13 @@ def test_threads_where_few_large_shards_are_encoded(tmp_path):
     def changed(model, update):  # nothing that is cached comes with it
         return type(model).model_validate(model.model_dump() | update)
 
-    def shared_out(sides, shards, chunk=256, method="recode", absent=0):
+    def shared_out(sides, shards, chunk=256, method="recode", absent=0, beyond=0):
         items = []
         for side, count in zip(sides, shards, strict=True):
             shape, chunks = (64 * count, side, side), (1, chunk, chunk)
             sides = {"shape": shape, "chunks": chunks}
             source = changed(item.source, sides)
-            target = changed(item.target, sides | {"shards": (64, side, side)})
+            target = changed(item.target, sides | {"shards": (64, side + beyond, side)})
             stored = 64 * count * (side // chunk) ** 2 - absent
             about = {"source": source, "target": target, "stop": count, "method": method}
             items.append(changed(item, about | {"stored_chunks": stored}))
@@ -229,6 +260,8 @@ def test_threads_where_few_large_shards_are_encoded(tmp_path):
     assert half == Cores(16, 6, large, in_shares=True), "the smaller ones end before"
     assert shared_out([2048, 512], [6, 6], method="repack") == Cores(16, in_shares=True)
     assert shared_out([2048, 512], [1, 6]) == Cores(11, 8, large, in_shares=True)
+    edges = shared_out([2048, 512], [6, 6], beyond=256)
+    assert edges == Cores(16, 6, large, in_shares=True), "what a shard has inside the array"
     assert shared_out([2048, 512], [16, 16]) == Cores(16), "even"
     assert shared_out([2048, 512], [1024, 1]) == Cores(16), "many"
     assert shared_out([2048], [10**9], absent=1) == Cores(16), "looked at without a list of all"
@@ -261,19 +294,25 @@ from uplift.running import command  # first of all, as programs do
 from uplift.batches import converting, cores, portions
 from uplift.batches.context import Place, Settings
 from uplift.batches.records import BatchRun
+from uplift.batches.validating import Validation
 from uplift.work.folder import WorkFolder
 portions.PORTION_BYTES = cores._ALONE_BYTES = 2**16
 if __name__ == "__main__":
-    batches, work, place, given = pickle.loads(sys.stdin.buffer.read())
+    batches, work, place, given, again = pickle.loads(sys.stdin.buffer.read())
     shares, take = [], BatchRun.shares_of
     BatchRun.shares_of = lambda run, result: shares.extend(found := take(run, result)) or found
-    converting.convert_batches(batches, WorkFolder(work), place, Settings(), cores=given)
+    work = WorkFolder(work)
+    if again:
+        with Validation(batches, work, place, Settings(verify="reread"), cores=given) as validation:
+            validation.validate_again({(i.path, i.start): "" for b in batches for i in b.items})
+    else:
+        converting.convert_batches(batches, work, place, Settings(), cores=given)
     print(len(shares))
 """
 
 
-def job_of(made, script, cores=3):
-    place = Place(made.source, made.output, made.path("claim.json"))
+def job_of(made, script, cores=3, *, again=False):
+    place = Place(made.source, made.output, None if again else made.path("claim.json"))
     script.write_text(JOB)
     job = subprocess.Popen(
         [sys.executable, str(script), str(SCRIPTS)],
@@ -282,7 +321,7 @@ def job_of(made, script, cores=3):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    job.stdin.write(pickle.dumps((made.in_force().batches, made.work, place, cores)))
+    job.stdin.write(pickle.dumps((made.in_force().batches, made.work, place, cores, again)))
     job.stdin.close()
     job.stdin = None
     return job

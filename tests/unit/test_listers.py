@@ -12,6 +12,7 @@ from uplift.errors import SourceError, StorageError
 from uplift.inspect_source import listers
 from uplift.inspect_source.listers import Listers
 from uplift.inspect_source.walk import inspect_source
+from uplift.running.processes import Workers
 from uplift.storage import local_reading, open_store
 from uplift.storage.local import LocalStore
 
@@ -116,6 +117,22 @@ def test_a_link_out_of_the_source_is_refused(tmp_path, eager):
             )
         said.append(str(error.value))
     assert said[0] == said[1]
+
+
+def test_after_an_error_others_are_not_waited_for(tmp_path, eager, monkeypatch):
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    ended, end = [], Workers.__exit__
+
+    def noted(workers, kind, *rest):
+        ended.append(kind)
+        end(workers, kind, *rest)
+
+    monkeypatch.setattr(Workers, "__exit__", noted)
+    folder = next(p.parent for p in sorted((image / "0").rglob("[0-9]*")) if p.is_file())
+    (folder / "gone").symlink_to("nowhere")
+    with pytest.raises(StorageError):
+        inspect_source(open_store(str(image)), listers=Listers(partial(open_store, str(image)), 3))
+    assert ended == [StorageError]
 
 
 def test_a_split_tree_is_the_whole_tree(tmp_path):

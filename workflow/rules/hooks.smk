@@ -74,7 +74,9 @@ def before_the_first_job():
             ),
             on_refused=functools.partial(faults.take_refusal, workflow),
             longest=NODES.minutes if NODES else None,
-            on_queued=lambda jobs: console.active() and console.active().take_queued(jobs),
+            partition=CONFIG.slurm.partition,
+            on_queued=lambda jobs: console.active()
+            and console.active().take_queued(jobs),
         )
 
 

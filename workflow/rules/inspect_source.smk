@@ -7,11 +7,11 @@ rule inspect_source:
         run=update(f"{WORK}/run.json"),
     log:
         f"{WORK}/logs/inspect_source.log",
-    threads: cores_of_listing
     group:
         together("inspect_source")
     conda:
         ENVIRONMENT
+    threads: cores_of_listing
     resources:
         **room(1000, 30),
     params:

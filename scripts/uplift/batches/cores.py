@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uplift import grid
-from uplift.batches.portions import Portion, grouped, portions_of, total_cost
+from uplift.batches.portions import Portion, grouped, object_bytes, portions_of, total_cost
 from uplift.models.batch import Batch, BatchItem
 from uplift.planning.estimates import RECODE_BLOCK_BYTES, decoded_bytes
 
@@ -123,25 +123,21 @@ def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) ->
     fair = sum(one.cost for group in groups for one in group) / cores
     encoded = [group[0].item for group in groups if group[0].item.method == "recode"]
     # those that are left when all others have ended
-    large = [item for item in encoded if _object_cost(item) > fair]
-    large = large or [item for item in encoded if _object_cost(item) > fair / 2]
+    large = [item for item in encoded if object_bytes(item) > fair]
+    large = large or [item for item in encoded if object_bytes(item) > fair / 2]
     if not large:
         return 1, 0
     # twice the cores: each waits at times, for the disk or for Python's lock
     wanted = grid.ceil_div(2 * cores, min(len(large), processes))
     threads = max(1, min(cores, _MOST_THREADS, wanted, *map(_threads_in_memory, large)))
-    return threads, min(map(_object_cost, large))
-
-
-def _object_cost(item: BatchItem) -> int:
-    return decoded_bytes(item.source, item.target.object_shape)
+    return threads, min(map(object_bytes, large))
 
 
 def _threads_in_memory(item: BatchItem) -> int:
     """Threads whose chunks a process has room for."""
     sides = [(item.source, item.source.chunks), (item.source, item.target.chunks)]
     chunk_bytes = max(itertools.starmap(decoded_bytes, sides))
-    block = min(RECODE_BLOCK_BYTES, _object_cost(item))
+    block = min(RECODE_BLOCK_BYTES, object_bytes(item))
     # where chunks stay what they are, no block of them is put together
     room = block if item.source.chunks == item.target.chunks else _THREADS_BYTES
     return room // (_THREAD_CHUNKS * chunk_bytes)

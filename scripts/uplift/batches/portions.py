@@ -60,7 +60,7 @@ class Portion:
     @property
     def cost(self) -> int:
         """Decoded bytes, at most."""
-        return self._objects * _object_bytes(self.item)
+        return self._objects * object_bytes(self.item)
 
     @property
     def likely_parts(self) -> int:
@@ -165,12 +165,12 @@ def grouped(portions: Iterable[Portion]) -> Iterator[list[Portion]]:
 
 def total_cost(batches: Sequence[Batch]) -> int:
     """Decoded bytes of batches, at most."""
-    return sum(_most_objects(i) * _object_bytes(i) for batch in batches for i in batch.items)
+    return sum(_most_objects(i) * object_bytes(i) for batch in batches for i in batch.items)
 
 
 def _step(item: BatchItem) -> int:
     """Objects of a portion."""
-    step = max(1, PORTION_BYTES // _object_bytes(item))
+    step = max(1, PORTION_BYTES // object_bytes(item))
     if item.target.shards is None:  # a task is never cut
         step = grid.ceil_div(step, TASK_CHUNKS) * TASK_CHUNKS
     return step
@@ -182,7 +182,8 @@ def _most_objects(item: BatchItem) -> int:
     return objects if objects <= 1 else min(objects, estimates.stored_objects(item, item.target))
 
 
-def _object_bytes(item: BatchItem) -> int:
+def object_bytes(item: BatchItem) -> int:
+    """Decoded bytes of an object, without what lies beyond the array."""
     return _bytes_of(item.source, item.target.object_shape, item.target.shape)
 
 

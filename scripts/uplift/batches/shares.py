@@ -72,4 +72,6 @@ def shares_of(portion: Portion, expected: Expected) -> Iterator[Share]:
         # the first one compares the index with all that is stored
         own = None if stored is None else {position: chunks}
         stored_here = expected.stored if part.is_first else own
-        yield Share(alone, part, replace(expected, stored=stored_here, digests=digests))
+        # what must not exist was looked for already, and lies beside the object
+        own_part = replace(expected, stored=stored_here, digests=digests, there=None)
+        yield Share(alone, part, own_part)

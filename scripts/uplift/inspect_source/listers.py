@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -100,9 +101,9 @@ class Listers:
         return keys
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes; after an error what they are at is not waited for."""
         if self._workers is not None:
-            self._workers.__exit__(None)
+            self._workers.__exit__(sys.exc_info()[0])
 
 
 def _opened(reopen: Callable[[], Store], _: Callable[[int], None]) -> Store:

@@ -1,5 +1,6 @@
 """Findings: what a check has to say about one path, and the collection they are made in."""
 
+import re
 import threading
 from collections.abc import Iterable
 from typing import Literal
@@ -46,6 +47,7 @@ def first_error(findings: Iterable[Finding]) -> Finding | None:
 
 SHOWN = 20
 """Findings of one code and path that are listed."""
+_MORE = re.compile("and ([0-9]+) more like the ones before")
 
 
 class Findings:
@@ -119,12 +121,14 @@ class Findings:
         """Findings in the order of :func:`in_order`, the same for equal outputs."""
         result: list[Finding] = []
         for same in self._found.values():
-            unique = sorted(set(same), key=_key)
-            result += unique[:SHOWN]
-            if len(unique) > SHOWN:
-                last = unique[-1]
-                text = f"and {len(unique) - SHOWN} more like the ones before"
-                result.append(last.model_copy(update={"message": text}))
+            # of parts of an array that were listed before, these are sums
+            sums = [_MORE.fullmatch(finding.message) for finding in same]
+            unique = {finding for finding, sum_ in zip(same, sums, strict=True) if sum_ is None}
+            result += sorted(unique, key=_key)[:SHOWN]
+            more = sum(int(found[1]) for found in sums if found) + max(0, len(unique) - SHOWN)
+            if more:
+                text = f"and {more} more like the ones before"
+                result.append(same[-1].model_copy(update={"message": text}))
         return in_order(result)
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import time
@@ -72,9 +73,6 @@ def run_program(
     try:
         body(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads what is printed has enough, as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is it met at the end
-        return _CLOSED_PIPE_CODE
     except UpliftError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
@@ -82,6 +80,9 @@ def run_program(
         sys.stderr.write(f"error: {INTERRUPTED}\n")
         return INTERRUPTED_CODE
     except OSError as error:  # of work files; storage words its own
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # no word at the end
+            return _CLOSED_PIPE_CODE
         if is_little_memory(error):
             return _too_little_memory()
         where = error.filename or "a work file"
@@ -92,6 +93,13 @@ def run_program(
             raise
         return _too_little_memory()
     return 0
+
+
+def _nobody_reads() -> bool:
+    """Whether who reads what is printed has enough, as ``head`` after its last line."""
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in output.poll(0))
 
 
 def _too_little_memory() -> int:

@@ -41,6 +41,7 @@ def adapt(
     on_refused: Callable[[str], None] = lambda _: None,
     longest: int | None = None,
     on_queued: Callable[[set[int]], None] = lambda _: None,
+    partition: str | None = None,
 ) -> None:
     """Have an executor start Snakemake once a job, look often, and wait for no job that has ended.
 
@@ -53,21 +54,31 @@ def adapt(
     on_refused
         Called with sbatch's words about a job that it did not take.
     longest
-        Minutes that a job may ask for; None: any number.
+        Minutes that a job of the partition may ask for; None: any number.
     on_queued
         Called after each look with the numbers that Snakemake gives to the jobs that wait.
+    partition
+        That is meant, as jobs name it; None: they name none, and get the site's default one.
     """
     kind = type(executor)
+    if partitions_are_chosen(executor):
+        longest = None
     if not hasattr(kind, "next_seconds_between_status_checks"):
         return
     # not by classes to mix in: an object changes its class for one with the same bases alone
-    within = kind if longest is None else _within_limits(kind, longest)
+    within = kind if longest is None else _within_limits(kind, longest, partition)
     closely = _looking_closely(_telling_refusals(within, on_refused), seconds, is_stopped)
     states: States = {}
     executor.__class__ = _telling_queued(_without_job_steps(closely), states, on_queued)
     plugin: Any = sys.modules[kind.__module__]
     if hasattr(plugin, "query_job_status"):
         plugin.query_job_status = with_lost_jobs_named(plugin.query_job_status, states.update)
+
+
+def partitions_are_chosen(executor: Any) -> bool:
+    """Whether the plugin chooses a partition for each job, by a file of the user's."""
+    settings = getattr(getattr(executor, "workflow", None), "executor_settings", None)
+    return bool(getattr(settings, "partition_config", None))
 
 
 def _without_job_steps(kind: Any) -> Any:
@@ -79,14 +90,15 @@ def _without_job_steps(kind: Any) -> Any:
     return WithoutJobSteps
 
 
-def _within_limits(kind: Any, longest: int) -> Any:
+def _within_limits(kind: Any, longest: int, partition: str | None) -> Any:
     told: list[int] = []
 
     class WithinLimits(kind):  # type: ignore[misc]
         def run_jobs(self, jobs: list[Any]) -> None:
             for job in jobs:
                 asked = job.resources.get("runtime")
-                if isinstance(asked, int) and asked > longest:
+                elsewhere = (job.resources.get("slurm_partition") or None) != partition
+                if isinstance(asked, int) and asked > longest and not elsewhere:
                     found = job._resources  # of a group a dict; a list with names takes none twice
                     less = {**dict(found.items()), "runtime": longest}
                     is_group = isinstance(found, dict)
