@@ -95,6 +95,27 @@ def test_ctrl_c_is_one_line_without_a_traceback(given, capsys):
     assert capsys.readouterr().err == "error: interrupted; run the same command again\n"
 
 
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("odd")])
+def test_the_interpreter_prints_no_trace_of_little_memory(error, monkeypatch):
+    """What it meets in a generator that is thrown away, it cannot raise."""
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda one: told.append(one.exc_value))
+
+    def thrown_away():
+        try:
+            yield
+        finally:
+            raise error
+
+    def body(_):
+        generator = thrown_away()
+        next(generator)
+        del generator
+
+    assert command.run_program(command.parser_for(""), body, []) == 0
+    assert told == [one for one in [error] if not isinstance(one, MemoryError)]
+
+
 def test_a_thousand_warnings_do_not_flood_the_console(given, capsys):
     def main(argv):
         for number in range(1000):

@@ -1,6 +1,7 @@
 """What every command-line program of this project has in common: exit codes, logging, storage."""
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -8,7 +9,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ def run_program(
         return int(stop.code or 0)
     _start_logging(logging.WARNING if arguments.quiet else logging.INFO)
     try:
-        body(arguments)
-        sys.stdout.flush()
+        with _no_traces_of_little_memory():
+            body(arguments)
+            sys.stdout.flush()
     except UpliftError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.exit_code
@@ -100,6 +102,21 @@ def _nobody_reads() -> bool:
     output = select.poll()
     output.register(sys.stdout, 0)
     return any(event & select.POLLERR for _, event in output.poll(0))
+
+
+@contextlib.contextmanager
+def _no_traces_of_little_memory() -> Iterator[None]:
+    """Have the interpreter not print where it met too little memory and could not raise that.
+
+    As in a generator that is thrown away: the next call that needs memory raises, and one line
+    says so.
+    """
+    tell = sys.unraisablehook
+    sys.unraisablehook = lambda one: None if one.exc_type is MemoryError else tell(one)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = tell
 
 
 def _too_little_memory() -> int:
