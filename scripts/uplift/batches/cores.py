@@ -103,7 +103,7 @@ def shared_out(
 def _costs(group: Sequence[Portion]) -> Iterator[float]:
     """Costs of what is handed out separately; a large portion is alone in its group."""
     cost = sum(one.cost for one in group)
-    parts = 1 if len(group) > 1 or group[0].in_shares else group[0].likely_parts
+    parts = 1 if len(group) > 1 or group[0].can_be_shared else group[0].likely_parts
     return itertools.repeat(cost / parts, parts)
 
 

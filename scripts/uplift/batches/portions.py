@@ -64,13 +64,13 @@ class Portion:
 
     @property
     def likely_parts(self) -> int:
-        """How many processes it can keep at work, at most: see :func:`parts_of`, `in_shares`."""
-        if self.in_shares:
+        """How many processes it can keep at work, at most: by :func:`parts_of`, or by shares."""
+        if self.can_be_shared:
             return grid.ceil_div(self.cost, PORTION_BYTES)
         return 1 if self.whole else grid.ceil_div(self._objects, _step(self.item))
 
     @property
-    def in_shares(self) -> bool:
+    def can_be_shared(self) -> bool:
         """Whether it is one object that several processes can find again, each a share of it."""
         item = self.item
         alike = item.source.chunks == item.target.chunks and item.target.shards is not None

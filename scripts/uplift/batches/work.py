@@ -175,7 +175,9 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
 
 def _left_over(group: Sequence[Portion], checks: list[_Check]) -> list[_Check]:
     """Give away what several processes can find again, an object that exists."""
-    if len(group) > 1 or not checks or not group[0].in_shares or checks[0].expected.stored == {}:
+    if len(group) > 1 or not group[0].can_be_shared:
+        return checks
+    if not checks or checks[0].expected.stored == {}:
         return checks
     (check,) = checks
     check.result.shares = tuple(shares_of(group[0], check.expected))
