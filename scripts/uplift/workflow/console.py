@@ -17,14 +17,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from uplift.errors import INTERRUPTED
 from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
-from uplift.report.facts import STOPPED, Outcome
+from uplift.report.facts import Outcome
 from uplift.work.folder import WorkFolder
 from uplift.workflow import ending, snakemake_errors
-from uplift.workflow.attempts import error_in, first_error, next_attempt, text_of
+from uplift.workflow.attempts import text_of
 from uplift.workflow.display import Display, display_for
+from uplift.workflow.failures import Failures
 from uplift.workflow.last_words import (
     dry_run_lines,
     error_lines,
@@ -64,14 +64,10 @@ class Console(logging.Handler):
         """Rule of each job of a dataset, by the job's number."""
         self._queued: set[int] = set()
         self._finished: dict[str, Outcome] = {}
-        self._failed: dict[str, tuple[str, list[str]]] = {}
-        self._attempts: Counter[tuple[str, ...]] = Counter()
-        self._repeated: set[str] = set()
-        self._refusal = ""
+        self._failures = Failures(workflow)
         self._warned: set[str] = set()
         self._errors: dict[str, None] = {}  # each once, in their order
-        self._is_started = self._has_stumbled = self._is_interrupted = False
-        self._is_ending = False
+        self._is_started = False
         self._results = Path("results")
         self._outcome: Callable[[str], Outcome] = lambda _: Outcome("new", "")
         self._changing: dict[str, float] = {}
@@ -126,14 +122,14 @@ class Console(logging.Handler):
             self._finished.clear()
             for line in warning_lines(finished):
                 self._display.warned(line)
-            failed = self._in_order(self._failed)
-            for line in error_lines({one: self._reason(one, *self._failed[one]) for one in failed}):
+            failed = self._in_order(self._failures.names)
+            for line in error_lines({name: self._reason(name) for name in failed}):
                 self._display.failed(line)
             for text in self._errors:
                 self._say_error(text)
             self._errors.clear()
-            waiting = set(self._left) - set(finished) - set(self._failed)
-            if (self._failed or self._is_ending) and waiting:
+            waiting = set(self._left) - set(finished) - set(failed)
+            if (failed or self._failures.is_ending) and waiting:
                 self._display.note(
                     f"{counted(len(waiting), 'dataset')} not finished: run the same command again"
                 )
@@ -142,7 +138,7 @@ class Console(logging.Handler):
     def take_refusal(self, text: str) -> None:
         """Note why a cluster did not take a job, of which there is no log then."""
         with self._lines:
-            self._refusal = text
+            self._failures.refusal = text
 
     def take_queued(self, jobs: Collection[int]) -> None:
         """Note which of the jobs that were sent wait in a cluster's queue, by their numbers."""
@@ -170,29 +166,10 @@ class Console(logging.Handler):
         logger.addHandler(self._replaced)
         os.environ.pop(VARIABLE, None)
 
-    def _reason(self, dataset: str, rule: str, logs: list[str]) -> str:
-        if dataset not in self._datasets:
-            logs = logs or self._workflow.logger_manager.get_logfile()
-            return f"failed; see {', '.join(os.path.relpath(log) for log in logs)}"
-        text = self._outcome(dataset).message
-        text = text.removeprefix("not finished: ").removeprefix(STOPPED)
-        text = text.replace(f"{Path.cwd()}/", "")  # findings name their places in full
-        if any(log in text for log in logs) or (text.startswith("invalid") and rule == "publish"):
-            return text
-        if text.startswith("invalid") and (said := first_error(logs)):  # by an earlier run
-            return said
-        if self._was_interrupted(logs) or self._is_ending:
-            return INTERRUPTED
-        if self._refusal:
-            return f"SLURM refused the job: {self._refusal}; see slurm in docs/SLURM.md"
-        log = f"; see {logs[0]}" if logs else ""
-        return f"{rule} stopped without a message (was it killed, or out of memory?){log}"
-
-    def _was_interrupted(self, logs: Iterable[str]) -> bool:
-        """Whether Ctrl-C ended a job: Snakemake says so, or the job did."""
-        return self._is_interrupted or any(
-            text_of(log).endswith(f"error: {INTERRUPTED}\n") for log in logs
-        )
+    def _reason(self, name: str) -> str:
+        if name in self._datasets:
+            return self._failures.reason(name, self._outcome(name).message)
+        return self._failures.reason_of_other_rule(name)
 
     def _on_run_info(self, _about: Mapping[str, Any]) -> None:
         jobs = list(self._workflow.dag.needrun_jobs())
@@ -215,7 +192,8 @@ class Console(logging.Handler):
     def _count(self) -> None:
         """Say how many of several datasets are done."""
         if len(self._left) > 1:
-            failed = f", {len(self._failed)} failed" if self._failed else ""
+            count = len(self._failures.names)
+            failed = f", {count} failed" if count else ""
             text = f"{len(self._finished)} of {counted(len(self._left), 'dataset')} done{failed}"
             self._display.count(text)
 
@@ -242,12 +220,9 @@ class Console(logging.Handler):
         if rule in ("plan", "publish"):
             self._kept_plans += self._with_proposal([dataset])
         self._ended(about["job_id"], dataset)
-        failed, its_logs = self._failed.get(dataset, ("", []))
-        # a later attempt did it, and not another slice of the same rule
-        if failed == rule and (not its_logs or set(logs) & set(its_logs)):
-            del self._failed[dataset]
+        self._failures.settle(dataset, rule, logs)
         self._left[dataset] -= 1
-        if self._left[dataset] <= 0 and dataset not in self._failed:
+        if self._left[dataset] <= 0 and dataset not in self._failures.names:
             outcome = self._outcome(dataset)
             if rule == "plan":  # all that this run does for it
                 outcome = planned(outcome, WorkFolder(self._results / dataset).plan)
@@ -271,34 +246,14 @@ class Console(logging.Handler):
         rule, dataset, logs = self._jobs.get(about["jobid"], (name, "", []))
         if dataset:
             self._ended(about["jobid"], dataset)
-        failed = dataset or f"rule {rule}"
-        self._has_stumbled = True
-        again = self._next_attempt((failed, rule, *logs), logs)
-        if again:
-            self._display.stumbled(f"{failed}: {again}")
-        elif failed not in self._failed or failed in self._repeated:
-            what = "interrupted" if self._was_interrupted(logs) else "failed; more at the end"
-            self._display.stumbled(f"{failed}: {what}")
-        (self._repeated.add if again else self._repeated.discard)(failed)
-        if failed not in self._failed:
-            self._failed[failed] = rule, logs
+        name = dataset or f"rule {rule}"
+        is_new = name not in self._failures.names
+        otherwise = "a job was killed, or could not go on" if name in self._datasets else "failed"
+        text = self._failures.add(name, rule, logs, list(about.get("log") or []), otherwise)
+        if text:
+            self._display.stumbled(f"{name}: {text}")
+        if is_new:
             self._count()
-        logs = logs or list(about.get("log") or [])
-        # of a job of several steps Snakemake names all: the one that says why it failed matters
-        _, known = self._failed.get(failed, ("", []))
-        if any(map(error_in, logs)) or not any(map(error_in, known)):
-            self._failed[failed] = rule, logs
-
-    def _next_attempt(self, one: tuple[str, ...], logs: list[str]) -> str:
-        """What to say of a job that Snakemake repeats; nothing where this was its last attempt."""
-        self._attempts[one] += 1
-        if self._is_ending or self._is_interrupted:
-            return ""
-        most = 1 + (self._workflow.execution_settings.retries or 0)
-        otherwise = "a job was killed, or could not go on"
-        if one[0] not in self._datasets:
-            otherwise = "failed"
-        return next_attempt(self._attempts[one], most, logs, otherwise)
 
     def _on_group_error(self, about: Mapping[str, Any]) -> None:
         for job in about.get("job_error_info") or ():
@@ -315,11 +270,13 @@ class Console(logging.Handler):
             self._say_error(text)
 
     def _say_error(self, text: str) -> None:
-        if (self._has_stumbled or self._is_ending) and snakemake_errors.is_consequence(text):
+        failures = self._failures
+        is_known = failures.has_any or failures.is_ending
+        if is_known and snakemake_errors.is_consequence(text):
             return
         files = {name: WorkFolder(self._results / name).published for name in self._datasets}
         line = snakemake_errors.one_line(text, self._workflow, files)
-        if self._has_stumbled and not self._failed:  # a further attempt did it
+        if failures.has_any and not failures.names:  # a further attempt did it
             self._display.note(f"warning: {line}")
         else:
             self._display.failed(f"error: {line}")
@@ -357,13 +314,13 @@ class Console(logging.Handler):
         elif record.levelno >= logging.WARNING:
             self._warn_once(f"warning: {snakemake_errors.one_line(text, self._workflow)}")
         elif text.startswith(INTERRUPTING):
-            self._is_interrupted = True
+            self._failures.is_interrupted = True
             ending.interrupt_once()
             self._display.note(text)
         elif text.startswith(ENDING):
-            if not self._is_ending:
+            if not self._failures.is_ending:
                 self._display.note("Snakemake is to end, and waits for the jobs that run")
-            self._is_ending = True
+            self._failures.is_ending = True
         elif text.startswith(SHOWN) or self._workflow.execution_settings is None:
             self._display.note(text)  # the answer of --summary and its like
 
