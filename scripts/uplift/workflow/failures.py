@@ -78,7 +78,13 @@ class Failures:
         return text
 
     def settle(self, name: str, rule: str, logs: Iterable[str]) -> None:
-        """Forget a failed job of which a later attempt succeeded, and not another slice's."""
+        """Forget a failed job of which a later attempt has succeeded.
+
+        Parameters
+        ----------
+        name, rule, logs
+            Of the job that succeeded: one with other logs is another slice of the same rule.
+        """
         failed, its_logs = self._failed.get(name, ("", []))
         if failed == rule and (not its_logs or set(logs) & set(its_logs)):
             del self._failed[name]
