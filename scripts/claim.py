@@ -1,6 +1,6 @@
-"""Take the output place for this run: write the lock there, hide what an earlier run published.
+"""Take the output for this run: write the lock there, hide what an earlier run published.
 
-Refuses a place that another run holds, or that holds a dataset this run did not start (unless
+Refuses an output that another run holds, or that holds a dataset this run did not start (unless
 ``--overwrite true``, which empties it), or that holds what was made from another source.
 """
 
@@ -14,7 +14,7 @@ from uplift.crate.review import check_license
 from uplift.models.crate import CRATE_KEY
 from uplift.models.inventory import Inventory
 from uplift.models.publication import Published
-from uplift.outputs.overlap import is_same_place
+from uplift.outputs.overlap import is_same_location
 from uplift.running import command
 from uplift.storage import open_store
 from uplift.work import json_files
@@ -68,7 +68,7 @@ def _another_source(work: WorkFolder, source: str, inventory: Inventory) -> str 
     made = read_made_from(work)
     if made is None or made.source is None:
         return None
-    if any(is_same_place(made.source, here) for here in (source, inventory.source)):
+    if any(is_same_location(made.source, here) for here in (source, inventory.source)):
         return None
     return None if made.inventory_sha256 == content_sha256(inventory) else made.source
 

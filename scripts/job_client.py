@@ -23,10 +23,10 @@ import _socket
 
 def main() -> int:
     """Send the request, and wait for the end of the program."""
-    place, *argv = sys.argv[1:]
+    socket_path, *argv = sys.argv[1:]
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        connection.connect(place)
+        connection.connect(socket_path)
         _send(connection, argv)
         is_started = connection.recv(1) == b"s"
     except OSError:

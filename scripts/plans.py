@@ -85,14 +85,14 @@ def _planned(
     stored = plan.estimate.before.bytes if plan.estimate is not None else 0
     threads = min(arguments.threads, slices.cores_for(stored, len(plan.arrays)))
     load = load_of_plan(plan, inventory, count, threads=threads, archive=archive)
-    place = file_system_of(sample.output)
+    file_system = file_system_of(sample.output)
     return Planned(
         plan,
         load,
         min(arguments.cores, count * threads),
-        is_local(sample.input) and place is not None,
-        space.needed_by(work, sample, archive=archive) if place is not None else None,
-        place.free if place is not None else None,
+        is_local(sample.input) and file_system is not None,
+        space.needed_by(work, sample, archive=archive) if file_system is not None else None,
+        file_system.free if file_system is not None else None,
     )
 
 

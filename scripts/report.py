@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=Path, required=True, help="samples.json of the run")
     command.add_switch(parser, "--previews", default=True)
     parser.add_argument("--costs", type=command.json_argument, default={}, metavar="JSON")
-    parser.add_argument("--last-line", action="store_true", help="print the states and the place")
+    parser.add_argument("--last-line", action="store_true", help="print the states and the path")
     command.add_storage(parser)
     return command.run_program(parser, _report, argv)
 
@@ -51,17 +51,17 @@ def _report(arguments: argparse.Namespace) -> None:
     about = [arguments.previews, storage, limits, str(folder.absolute()), prices.to_json()]
     remembered = Remembered(folder, about)
 
-    def entry_of(place: Path, sample: Sample | None) -> Entry:
-        facts = facts_of(place, sample, prices)
+    def entry_of(work: Path, sample: Sample | None) -> Entry:
+        facts = facts_of(work, sample, prices)
         if arguments.previews and update_preview(facts, storage):
-            remembered.stamp(place, sample)
-            facts = facts_of(place, sample, prices)
+            remembered.stamp(work, sample)
+            facts = facts_of(work, sample, prices)
         details = details_of(facts, storage, folder, limits)
         return Entry(page.row_of(facts), details, catalog_row(facts, storage), cost_rows(facts))
 
     entries = [
-        remembered.entry(place, sample, partial(entry_of, place, sample))
-        for place, sample in datasets_of(table.samples, folder)
+        remembered.entry(work, sample, partial(entry_of, work, sample))
+        for work, sample in datasets_of(table.samples, folder)
     ]
     write_catalog([one.catalog for one in entries], folder)
     write_costs([line for one in entries for line in one.costs], folder)

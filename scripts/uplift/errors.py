@@ -7,7 +7,7 @@
     ├── InputError              the user's config, sheet, plan or source has to change
     │   ├── SourceError         the source dataset: absent, not Zarr, contradictory, undecodable
     │   ├── PlanError           a plan or an edit that cannot be carried out
-    │   └── OutputError         the output place: exists, overlaps the source, is locked
+    │   └── OutputError         the output: exists, overlaps the source, is locked
     ├── WorkerError             a worker process ended by itself; exit code 75 where it was killed
     ├── UnsupportedError        legal Zarr that this version cannot convert without loss
     └── StorageError            a file system or object store said no
@@ -64,7 +64,7 @@ class PlanError(InputError):
 
 
 class OutputError(InputError):
-    """The output place exists already, overlaps the source, or is locked."""
+    """The output exists already, overlaps the source, or is locked."""
 
 
 class UnsupportedError(UpliftError):

@@ -243,7 +243,7 @@ def test_no_room_for_a_socket(folder):
     server.start(["probe"])
     assert begin(server, folder, "quick", folder / "a").wait() == 0
     server.stop()
-    assert not server.place.exists()
+    assert not server.folder.exists()
 
 
 def test_a_server_that_cannot_import(folder):
@@ -288,7 +288,7 @@ def test_jobs_run_while_the_programs_of_later_steps_are_imported(folder, monkeyp
     assert early.wait(30) == late.wait(30) == 0
     server.stop()
     assert not psutil.pid_exists(second)
-    assert not server.place.exists()
+    assert not server.folder.exists()
 
 
 def test_groups_of_programs_are_imported_one_after_the_other(folder, monkeypatch):
@@ -313,7 +313,7 @@ def test_groups_of_programs_are_imported_one_after_the_other(folder, monkeypatch
     assert [one.wait(30) for one in (*found, last)] == [0, 0, 0]
     server.stop()
     assert not any(psutil.pid_exists(one) for one in parents)
-    assert not server.place.exists()
+    assert not server.folder.exists()
 
 
 def test_a_program_of_a_later_step_that_cannot_be_imported(folder, capfd, monkeypatch):

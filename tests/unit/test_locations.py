@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from uplift.settings.config import Config
+from uplift.settings.locations import closed_to_the_group, folders_to_bind, unusable_output
 from uplift.settings.mistakes import MistakesError
-from uplift.settings.places import closed_to_the_group, folders_to_bind, unusable_output
 from uplift.settings.samples import load_samples
 
 NOBODY = 65534
@@ -39,7 +39,7 @@ def test_an_output_that_this_user_cannot_write():
         (line,) = unusable_output("/usr/lib/new/out.zarr")
         assert line == (
             "output: /usr/lib/new/out.zarr: this user may not write to /usr/lib; ask for the "
-            "permission or choose another place"
+            "permission or choose another location"
         )
         assert list(unusable_output("s3://bucket/out.zarr")) == []
 
@@ -60,7 +60,7 @@ def test_it_is_said_with_the_other_mistakes(tmp_path, monkeypatch):
         load_samples(Config(samples="s.csv"))
     first, second = caught.value.lines
     place = tmp_path / "note.txt"
-    said = f"output: note.txt/a.zarr: {place} is a file; choose another place"
+    said = f"output: note.txt/a.zarr: {place} is a file; choose another location"
     assert first == f's.csv, line 2 (dataset "a"): {said}'
     assert "gone.zarr: no such folder" in second
 

@@ -76,12 +76,12 @@ def test_the_summary_names_the_place_that_holds_the_dataset(published, tmp_path)
 def test_only_another_place_of_a_dataset_is_a_reason_to_look_again():
     sample = Sample(dataset="d", input="s3://b/in.zarr", output="out.zarr")
     places = {"s3://b/": {"endpoint_url": "https://x.org", "anon": True}}
-    known = start.storage_places(sample, places)
+    known = start.storage_locations(sample, places)
     more = {"s3://b/": {**places["s3://b/"], "retries": 1, "timeout": 5, "engine": "fsspec"}}
-    assert start.storage_places(sample, {**more, "s3://c/": {"anon": True}}) == known
+    assert start.storage_locations(sample, {**more, "s3://c/": {"anon": True}}) == known
     for key, value in (("endpoint_url", "https://y.org"), ("anon", False), ("profile", "p")):
         other = {"s3://b/": {**places["s3://b/"], key: value}}
-        assert start.storage_places(sample, other) != known
+        assert start.storage_locations(sample, other) != known
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_mistakes_of_several_rows(sheet):
         's.csv, line 7 (dataset "d"): output output/a.zarr/labels is also that of dataset "c"; '
         "give each its own",
         's.csv, line 6 (dataset "c"): output ./output/a.zarr/labels lies inside that of dataset '
-        '"a"; choose a place outside of it',
+        '"a"; choose a location outside of it',
     ]
 
 
@@ -187,13 +187,13 @@ def test_inputs_are_looked_at_with_all_other_mistakes(sheet, tmp_path):
         "the config), or write no crate with crate: {enabled: false}",
         "input: gone.zip: no such folder or archive; correct the path (relative paths start at "
         f"{tmp_path}), or take the row out",
-        "output there.zarr/new overlaps its input there.zarr; choose a place outside of it",
-        'output there.zarr/new overlaps the input of dataset "g", there.zarr; choose a place '
+        "output there.zarr/new overlaps its input there.zarr; choose a location outside of it",
+        'output there.zarr/new overlaps the input of dataset "g", there.zarr; choose a location '
         "outside of it",
-        "output s3://bucket/x.zarr/y overlaps its input s3://bucket/x.zarr; choose a place "
+        "output s3://bucket/x.zarr/y overlaps its input s3://bucket/x.zarr; choose a location "
         "outside of it",
-        f"output out overlaps its input file://{tmp_path}/out/inner.zarr; choose a place outside "
-        "of it",
+        f"output out overlaps its input file://{tmp_path}/out/inner.zarr; choose a location "
+        "outside of it",
     ]
 
 

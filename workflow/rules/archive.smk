@@ -15,7 +15,7 @@ rule archive:
     params:
         **program(
             "archive",
-            storage_places,
+            storage_locations,
             output=from_sheet("output"),
             overwrite=no_rerun(CONFIG.overwrite),
             on_little_space=no_rerun(CONFIG.on_little_space),

@@ -14,7 +14,7 @@ rule claim:
     params:
         **program(
             "claim",
-            storage_places,
+            storage_locations,
             source=no_rerun(from_sheet("input")),
             output=from_sheet("output"),
             overwrite=no_rerun(CONFIG.overwrite),

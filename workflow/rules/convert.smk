@@ -19,7 +19,7 @@ rule convert:
     params:
         **program(
             "convert",
-            storage_places,
+            storage_locations,
             part="{k}-of-{K}",
             dataset=from_sheet("dataset"),
             output=from_sheet("output"),

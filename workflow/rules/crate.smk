@@ -16,7 +16,7 @@ rule crate:
     params:
         **program(
             "crate",
-            storage_places,
+            storage_locations,
             run=in_work_folder("run.json"),
             output=from_sheet("output"),
             dataset=from_sheet("dataset"),

@@ -24,8 +24,8 @@ def look_for_damage(wildcards):
     # what a killed run left is whole or absent, so it needs no --rerun-incomplete
     workflow.dag_settings.force_incomplete |= not IS_MODULE
     if workflow.is_main_process and dataset not in DAMAGE:
-        place = start.local_output(SAMPLES[dataset])
-        DAMAGE[dataset] = list(damage.damage_of(work_of(wildcards), place))
+        folder = start.local_output(SAMPLES[dataset])
+        DAMAGE[dataset] = list(damage.damage_of(work_of(wildcards), folder))
         for one in DAMAGE[dataset]:
             workflow.dag.forcefiles.update(map(str, one.again))
     return []

@@ -17,7 +17,7 @@ rule inspect_source:
     params:
         **program(
             "inspect_source",
-            storage_places,
+            storage_locations,
             source_state,
             source=from_sheet("input"),
             output=from_sheet("output"),

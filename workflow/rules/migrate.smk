@@ -19,7 +19,7 @@ rule migrate:
     params:
         **program(
             "migrate",
-            storage_places,
+            storage_locations,
             dataset=from_sheet("dataset"),
             output=from_sheet("output"),
             batch_mib=CONFIG.batch_mib,

@@ -58,15 +58,15 @@ def source_state(wildcards):
     return start.source_state(SAMPLES[wildcards.dataset].input)
 
 
-def storage_places(wildcards):
-    """Param that changes when the storage settings name other places."""
-    return places_of(wildcards.dataset)
+def storage_locations(wildcards):
+    """Param that changes when the storage settings name other locations."""
+    return locations_of(wildcards.dataset)
 
 
 @functools.cache
-def places_of(dataset):
+def locations_of(dataset):
     """Where the storage settings say that a dataset is: half of its steps ask."""
-    return start.storage_places(SAMPLES[dataset], STORAGE)
+    return start.storage_locations(SAMPLES[dataset], STORAGE)
 
 
 def plan_before_claim(wildcards):
@@ -168,14 +168,14 @@ def program(step, *states, part=None, **options):
             words += job.options_of({name: one(wildcards)}) if callable(one) else one
         if threads > 1:
             words += ["--threads", str(threads)]
-        place = log.format(**wildcards) if wildcards else f"{step}.log"
+        log_name = log.format(**wildcards) if wildcards else f"{step}.log"
         if DEPLOYED:
             begin = ["python", file]
         else:
             if not workflow.is_main_process:
                 inside_a_job()
             begin = JOBS.command(file)
-        return shlex.join([*begin, job.OPTION, f"{folder}/{place}", *words])
+        return shlex.join([*begin, job.OPTION, f"{folder}/{log_name}", *words])
 
     return {"compared": quick(compared), "command": quick(command)}
 

@@ -18,7 +18,7 @@ rule publish:
     params:
         **program(
             "publish",
-            storage_places,
+            storage_locations,
             run=in_work_folder("run.json"),
             records=in_work_folder("records"),
             output=from_sheet("output"),

@@ -15,7 +15,7 @@ from uplift.errors import InputError
 from uplift.report.facts import Outcome
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
-from uplift.settings.places import closed_to_the_group, folders_to_bind
+from uplift.settings.locations import closed_to_the_group, folders_to_bind
 from uplift.workflow import earlier, job_server, start
 
 JOBS = job_server.JobServer()
@@ -116,13 +116,13 @@ elif "apptainer" in DEPLOYED:
     # The programs of this folder, with the libraries of the image, and the datasets. Of this machine,
     # Snakemake shows a job the working folder alone, in the place of the home folder. On a cluster,
     # Snakemake hands the options on to the job, where they are added to again.
-    places = [
-        place
+    locations = [
+        location
         for sample in SAMPLES.values()
-        for place in (sample.input, sample.output, sample.plan)
-        if place is not None
+        for location in (sample.input, sample.output, sample.plan)
+        if location is not None
     ]
-    for folder in (str(HOME), *folders_to_bind(places)):
+    for folder in (str(HOME), *folders_to_bind(locations)):
         if folder not in shlex.split(DEPLOYMENT.apptainer_args):
             DEPLOYMENT.apptainer_args += f" --bind {shlex.quote(folder)}"
 # Snakemake makes up all params of all jobs for what may need an environment.

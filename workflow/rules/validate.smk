@@ -22,7 +22,7 @@ rule validate:
     params:
         **program(
             "validate",
-            storage_places,
+            storage_locations,
             dataset=from_sheet("dataset"),
             output=from_sheet("output"),
             batch_mib=CONFIG.batch_mib,

@@ -155,15 +155,15 @@ def _changed(output: Store, info: ObjectInfo) -> NoReturn:
 
 def _refuse_foreign(file: ArchiveFile, ours: set[str]) -> None:
     """Refuse to replace a file that holds another dataset, or none."""
-    place, name = file.store, file.name
-    if place.stat(name) is None:
+    store, name = file.store, file.name
+    if store.stat(name) is None:
         return
     with suppress(InputError):
-        there = ArchiveStore(f"{place.url}/{name}", place, name, concurrency=1).get(ROOT_KEY)
+        there = ArchiveStore(f"{store.url}/{name}", store, name, concurrency=1).get(ROOT_KEY)
         if there is not None and sha256_of(there) in ours:
             return
     raise OutputError(
-        f"{place.url}/{name}: exists and is not an archive of this dataset; remove it, or set "
+        f"{store.url}/{name}: exists and is not an archive of this dataset; remove it, or set "
         "overwrite: true"
     )
 

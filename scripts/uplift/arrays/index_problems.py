@@ -32,7 +32,7 @@ def is_packed(index: NDArray[np.uint64], body_bytes: int) -> bool:
 def index_problems(
     index: NDArray[np.uint64], body_bytes: int, inside: NDArray[np.bool_]
 ) -> list[Problem]:
-    """Check the places that an index gives.
+    """Check the offsets and lengths that an index gives.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def index_problems(
         )
     cells = np.flatnonzero(present & ~half)
     # Python integers below: an offset near 2**64 must not wrap around.
-    places = sorted((int(index[cell, 0]), int(index[cell, 1]), int(cell)) for cell in cells)
-    return problems + _place_problems(places, body_bytes)
+    ranges = sorted((int(index[cell, 0]), int(index[cell, 1]), int(cell)) for cell in cells)
+    return problems + _range_problems(ranges, body_bytes)
 
 
 def present_cells(index: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -72,14 +72,14 @@ def present_cells(index: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return present
 
 
-def _place_problems(places: list[tuple[int, int, int]], body_bytes: int) -> list[Problem]:
-    """Offsets outside the shard, overlaps and gaps; `places` is sorted by offset."""
-    for offset, length, cell in places:
+def _range_problems(ranges: list[tuple[int, int, int]], body_bytes: int) -> list[Problem]:
+    """Offsets outside the shard, overlaps and gaps; `ranges` is sorted by offset."""
+    for offset, length, cell in ranges:
         if offset + length > body_bytes:
             text = f"cell {cell} ends at byte {offset + length}, the chunks end at {body_bytes}"
             return [("shard.offset_outside", text)]
     end, before = 0, -1
-    for offset, length, cell in places:
+    for offset, length, cell in ranges:
         if offset < end:
             return [("shard.overlap", f"cells {before} and {cell} share bytes at {offset}")]
         if offset > end:

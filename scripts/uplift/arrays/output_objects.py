@@ -155,8 +155,8 @@ class StoredObjects:
             for whole in self._runs(opened, [(0, [opened.info.size])]):
                 yield from _pieces(whole, [opened.info.size])
             return
-        places = opened.index[[self.cell_of(chunk) for chunk in chunks]].tolist()
-        runs = list(_joined(places, _RANGE_BYTES if self._store.reads_ahead else BUFFER_BYTES))
+        ranges = opened.index[[self.cell_of(chunk) for chunk in chunks]].tolist()
+        runs = list(_joined(ranges, _RANGE_BYTES if self._store.reads_ahead else BUFFER_BYTES))
         inside = [run for run in runs if run[0] + sum(run[1]) <= opened.body_bytes]
         found = self._runs(opened, inside)
         for start, lengths in runs:
@@ -254,10 +254,10 @@ def _pieces(data: memoryview, lengths: list[int]) -> Iterator[Readable | None]:
         at += length
 
 
-def _joined(places: list[list[int]], most: int) -> Iterator[tuple[int, list[int]]]:
-    """Join places that follow each other into runs of `most` bytes: (offset, lengths)."""
+def _joined(ranges: list[list[int]], most: int) -> Iterator[tuple[int, list[int]]]:
+    """Join ranges that follow each other into runs of `most` bytes: (offset, lengths)."""
     start, end, run = 0, -1, list[int]()
-    for offset, length in places:
+    for offset, length in ranges:
         absent = offset == shard_index.ABSENT
         follows = not absent and offset == end and end - start + length <= most
         if run and not follows:

@@ -51,19 +51,19 @@ def write_shard(
     StorageError
         A write that failed.
     """
-    places: list[tuple[int, int, int]] = []
+    ranges: list[tuple[int, int, int]] = []
     offset = 0
     try:
         with output.writer(key) as writer:
             for block in blocks:
                 for cell, data in block:
-                    places.append((cell, offset, len(data)))
+                    ranges.append((cell, offset, len(data)))
                     offset += len(data)
                 writer.write_all([piece.data for piece in block])
-            if not places:
+            if not ranges:
                 raise Abandoned
             index = shard_index.empty_index(cells)
-            table = np.array(places, dtype=np.uint64)
+            table = np.array(ranges, dtype=np.uint64)
             index[table[:, 0].astype(np.intp)] = table[:, 1:]
             tail = shard_index.encode_index(index)
             writer.write(tail)

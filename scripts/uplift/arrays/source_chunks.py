@@ -240,15 +240,15 @@ class _ShardIndexes:
     def read(self, indices: Iterable[Index]) -> Iterator[bytes | None]:
         chunks = self._chunks
         wanted = list(indices)
-        places = [self.locate(index) for index in wanted]
+        ranges = [self.locate(index) for index in wanted]
         found = chunks.store.read_ranges(
-            (chunks.key_of(index), *place)
-            for index, place in zip(wanted, places, strict=True)
-            if place is not None
+            (chunks.key_of(index), *found_at)
+            for index, found_at in zip(wanted, ranges, strict=True)
+            if found_at is not None
         )
-        for index, place in zip(wanted, places, strict=True):
-            data = None if place is None else next(found)
-            if place is not None and (data is None or len(data) != place[1]):
+        for index, found_at in zip(wanted, ranges, strict=True):
+            data = None if found_at is None else next(found)
+            if found_at is not None and (data is None or len(data) != found_at[1]):
                 raise SourceError(
                     f"{chunks.store.url}/{chunks.key_of(index)}: the shard ends before chunk "
                     f"{index} does; restore it from a good copy"

@@ -49,14 +49,14 @@ def claim_output(
     source_url
         The source, when known: an output that is, holds or lies in it is refused.
     overwrite
-        Empty the place when another dataset is there.
+        Empty the output when another dataset is there.
     known
         What this work folder published before: that may be taken up again.
     is_named_as_then
-        Whether the sheet names the output as it did then: where it is another place now, the whole
-        folder was moved or copied.
+        Whether the sheet names the output as it did then: where it is another location now, the
+        whole folder was moved or copied.
     earlier
-        Every place that this work folder was converted to from the same source.
+        Every output that this work folder was converted to from the same source.
     made_from
         The source of what this run has at the output, where it is another than `source_url`:
         refused before anything is hidden, or emptied with `overwrite`.
@@ -69,11 +69,11 @@ def claim_output(
     Raises
     ------
     OutputError
-        The place is locked by another run, or holds something that this run did not start, or
+        The output is locked by another run, or holds something that this run did not start, or
         that it made from another source.
     """
-    place = UnclaimedOutput(url, settings)
-    output = place.store
+    unclaimed = UnclaimedOutput(url, settings)
+    output = unclaimed.store
     if source_url is not None:
         refuse_overlap(source_url, output.url)
     looks: list[Callable[[], Any]] = [
@@ -103,11 +103,11 @@ def claim_output(
                 f"{output.url}: holds the dataset made from {made_from}; with overwrite: true it "
                 f"is emptied and made from {source_url}; or name another output"
             )
-        held = place.take(run_id, uuid.uuid4().hex, folder, replacing=lock)
+        held = unclaimed.take(run_id, uuid.uuid4().hex, folder, replacing=lock)
         _empty(held)
         return held.claim
     if lock is not None and not abandoned:
-        held = place.take(run_id, lock.generation, folder)
+        held = unclaimed.take(run_id, lock.generation, folder)
         held.hide(is_shown=root is not None)
         return held.claim
     if names and not ours:
@@ -121,10 +121,10 @@ def claim_output(
     if abandoned:
         log.warning("%s: the work files of the run that held it are gone; taking over", output.url)
     # without its root document some of the rest may be gone, too, and the same root document at
-    # another place says nothing about the rest there: every batch is looked at again
+    # another location says nothing about the rest there: every batch is looked at again
     whole = known is not None and ours and root is not None and known.output == output.url
     generation = known.generation if known is not None and whole else uuid.uuid4().hex
-    held = place.take(run_id, generation, folder, replacing=lock)
+    held = unclaimed.take(run_id, generation, folder, replacing=lock)
     held.hide(is_shown=root is not None)
     if names and not ours:
         _empty(held)

@@ -172,7 +172,7 @@ def _chain_v3(array: SourceArray | TargetArray, dtype: np.dtype[Any], vlen: Vlen
                 raise UnsupportedError(f'codec "{name}" is not supported')
             if (row.kind == "bytes") != serialized:
                 raise UnsupportedError(
-                    f'codec "{name}" at this place of the pipeline is not supported'
+                    f'codec "{name}" at this position of the pipeline is not supported'
                 )
             serialized = serialized or row.kind == "serializer"
             if row.id == "sharding_indexed":

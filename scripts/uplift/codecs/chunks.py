@@ -83,7 +83,7 @@ class ChunkDecoder:
         data
             The chunk as stored.
         index
-            Its place in the chunk grid. With it, a chunk at the array's edge that holds exactly
+            Its index in the chunk grid. With it, a chunk at the array's edge that holds exactly
             the elements inside the array is accepted too, and filled up with the fill value.
 
         Raises

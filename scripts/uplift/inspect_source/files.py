@@ -39,7 +39,7 @@ class SourceFiles:
             (self.dropped if name in DROPPED else self.copied).append(_entry(info))
 
     def take_in_array(self, path: str, files: Iterable[ObjectInfo], *, has_chunks: bool) -> None:
-        """Sort objects of an array that are not chunks; the output needs the place of some.
+        """Sort objects of an array that are not chunks; the output needs the path of some.
 
         Parameters
         ----------

@@ -114,7 +114,7 @@ class UnlistedSource:
         if objects > MOST_ASKED:
             raise UnsupportedError(
                 f"{join(self._store.url, path)}: may have {objects} chunks, and each would have to "
-                "be asked for, since this place cannot be listed; convert a copy on disk or in a "
+                "be asked for, since this source cannot be listed; convert a copy on disk or in a "
                 "bucket"
             )
         asked = Progress(f"{path or 'array'}: asked for %d objects")

@@ -82,7 +82,7 @@ def inspect_source(
     ------
     SourceError
         Not a Zarr, one that contradicts itself, or that may still be written; the message names
-        the place.
+        the path.
     StorageError
         A read or listing that failed.
     """
@@ -99,7 +99,7 @@ def inspect_source(
 
 
 @dataclass(frozen=True)
-class _Place:
+class _PendingFolder:
     """A folder still to be looked into, and what the groups above say about it."""
 
     path: str
@@ -167,29 +167,29 @@ class _Walk:
 
     def _walk(self, pool: ThreadPoolExecutor | None) -> None:
         looked_into = Progress("%d groups and arrays so far")
-        places = [_Place("", Context(), None)]
+        waiting = [_PendingFolder("", Context(), None)]
         for _ in range(MAX_DEPTH):
-            below: list[_Place] = []
+            below: list[_PendingFolder] = []
             folders = in_order(
                 pool,
-                lambda place: (place, self._reader.read(place.path, place.zarr_format)),
-                places,
+                lambda one: (one, self._reader.read(one.path, one.zarr_format)),
+                waiting,
                 2 * FOLDERS_AT_ONCE,
             )
-            for place, folder in folders:
-                below += self._take(place, folder)
+            for pending, folder in folders:
+                below += self._take(pending, folder)
                 looked_into.add()
             if not below:
                 return
-            places = below
+            waiting = below
         raise SourceError(
-            f"{self._store.url}/{places[0].path[:200]}: folders nest more than {MAX_DEPTH} deep; "
+            f"{self._store.url}/{waiting[0].path[:200]}: folders nest more than {MAX_DEPTH} deep; "
             "remove what does not belong there"
         )
 
-    def _take(self, place: _Place, folder: Folder) -> list[_Place]:
-        """Note one folder; the places below it."""
-        path, node = place.path, folder.node
+    def _take(self, pending: _PendingFolder, folder: Folder) -> list[_PendingFolder]:
+        """Note one folder; return those below it."""
+        path, node = pending.path, folder.node
         self._refuse_odd_names([*(info.key for info in folder.files), *folder.folders])
         if node is not None:
             self._formats.add(node.zarr_format)
@@ -203,13 +203,13 @@ class _Walk:
         self._files.take(folder.files)
         self._files.take_older(path, folder.older)
         attributes = as_read(node.attributes, path) if node is not None else {}
-        roles = roles_of(path, attributes, place.context)
+        roles = roles_of(path, attributes, pending.context)
         self._folders[path] = (node, roles)
         self._reader.expect(path, node, attributes)
-        context = place.context.below(path, attributes, roles)
-        zarr_format = node.zarr_format if node is not None else place.zarr_format
+        context = pending.context.below(path, attributes, roles)
+        zarr_format = node.zarr_format if node is not None else pending.zarr_format
         names = self._reader.names_below(folder)
-        return [_Place(join(path, name), context, zarr_format) for name in names]
+        return [_PendingFolder(join(path, name), context, zarr_format) for name in names]
 
     def _take_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
         path, chunks = folder.path, folder.chunks
@@ -302,8 +302,8 @@ class _Walk:
             )
         if not self._arrays and not self._store.can_list:
             raise SourceError(
-                f"{url}: its metadata name no array that is there, and this place cannot be "
-                "listed; give the URL of one image, or of a place that can be listed"
+                f"{url}: its metadata name no array that is there, and this source cannot be "
+                "listed; give the URL of one image, or of a store that can be listed"
             )
         if len(self._formats) > 1:
             text = "nodes of Zarr v2 and of v3; each read as what it is"

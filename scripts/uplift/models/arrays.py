@@ -7,7 +7,7 @@ from uplift.grid import grid_shape
 from uplift.models.base import Model
 
 JsonValue = Any
-"""Decoded JSON: what a metadata document may hold at this place."""
+"""Decoded JSON: any value in a metadata document."""
 
 Shape = tuple[int, ...]
 

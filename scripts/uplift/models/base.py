@@ -16,7 +16,7 @@ from uplift.errors import InputError
 from uplift.models.json_text import ATOMS, shown
 from uplift.models.once import once_each
 
-Place = tuple[int | str, ...]
+Keys = tuple[int | str, ...]
 MappingNamespace = Mapping[str, Any]
 _UNKNOWN = "unknown "
 _UNSPACED = re.compile(r"(\w+):([^/\s].*)")
@@ -52,7 +52,7 @@ class Model(BaseModel):
         Raises
         ------
         InputError
-            The first mistake, with its place, value and the nearest known key; more are counted.
+            The first mistake, with its path, value and the nearest known key; more are counted.
         """
         try:
             return cls.model_validate(data)
@@ -61,7 +61,7 @@ class Model(BaseModel):
             found = sorted(
                 mistakes(error, cls, data), key=lambda one: not one[1].startswith(_UNKNOWN)
             )
-            lines = [f"{place_of(place) or 'document'}: {text}" for place, text in found]
+            lines = [f"{keys_text(keys) or 'document'}: {text}" for keys, text in found]
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             raise InputError(f"{where}: {lines[0]}{more}") from error
 
@@ -136,10 +136,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def place_of(location: Place) -> str:
-    """Write a location as users do: ``arrays["0/1"].shards`` or ``rules[0].match``."""
+def keys_text(keys: Keys) -> str:
+    """Write the path of a value as users do: ``arrays["0/1"].shards`` or ``rules[0].match``."""
     text = ""
-    for part in location:
+    for part in keys:
         if isinstance(part, int):
             text += f"[{part}]"
         elif part.isidentifier():
@@ -167,8 +167,8 @@ def said(message: str) -> PydanticCustomError:
 
 def mistakes(
     error: ValidationError, model: type[BaseModel], data: object
-) -> Iterator[tuple[Place, str]]:
-    """Every mistake that pydantic found, once for each place: where, and what is wrong there.
+) -> Iterator[tuple[Keys, str]]:
+    """Every mistake that pydantic found, once for each value: where, and what is wrong there.
 
     Parameters
     ----------
@@ -181,30 +181,30 @@ def mistakes(
 
     Yields
     ------
-    (place, message)
-        Place is the path inside `data`, down to the field whose value is wrong: what pydantic says
+    (keys, message)
+        Keys are the path inside `data`, down to the field whose value is wrong: what pydantic says
         about each alternative of a union is one mistake.
     """
-    found: dict[Place, str] = {}
+    found: dict[Keys, str] = {}
     for item in error.errors():
-        place, owner, field = _descend(model, item["loc"])
-        if place not in found or item["type"] == "said":
-            found[place] = _message(item, place, owner, field, data)
+        keys, owner, field = _descend(model, item["loc"])
+        if keys not in found or item["type"] == "said":
+            found[keys] = _message(item, keys, owner, field, data)
     yield from found.items()
 
 
-def _message(item: Any, place: Place, owner: Any, field: Any, data: object) -> str:
-    kind, key = item["type"], str(place[-1]) if place else ""
+def _message(item: Any, keys: Keys, owner: Any, field: Any, data: object) -> str:
+    kind, key = item["type"], str(keys[-1]) if keys else ""
     description = description_of(field)
     if field is None and kind == "extra_forbidden":
         known = [one.alias or name for name, one in owner.model_fields.items()]
         hint = _colon_hint({key: item.get("input")}) or nearest(key, known)
         return f'{_UNKNOWN}{getattr(owner, "noun", "key")} "{key}"{hint}'
-    if kind == "missing" and place == item["loc"]:
+    if kind == "missing" and keys == item["loc"]:
         return f"missing; give {description}" if description else "missing; add it"
     if kind == "said":
         return str(item["msg"])
-    value = _value_at(data, place, item.get("input"))
+    value = _value_at(data, keys, item.get("input"))
     if kind == "model_type":
         return f"{shown(value)} is not a mapping"
     known = _literals(getattr(field, "annotation", None))
@@ -224,15 +224,15 @@ def _colon_hint(value: object) -> str:
     return f"; a blank belongs after the colon: {{{found[1]}: {found[2]}}}" if found else ""
 
 
-def _descend(model: type[BaseModel], location: Place) -> tuple[Place, Any, Any]:
+def _descend(model: type[BaseModel], location: Keys) -> tuple[Keys, Any, Any]:
     """Follow a location of pydantic's, as far as it names keys of the data.
 
     Returns
     -------
-    (place, owner, field)
+    (keys, owner, field)
         The keys; the model that the last of them belongs to; its field, None for an unknown key.
     """
-    place: list[int | str] = []
+    keys: list[int | str] = []
     current: Any = model
     owner: Any = None
     field: Any = None
@@ -247,8 +247,8 @@ def _descend(model: type[BaseModel], location: Place) -> tuple[Place, Any, Any]:
             current = arguments[1] if get_origin(current) in (dict, Mapping) else arguments[0]
         else:
             break
-        place.append(part)
-    return tuple(place), owner, field
+        keys.append(part)
+    return tuple(keys), owner, field
 
 
 def _only_member(annotation: Any) -> Any:
@@ -277,8 +277,8 @@ def _literals(annotation: Any) -> list[str]:
     return [str(one) for one in get_args(annotation)] if get_origin(annotation) is Literal else []
 
 
-def _value_at(data: Any, place: Place, otherwise: object) -> Any:
-    for part in place:
+def _value_at(data: Any, keys: Keys, otherwise: object) -> Any:
+    for part in keys:
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):

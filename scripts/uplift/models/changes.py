@@ -13,12 +13,12 @@ class Change(Model):
     Attributes
     ----------
     key
-        Its place for people, e.g. ``multiscales[0].version``; of an OME-Zarr key, below ``ome``.
+        Its path for people, e.g. ``multiscales[0].version``; of an OME-Zarr key, below ``ome``.
     action
         ``moved`` (to below ``ome``), ``kept``, ``changed``, ``added`` or ``dropped``.
     place
         JSON Pointer (RFC 6901) into the attributes of the output at the time of the change; absent
-        where nothing but the place of the whole key changed. The last change is undone first.
+        where nothing but the path of the whole key changed. The last change is undone first.
     old, new
         The words before and after; an absent `old` of what was changed or dropped is ``null``, and
         NaN and infinities are texts.

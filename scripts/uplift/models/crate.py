@@ -67,7 +67,7 @@ class CrateRecord(Model):
     kept
         Ids of entities that come from the source's own crate.
     overridden
-        Values of the source's crate that gave way to others: place to the value as it was.
+        Values of the source's crate that gave way to others: by path, the value as it was.
     """
 
     schema_: Literal["ngff-uplift/crate/1"] = Field("ngff-uplift/crate/1", alias="schema")

@@ -50,7 +50,7 @@ def _shared(data: Any) -> Any:
 
 
 class InventoryArray(Model):
-    """One array with its place in a multiscale, if any.
+    """One array with its level in a multiscale, if any.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from uplift.models.inventory import InventoryFile
 
 
 class MigratedNode(Model):
-    """One group or array whose attributes have another place or other words, or stay.
+    """One group or array whose attributes are moved, reworded, or unchanged.
 
     `ome_version` is that of the source's metadata.
     """

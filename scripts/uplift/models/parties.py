@@ -121,7 +121,7 @@ def _as_written(value: object) -> object:
 def _split(text: str) -> Iterator[str]:
     """Parts between semicolons; those in brackets do not count."""
     opened, start = "", 0
-    for place, sign in enumerate(text):
+    for position, sign in enumerate(text):
         if opened and sign == _PAIRS[opened]:
             opened = ""
         elif opened and sign in "<>()[]":
@@ -131,8 +131,8 @@ def _split(text: str) -> Iterator[str]:
         elif sign in _PAIRS.values():
             raise said(f"{text!r}: '{sign}' closes no bracket; write its other half, or remove it")
         elif sign == ";" and not opened:
-            yield from filter(None, [text[start:place].strip()])
-            start = place + 1
+            yield from filter(None, [text[start:position].strip()])
+            start = position + 1
     if opened:
         raise said(f"{text!r}: the bracket '{opened}' is not closed; write '{_PAIRS[opened]}'")
     yield from filter(None, [text[start:].strip()])

@@ -16,7 +16,7 @@ class Lock(Model):
     Attributes
     ----------
     owner
-        ``user@host``, for the message to those who find the place taken.
+        ``user@host``, for the message to those who find the output locked.
     since, seen
         When the lock was taken, and the last sign of life of a job, UTC.
     folder, view
@@ -60,7 +60,7 @@ class MadeFrom(Model):
     inventory_sha256
         Digest of what the source held: one that was only moved has the same.
     outputs
-        Every place that this source was converted to.
+        Every output that this source was converted to.
     arrays, groups, files
         Paths of all that may stand at the output: of this source, and of what was there before it
         changed.

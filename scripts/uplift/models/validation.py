@@ -45,7 +45,7 @@ class Defect(Model):
     Attributes
     ----------
     message
-        The first place, and what is wrong there.
+        The first path, and what is wrong there.
     breaks
         What that breaks, and for which readers; neither did it work in the source.
     groups, paths

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uplift.models.once import content_of
-from uplift.ngff.places import Keys, value_at
+from uplift.ngff.json_paths import Keys, value_at
 
 NAME = "\N{REPLACEMENT CHARACTER} a name"
 """Stands for a name: any text is right there."""
-_PLACES: tuple[Keys, ...] = (("multiscales", 0, "name"), ("omero", "name"))
+_PATHS: tuple[Keys, ...] = (("multiscales", 0, "name"), ("omero", "name"))
 _ANY_PATH = "\N{REPLACEMENT CHARACTER} a path"
 _NAMED_FOR_THEIR_ROLE = ("labels", "OME")
 _FROM_THE_ROOT = re.compile(rb"u.{4}/", re.DOTALL)
@@ -56,7 +56,7 @@ def alike(attributes: Mapping[str, Any], path: str = "") -> tuple[Alike, list[st
     Returns
     -------
     Alike, list[str]
-        The rest, and the names in the order of their places.
+        The rest, and the names in the order of their paths.
     """
     plain, names = attributes, list[str]()
     for keys in _named(attributes):
@@ -87,7 +87,7 @@ def holds_for_all(same: Alike, made: dict[str, Any], *others: Any) -> bool:
     same
         The groups.
     made
-        Attributes: each name is still in one of its places, and nowhere else.
+        Attributes: each name is still at one of its paths, and nowhere else.
     others
         Whatever else was made, which must quote neither name nor path.
     """
@@ -96,22 +96,22 @@ def holds_for_all(same: Alike, made: dict[str, Any], *others: Any) -> bool:
 
 
 def _named(attributes: Mapping[str, Any], name: str | None = None) -> list[Keys]:
-    """Places of names: of any, or of those that are `name`."""
+    """Paths of names: of any, or of those that are `name`."""
     found: list[Keys] = []
-    for keys in _PLACES:
-        for place in (keys, ("ome", *keys)):
-            here = value_at(attributes, place)
+    for keys in _PATHS:
+        for path in (keys, ("ome", *keys)):
+            here = value_at(attributes, path)
             if not (isinstance(here, str) and here) or name not in (None, here):
                 continue
             # of several images, some rules see which are the same
-            if keys[0] != "multiscales" or len(value_at(attributes, place[:-2])) == 1:
-                found.append(place)
+            if keys[0] != "multiscales" or len(value_at(attributes, path[:-2])) == 1:
+                found.append(path)
                 break
     return found
 
 
 def _with(value: Any, keys: Keys, new: Any) -> Any:
-    """JSON value with another one at a place; the rest is shared with it."""
+    """JSON value with another one at a path; the rest is shared with it."""
     if not keys:
         return new
     changed = list(value) if isinstance(value, list) else dict(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from uplift.ngff.image_rules import not_objects
 from uplift.ngff.json_kinds import fields_of, is_integer, is_number, items_of, objects_in, shown
-from uplift.ngff.places import ABSENT
+from uplift.ngff.json_paths import ABSENT
 from uplift.ngff.registry import Check, Rules, Spot
 
 DISPLAY_RULES = Rules[Check]()

@@ -8,12 +8,12 @@ from typing import Any
 
 from uplift.models.changes import Change
 from uplift.models.json_text import ATOMS, without_bare_nan
-from uplift.ngff.places import ABSENT, Keys, pointer_of, text_of, value_at
+from uplift.ngff.json_paths import ABSENT, Keys, pointer_of, text_of, value_at
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One place and what it holds from now on.
+    """One path in the metadata, and the value it holds from now on.
 
     Attributes
     ----------

@@ -196,12 +196,12 @@ def acquisition_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
         plate = fields_of(tree.words(path).get("plate"))
         known = [one["id"] for one in objects_in(plate.get("acquisitions")) if "id" in one]
         for well in objects_in(plate.get("wells")) if known else ():
-            place = join(path, str(well.get("path")))
-            images = objects_in(fields_of(tree.words(place).get("well")).get("images"))
+            well_path = join(path, str(well.get("path")))
+            images = objects_in(fields_of(tree.words(well_path).get("well")).get("images"))
             found = [one["acquisition"] for one in images if is_integer(one.get("acquisition"))]
             absent = next((number for number in found if number not in known), None)
             if absent is not None:
-                yield place, f"a field of acquisition {absent}; its plate lists {shown(known)}"
+                yield well_path, f"a field of acquisition {absent}; its plate lists {shown(known)}"
 
 
 def _labels(tree: Tree) -> Iterator[tuple[str, str]]:

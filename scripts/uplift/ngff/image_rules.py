@@ -7,7 +7,7 @@ from typing import Any
 
 from uplift.ngff.axes import is_known_unit
 from uplift.ngff.json_kinds import fields_of, items_of, numbers_of, objects_in, shown
-from uplift.ngff.places import ABSENT
+from uplift.ngff.json_paths import ABSENT
 from uplift.ngff.registry import Check, Rules, Spot
 
 IMAGE_RULES = Rules[Check]()
@@ -22,7 +22,7 @@ _TRANSFORMS = (
 )
 
 NOT_AN_IMAGE = "readers of OME-Zarr do not open the image; its arrays open as plain Zarr"
-WRONG_PLACE = (
+WRONG_POSITION = (
     "validators and ngio reject it; readers take the numbers as they stand (ome-zarr-py) or draw "
     "the image without scale (napari-ome-zarr)"
 )
@@ -206,7 +206,7 @@ def datasets_order(spot: Spot) -> Iterator[str]:
     "dialect.transforms.kinds",
     *_TRANSFORMS,
     asks="a level has one scale, then at most one translation",
-    keep=WRONG_PLACE,
+    keep=WRONG_POSITION,
 )
 def transform_kinds(spot: Spot) -> Iterator[str]:
     """Section multiscales metadata."""
@@ -221,7 +221,7 @@ def transform_kinds(spot: Spot) -> Iterator[str]:
     "dialect.transforms.values",
     *_TRANSFORMS,
     asks="a scale or translation has one number for each axis",
-    keep=WRONG_PLACE,
+    keep=WRONG_POSITION,
 )
 def transform_values(spot: Spot) -> Iterator[str]:
     """Section multiscales metadata."""

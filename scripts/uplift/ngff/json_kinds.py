@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uplift.models.json_text import cut, without_bare_nan
-from uplift.ngff.places import ABSENT
+from uplift.ngff.json_paths import ABSENT
 
 _MOST = 2**1023
 

@@ -1,4 +1,4 @@
-"""Places in a JSON value: patterns that find them, texts and JSON Pointers that name them."""
+"""Paths in a JSON value: patterns that find them, texts and JSON Pointers that write them."""
 
 import enum
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ class _Absent(enum.Enum):
 
 
 ABSENT: Final = _Absent.ABSENT
-"""Stands for a value that is not there; ``null`` is one that is."""
+"""A value that is absent; ``null`` is a value."""
 
 
-class Places:
-    """Finds places in one value while it does not change: most patterns begin like another one."""
+class PathFinder:
+    """Finds paths in one value, which must not change: most patterns begin like another one."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[tuple[str, bool], ...], list[tuple[Keys, Any]]] = {}
 
     def matches(self, value: Any, pattern: str) -> list[Keys]:
-        """Places that a pattern such as ``plate/wells/*/path`` means; ``*`` is every item.
+        """Paths that match a pattern such as ``plate/wells/*/path``; ``*`` is every item.
 
-        A last key with ``?`` also means the place where an object does not have it.
+        A last key with ``?`` matches also where an object does not have it.
         """
         return [keys for keys, _ in self._at(value, _parsed(pattern))]
 
@@ -61,7 +61,7 @@ def _parsed(pattern: str) -> tuple[tuple[str, bool], ...]:
 
 
 def value_at(value: Any, keys: Keys) -> Any:
-    """Value at a place; :data:`ABSENT` where there is none."""
+    """Value at a path; :data:`ABSENT` where there is none."""
     for key in keys:
         try:
             value = value[key]
@@ -71,7 +71,7 @@ def value_at(value: Any, keys: Keys) -> Any:
 
 
 def text_of(keys: Iterable[str | int]) -> str:
-    """Write a place for a message: ``plate.wells[0].path``."""
+    """Write a path for a message: ``plate.wells[0].path``."""
     text = ""
     for key in keys:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
@@ -79,7 +79,7 @@ def text_of(keys: Iterable[str | int]) -> str:
 
 
 def pointer_of(keys: Iterable[str | int]) -> str:
-    """JSON Pointer of a place."""
+    """JSON Pointer of a path."""
     return "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in keys)
 
 

@@ -3,7 +3,7 @@
 Written against the format alone, without a look at how the migration goes about it. Two things are
 shown: with the listed changes undone, from the last to the first, the output's attributes are the
 source's, value for value; and each change is one that says the same in other words, or adds what
-the format wants said, in a place where it may (OME-Zarr 0.5). Anything else is a loss.
+the format wants said, under a key where it may (OME-Zarr 0.5). Anything else is a loss.
 
 The same in other words: a text and the number that it states, a path and its plain form, a text
 and the list of its letters, a word in capitals and in small letters, a list and its only item, an
@@ -20,7 +20,7 @@ from typing import Any
 
 from uplift.models.changes import Change
 from uplift.models.json_text import cut
-from uplift.ngff.places import ABSENT, keys_of, text_of, value_at
+from uplift.ngff.json_paths import ABSENT, keys_of, text_of, value_at
 
 _TRANSFORMS = r"multiscales\[\d+\](\.datasets\[\d+\])?\.coordinateTransformations"
 _ADDED = re.compile(
@@ -175,13 +175,13 @@ def _number(text: str) -> float | None:
 def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
-            place = text_of((where, key)) if where else str(key)
+            path = text_of((where, key)) if where else str(key)
             if key not in new:
-                yield f"{place}: missing in the output"
+                yield f"{path}: missing in the output"
             elif key not in old:
-                yield f"{place}: in the output, not in the source"
+                yield f"{path}: in the output, not in the source"
             else:
-                yield from _differences(old[key], new[key], place)
+                yield from _differences(old[key], new[key], path)
     elif isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):
             yield f"{where}: {len(old)} entries in the source, {len(new)} in the output"

@@ -21,7 +21,7 @@ from uplift.ngff import detect
 from uplift.ngff.alike import Alike, alike, holds_for_all, with_names
 from uplift.ngff.draft import Draft, Edit, copied
 from uplift.ngff.json_kinds import shown
-from uplift.ngff.places import ABSENT, Keys, text_of, value_at
+from uplift.ngff.json_paths import ABSENT, Keys, text_of, value_at
 from uplift.ngff.registry import Facts, Repairs, Spot, apply_repairs
 from uplift.ngff.repairs_arrays import GEOMETRY
 from uplift.ngff.repairs_words import WORDING

@@ -7,7 +7,7 @@ from typing import Any
 
 from uplift.ngff.image_rules import not_objects
 from uplift.ngff.json_kinds import is_integer, items_of, names_in, shown
-from uplift.ngff.places import ABSENT
+from uplift.ngff.json_paths import ABSENT
 from uplift.ngff.registry import Check, Rules, Spot
 
 PLATE_RULES = Rules[Check]()
@@ -78,7 +78,7 @@ def well_path(spot: Spot) -> Iterator[str]:
     "dialect.plate.index",
     "plate/wells/*/rowIndex?",
     "plate/wells/*/columnIndex?",
-    asks="rowIndex and columnIndex are the places of the path's row and column in their lists",
+    asks="rowIndex and columnIndex are the positions of the path's row and column in their lists",
     keep="readers that go by the index place the well elsewhere; ome-zarr-py goes by the path",
 )
 def well_index(spot: Spot) -> Iterator[str]:
@@ -223,8 +223,8 @@ rule(
     "dialect.series.twice",
     "series",
     asks="a series names each image once",
-    keep="readers that open all series show that image twice; its place counts, since the order is "
-    "that of METADATA.ome.xml",
+    keep="readers that open all series show that image twice; its position counts, since the "
+    "order is that of METADATA.ome.xml",
     must=False,
 )
 def series_twice(spot: Spot) -> Iterator[str]:

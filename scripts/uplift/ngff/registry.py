@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from uplift.grid import Shape
 from uplift.models.findings import Finding
 from uplift.ngff.draft import Draft, Edit
-from uplift.ngff.places import Keys, Places, text_of, value_at
+from uplift.ngff.json_paths import Keys, PathFinder, text_of, value_at
 
 Outcome = Literal["refuse", "keep"]
 
@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Spot:
-    """One place in the OME-Zarr metadata of a group, and the whole of it."""
+    """One path in the OME-Zarr metadata of a group, and the whole of these."""
 
     words: Any
     keys: Keys
@@ -59,7 +59,7 @@ class Spot:
 
     @property
     def name(self) -> str:
-        """The place, for messages."""
+        """The path, for messages."""
         return text_of(self.keys)
 
     def holder(self, up: int = 1) -> Any:
@@ -67,7 +67,7 @@ class Spot:
         return value_at(self.words, self.keys[:-up])
 
     def becomes(self, new: Any, how: str = "") -> Edit:
-        """Edit of this place."""
+        """Edit at this path."""
         return Edit(self.keys, new, how)
 
 
@@ -85,8 +85,9 @@ class Rule(Generic[C]):
     code
         Of the finding; stable.
     at
-        Patterns of the places that it is about (:meth:`uplift.ngff.places.Places.matches`); none
-        for one that takes more than one group to check.
+        Patterns of the paths that it is about
+        (:meth:`uplift.ngff.json_paths.PathFinder.matches`); none for one that takes more than one
+        group to check.
     asks
         What the format asks, in a few words.
     outcome, breaks
@@ -149,11 +150,11 @@ class Repair:
     code
         Names the kind in ``migration.json``; stable.
     at
-        Patterns of the places that it is about.
+        Patterns of the paths that it is about.
     wrong, right
         Old and new words, for the table in the docs.
     apply
-        Yields the edits of a place; none where there is nothing to repair.
+        Yields the edits at a path; none where there is nothing to repair.
     right_in
         Versions of the source in which the old words were right: there it is part of the upgrade.
     """
@@ -211,14 +212,14 @@ def apply_repairs(
     tuple[Repair, Edit, Any]
         Each edit, with its repair and what was there before.
     """
-    words, places = draft.words, Places()
+    words, finder = draft.words, PathFinder()
     for one in repairs:
         for pattern in one.at:
-            for keys in places.matches(words, pattern):
+            for keys in finder.matches(words, pattern):
                 for edit in one.apply(Spot(words, keys, facts)):
                     old = value_at(words, edit.keys)
                     draft.apply(edit, repair=None if facts.version in one.right_in else one.code)
-                    words, places = draft.words, Places()
+                    words, finder = draft.words, PathFinder()
                     yield one, edit, old
 
 
@@ -241,9 +242,9 @@ def check_rules(
     tuple[Rule, str]
         Each broken rule with a message.
     """
-    places = Places()
+    finder = PathFinder()
     for one in rules:
         for pattern in one.at:
-            for keys in places.matches(words, pattern):
+            for keys in finder.matches(words, pattern):
                 for message in one.check(Spot(words, keys, facts)):
                     yield one, message

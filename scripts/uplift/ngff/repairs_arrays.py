@@ -8,8 +8,8 @@ from uplift.grid import Shape
 from uplift.ngff.axes import FIVE_AXES, axis_from_name, relative_scales, repeated
 from uplift.ngff.draft import Edit
 from uplift.ngff.json_kinds import fields_of, is_number, items_of
+from uplift.ngff.json_paths import ABSENT, Keys
 from uplift.ngff.paths import is_plain
-from uplift.ngff.places import ABSENT, Keys
 from uplift.ngff.registry import Repairs, Spot
 
 GEOMETRY = Repairs()
@@ -227,7 +227,7 @@ def _own_axes(spot: Spot) -> list[dict[str, str]] | None:
 
 
 def _shapes(spot: Spot) -> list[Shape]:
-    """Shapes of the levels that the multiscale around a place lists; empty unless all are there."""
+    """Shapes of the levels that the multiscale around a path lists; empty unless all are there."""
     known = spot.facts.shapes or {}
     paths = [_path_of(level) for level in _levels(spot)]
     shapes = [known[path] for path in paths if path is not None and path in known]

@@ -14,8 +14,8 @@ from uplift.ngff.axes import AXIS_TYPES, axis_from_name
 from uplift.ngff.draft import Edit
 from uplift.ngff.image_rules import kinds_are_sound
 from uplift.ngff.json_kinds import fields_of, is_integer_type, items_of, names_in, objects_in
+from uplift.ngff.json_paths import ABSENT
 from uplift.ngff.paths import plain_path
-from uplift.ngff.places import ABSENT
 from uplift.ngff.registry import Repairs, Spot
 
 WORDING = Repairs()
@@ -203,7 +203,7 @@ def text_of_number(spot: Spot) -> Iterator[Edit]:
     "plate/acquisitions/*/endtime",
     "well/images/*/acquisition",
     "bioformats2raw.layout",
-    *(f"{place}/*/{key}" for place in _TRANSFORMS for key in ("scale", "translation")),
+    *(f"{above}/*/{key}" for above in _TRANSFORMS for key in ("scale", "translation")),
     "image-label/colors/*/rgba",
     wrong="a text that states a number (acquisition ids of bioformats2raw 0.3 and 0.4)",
     right="the number",
@@ -267,7 +267,7 @@ def repeated(spot: Spot) -> Iterator[Edit]:
     if len(first) == len(items):
         return
     kept = sorted(first.values())
-    places = [kept.index(first[text]) for text in texts]
+    positions = [kept.index(first[text]) for text in texts]
     for index in reversed(range(len(items))):
         if index not in kept:
             yield Edit((*spot.keys, index), ABSENT, "repeats an earlier one")
@@ -275,14 +275,16 @@ def repeated(spot: Spot) -> Iterator[Edit]:
     wells = items_of(spot.holder().get("wells")) if side else []
     for number, well in enumerate(wells):
         old: Any = fields_of(well).get(str(side))
-        if is_integer_type(old) and 0 <= old < len(places) and places[old] != old:
-            yield Edit(("plate", "wells", number, str(side)), places[old], "as the list is shorter")
+        if is_integer_type(old) and 0 <= old < len(positions) and positions[old] != old:
+            yield Edit(
+                ("plate", "wells", number, str(side)), positions[old], "as the list is shorter"
+            )
 
 
 @repair(
     "type.case",
     f"{_ENTRY}/axes/*/type",
-    *(f"{place}/*/type" for place in _TRANSFORMS),
+    *(f"{above}/*/type" for above in _TRANSFORMS),
     wrong="the type of an axis or of a transformation in capitals",
     right="the same in small letters",
 )

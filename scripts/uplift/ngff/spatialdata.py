@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uplift.ngff.draft import Edit
-from uplift.ngff.places import Keys, value_at
+from uplift.ngff.json_paths import Keys, value_at
 
 OME_VERSION = "0.5-dev-spatialdata"
 KEY = "spatialdata_attrs"

@@ -6,8 +6,8 @@ from uplift.ngff.display_rules import DISPLAY_RULES
 from uplift.ngff.draft import Draft, Edit
 from uplift.ngff.image_rules import IMAGE_RULES
 from uplift.ngff.json_kinds import shown
+from uplift.ngff.json_paths import ABSENT, PathFinder, value_at
 from uplift.ngff.paths import PATH_RULES
-from uplift.ngff.places import ABSENT, Places, value_at
 from uplift.ngff.plate_rules import PLATE_RULES
 from uplift.ngff.registry import Check, Rules, Spot
 from uplift.ngff.version import Target, Version
@@ -29,7 +29,7 @@ def finish(draft: Draft, declared: str | None) -> None:
         Version that the source has; None for metadata that are below ``ome`` already.
     """
     words = draft.words
-    for keys in Places().matches(words, "multiscales/*/version"):
+    for keys in PathFinder().matches(words, "multiscales/*/version"):
         draft.apply(Edit(keys, ABSENT, "now ome.version"))
     for key in _VERSIONED:
         value = words.get(key)

@@ -239,7 +239,7 @@ class HeldOutput:
         self._is_hidden = True
 
     def _prepare(self, key: str) -> None:
-        """Be sure, before a write, that the place is this run's and no dataset is to be seen."""
+        """Be sure, before a write, that the output is this run's and no dataset is to be seen."""
         if key in ("", ROOT_KEY, LOCK_KEY):
             raise ValueError(f"{key or 'the whole output'}: not for steps to write")
         if self._is_hidden and self._lock is None and self._is_seen():

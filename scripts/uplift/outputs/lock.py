@@ -73,7 +73,7 @@ def write_lock(output: WritableStore, run_id: str, generation: str, folder: Path
         view=_view(),
         generation=generation,
     )
-    # a conditional write: of two runs that find the place free one takes it
+    # a conditional write: of two runs that find the output free one takes it
     if output.put_new(LOCK_KEY, _encoded(lock)):
         return lock
     found = read_lock(output)
@@ -103,9 +103,9 @@ def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
     if lock.run_id == run_id:
         return
     seen = f", was last seen {_ago(lock.seen)}" if lock.seen else ""
-    place = f" and has its work files in {lock.folder}" if lock.folder else ""
+    folder = f" and has its work files in {lock.folder}" if lock.folder else ""
     raise OutputError(
-        f"{output.url}: another run of {lock.owner} has held it since {lock.since}{seen}{place}; "
+        f"{output.url}: another run of {lock.owner} has held it since {lock.since}{seen}{folder}; "
         f"wait for it, choose another output, or, if it is dead, delete {output.url}/{LOCK_KEY}"
     )
 

@@ -1,4 +1,4 @@
-"""Whether places are the same: an output that is its own source would be destroyed."""
+"""Whether locations are the same: an output that is its own source would be destroyed."""
 
 from uplift.errors import OutputError
 from uplift.settings.urls import comparable
@@ -20,6 +20,6 @@ def refuse_overlap(source_url: str, output_url: str) -> None:
         )
 
 
-def is_same_place(one: str, other: str) -> bool:
-    """Whether two texts name one place."""
+def is_same_location(one: str, other: str) -> bool:
+    """Whether two texts name one location."""
     return comparable(display_url(one)) == comparable(display_url(other))

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FileSystem:
-    """The file system of a place: a folder on it, and what is free for this user."""
+    """The file system of a location: a folder on it, and what is free for this user."""
 
     device: int
     folder: str
@@ -24,7 +24,7 @@ class FileSystem:
 
 
 def file_system_of(url: str) -> FileSystem | None:
-    """The file system of a local place that may not exist yet; None elsewhere.
+    """The file system of a local path that may not exist yet; None elsewhere.
 
     Quotas of a user or a project are seen where the file system counts them as its size (XFS).
     """
@@ -40,7 +40,7 @@ def file_system_of(url: str) -> FileSystem | None:
 
 
 def require_space(url: str, needed: Space, *, warn: bool = False) -> None:
-    """Look whether what is about to be written fits on the file system of a local place.
+    """Look whether what is about to be written fits on the file system of a local path.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def require_space(url: str, needed: Space, *, warn: bool = False) -> None:
     OutputError
         They do not fit.
     """
-    place = file_system_of(url)
-    if place is None or needed.fits(place.free):
+    file_system = file_system_of(url)
+    if file_system is None or needed.fits(file_system.free):
         return
-    error = too_little(url, needed, place.free)
+    error = too_little(url, needed, file_system.free)
     if not warn:
         raise error
     log.warning("%s", error)

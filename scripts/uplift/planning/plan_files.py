@@ -289,13 +289,13 @@ def _parse_array(
         raise PlanError(
             f'{where}: arrays["{path}"]: the source has no such array{nearest(path, [*entries])}'
         )
-    place, shape = f'{where}: arrays["{path}"]', entries[path].source.shape
+    named, shape = f'{where}: arrays["{path}"]', entries[path].source.shape
     data = {key: value for key, value in item.items() if key not in _SHOWN}
-    array = PlanArray.parse({"shape": shape, **data}, place)
+    array = PlanArray.parse({"shape": shape, **data}, named)
     if array.shape == shape:
         return array, []
     warning = (
-        f"{place}.shape {shape_text(array.shape)} is ignored: the array has {shape_text(shape)}"
+        f"{named}.shape {shape_text(array.shape)} is ignored: the array has {shape_text(shape)}"
     )
     return array.model_copy(update={"shape": shape}), [warning]
 

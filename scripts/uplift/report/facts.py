@@ -14,7 +14,7 @@ from typing import Any, Literal
 from uplift.errors import InputError
 from uplift.models.site import Prices
 from uplift.models.words import counted, size_text
-from uplift.report import places
+from uplift.report import locations
 from uplift.report.logs import error_of, is_held, newest_logs
 from uplift.settings.columns import Sample
 from uplift.storage import addresses, display_url, is_local
@@ -94,7 +94,9 @@ class Facts:
     def input(self) -> str:
         """Where the source is, without secrets: of a published dataset that which it is made of."""
         asked = self.asked.input if self.asked else None
-        made = places.source_of_data(WorkFolder(self.folder), asked) if self.is_published else None
+        made = (
+            locations.source_of_data(WorkFolder(self.folder), asked) if self.is_published else None
+        )
         return display_url(str(made or asked or self.files["inventory"].get("source", "")))
 
     @cached_property
@@ -109,12 +111,12 @@ class Facts:
     def published_at(self) -> str:
         """Where it was published, without secrets."""
         asked = self.asked.output if self.asked else None
-        return display_url(places.output_of(self.files["published"], self.files["claim"], asked))
+        return display_url(locations.output_of(self.files["published"], self.files["claim"], asked))
 
     @property
     def is_hidden(self) -> bool:
         """Whether what was published is not to be seen any more."""
-        return places.is_hidden(self.published_at, self.files["published"], self.files["claim"])
+        return locations.is_hidden(self.published_at, self.files["published"], self.files["claim"])
 
     def web_url(self, settings: Mapping[str, Any] | None) -> str | None:
         """Address of the output for a browser; None where it has none.

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
-from uplift.outputs.overlap import is_same_place
+from uplift.outputs.overlap import is_same_location
 from uplift.storage import is_local, local_path
 from uplift.work.folder import WorkFolder
 from uplift.work.made_from import source_of
 
 
 def output_of(published: Mapping[str, Any], claim: Mapping[str, Any], asked: str | None) -> str:
-    """Where a published dataset is, in the sheet's words where these name that place.
+    """Where a published dataset is, in the sheet's words where these name that location.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def source_of_data(work: WorkFolder, asked: str | None) -> str | None:
     work
         Of the dataset.
     asked
-        Input of the row, whose words count where they name that place.
+        Input of the row, whose words count where they name that location.
     """
     made = source_of(work)
     if made is None or asked is None:
@@ -83,7 +83,7 @@ def is_hidden(output: str, published: Mapping[str, Any], claim: Mapping[str, Any
 
 
 def _is(there: str, asked: str) -> bool:
-    return bool(there) and is_same_place(there, asked)
+    return bool(there) and is_same_location(there, asked)
 
 
 def _ends_in(there: str, asked: str) -> bool:

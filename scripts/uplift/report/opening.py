@@ -45,8 +45,8 @@ def viewers_of(output: str, url: str | None) -> Viewers:
         local = is_local(output)
         path = Path(local_path(output)).absolute() if local else None
         name = path.name if path else output.rstrip("/").rpartition("/")[2]
-        place = shlex.quote(str(path)) if path else f"LOCAL_COPY/{shlex.quote(name)}"
-        serve, url = f"ome_zarr view {place}", f"{LOCAL_SERVER}/{quote(name)}"
+        target = shlex.quote(str(path)) if path else f"LOCAL_COPY/{shlex.quote(name)}"
+        serve, url = f"ome_zarr view {target}", f"{LOCAL_SERVER}/{quote(name)}"
     state = {"layers": [{"name": url.rpartition("/")[2], "source": f"zarr://{url}/"}]}
     links = {
         "ome-ngff-validator": f"https://ome.github.io/ome-ngff-validator/?source={quote(url)}",

@@ -288,7 +288,7 @@ def _images(documents: Documents, images: Sequence[str]) -> tuple[Described, Any
 
 
 def _plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Described, Any]:
-    """Draw the first field of every well at its place, all in one window a channel."""
+    """Draw the first field of every well at its position, all in one window a channel."""
     rows, columns = (
         [
             str(entry.get("name", at) if isinstance(entry, Mapping) else entry)
@@ -297,7 +297,7 @@ def _plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Described, A
         for key in ("rows", "columns")
     )
     tile = max(16, SIZE // max(1, len(columns)))
-    wells = [well for well in plate.get("wells", []) if _has_place(well)][:MOST_WELLS]
+    wells = [well for well in plate.get("wells", []) if _has_position(well)][:MOST_WELLS]
     store = documents.store
     found = _each(lambda well: _field(documents, well, tile), wells, store, READS_AT_ONCE)
     levels = [level for level, _ in found if level is not None]
@@ -325,7 +325,7 @@ def _plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Described, A
     return Described("plate", channels=channels, rows=rows, columns=columns), sheet
 
 
-def _has_place(well: Any) -> bool:
+def _has_position(well: Any) -> bool:
     return isinstance(well, Mapping) and all(
         isinstance(well.get(key), int) for key in ("columnIndex", "rowIndex")
     )

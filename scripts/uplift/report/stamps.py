@@ -72,8 +72,8 @@ def line_of_current(folder: Path, options: object, samples: Iterable[Sample]) ->
     made, line = _MADE.search(head), _LINE.search(head)
     if made is None or line is None:
         return None
-    places = datasets_of(samples, folder)
-    stamps = {place.name: stamp_of(place, sample) for place, sample in places}
+    found = datasets_of(samples, folder)
+    stamps = {work.name: stamp_of(work, sample) for work, sample in found}
     return html.unescape(line[1]) if made[1] == made_from(folder, options, stamps) else None
 
 
@@ -100,9 +100,9 @@ def program_state() -> str:
 
 def _states(folder: Path) -> Iterator[str]:
     # records and journals are many, and the report reads none of them
-    for place in (folder, folder / "logs", *folder.glob("logs/*/")):
+    for parent in (folder, folder / "logs", *folder.glob("logs/*/")):
         try:
-            entries = list(os.scandir(place))
+            entries = list(os.scandir(parent))
         except OSError:
             continue
         for entry in entries:

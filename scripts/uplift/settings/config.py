@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from uplift.models.base import Model, place_of
+from uplift.models.base import Model, keys_text
 from uplift.models.plan import Planning
 from uplift.models.site import SiteCosts
 from uplift.ngff.versions import DEFAULT_TARGET
@@ -102,7 +102,7 @@ def parse_config(
         Snakemake's ``config``.
     sources
         (label, content) of every file it came from and of ``--config``, the last one strongest:
-        messages name the place a key was given. Nobody asks where nothing is wrong, so files may be
+        messages say where a key was given. Nobody asks where nothing is wrong, so files may be
         read when they are taken from it.
     arguments
         The ``key=value`` texts of ``--config`` as typed.
@@ -131,7 +131,7 @@ def parse_config(
     config, found = parse_all(Config, _without_nulls(data))
     lines = [*wrong.values()]
     label = _labels(sources)
-    lines += [f"{label(place[0])}: {place_of(place)}: {text}" for place, text in found]
+    lines += [f"{label(keys[0])}: {keys_text(keys)}: {text}" for keys, text in found]
     if config is not None and not lines:
         lines = [*_meaningless(data, label)]
     if lines or config is None:

@@ -92,11 +92,11 @@ def unusable_output(url: str) -> Iterator[str]:
         return
     folder = _folder_above(url)
     if not folder.is_dir():
-        yield f"output: {url}: {folder} is a file; choose another place"
+        yield f"output: {url}: {folder} is a file; choose another location"
     elif not os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
         yield (
             f"output: {url}: this user may not write to {folder}; ask for the permission or "
-            "choose another place"
+            "choose another location"
         )
 
 
@@ -122,14 +122,14 @@ def closed_to_the_group(outputs: Iterable[str]) -> Iterator[str]:
             )
 
 
-def folders_to_bind(places: Iterable[str]) -> list[str]:
+def folders_to_bind(locations: Iterable[str]) -> list[str]:
     """Folders of this machine that jobs in a container have to see besides the working folder.
 
     Where there are too many, they are replaced by those above them.
 
     Parameters
     ----------
-    places
+    locations
         Inputs, outputs and files, which need not be there yet; what is remote is left out.
 
     Returns
@@ -137,7 +137,7 @@ def folders_to_bind(places: Iterable[str]) -> list[str]:
     list of str
         Folders that exist, none inside another: where links lead, too.
     """
-    local = [Path(local_path(place)).absolute() for place in places if is_local(place)]
+    local = [Path(local_path(one)).absolute() for one in locations if is_local(one)]
     near = {_seen_from_root(path) for path in (*local, *(path.resolve() for path in local))}
     found = _outermost(near - {Path("/")})
     while len(found) > _MOST_FOLDERS:
@@ -150,7 +150,7 @@ def folders_to_bind(places: Iterable[str]) -> list[str]:
 
 
 def _seen_from_root(path: Path) -> Path:
-    """Folder that a place is in; itself where that is the root, which cannot be bound."""
+    """Folder that a path is in; itself where that is the root, which cannot be bound."""
     folder = _folder_above(str(path.parent))
     return path if folder == Path("/") and _is_there(path) else folder
 
@@ -164,7 +164,7 @@ def _outermost(folders: Iterable[Path]) -> list[Path]:
 
 
 def _folder_above(url: str) -> Path:
-    """Nearest folder (or file) at or above a place that may not be there yet."""
+    """Nearest folder (or file) at or above a path that may not be there yet."""
     folder = Path(local_path(url)).absolute()
     while not _is_there(folder):
         folder = folder.parent
@@ -210,19 +210,19 @@ def colliding_outputs(rows: Sequence[Ends]) -> Iterator[str]:
     """Outputs that are, hold or lie in another row's output or any row's input; one line each."""
     outputs: dict[str, Ends] = {}
     for row in rows:
-        place = comparable(row.output)
-        if place in outputs:
-            other = outputs[place].dataset
+        location = comparable(row.output)
+        if location in outputs:
+            other = outputs[location].dataset
             yield row.mistake(
                 f'output {row.output} is also that of dataset "{other}"; give each its own'
             )
-        outputs.setdefault(place, row)
-    for place, row in outputs.items():
-        for outer in _folders_above(place):
+        outputs.setdefault(location, row)
+    for location, row in outputs.items():
+        for outer in _folders_above(location):
             if outer in outputs:
                 yield row.mistake(
                     f"output {row.output} lies inside that of dataset "
-                    f'"{outputs[outer].dataset}"; choose a place outside of it'
+                    f'"{outputs[outer].dataset}"; choose a location outside of it'
                 )
     yield from _overlapping_inputs(rows, outputs)
 
@@ -231,19 +231,19 @@ def _overlapping_inputs(rows: Sequence[Ends], outputs: Mapping[str, Ends]) -> It
     inputs: dict[str, list[Ends]] = {}
     for one in rows:
         inputs.setdefault(comparable(one.input), []).append(one)
-    for place, row in outputs.items():
-        for outer in (place, *_folders_above(place)):
+    for location, row in outputs.items():
+        for outer in (location, *_folders_above(location)):
             yield from (row.mistake(_overlap(row, one)) for one in inputs.get(outer, ()))
-    for place, found in inputs.items():
-        for row in (outputs[outer] for outer in _folders_above(place) if outer in outputs):
+    for location, found in inputs.items():
+        for row in (outputs[outer] for outer in _folders_above(location) if outer in outputs):
             yield from (row.mistake(_overlap(row, one)) for one in found)
 
 
 def _overlap(row: Ends, other: Ends) -> str:
     own = row.dataset == other.dataset
     whose = "its input" if own else f'the input of dataset "{other.dataset}",'
-    return f"output {row.output} overlaps {whose} {other.input}; choose a place outside of it"
+    return f"output {row.output} overlaps {whose} {other.input}; choose a location outside of it"
 
 
-def _folders_above(place: str) -> Iterator[str]:
-    return filter(None, parents_of(place))
+def _folders_above(location: str) -> Iterator[str]:
+    return filter(None, parents_of(location))

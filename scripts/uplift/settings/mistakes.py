@@ -21,8 +21,8 @@ class MistakesError(InputError):
 
 def parse_all(
     model: type[Settings], data: Mapping[str, Any]
-) -> tuple[Settings | None, list[tuple[base.Place, str]]]:
-    """The model that `data` are, or every mistake in them: its place, and what is wrong there."""
+) -> tuple[Settings | None, list[tuple[base.Keys, str]]]:
+    """The model that `data` are, or every mistake in them: its path, and what is wrong there."""
     try:
         return model.model_validate(data), []
     except ValidationError as error:

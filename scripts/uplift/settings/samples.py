@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from uplift.models.base import place_of
+from uplift.models.base import keys_text
 from uplift.settings.columns import COLUMNS, About, CrateSettings, Sample, SampleTable
 from uplift.settings.config import FOR_ALL_ROWS, Config
-from uplift.settings.mistakes import MistakesError, parse_all
-from uplift.settings.places import (
+from uplift.settings.locations import (
     Ends,
     absent,
     colliding_outputs,
@@ -16,6 +15,7 @@ from uplift.settings.places import (
     unusable_input,
     unusable_output,
 )
+from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.sheet import Row, rows_of_sheet
 from uplift.settings.urls import ARCHIVES, display_url
 from uplift.settings.values import at_home
@@ -52,7 +52,7 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
     for_all = {} if config.spatialdata is None else {"spatialdata": config.spatialdata}
     samples: dict[str, Sample] = {}
     ends: list[Ends] = []
-    places: dict[str, str] = {}
+    lines_of: dict[str, str] = {}
     for row in rows:
         cells = {**for_all, **defaults, **row.cells}
         dataset = cells.get("dataset")
@@ -60,7 +60,7 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
             cells["output"] = f"{config.output_root.rstrip('/')}/{dataset or 'dataset'}.zarr"
         sample, found = parse_all(Sample, cells)
         named = f'{row.where} (dataset "{dataset}")' if dataset else row.where
-        wrong = [f"{named}: {place_of(place)}: {text}" for place, text in found]
+        wrong = [f"{named}: {keys_text(keys)}: {text}" for keys, text in found]
         wrong += [f"{named}: {text}" for text in _mistakes_here(cells, config, sheet)]
         url = cells.get("input")
         if look and isinstance(url, str):
@@ -68,15 +68,15 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
         if look and sample is not None:
             wrong += [f"{named}: {text}" for text in unusable_output(sample.output)]
         lines += wrong
-        if dataset in places:
+        if dataset in lines_of:
             lines.append(
-                f'{row.where}: dataset "{dataset}" is there already ({places[dataset]}); '
+                f'{row.where}: dataset "{dataset}" is there already ({lines_of[dataset]}); '
                 "give each row a name of its own"
             )
         elif sample is not None and not wrong:
             samples[sample.dataset] = sample
-        if isinstance(dataset, str) and dataset not in places:
-            places[dataset] = row.where
+        if isinstance(dataset, str) and dataset not in lines_of:
+            lines_of[dataset] = row.where
             ends += _ends_of(row.where, cells)
     lines += [*colliding_outputs(ends), *confused_urls(ends)]
     if lines:

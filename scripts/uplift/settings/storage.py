@@ -15,7 +15,7 @@ Region = Annotated[str | None, Field(description="the name of a region such as e
 
 
 class StorageOptions(Model):
-    """How to reach the places whose URL begins with a prefix. Never holds a secret.
+    """How to reach the locations whose URL begins with a prefix. Never holds a secret.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which URLs name a place on this machine, and what of the others may be shown."""
+"""Which URLs name a location on this machine, and what of the others may be shown."""
 
 import os
 import re
@@ -33,12 +33,12 @@ def display_url(url: str) -> str:
         return parts._replace(
             netloc=parts.netloc.rpartition("@")[2], query="", fragment=""
         ).geturl()
-    place, slash, key = rest.partition("/")
+    authority, slash, key = rest.partition("/")
     if scheme.lower() not in AZURE:  # there it is container@account
-        place = place.rpartition("@")[2]
-    return f"{scheme}://{place}{slash}{key}"
+        authority = authority.rpartition("@")[2]
+    return f"{scheme}://{authority}{slash}{key}"
 
 
 def comparable(url: str) -> str:
-    """Text that is the same for all names of one place: links are followed on this machine."""
+    """Text that is the same for all names of one location: links are followed on this machine."""
     return os.path.realpath(local_path(url)) if is_local(url) else url.rstrip("/")

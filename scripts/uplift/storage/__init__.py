@@ -26,7 +26,7 @@ __all__ = ["display_url", "hide_url", "is_local", "local_path", "open_store"]
 
 
 def open_store(url: str, settings: Mapping[str, Any] | None = None) -> Store:
-    """Open the place that a URL names, for reading.
+    """Open the location that a URL names, for reading.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ def _open_archive(url: str, options: StorageOptions) -> Store:
 
     if is_local(url):
         path = Path(local_path(url)).absolute()
-        place: Store = LocalStore(str(path.parent))
-        return ArchiveStore(display_url(url), place, path.name, concurrency=1)
+        store: Store = LocalStore(str(path.parent))
+        return ArchiveStore(display_url(url), store, path.name, concurrency=1)
     query = query_of(url)
     folder, _, name = url.removesuffix(query).rpartition("/")
     if split_url(url).scheme in WEB:
         name = unquote(name)
-    place = open_remote(folder + query, options, writable=False)
-    return ArchiveStore(display_url(url), place, name, concurrency=options.concurrency)
+    store = open_remote(folder + query, options, writable=False)
+    return ArchiveStore(display_url(url), store, name, concurrency=options.concurrency)
 
 
 def _is_folder(url: str) -> bool:

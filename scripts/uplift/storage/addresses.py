@@ -35,14 +35,14 @@ def web_url(
         return display_url(output).rstrip("/")
     options, key = options_for(output, settings), quote(parts.key)
     if parts.scheme in ("gs", "gcs"):
-        return f"https://storage.googleapis.com/{parts.place}/{key}"
+        return f"https://storage.googleapis.com/{parts.authority}/{key}"
     if parts.scheme not in s3.SCHEMES:
         return None
     where = s3.aws_access(options) if as_reached else options
     if where.endpoint_url:
-        return f"{display_url(where.endpoint_url).rstrip('/')}/{parts.place}/{key}"
+        return f"{display_url(where.endpoint_url).rstrip('/')}/{parts.authority}/{key}"
     region = f".{where.region}" if where.region else ""
-    return f"https://{parts.place}.s3{region}.amazonaws.com/{key}"
+    return f"https://{parts.authority}.s3{region}.amazonaws.com/{key}"
 
 
 def names_the_service(url: str, settings: Mapping[str, Any] | None) -> bool:

@@ -53,12 +53,12 @@ def share_of(url: str, options: StorageOptions) -> Share | None:
 
 
 def _endpoint(url: str, options: StorageOptions) -> str:
-    """Host of a place, as far as the settings tell; of a public cloud, the cloud or account."""
+    """Host of a location, as far as the settings tell; of a public cloud, the cloud or account."""
     parts = split_url(display_url(url))
     if options.endpoint_url:
-        return split_url(options.endpoint_url).place
+        return split_url(options.endpoint_url).authority
     if parts.scheme in ("http", "https", *AZURE):
-        return parts.place.partition("@")[2] or parts.place
+        return parts.authority.partition("@")[2] or parts.authority
     return parts.scheme
 
 
@@ -118,7 +118,7 @@ def take_part(part: float) -> None:
 def cap_of(url: str, options: StorageOptions) -> Cap:
     """Cap that all stores of one endpoint and settings share in this process."""
     share = share_of(url, options)
-    assert share is not None  # noqa: S101 - asked for remote places alone
+    assert share is not None  # noqa: S101 - asked for remote locations alone
     return _cap(share)
 
 

@@ -1,4 +1,4 @@
-"""What the rest of the library may ask of a place that holds objects.
+"""What the rest of the library may ask of a location that holds objects.
 
 Keys are relative to the store's root, separated by ``/``, never starting or ending with one; ``""``
 is the root itself. Absence is ``None`` (or ``False``); everything else that goes wrong raises
@@ -202,7 +202,7 @@ class Store(Protocol):
 
 
 class WritableStore(Store, Protocol):
-    """A place that may be written to: for outputs alone, which :mod:`uplift.outputs` hands out."""
+    """A store that may be written to: for outputs alone, which :mod:`uplift.outputs` hands out."""
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object; readers see the old or the new one, never a part."""

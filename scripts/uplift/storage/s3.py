@@ -156,7 +156,7 @@ def reason_of(url: str, options: StorageOptions) -> Refusal | None:
     try:
         client = s3_client(quick)
         client.meta.events.register_first("needs-retry.s3", note)
-        client.list_objects_v2(Bucket=split_url(url).place, MaxKeys=1)
+        client.list_objects_v2(Bucket=split_url(url).authority, MaxKeys=1)
     except (BotoCoreError, ClientError):
         pass  # noted above
     return next((one for one in said if one.code is not None), None)
@@ -217,7 +217,7 @@ def abort_uploads(url: str, options: StorageOptions, found: Unfinished) -> int:
     with _only_warned(url):
         client = s3_client(options)
         for key, upload in found:
-            client.abort_multipart_upload(Bucket=split_url(url).place, Key=key, UploadId=upload)
+            client.abort_multipart_upload(Bucket=split_url(url).authority, Key=key, UploadId=upload)
             aborted += 1
     return aborted
 

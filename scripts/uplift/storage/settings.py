@@ -1,4 +1,4 @@
-"""The storage settings in force for a place, by URL prefix."""
+"""The storage settings in force for a location, by URL prefix."""
 
 import sys
 from collections.abc import Iterable, Mapping

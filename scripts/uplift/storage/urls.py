@@ -1,4 +1,4 @@
-"""URLs taken apart: what is scheme, place, key and secret in them."""
+"""URLs taken apart: what is scheme, authority, key and secret in them."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class UrlParts(NamedTuple):
 
     Attributes
     ----------
-    place
+    authority
         Bucket, container or host.
     key
         Without slashes at its end. Of an object store it is all that follows: ``?`` and ``#`` are
@@ -28,7 +28,7 @@ class UrlParts(NamedTuple):
     """
 
     scheme: str
-    place: str
+    authority: str
     key: str
 
 
@@ -42,8 +42,8 @@ def split_url(url: str) -> UrlParts:
     if scheme in WEB:
         parts = urlsplit(url)
         return UrlParts(scheme, parts.netloc.rpartition("@")[2], parts.path.strip("/"))
-    place, _, key = rest.partition("/")
-    return UrlParts(scheme, place, key.rstrip("/"))
+    authority, _, key = rest.partition("/")
+    return UrlParts(scheme, authority, key.rstrip("/"))
 
 
 def has_odd_segments(parts: UrlParts) -> bool:

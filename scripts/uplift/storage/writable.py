@@ -1,4 +1,4 @@
-"""The door to places that are written to; :mod:`uplift.outputs` alone may come through it."""
+"""The door to locations that are written to; :mod:`uplift.outputs` alone may come through it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from uplift.storage.urls import display_url, full_url, is_local, local_path
 def open_writable(
     url: str, settings: Mapping[str, Any] | None = None, *, durability: str = "fsync"
 ) -> WritableStore:
-    """Open a place for writing.
+    """Open a location for writing.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class ArchiveStore(ReadableStore):
     ----------
     url
         Of the archive, for messages (holds no secret).
-    place, name
+    store, name
         The store that holds the archive, and its key there.
     concurrency
         Reads of a remote archive under way at once.
@@ -57,15 +57,15 @@ class ArchiveStore(ReadableStore):
 
     can_list = True
 
-    def __init__(self, url: str, place: Store, name: str, *, concurrency: int) -> None:
+    def __init__(self, url: str, store: Store, name: str, *, concurrency: int) -> None:
         self.url = url
         self.is_local = False
-        self._place = place
-        found = place.stat(name)
+        self._store = store
+        found = store.stat(name)
         if found is None:
             raise InputError(f"{self.url}: no such archive; check the path")
         self._archive = found
-        self._ahead = None if place.is_local else ReadAhead(concurrency)
+        self._ahead = None if store.is_local else ReadAhead(concurrency)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self._folders: dict[str, tuple[dict[str, None], list[str]]] = {"": ({}, [])}
         self._lock = threading.Lock()  # of `_inflated`, a pair that threads replace
@@ -148,7 +148,7 @@ class ArchiveStore(ReadableStore):
     def _directory(self) -> list[zipfile.ZipInfo]:
         """Entries in the order of the archive; of two with one name, the last one counts."""
         stream = io.BufferedReader(
-            _Ranges(self._place, self._archive, self.url), tuning.ARCHIVE_BUFFER_BYTES
+            _Ranges(self._store, self._archive, self.url), tuning.ARCHIVE_BUFFER_BYTES
         )
         try:
             with zipfile.ZipFile(stream) as archive:
@@ -183,7 +183,7 @@ class ArchiveStore(ReadableStore):
             + tuning.ARCHIVE_SPARE_BYTES
         )
         start, length = entry.header_offset, expected + entry.compress_size
-        found = self._place.get_range(self._archive, start, length) or b""
+        found = self._store.get_range(self._archive, start, length) or b""
         offset = self._data_offset(key, entry, found) - start
         data = found[offset : offset + entry.compress_size]
         if len(data) != entry.compress_size:
@@ -213,7 +213,7 @@ class ArchiveStore(ReadableStore):
         return entry.header_offset + _LOCAL_HEADER.size + int(name_bytes) + int(extra_bytes)
 
     def _bytes_at(self, key: str, start: int, length: int) -> bytes:
-        data = self._place.get_range(self._archive, start, length)
+        data = self._store.get_range(self._archive, start, length)
         if data is None or len(data) != length:
             self._corrupt(key, "the archive ends before it does")
         return data
@@ -227,8 +227,8 @@ class ArchiveStore(ReadableStore):
 class _Ranges(io.RawIOBase):
     """The archive as a file; its end, where the directory is, is fetched once."""
 
-    def __init__(self, place: Store, archive: ObjectInfo, url: str) -> None:
-        self._place, self._archive, self._size, self._url = place, archive, archive.size, url
+    def __init__(self, store: Store, archive: ObjectInfo, url: str) -> None:
+        self._store, self._archive, self._size, self._url = store, archive, archive.size, url
         self._at = 0
         self._tail_start = max(0, self._size - tuning.ARCHIVE_TAIL_BYTES)
         self._tail = self._fetch(self._tail_start, self._size - self._tail_start)
@@ -258,7 +258,7 @@ class _Ranges(io.RawIOBase):
         return len(piece)
 
     def _fetch(self, start: int, length: int) -> bytes:
-        data = self._place.get_range(self._archive, start, length) if length else b""
+        data = self._store.get_range(self._archive, start, length) if length else b""
         if data is None or len(data) != length:
             raise StorageError(
                 f"{self._url}: a range of bytes was asked for and {len(data or b'')} instead of "

@@ -351,7 +351,7 @@ class _DatasetCheck:
         """Account for every object of the output; also their keys, when there is a manifest."""
         nodes = [*(group.path for group in self.groups), *self._targets]
         expected = {join(path, "zarr.json") for path in nodes if path}
-        expected |= {place for _, place in self._plain_copies(files.crate)}
+        expected |= {key for _, key in self._plain_copies(files.crate)}
         expected |= set(files.crate.objects) if files.crate is not None else set()
         account = accounts.OutputAccount(
             self._targets,
@@ -381,8 +381,8 @@ class _DatasetCheck:
         original = any(file.path == CRATE_KEY for file in self._inventory.files)
         if crate is None or not original:
             return []
-        places = [key for key in crate.objects if not crate.enabled or key != CRATE_KEY]
-        return [(CRATE_KEY, key) for key in places]
+        kept = [key for key in crate.objects if not crate.enabled or key != CRATE_KEY]
+        return [(CRATE_KEY, key) for key in kept]
 
 
 def _names(

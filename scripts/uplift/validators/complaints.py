@@ -14,8 +14,8 @@ _LONGEST = 600
 def complaints_of(details: Iterable[Any]) -> Iterator[Complaint]:
     """Complaints from pydantic's details, or such as are like them."""
     for detail in _flat(details, ()):
-        place = ".".join(str(part) for part in detail["loc"])
-        yield str(detail["type"]), (f"{place}: " if place else "") + line_of(str(detail["msg"]))
+        path = ".".join(str(part) for part in detail["loc"])
+        yield str(detail["type"]), (f"{path}: " if path else "") + line_of(str(detail["msg"]))
 
 
 def line_of(text: str) -> str:
@@ -24,10 +24,10 @@ def line_of(text: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
 
 
-def _flat(details: Iterable[Any], place: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-    """Errors with those that stand inside them, each at its full place."""
+def _flat(details: Iterable[Any], path: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+    """Errors with those that stand inside them, each with its full path."""
     for detail in details:
-        here = (*place, *detail.get("loc", ()))
+        here = (*path, *detail.get("loc", ()))
         inner = (detail.get("ctx") or {}).get("error")
         if isinstance(inner, ValidationError):
             yield from _flat(inner.errors(include_url=False), here)

@@ -54,7 +54,7 @@ class Validators:
         if key is None:
             return tuple(_complaints(documents, path))
         if key not in self._known:
-            # Each image of a plate has a name and a place of its own. Where one is without fault,
+            # Each image of a plate has its own name and position. Where one is without fault,
             # so are those that differ in nothing else; a complaint may quote them.
             plain = documents.fingerprint(path, plain=True) or key
             if plain in self._without_fault:

@@ -39,15 +39,15 @@ def only_job(path: Path, *, overlap: bool = True) -> Iterator[None]:
         The other job does not end, and going on at the same time could mix two plans.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    place = path.with_suffix(".lock")
+    lock = path.with_suffix(".lock")
     while True:
-        with place.open("a") as stream:
+        with lock.open("a") as stream:
             is_locked = _locked(stream, path)
-            if is_locked and not is_current(stream, place):
+            if is_locked and not is_current(stream, lock):
                 continue  # the job that was waited for has taken the file away
             if not is_locked and not overlap:
                 raise OutputError(
-                    f"{place}: a job of an earlier run still works on this; end it (kill, scancel) "
+                    f"{lock}: a job of an earlier run still works on this; end it (kill, scancel) "
                     "or wait for its end, then run again"
                 )
             if not is_locked:
@@ -56,7 +56,7 @@ def only_job(path: Path, *, overlap: bool = True) -> Iterator[None]:
                 )
             yield
             if is_locked:
-                place.unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
             return
 
 

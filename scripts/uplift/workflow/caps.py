@@ -15,7 +15,7 @@ from uplift.storage.urls import display_url
 
 
 def shares_of(urls: Iterable[str], storage: Mapping[str, Any] | None) -> set[Share]:
-    """Shares that a job which opens these places has in their endpoints."""
+    """Shares that a job which opens these locations has in their endpoints."""
     found = (share_of(url, options_for(display_url(url), storage)) for url in urls)
     return {share for share in found if share is not None}
 
@@ -38,18 +38,18 @@ def needs_of(shares: Iterable[Share]) -> dict[str, int]:
 
 
 def resources_of(
-    places: Mapping[str, Iterable[str]], storage: Mapping[str, Any] | None
+    locations: Mapping[str, Iterable[str]], storage: Mapping[str, Any] | None
 ) -> tuple[dict[str, int], dict[str, Callable[[Any], int]]]:
     """Limits of a run, and a function of a job's wildcards for each resource.
 
     Parameters
     ----------
-    places
+    locations
         URLs that the jobs of each dataset open.
     storage
         The config's ``storage`` section.
     """
-    shares = {dataset: shares_of(urls, storage) for dataset, urls in places.items()}
+    shares = {dataset: shares_of(urls, storage) for dataset, urls in locations.items()}
     needs = {dataset: needs_of(found) for dataset, found in shares.items()}
     limits = limits_of(share for found in shares.values() for share in found)
 

@@ -51,11 +51,11 @@ class JobServer:
 
     Attributes
     ----------
-    place
+    folder
         Folder of its sockets, made when it starts: jobs get its path before.
     """
 
-    place: Path = field(
+    folder: Path = field(
         default_factory=lambda: Path(tempfile.gettempdir(), f"ngff-uplift-{uuid.uuid4().hex[:16]}")
     )
     _process: subprocess.Popen[bytes] | Fork | None = None
@@ -63,8 +63,8 @@ class JobServer:
 
     def command(self, program: str) -> list[str]:
         """Words that run a program of ``scripts``: its options follow."""
-        place = str(self.place / _socket_of(Path(program).stem))
-        client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), place]
+        socket_path = str(self.folder / _socket_of(Path(program).stem))
+        client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), socket_path]
         return [*(client if _is_possible() else [sys.executable]), program]
 
     def start(
@@ -90,12 +90,12 @@ class JobServer:
             words: list[str] = []
             handed: list[int] = []
             try:
-                self.place.mkdir(mode=0o700)  # nobody else has jobs run here
+                self.folder.mkdir(mode=0o700)  # nobody else has jobs run here
                 for name, imported in by_socket.items():
                     if not imported:
                         continue
                     listening = opened.enter_context(socket.socket(socket.AF_UNIX))
-                    listening.bind(str(self.place / name))
+                    listening.bind(str(self.folder / name))
                     listening.listen(_WAITING)
                     handed.append(listening.fileno())
                     words += [_THEN] if words else []
@@ -113,7 +113,7 @@ class JobServer:
                     )
                 atexit.register(self.stop)  # where Snakemake ends before its last hook
             except OSError:  # no room for a socket, or its path is too long: they run by themselves
-                shutil.rmtree(self.place, ignore_errors=True)
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop(self) -> None:
         """End it, when no job runs any more."""
@@ -122,7 +122,7 @@ class JobServer:
         os.close(self._pipe)
         self._process.wait()
         self._process = None
-        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _is_possible() -> bool:
@@ -163,7 +163,7 @@ def serve(listening: int, workflow: int) -> str | None:
     """
     jobs: dict[int, socket.socket] = {}
     with socket.socket(fileno=listening) as server, _ended_children() as ended:
-        place = Path(server.getsockname())
+        socket_path = Path(server.getsockname())
         poll = select.poll()
         for descriptor in (listening, workflow, ended):
             poll.register(descriptor, select.POLLIN)
@@ -181,7 +181,7 @@ def serve(listening: int, workflow: int) -> str | None:
                 is_over = True
                 poll.unregister(workflow)
                 poll.unregister(listening)
-                shutil.rmtree(place.parent, ignore_errors=True)
+                shutil.rmtree(socket_path.parent, ignore_errors=True)
             elif listening in found:
                 connection, _ = server.accept()
                 child = os.fork()

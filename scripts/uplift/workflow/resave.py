@@ -154,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output_script:
         raise UsageError("--output-script: no scripts are written here; --plan shows what is done")
     if arguments.snakemake:
-        raise UsageError(f"{arguments.snakemake[0]!r}: a third place; put texts into quotes")
+        raise UsageError(f"{arguments.snakemake[0]!r}: a third location; put texts into quotes")
     targets = [*itertools.takewhile(lambda word: not word.startswith("-"), arguments.handed_on)]
     options = arguments.handed_on[len(targets) :]
     if arguments.plan or arguments.output_write_details:
@@ -208,8 +208,8 @@ def _config(arguments: argparse.Namespace) -> Iterator[str]:
 def _columns(arguments: argparse.Namespace) -> dict[str, str]:
     """The columns that were given, checked as the sheet's are."""
     given = {
-        "input": _place(arguments.input, arguments.input_bucket),
-        "output": _place(arguments.output, arguments.output_bucket),
+        "input": _url_of(arguments.input, arguments.input_bucket),
+        "output": _url_of(arguments.output, arguments.output_bucket),
         "plan": arguments.plan_file,
         **{key: getattr(arguments, key) for key in COLUMNS if key not in _POSITIONAL},
     }
@@ -218,7 +218,7 @@ def _columns(arguments: argparse.Namespace) -> dict[str, str]:
     columns = {key: value for key, value in given.items() if value is not None}
     _, mistakes = parse_all(Columns, columns)
     if mistakes:
-        raise MistakesError([f"{_option(str(place[0]))}: {text}" for place, text in mistakes])
+        raise MistakesError([f"{_option(str(keys[0]))}: {text}" for keys, text in mistakes])
     return columns
 
 
@@ -228,7 +228,7 @@ def _option(column: str) -> str:
     return column if column in _POSITIONAL else f"--{column.replace('_', '-')}"
 
 
-def _place(path: str, bucket: str | None) -> str:
+def _url_of(path: str, bucket: str | None) -> str:
     return path if bucket is None else f"s3://{bucket}/{path.lstrip('/')}"
 
 

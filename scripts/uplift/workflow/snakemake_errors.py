@@ -45,7 +45,7 @@ def is_consequence(text: str) -> bool:
 def one_line(
     text: str, workflow: Any = None, files: Mapping[str, object] = MappingProxyType({})
 ) -> str:
-    """Place and reason of an error, without the traceback, which Snakemake's log has.
+    """File, line and reason of an error, without the traceback, which Snakemake's log has.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def one_line(
     unclosed = _END_OF_FILE.search(text)
     if unclosed and text.startswith("TokenError"):
         stack = getattr(workflow, "included_stack", None) or [None]
-        place = _place(_path_of(stack[-1]), unclosed["line"])
-        return f"{place}SyntaxError: {unclosed['what']}"
+        at = _file_and_line(_path_of(stack[-1]), unclosed["line"])
+        return f"{at}SyntaxError: {unclosed['what']}"
     return _joined(_parts(line for line in lines if not _FRAME.match(line)))
 
 
@@ -131,12 +131,12 @@ def _parts(lines: Iterator[str]) -> Iterator[str]:
         text = line.strip()
         head = _HEAD.fullmatch(text)
         if head and ("Error" in head["kind"] or "Exception" in head["kind"]):
-            yield _place(head["file"], head["line"]) + _kind(head["kind"])
+            yield _file_and_line(head["file"], head["line"]) + _kind(head["kind"])
         elif text and text != "None":  # of a syntax error without its source
             yield text.removeprefix("Error: ")
 
 
-def _place(file: str | None, line: str | None) -> str:
+def _file_and_line(file: str | None, line: str | None) -> str:
     if not file:
         return ""
     near = os.path.relpath(file)
@@ -160,6 +160,6 @@ def _joined(parts: Iterator[str]) -> str:
 def _python_error(lines: list[str]) -> str:
     """The last line of a traceback, with the innermost frame."""
     frames = [frame for frame in map(_FRAME.match, lines) if frame]
-    place = _place(frames[-1]["file"], frames[-1]["line"]) if frames else ""
+    at = _file_and_line(frames[-1]["file"], frames[-1]["line"]) if frames else ""
     said = next((line for line in lines if line and not line.startswith(" ")), "")
-    return place + said
+    return at + said

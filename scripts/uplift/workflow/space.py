@@ -18,7 +18,7 @@ from uplift.workflow.start import is_claimed_elsewhere
 class Shared:
     """A file system, and the datasets whose outputs are still to be written there."""
 
-    place: FileSystem
+    file_system: FileSystem
     needed: Space = field(default_factory=lambda: Space(0))
     samples: list[Sample] = field(default_factory=list)
 
@@ -29,17 +29,17 @@ class Shared:
         they are replaced one by one.
         """
         needed = self.needed
-        if not needed.fits(self.place.free):
+        if not needed.fits(self.file_system.free):
             for sample in self.samples:
                 needed = needed.less(space_taken(sample.output))
-        if needed.fits(self.place.free):
+        if needed.fits(self.file_system.free):
             return None
         names = ", ".join(sample.dataset for sample in self.samples[:3])
         more = f" and {len(self.samples) - 3} more" if len(self.samples) > 3 else ""
         return (
-            f"{self.place.folder}: too little space for {names}{more}: "
-            f"{lacking(needed, self.place.free)}; free some, choose other outputs, or convert a "
-            "part of the sheet (on_little_space: warn tries all the same)"
+            f"{self.file_system.folder}: too little space for {names}{more}: "
+            f"{lacking(needed, self.file_system.free)}; free some, choose other outputs, or "
+            "convert a part of the sheet (on_little_space: warn tries all the same)"
         )
 
 
@@ -89,10 +89,10 @@ def shared_by(samples: Iterable[Sample], results: str, *, archive: bool = False)
     found: dict[int, Shared] = {}
     for sample in samples:
         needed = needed_by(WorkFolder(Path(results, sample.dataset)), sample, archive=archive)
-        place = file_system_of(sample.output) if needed is not None and needed.bytes else None
-        if place is None or needed is None:
+        file_system = file_system_of(sample.output) if needed is not None and needed.bytes else None
+        if file_system is None or needed is None:
             continue
-        shared = found.setdefault(place.device, Shared(place))
+        shared = found.setdefault(file_system.device, Shared(file_system))
         shared.needed += needed
         shared.samples.append(sample)
     return list(found.values())

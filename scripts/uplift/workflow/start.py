@@ -17,7 +17,7 @@ from uplift.models import json_text
 from uplift.models.publication import Claim
 from uplift.models.slices import Slice
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
-from uplift.outputs.overlap import is_same_place
+from uplift.outputs.overlap import is_same_location
 from uplift.report.facts import Outcome, outcome_of
 from uplift.settings.columns import Sample, SampleTable
 from uplift.storage import display_url, hide_url, is_local, local_path, open_store
@@ -29,7 +29,7 @@ from uplift.work.made_from import output_asked_for, source_of
 log = logging.getLogger(__name__)
 
 _WHERE = ("endpoint_url", "anon", "region", "profile")
-_PLACES_AT_ONCE = 16
+_STORES_AT_ONCE = 16
 """Looked at together: a remote answer takes tenths of a second."""
 _JOBS_TO_CHOOSE_FROM = 50
 """More than cores: the scheduler looks at each of them whenever a job ends."""
@@ -69,14 +69,14 @@ def source_state(url: str) -> str | None:
     return digest.hexdigest()
 
 
-def storage_places(sample: Sample, storage: Mapping[str, Any]) -> str:
+def storage_locations(sample: Sample, storage: Mapping[str, Any]) -> str:
     """Where a dataset's input and output are, as far as the storage settings say so.
 
-    Settings of other places, and those of how requests are made, leave it as it is.
+    Settings of other locations, and those of how requests are made, leave it as it is.
     """
     urls = (display_url(sample.input), display_url(sample.output))
-    places = [options_for(url, storage).to_json() for url in urls]
-    return json_text.canonical_json([{key: place.get(key) for key in _WHERE} for place in places])
+    found = [options_for(url, storage).to_json() for url in urls]
+    return json_text.canonical_json([{key: one.get(key) for key in _WHERE} for one in found])
 
 
 def gone_outputs(
@@ -103,16 +103,16 @@ def gone_outputs(
     """
     claims = {dataset: WorkFolder(Path(results, dataset)).claim for dataset in samples}
     started = [dataset for dataset, claim in claims.items() if claim.is_file()]
-    with ThreadPoolExecutor(_PLACES_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_STORES_AT_ONCE) as pool:
         there = list(pool.map(lambda one: _stands(samples[one].output, storage), started))
     lines = {}
     for dataset in itertools.compress(started, map(operator.not_, there)):
         claim, output = claims[dataset], samples[dataset].output
         if output_asked_for(WorkFolder(claim.parent)) == output:  # else the sheet names a new one
-            place, published = _local_path(output), str(WorkFolder(claim.parent).published)
+            folder, published = _local_path(output), str(WorkFolder(claim.parent).published)
             what = f"the output of dataset {dataset!r} is gone"
             again = "convert it again: the same command with -R claim"
-            if place is not None and place.exists():
+            if folder is not None and folder.exists():
                 what = f"the output of dataset {dataset!r} has no zarr.json any more"
                 again = "validate it again: the same command with -R validate"
             lines[dataset] = (
@@ -123,16 +123,16 @@ def gone_outputs(
 
 
 def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
-    """Whether a root document or a lock is there, or the place cannot be asked now."""
-    place = _local_path(output)
-    if place is not None:
-        return (place / LOCK_KEY).exists() or (place / ROOT_KEY).exists()
+    """Whether a root document or a lock is there, or the store cannot be asked now."""
+    folder = _local_path(output)
+    if folder is not None:
+        return (folder / LOCK_KEY).exists() or (folder / ROOT_KEY).exists()
     url, settings = display_url(output), dict(storage or {})
     settings[url] = {**settings.get(url, {}), "retries": 0, "timeout": _PATIENCE_S}
     try:
         store = open_store(output, settings)
         return any(store.stat(key) is not None for key in (LOCK_KEY, ROOT_KEY))
-    except UpliftError as error:  # the job that needs the place says so
+    except UpliftError as error:  # the job that needs the output says so
         log.info("%s", error)
         return True
 
@@ -149,7 +149,7 @@ def is_claimed_elsewhere(work: WorkFolder, output: str) -> bool:
 def is_made_from_another(work: WorkFolder, source: str) -> bool:
     """Whether the output of a dataset was made from another source than the sheet names now."""
     made_from = source_of(work)
-    return made_from is not None and not is_same_place(made_from, source)
+    return made_from is not None and not is_same_location(made_from, source)
 
 
 def forget_forced(
@@ -219,20 +219,20 @@ def outcome(sample: Sample, results: str) -> Outcome:
 
 def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:
     """Samples for work files, params and logs: the secrets of URLs stay in the environment."""
-    return {dataset: _with_places(sample, hide_url) for dataset, sample in samples.items()}
+    return {dataset: _with_urls(sample, hide_url) for dataset, sample in samples.items()}
 
 
 def note_samples(samples: Mapping[str, Sample], results: str) -> SampleTable:
     """Write ``samples.json``, and return it: the sheet as understood, without secrets of URLs."""
-    shown = tuple(_with_places(sample, display_url) for sample in samples.values())
+    shown = tuple(_with_urls(sample, display_url) for sample in samples.values())
     table = SampleTable(samples=shown)
     json_files.write_json(Path(results, "samples.json"), table)
     return table
 
 
-def _with_places(sample: Sample, written: Callable[[str], str]) -> Sample:
-    places = {"input": written(sample.input), "output": written(sample.output)}
-    return sample.model_copy(update=places)
+def _with_urls(sample: Sample, written: Callable[[str], str]) -> Sample:
+    urls = {"input": written(sample.input), "output": written(sample.output)}
+    return sample.model_copy(update=urls)
 
 
 def local_output(sample: Sample) -> Path | None:

@@ -1,6 +1,6 @@
 """Fill values: from the words of a Zarr v2 document to those of v3, and to NumPy scalars.
 
-All functions raise ``ValueError`` with a short reason; callers add the place.
+All functions raise ``ValueError`` with a short reason; callers add the path.
 Variable-length types have NumPy type ``object`` and say which by `vlen` (``string``/``bytes``).
 """
 

@@ -68,9 +68,9 @@ class TensorstoreReader:
                 known = _alike.get(self._document)
                 spec = _spec(driver) if known is None else known
                 must_exist = True if known is None else None
-            place = _store(root, cache_bytes) + (f"{path}/" if path else "")
+            kvstore = _store(root, cache_bytes) + (f"{path}/" if path else "")
             self._opening = tensorstore.open(
-                spec, read=True, open=must_exist, kvstore=place, context=self._context
+                spec, read=True, open=must_exist, kvstore=kvstore, context=self._context
             )
 
     def opened(self) -> TensorstoreReader:
@@ -165,7 +165,7 @@ _REFUSALS = _Refusals()
 
 
 def _spec(driver: str, metadata: Any = None) -> Any:
-    """What opens arrays at any place: those with this metadata, which are not looked for."""
+    """What opens arrays at any URL: those with this metadata, which are not looked for."""
     given = {} if metadata is None else {"metadata": metadata, "assume_metadata": True}
     return tensorstore.Spec({"driver": driver, "recheck_cached_data": "open", **given})
 
@@ -187,8 +187,8 @@ def _read_document(root: str, path: str, driver: str) -> bytes | None:
 
 @functools.cache
 def _store(root: str, cache_bytes: int) -> Any:
-    place = {"driver": "file", "path": f"{root.rstrip('/')}/"}
-    return tensorstore.KvStore.open(place, context=_context(cache_bytes)).result()
+    spec = {"driver": "file", "path": f"{root.rstrip('/')}/"}
+    return tensorstore.KvStore.open(spec, context=_context(cache_bytes)).result()
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Engines for remote places: a module each, named as the setting ``engine`` names it.
+"""Engines for remote locations: a module each, named as the setting ``engine`` names it.
 
 An engine's module has ``open_url(url, options, *, writable)``, which returns a
 :class:`~uplift.storage.remote.RemoteStore`, or None for URLs that are not its business. To add one,

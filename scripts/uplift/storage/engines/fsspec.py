@@ -366,7 +366,7 @@ def _open_s3(url: str, options: StorageOptions, *, writable: bool) -> FsspecStor
     if options.profile:
         settings["profile"] = options.profile
     parts = split_url(url)
-    root = join(parts.place, parts.key)
+    root = join(parts.authority, parts.key)
     uploads = _filesystem_of_s3(settings, options, options.retries + 1) if writable else None
     filesystem = _filesystem_of_s3(settings, options, 1)
     return FsspecStore(url, filesystem, root, options, writable=writable, uploads=uploads)

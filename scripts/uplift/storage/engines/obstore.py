@@ -265,12 +265,12 @@ def _open(url: str, parts: UrlParts, options: StorageOptions, *, retries: int) -
     if parts.scheme in WEB:
         return HTTPStore.from_url(url.rstrip("/"), **common)
     if parts.scheme in ("gs", "gcs"):
-        return GCSStore(parts.place, **_elsewhere(options, "base_url"), **common)
+        return GCSStore(parts.authority, **_elsewhere(options, "base_url"), **common)
     if parts.scheme in AZURE:
-        container, _, host = parts.place.partition("@")
+        container, _, host = parts.authority.partition("@")
         account: dict[str, Any] = {"account_name": host.partition(".")[0]} if host else {}
         return AzureStore(container, **account, **_elsewhere(options, "endpoint"), **common)
-    return _open_s3(parts.place, url, options, common)
+    return _open_s3(parts.authority, url, options, common)
 
 
 def _elsewhere(options: StorageOptions, endpoint: str) -> dict[str, Any]:

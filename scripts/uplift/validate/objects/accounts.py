@@ -156,15 +156,15 @@ def check_source(source: Store, inventory: Inventory, findings: Findings) -> Non
 
 
 def check_files(
-    source: Store, output: Store, places: Iterable[tuple[str, str]], findings: Findings
+    source: Store, output: Store, copies: Iterable[tuple[str, str]], findings: Findings
 ) -> int:
-    """Compare copied files byte for byte; `places` are (key in the source, key in the output).
+    """Compare copied files byte for byte; `copies` are (key in the source, key in the output).
 
     Parameters
     ----------
     source, output
         Both sides, for reading.
-    places
+    copies
         Key in the source and key in the output of each file.
     findings
         Receives what is found.
@@ -176,7 +176,7 @@ def check_files(
     """
     count = 0
     with files_pool(source, output) as pool:
-        asked = in_order(pool, partial(_digests, source, output), places, 2 * FILES_AT_ONCE)
+        asked = in_order(pool, partial(_digests, source, output), copies, 2 * FILES_AT_ONCE)
         for before, after, digests in asked:
             count += 1
             _note_file(before, after, digests, findings)
@@ -184,9 +184,9 @@ def check_files(
 
 
 def _digests(
-    source: Store, output: Store, place: tuple[str, str]
+    source: Store, output: Store, copy: tuple[str, str]
 ) -> tuple[str, str, tuple[str | None, str | None]]:
-    before, after = place
+    before, after = copy
     return before, after, (sha256_of_object(source, before), sha256_of_object(output, after))
 
 
