@@ -21,13 +21,13 @@ MappingNamespace = Mapping[str, Any]
 _UNKNOWN = "unknown "
 _UNSPACED = re.compile(r"(\w+):([^/\s].*)")
 _BUILDING = threading.RLock()
-"""Held while a model's validator is built: that of a model builds those of its parts."""
+"""Held while a model's validator is built, which also builds those of its parts."""
 
 
 class Model(BaseModel):
-    """A frozen, strict record. Parse once at the door with :meth:`parse`; trust it afterwards.
+    """A frozen, strict record. Parse once at the boundary with :meth:`parse`; trust it afterwards.
 
-    A field's ``description`` must read on after "is not": messages quote it.
+    Messages quote a field's ``description`` after "is not", so it must fit there.
     """
 
     # Built at first use: a program imports many models and uses few of them.
@@ -36,7 +36,7 @@ class Model(BaseModel):
     noun: ClassVar[str] = "key"
     """What messages call a field of this model."""
     is_shared: ClassVar[bool] = False
-    """Whether equal ones are one object, whose JSON inside of others is made once."""
+    """Whether equal records are one object, so that their JSON inside of others is made once."""
 
     @classmethod
     def parse(cls, data: object, where: str) -> Self:
@@ -98,7 +98,7 @@ class Model(BaseModel):
 
 @functools.cache
 def _layout(model: type[Model]) -> tuple[tuple[str, str, bool], ...]:
-    """Name, key and need of each field: asking pydantic takes longer than all else."""
+    """Name, key and need of each field: asking pydantic takes longer than everything else."""
     fields = model.model_fields.items()
     return tuple((name, one.alias or name, one.is_required()) for name, one in fields)
 
@@ -173,9 +173,9 @@ def mistakes(
     Parameters
     ----------
     error
-        Of validating `data`.
+        From validating `data`.
     model
-        The model that `data` are not.
+        The model that `data` do not match.
     data
         What was validated: messages quote the value as it was given.
 
@@ -216,7 +216,7 @@ def _message(item: Any, keys: Keys, owner: Any, field: Any, data: object) -> str
 
 
 def _colon_hint(value: object) -> str:
-    """What YAML such as ``{y:128}`` lacks, which is a key without a value."""
+    """Hint for YAML such as ``{y:128}``, which is a key without a value."""
     keys = (
         [str(key) for key in value if value[key] in ("", None)] if isinstance(value, dict) else ()
     )
@@ -225,7 +225,7 @@ def _colon_hint(value: object) -> str:
 
 
 def _descend(model: type[BaseModel], location: Keys) -> tuple[Keys, Any, Any]:
-    """Follow a location of pydantic's, as far as it names keys of the data.
+    """Follow an error's location from pydantic, as far as it names keys of the data.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def _descend(model: type[BaseModel], location: Keys) -> tuple[Keys, Any, Any]:
 
 
 def _only_member(annotation: Any) -> Any:
-    """What is optional here; an annotation of several alternatives stays as it is."""
+    """The type of an optional annotation; one of several alternatives stays as it is."""
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
     if get_origin(annotation) in (Union, types.UnionType):

@@ -1,4 +1,4 @@
-"""Units of work: they are computed from the inventory and the plan in force, never stored."""
+"""Units of work, computed from the inventory and the plan in force, never stored."""
 
 import math
 
@@ -17,7 +17,7 @@ class BatchItem(Model):
         (``ceil(shape / object_shape)``).
     fingerprint
         Digest over format version, source facts, listing digest and target: journals and
-        records that carry another one are stale.
+        records with another one are stale.
     """
 
     path: str
@@ -39,7 +39,7 @@ class BatchItem(Model):
 
 
 class Batch(Model):
-    """Self-contained work order: what is converted, and validated, together."""
+    """What is converted and validated together; all that a job needs to know for it."""
 
     batch: str
     dataset: str

@@ -1,4 +1,4 @@
-"""What became of one value of a source's metadata."""
+"""How one value of a source's metadata was changed."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ from uplift.models.json_text import shown, without_bare_nan
 
 
 class Change(Model):
-    """What became of one attribute; enough to undo it.
+    """How one attribute was changed, with enough information to undo it.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Change(Model):
         The words before and after; an absent `old` of what was changed or dropped is ``null``, and
         NaN and infinities are texts.
     repair
-        Code of the repair, for what the source got wrong; absent where only the version differs.
+        Code of the repair, for a defect of the source; absent where only the version differs.
     in_document
         Whether `place` is one in the source's document (``.zarray``, ``.zgroup``, ``zarr.json``)
         as its specification words it, and not in the attributes.
@@ -40,7 +40,7 @@ class Change(Model):
 
     @property
     def text(self) -> str:
-        """What became of words of a document, for a finding."""
+        """How a spelling was read, for a finding."""
         if self.action == "dropped":
             return f"{self.key} {shown(self.old)} is left out"
         old = f"no {self.key}" if self.action == "added" else f"{self.key} {shown(self.old)}"
@@ -48,7 +48,7 @@ class Change(Model):
 
 
 def reread(key: str, old: JsonValue, new: JsonValue, place: str | None = None) -> Change:
-    """Words of a document that are not its specification's, and what they are read as.
+    """A spelling that the document's specification does not have, and what it is read as.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def reread(key: str, old: JsonValue, new: JsonValue, place: str | None = None) -
     old, new
         As written (``...``: not there), and as the specification has it (``...``: left out).
     place
-        JSON Pointer into the document, where it is another than that of `key`.
+        JSON Pointer into the document, where it differs from that of `key`.
 
     Returns
     -------

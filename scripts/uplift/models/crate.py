@@ -14,14 +14,14 @@ CRATE_KEY = "ro-crate-metadata.json"
 
 @dataclass(frozen=True)
 class InCrate:
-    """Mark of a column that becomes a property of the crate's root.
+    """Marks a column that becomes a property of the crate's root.
 
     Attributes
     ----------
     name
         The property: a term of the RO-Crate context, or one that the crate defines.
     kind
-        Type of a party that is known by nothing but a name; None for a column of text.
+        Type of a party that has only a name; None for a column of text.
     """
 
     name: str
@@ -29,7 +29,7 @@ class InCrate:
 
 
 def listed(value: Any) -> list[Any]:
-    """Values of a key of JSON-LD, where one may stand without a list."""
+    """Values of a key of JSON-LD, which may be one value without a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -63,11 +63,11 @@ class CrateRecord(Model):
     sha256
         Of the output's ``ro-crate-metadata.json``; `findings` are about exactly these bytes.
     author, publisher, funder, contact
-        What they are called.
+        Their names.
     kept
         Ids of entities that come from the source's own crate.
     overridden
-        Values of the source's crate that gave way to others: by path, the value as it was.
+        Values of the source's crate that were replaced: by path, the old value.
     """
 
     schema_: Literal["ngff-uplift/crate/1"] = Field("ngff-uplift/crate/1", alias="schema")

@@ -1,4 +1,4 @@
-"""Findings: what a check has to say about one path, and the collection they are made in."""
+"""Findings: what a check says about one path, and the collection that checks add them to."""
 
 import re
 import threading
@@ -41,7 +41,7 @@ def warning(code: str, path: str, message: str) -> Finding:
 
 
 def first_error(findings: Iterable[Finding]) -> Finding | None:
-    """Return the finding that a message should name."""
+    """Return the finding that a message should quote."""
     return next((finding for finding in findings if finding.severity == "error"), None)
 
 
@@ -51,7 +51,7 @@ _MORE = re.compile("and ([0-9]+) more like the ones before")
 
 
 class Findings:
-    """Findings as they are made (thread-safe)."""
+    """Findings, added one by one (thread-safe)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -86,7 +86,7 @@ class Findings:
         self.add(warning(code, path, message))
 
     def info(self, code: str, path: str, message: str) -> None:
-        """Note something that is as it should be but worth a line.
+        """Note something that is correct but worth a line.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class Findings:
             self.add(finding)
 
     def all(self) -> list[Finding]:
-        """Every finding, for other :class:`Findings`."""
+        """All findings, to add to other :class:`Findings`."""
         return [finding for same in self._found.values() for finding in same]
 
     def paths_with_errors(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""What inspect found: ``inventory.json``."""
+"""What was found at the source: ``inventory.json``."""
 
 from typing import Annotated, Any, Literal
 
@@ -29,8 +29,8 @@ class InventoryGroup(Model):
     """One group. `roles` may hold several: a plate can be a bioformats2raw collection as well.
 
     `explicit` is false where the source has no ``.zgroup``/``zarr.json`` of its own there;
-    `zarr_format` is that of the document with its attributes; `words` are those of the document
-    that are not its specification's.
+    `zarr_format` is that of the document with its attributes; `words` are spellings of the
+    document that its specification does not have.
     """
 
     path: str
@@ -66,7 +66,7 @@ class InventoryArray(Model):
     problem
         Why this array cannot be converted; ``None`` when it can.
     words
-        Of the array's document that are not its specification's, and how they are read.
+        Spellings of the array's document that its specification does not have, as read.
     """
 
     path: str
@@ -104,9 +104,9 @@ class Inventory(Model):
     ome_versions: tuple[str, ...]
     name: str | None = None
     consolidated: Literal[True] | None = None
-    """Documents that are not there are in ``.zmetadata`` at the root."""
+    """Absent documents are in ``.zmetadata`` at the root."""
     consolidated_below: tuple[str, ...] | None = None
-    """Groups below the root whose own ``.zmetadata`` has some."""
+    """Groups below the root whose own ``.zmetadata`` has some documents."""
     groups: tuple[InventoryGroup, ...]
     arrays: tuple[InventoryArray, ...]
     files: tuple[InventoryFile, ...]

@@ -13,7 +13,7 @@ def canonical_json(value: object) -> str:
 
 
 def sha256_of(data: bytes) -> str:
-    """Hex SHA-256, as all records have it."""
+    """Hex SHA-256, as in all records."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -30,7 +30,7 @@ def readable_json(value: object) -> str:
 
 
 def without_bare_nan(value: Any) -> Any:
-    """Write the bare NaN and Infinity that some JSON writers leave as the strings of Zarr."""
+    """Turn the bare NaN and Infinity of some JSON writers into Zarr's strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, list):
@@ -76,7 +76,7 @@ def _write(value: object, pad: str, parts: list[str]) -> None:
 
 
 def _scalar(value: object) -> str:
-    """What json.dumps makes of it; the common kinds first, for files of a million values."""
+    """Text of one value, as json.dumps writes it; common types first, for a million values."""
     if type(value) is str:
         return encode_basestring(value)
     return str(value) if type(value) is int else _encoded(value)

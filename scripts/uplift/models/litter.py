@@ -7,6 +7,6 @@ _LITTER_FOLDERS = frozenset(("__MACOSX", "@eaDir", ".Spotlight-V100", ".Trashes"
 
 
 def is_litter(key: str) -> bool:
-    """Whether an object is one that macOS, Windows, NFS or a NAS leaves, by its key."""
+    """Whether macOS, Windows, NFS or a NAS leaves an object with this key."""
     *folders, name = key.split("/")
     return bool(_LITTER.fullmatch(name)) or not _LITTER_FOLDERS.isdisjoint(folders)

@@ -36,11 +36,11 @@ class Migration(Model):
     Attributes
     ----------
     spatialdata
-        Whether the version texts of the spatialdata library were written.
+        Whether the version strings of the spatialdata library were written.
     root_sha256
         Of the root's document, which is staged.
     documents
-        How many ``zarr.json`` there are.
+        Number of ``zarr.json`` documents.
     nodes
         Those that have attributes, in path order: a plate's arrays mostly have none.
     dropped

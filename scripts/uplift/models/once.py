@@ -1,7 +1,7 @@
-"""What is made of equal models once: a plate has thousands of arrays, and few kinds of them.
+"""Results for equal models, computed once: a plate has thousands of arrays of few kinds.
 
-Models are compared by identity, which costs nothing; so equal ones have to be the same object.
-:func:`one_of` sees to that where they are read.
+Models are compared by identity, which costs nothing, so equal ones must be the same object.
+:func:`one_of` makes them so where they are read.
 """
 
 import functools
@@ -20,17 +20,17 @@ _MOST = 256
 def once_each(
     function: Callable[Concatenate[A, P], M],
 ) -> Callable[Concatenate[A, P], M]:
-    """Remember what a pure function makes of an object that never changes; errors are not kept.
+    """Cache a pure function of an immutable object; errors are not cached.
 
     Parameters
     ----------
     function
-        Its other arguments, if there are any, are positional and hashable.
+        Its other arguments, if any, are positional and hashable.
 
     Returns
     -------
     Callable
-        Gives the same.
+        Returns the same.
     """
     known: dict[tuple[Any, ...], tuple[A, M]] = {}
 
@@ -51,9 +51,9 @@ def once_each(
 
 
 def content_of(data: Any) -> bytes:
-    """Bytes that tell JSON data from all others, the order of keys included; no text of them.
+    """Bytes that identify JSON data, including the order of keys; not its JSON text.
 
-    They take a quarter of the time that JSON takes.
+    Making them takes a quarter of the time of JSON.
     """
     # in later versions of the format parts refer to each other: equal data would have other bytes
     return marshal.dumps(data, 2)
@@ -65,16 +65,16 @@ def one_of(kinds: dict[bytes, Any], data: Any, make: Callable[[Any], Any]) -> An
     Parameters
     ----------
     kinds
-        Models by what they were made of; one dictionary for each kind of model.
+        Models by the data they were made of; one dictionary for each kind of model.
     data
         Decoded JSON.
     make
-        Makes a model of it.
+        Makes a model of the data.
 
     Returns
     -------
     Any
-        The model; data of another kind come back as they are.
+        The model; data that are not an object are returned as they are.
     """
     if not isinstance(data, dict):
         return data

@@ -74,7 +74,7 @@ class Party(Model):
 def parties_from_text(value: object) -> object:
     """Read ``Ann Lee <ORCID iD> (A Lab); Bob <bob@example.org>`` as parties; else the value itself.
 
-    Parties are separated by semicolons outside brackets. In pointed or round brackets stand an
+    Parties are separated by semicolons outside brackets. In pointed or round brackets follow an
     ORCID iD, an e-mail address, a URL, or the affiliation; in square ones numbers or URLs of
     grants. JSON is read as what the config's YAML may hold; texts in a list are read, too.
     """
@@ -90,8 +90,8 @@ def parties_from_text(value: object) -> object:
 def refuse_two_in_one(value: object) -> object:
     """Refuse ``Ann Lee, Bob Ray`` for a person; ``Lee, Ann`` is one.
 
-    There are surely several where on each side of a comma stand two or three words that begin
-    with a capital letter. A mapping with a `name` is not looked at: it says what is one name.
+    There are certainly several where each side of a comma has two or three words that begin
+    with a capital letter. A mapping with a `name` is not checked: it says what is one name.
     """
     written = _as_written(value)
     several = written if isinstance(written, list | tuple) else (written,)
@@ -166,7 +166,7 @@ def _party_from_text(text: str) -> object:
 
 
 def _kind_of(inner: str) -> str:
-    """The field of a party that stands in pointed or round brackets."""
+    """The field of a party that a text in pointed or round brackets gives."""
     if re.fullmatch(r"(https?://orcid\.org/)?[\dX]{4}(-[\dX]{4}){3}/?", inner):
         return "orcid"
     if URL.fullmatch(inner):
@@ -182,4 +182,4 @@ Parties = Annotated[
         "a funder also {grants: [number or URL]}, or a list of these"
     ),
 ]
-"""One or several; a plain text is a name, an ORCID or a URL."""
+"""One party or several; a plain text is a name, an ORCID or a URL."""

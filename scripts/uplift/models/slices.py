@@ -1,4 +1,4 @@
-"""What one convert job carried out: ``convert/<number>-of-<count>.json``."""
+"""What one convert job did: ``convert/<number>-of-<count>.json``."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ class Slice(Model):
     Attributes
     ----------
     output
-        Where they were converted to, as the sheet has it.
+        Where they were converted to, as in the sheet.
     batches
         Names of the batches of this slice, in order.
     in_force_sha256

@@ -21,7 +21,7 @@ class ArrayValidation(Model):
         SHA-256 over, for each stored source chunk in grid order, its linear index (uint64, little
         endian) and the XXH3-128 of its values inside the array (little endian, C order).
     chunks_compared, bytes_compared
-        Source chunks that were found again, and their decoded bytes.
+        Source chunks that were compared, and their decoded bytes.
     regions_compared
         Regions that other readers read the same from both sides.
     """
@@ -40,16 +40,16 @@ Conforms = Literal["OME-Zarr", "OME-Zarr with defects", "plain Zarr"]
 
 
 class Defect(Model):
-    """What the source got wrong and the output keeps, word for word.
+    """A defect of the source that the output keeps, word for word.
 
     Attributes
     ----------
     message
         The first path, and what is wrong there.
     breaks
-        What that breaks, and for which readers; neither did it work in the source.
+        What that breaks, and for which readers; it did not work in the source either.
     groups, paths
-        How many groups and arrays have it, and the first of them.
+        Number of groups and arrays that have it, and the first of them.
     """
 
     code: str
@@ -60,11 +60,11 @@ class Defect(Model):
 
 
 class Validation(Model):
-    """The verdict on a dataset. Holds nothing that differs between two equal runs.
+    """The verdict on a dataset. It has no value that differs between two equal runs.
 
-    `verdict` says whether the output is what the source is, pixel by pixel and word by word;
+    `verdict` says whether the output equals the source, pixel by pixel and word by word;
     `conforms` whether that is an OME-Zarr of the version asked for, with which `defects`.
-    `verify` is the mode: what docs/VALIDATION.md says of it is what the verdict means.
+    `verify` is the mode; docs/VALIDATION.md says what the verdict means in each mode.
     `root_sha256` is that of the staged root document; `objects` and `bytes` are what the output
     holds once that is published; `manifest_sha256` is that of the manifest, where there is one.
     """
@@ -72,10 +72,10 @@ class Validation(Model):
     schema_: Literal["ngff-uplift/validation/1"] = Field("ngff-uplift/validation/1", alias="schema")
     dataset: str
     verify: Verify = "reread"
-    """Files of earlier versions do not say it: they read the source twice."""
+    """Absent in files of earlier versions, which read the source twice."""
     verdict: Literal["valid", "invalid"]
     conforms: Conforms | None = None
-    """None: a file of an earlier version, which did not say it."""
+    """None: a file of an earlier version, which did not have it."""
     defects: tuple[Defect, ...] = ()
     findings: tuple[Finding, ...]
     arrays: tuple[ArrayValidation, ...]
@@ -86,4 +86,4 @@ class Validation(Model):
     root_sha256: str
     manifest_sha256: str | None = None
     validators: dict[str, str] = Field(default_factory=dict)
-    """Other people's validators that looked at the metadata, each with its release."""
+    """Other people's validators that checked the metadata, each with its release."""

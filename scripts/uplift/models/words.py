@@ -1,4 +1,4 @@
-"""Numbers as people read them, in messages, reports and crates."""
+"""Numbers in readable form, in messages, reports and crates."""
 
 
 def counted(count: int, noun: str) -> str:

@@ -26,12 +26,12 @@ def make_plan(
     supplied: Path | None = None,
     unsupported: Literal["fail", "skip"] = "fail",
 ) -> None:
-    """Write ``plan.json`` where it does not say all of it yet, and what would be proposed now.
+    """Write ``plan.json`` unless it is up to date, and a different proposal next to an edited one.
 
     Parameters
     ----------
     path
-        ``plan.json``, where an edited plan may stand.
+        ``plan.json``, which may be an edited plan.
     given
         Settings of the config and the sheet, see :class:`PlanSettings`.
     supplied
@@ -44,7 +44,7 @@ def make_plan(
     PlanError
         A plan or setting that cannot be carried out.
     UnsupportedError
-        An array cannot be converted, and is not to be skipped.
+        An array cannot be converted, and must not be skipped.
     """
     skipped_arrays(inventory, BatchSettings(unsupported=unsupported))
     existing = _read(path) if path.exists() else None
@@ -74,7 +74,7 @@ def make_plan(
 
 
 def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> tuple[Plan, list[str]]:
-    """Read ``plan.json``, edited or not, with what it shows brought up to date.
+    """Read ``plan.json``, edited or not, with its predictions updated.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> tuple[P
     Returns
     -------
     plan, warnings
-        With its estimate and the methods, objects and bytes of its arrays; what is odd about it.
+        With its estimate and the methods, objects and bytes of its arrays; what is unusual in it.
 
     Raises
     ------

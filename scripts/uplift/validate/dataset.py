@@ -41,23 +41,23 @@ from uplift.zarr_metadata.data_types import data_type_v3
 log = logging.getLogger(__name__)
 
 _MANY_ARRAYS = 100
-"""Whose documents take longer to check than a process takes to start."""
+"""From this many arrays on, checking documents takes longer than starting a process."""
 
 
 @dataclass(frozen=True)
 class WorkFiles:
-    """What the steps before left.
+    """What the earlier steps wrote.
 
     Attributes
     ----------
     batches, skipped
         Of the plan in force; arrays that it leaves out, with the reason.
     root_document
-        The root's, as long as it is not published.
+        The root's document, which is not published yet.
     crate
         None when the crate is switched off.
     with_manifest
-        List the check sums of the whole output; the batches made those of shards.
+        Whether to list the check sums of the whole output; the batches made those of shards.
     """
 
     folder: WorkFolder
@@ -80,23 +80,23 @@ def validate_dataset(
     verify: Verify = "once",
     cores: int = 1,
 ) -> tuple[Validation, str]:
-    """Check everything that is not about single chunks, and sum up what was found about those.
+    """Check everything except single chunks, and sum up what the batches found about those.
 
     Parameters
     ----------
     dataset
         Its name.
     inventory, migration, files
-        What the steps before left.
+        What the earlier steps wrote.
     source, output
         Both sides, for reading.
     pixels
         The checks of chunks, which several processes share.
     verify
-        ``reread``: list the source again, too; objects that came or went since it was inspected
-        are found.
+        ``reread``: list the source again as well, to find objects that were added or removed
+        since it was inspected.
     cores
-        That the job was given.
+        Of the job.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def validate_dataset(
     Raises
     ------
     InputError
-        A file of the steps before is absent or belongs to another plan.
+        A file of an earlier step is absent or belongs to another plan.
     StorageError
         A read that failed.
     """
@@ -213,7 +213,7 @@ def _arrays(
 
 
 class PixelChecks(Protocol):
-    """The checks of chunks, carried out by the processes that the job was given."""
+    """The checks of chunks, which the job's processes carry out."""
 
     def validate_again(self, listed: Mapping[tuple[str, int], str]) -> None:
         """Validate batches whose objects are not those that were validated.
@@ -300,8 +300,7 @@ class _DatasetCheck:
     ) -> tuple[list[Finding], Json | None]:
         """Check every ``zarr.json`` against the source's, and let the validators look at them.
 
-        A process of its own may do so: what was found, and the attributes of the root, are handed
-        back.
+        This may run in another process, so the findings and the root's attributes are returned.
         """
         findings = self._about_documents
         structure = Structure(self.groups, self._entries, self._migration, findings)
@@ -326,7 +325,7 @@ class _DatasetCheck:
         return findings.all(), (root.get("attributes") or {}) if is_group else None
 
     def _reference(self, structure: Structure, found: Mapping[str, Json]) -> dict[str, Json]:
-        """What the validators are shown to know the source's own faults: what is lost is none."""
+        """What the source's metadata become, by which validators tell the source's own defects."""
         groups = structure.reference()
         arrays = {
             path: {
@@ -377,7 +376,7 @@ class _DatasetCheck:
         return [(f.path, f.path) for f in self._inventory.files if f.path not in written]
 
     def _kept_crate(self, crate: CrateRecord | None) -> list[tuple[str, str]]:
-        """The source's own crate lies next to the new one under another name, or in its place."""
+        """The source's own crate: next to the new one under another name, or instead of it."""
         original = any(file.path == CRATE_KEY for file in self._inventory.files)
         if crate is None or not original:
             return []

@@ -1,4 +1,4 @@
-"""Compare arrays' metadata of both sides as another library understands them."""
+"""Compare the metadata of arrays on both sides as another library reads them."""
 
 import copy
 import warnings
@@ -31,7 +31,7 @@ Fault = tuple[str, str]
 
 
 class ArrayCheck:
-    """Checks arrays' documents; arrays that are alike in everything but their path, once."""
+    """Checks documents of arrays; those that differ only in their path are checked once."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
@@ -100,7 +100,7 @@ def _faults(
 
 
 def check_consolidated(documents: Mapping[str, Json], findings: Findings) -> None:
-    """Compare metadata that the root holds of all nodes with the nodes' own, where it does."""
+    """Compare consolidated metadata of the root, if any, with the nodes' own documents."""
     root = documents.get("", {})
     if consolidated.KEY not in root:
         return
@@ -133,7 +133,7 @@ def _faults_of_values(
 
 
 def _source_values(document: Json | None, source: SourceArray) -> tuple[Any, Any]:
-    """Data type and fill value as zarr-python reads them; what it cannot read, the project does."""
+    """Data type and fill value as zarr-python reads them; as this project does, if it cannot."""
     kind = ArrayV2Metadata if source.zarr_format == 2 else ArrayV3Metadata
     try:
         metadata = kind.from_dict(copy.deepcopy(document or {}))
@@ -156,7 +156,7 @@ def _same_type(one: Any, other: Any) -> bool:
 
 
 def _same_fill(old: Any, new: Any, dtype: Any) -> bool:
-    """Whether two fill values are one, bit for bit; none (Zarr v2) stands for zero."""
+    """Whether two fill values are equal, bit for bit; none (Zarr v2) counts as zero."""
     if dtype.kind in "OT":
         return _text(old) == _text(new)
     native = dtype.newbyteorder("=")

@@ -1,4 +1,4 @@
-"""The output's metadata documents side by side with the source's."""
+"""The output's metadata documents, each with the source's."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ class Node:
     source_document
         The source's ``.zarray``, or its ``zarr.json``; None for a v2 group.
     source_attributes
-        As they stand in the source.
+        As in the source.
     """
 
     entry: InventoryGroup | InventoryArray
@@ -57,7 +57,7 @@ class Node:
 class Documents:
     """Reads documents of both sides; the root's is the staged one.
 
-    Equal documents are parsed once and shared: those of a plate's arrays are a handful.
+    Equal documents are parsed once and shared: a plate's arrays have only a few different ones.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Documents:
     def _nodes(
         self, entries: list[InventoryGroup | InventoryArray], kind: Literal["group", "array"]
     ) -> Iterator[Node]:
-        """Ask for the documents of both sides; they are looked at as they are wanted."""
+        """Request the documents of both sides; they are parsed when they are needed."""
         old_arrays = [e for e in entries if kind == "array" and e.zarr_format == 2]
         source = SourceDocuments(self._inventory, self._source)
         written = [join(entry.path, "zarr.json") for entry in entries if entry.path]
@@ -167,6 +167,6 @@ class Documents:
 
 
 def _attributes(document: Json | None) -> Json:
-    """Attributes of a Zarr v3 node; ``null`` stands for none."""
+    """Attributes of a Zarr v3 node; ``null`` counts as none."""
     found = (document or {}).get("attributes")
     return found if isinstance(found, dict) else _NONE

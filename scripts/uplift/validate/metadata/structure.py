@@ -1,4 +1,4 @@
-"""What OME-Zarr asks across groups, and what no other validator looks at."""
+"""What OME-Zarr requires across groups, and what no other validator checks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ from uplift.zarr_metadata.data_types import data_type_v3
 
 
 class Structure:
-    """Checks groups as they come by, and remembers what the arrays below them must obey.
+    """Checks groups one by one, and remembers what the arrays below them must obey.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Structure:
         return lost
 
     def check_tree(self) -> None:
-        """Check what takes more than one group, once all have come by."""
+        """Check what needs more than one group, once all were checked."""
         arrays: dict[str, ArrayNode] = {
             path: array_node(entry.source)
             for path, entry in self._arrays.items()
@@ -101,9 +101,9 @@ class Structure:
         self._check_labels()
 
     def reference(self) -> dict[str, Json]:
-        """Documents that the source's metadata become, over the arrays that the source has.
+        """Documents that the source's metadata migrate to, with the source's arrays.
 
-        Only what a validator looks at is in those of arrays.
+        Those of arrays have only what a validator reads.
         """
         shapes = {path: entry.source.shape for path, entry in self._arrays.items()}
         named = {path: entry.axes for path, entry in self._arrays.items() if entry.axes}

@@ -1,4 +1,4 @@
-"""Account for every object: nothing of the source is lost, nothing at the output is unexplained."""
+"""Account for every object: nothing of the source is lost, nothing at the output is unknown."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ _V2_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
 class OutputAccount:
     """Accounts for every object of the output: a known document or file, or in an array's grid.
 
-    Fed from the one listing of the output; holds nothing for each object.
+    Gets each object of one listing of the output, and stores nothing for each object.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class OutputAccount:
     findings
         Receives what is found.
     stored
-        Called with each object of an array: its path, position in the object grid, and how it is.
+        Called with each object of an array: its path, position in the grid, and listing entry.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from uplift.models.json_text import sha256_of
 def checked_crate(record: CrateRecord, data: bytes | None) -> tuple[Finding, ...]:
     """Findings about the crate that is at the output now.
 
-    Those of `record` when these are the bytes that they are about.
+    Those of `record`, if they are about these bytes.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """``manifest.sha256``: the check sums of all objects of the output, as ``sha256sum -c`` reads them.
 
-The batches hash their shards; the rest is hashed when the verdict is reached. The root document is
-in the list before it is published; the list itself and the lock are not.
+The batches hash their shards; the other objects are hashed when the verdict is made. The root
+document is in the list before it is published; the list itself and the lock are not.
 """
 
 from collections.abc import Iterable
@@ -55,7 +55,7 @@ def text_of_sums(sums: Sums) -> str:
 
 
 def read_sums(files: Iterable[Path]) -> Sums:
-    """Read what the batches wrote, but for names that are escaped: those are hashed again."""
+    """Read what the batches wrote, except for escaped names: those are hashed again."""
     sums: Sums = {}
     for file in files:
         if not file.is_file():  # of a batch without stored objects, or one that made no sums
