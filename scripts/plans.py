@@ -15,7 +15,7 @@ from uplift.models.inventory import Inventory
 from uplift.models.site import SiteCosts
 from uplift.models.words import counted
 from uplift.outputs.space import file_system_of
-from uplift.plan import plan_as_it_stands
+from uplift.plan import current_plan
 from uplift.planning.loads import load_of_plan
 from uplift.planning.rates import calibrated
 from uplift.planning.table import Planned, as_text, rows_of
@@ -79,7 +79,7 @@ def _planned(
     work: WorkFolder, sample: Sample, arguments: argparse.Namespace, *, archive: bool
 ) -> Planned:
     inventory = json_files.read_model(work.inventory, Inventory)
-    plan, warnings = plan_as_it_stands(inventory, work.plan, sample.dataset)
+    plan, warnings = current_plan(inventory, work.plan, sample.dataset)
     sys.stderr.writelines(f"warning: {sample.dataset}: {line}\n" for line in warnings)
     count = slices.slice_count(work, sample.jobs)
     stored = plan.estimate.before.bytes if plan.estimate is not None else 0

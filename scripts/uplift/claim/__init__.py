@@ -91,7 +91,7 @@ def claim_output(
         and (
             output.url in (known.output, *earlier)
             or is_named_as_then
-            or not _still_stands(known, settings)
+            or not _still_exists(known, settings)
         )
     )
     if lock is not None and not abandoned:
@@ -146,7 +146,7 @@ def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
     return known.root_sha256 == sha256_of(root)
 
 
-def _still_stands(known: Published, settings: Mapping[str, Any] | None) -> bool:
+def _still_exists(known: Published, settings: Mapping[str, Any] | None) -> bool:
     """Whether what was published is still where it was: then it is not what stands elsewhere.
 
     Two images whose metadata are the same have the same root document.

@@ -1,4 +1,4 @@
-"""What both ways to write the stored objects of an array have in common."""
+"""Base of both engines (repack and recode) that write the stored objects of an array."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from uplift.storage.protocol import Readable, WritableStore, join
 from uplift.zarr_metadata.v3 import target_key
 
 Read = Callable[[int], None]
-"""Called with how many bytes of the source were read, from any thread."""
+"""Called with the number of bytes read from the source, from any thread."""
 
 
 @dataclass(slots=True)
@@ -38,9 +38,9 @@ class Outcome:
     """Chunks with bytes after the end of their stream, which are left out."""
     first_trailing: Index | None = None
     largest: tuple[int, Index] | None = None
-    """Most bytes of a chunk, and which one."""
+    """Largest chunk: its bytes, and which one it is."""
     rows: list[bytes] = field(default_factory=list)
-    """Digest rows of what was read, for the validation; see :mod:`uplift.arrays.digests`."""
+    """Digest rows of the chunks that were read, for the validation; see :mod:`uplift.arrays.digests`."""
     bad_chunks: list[BadChunk] = field(default_factory=list)
     undecodable: list[BadChunk] = field(default_factory=list)
     """Chunks that stop the conversion (``on_bad_chunk: fail``)."""
@@ -78,7 +78,7 @@ class Engine(ABC):
     Parameters
     ----------
     item
-        Run of stored objects of the array, and what is to become of its chunks.
+        Run of stored objects of the array, and how its chunks are converted.
     chunks
         Encoded chunks of the source.
     output
@@ -129,7 +129,7 @@ class Engine(ABC):
         position
             C-order linear index into the target's object grid.
         stored
-            Indices of the source chunks under it that exist, in C order; None when all of them do.
+            Indices of the stored source chunks under it, in C order; None when all are stored.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Engine(ABC):
         """Yield the encoded chunks of an object in C order, some at a time; count in `outcome`."""
 
     def _copied(self, index: Index, key: str, data: Readable) -> bool:
-        """Whether an object got its bytes without their passing through here."""
+        """Whether an object was written without its bytes passing through this process."""
         return False
 
     def _write_chunk(
@@ -176,7 +176,7 @@ class Engine(ABC):
         return len(data)
 
     def _unless_bad(self, blocks: Iterable[list[Piece]], outcome: Outcome) -> Iterator[list[Piece]]:
-        """All chunks are read, so that all bad ones are named; then the shard is discarded."""
+        """Read all chunks, so that all bad ones are named; then discard the shard."""
         yield from blocks
         if outcome.undecodable:
             raise Abandoned
@@ -208,7 +208,7 @@ class Engine(ABC):
         return data
 
     def _note(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
-        """Keep the digest of what an object takes of a chunk; no object: of the whole chunk."""
+        """Keep the digest of the part of a chunk that an object has; no object: of the whole chunk."""
         number = sum(map(operator.mul, chunk, self._strides))
         position = NO_OBJECT if position is None else position
         outcome.rows.append(row(position, number, digest, self._index_bytes))

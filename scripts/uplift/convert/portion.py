@@ -37,11 +37,11 @@ from uplift.zarr_metadata.v3 import target_key
 log = logging.getLogger(__name__)
 
 MOST_LISTED = 4096
-"""Chunks of an array whose listing is kept, so that each read is compared with it."""
+"""Up to this many chunks, an array's listing is kept, so that each read is compared with it."""
 
 
 class Survey(NamedTuple):
-    """What is there before a portion is converted.
+    """What exists on both sides before a portion is converted.
 
     Attributes
     ----------
@@ -50,8 +50,8 @@ class Survey(NamedTuple):
     stored
         Source chunks by object; None when every chunk is stored.
     listed
-        Objects of source chunks as they were listed, of an array that is cut; each read is
-        compared with that.
+        Listing entries of source chunks, for an array that is cut; each read is compared with
+        its entry.
     """
 
     existing: dict[int, int]
@@ -66,7 +66,7 @@ class Converted:
     Attributes
     ----------
     digests
-        Of all that the objects of the portion hold, finished by an earlier run or by this one.
+        Of all chunks in the portion's objects, whether an earlier run or this one finished them.
     resumed
         Objects that an earlier run finished.
     """
@@ -78,10 +78,10 @@ class Converted:
 
 
 def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> Survey:
-    """List both sides of an item once; what the plan has no object for is deleted.
+    """List both sides of an item once; objects that the plan does not have are deleted.
 
     The source of a small dense array is not listed: each of its chunks is read, and the files that
-    were read are compared with what inspect saw before the journal's line says that it is done.
+    were read are compared with the inventory before the journal says that it is done.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
     chunks
         Encoded chunks of the source.
     output
-        That holds the objects, held for writing.
+        Store of the objects, held for writing.
 
     Returns
     -------
     Survey
-        What there is of it on both sides.
+        What exists of the item on both sides.
 
     Raises
     ------
@@ -111,9 +111,9 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
 
 
 def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
-    """Compare what is stored with what inspect saw: once an array, by listing it.
+    """Compare the stored chunks with the inventory, once for each array, by listing it.
 
-    The batch that has object 0 looks; without it the dataset is never published.
+    The batch that has object 0 does this; without it the dataset is never published.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def refuse_changed_source(item: BatchItem, chunks: ChunkSource) -> None:
 
 
 def refuse_other_listing(item: BatchItem, chunks: ChunkSource) -> None:
-    """List an array and compare; of one with few chunks they are kept, for reading.
+    """List an array and compare; the listing of one with few chunks is kept, for reading.
 
     Raises
     ------
@@ -191,11 +191,11 @@ def convert_portion(
     output
         Where the objects go.
     journal
-        Journal of the batch: a line for each task that is done.
+        Journal of the batch: a line for each finished task.
     done
-        Its lines about this array from before, of the plan in force.
+        Its earlier lines about this array, of the plan in force.
     survey
-        What is there.
+        What exists on both sides.
     fill
         Whether chunks that cannot be decoded are replaced by the fill value.
     read
@@ -250,7 +250,7 @@ def convert_portion(
 
 
 def _refuse_other_files(item: BatchItem, chunks: ChunkSource) -> None:
-    """Compare the files that were read with what inspect saw.
+    """Compare the files that were read with the inventory.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def _refuse_other_files(item: BatchItem, chunks: ChunkSource) -> None:
 def _trusted(
     item: BatchItem, done: Sequence[Done], existing: dict[int, int], converted: Converted
 ) -> list[Run]:
-    """Finished runs whose objects are at the output as noted; those are taken out of `existing`."""
+    """Finished runs whose objects are at the output as noted; these are removed from `existing`."""
     width = row_index_bytes(item)
     runs, kept, positions = list[Run](), list[int](), sorted(existing)
     for line in done:
@@ -293,7 +293,7 @@ def _trusted(
 def _note(
     item: BatchItem, task: Task, outcome: Outcome, journal: Lines, converted: Converted
 ) -> None:
-    """Journal a finished task; bad chunks are met again on resume, so such tasks are not."""
+    """Journal a finished task, but none with bad chunks, so that a resumed job finds these again."""
     rows = b"".join(outcome.rows)
     outcome.rows = []
     converted.digests |= digests_in(rows, row_index_bytes(item))
@@ -321,5 +321,5 @@ def _note(
 
 
 def unique_chunks(found: Sequence[BadChunk]) -> list[BadChunk]:
-    """Each chunk once, in order: one is met again for each object that needs it."""
+    """Each chunk once, in order: a chunk occurs once for each object that needs it."""
     return sorted({bad.chunk: bad for bad in found}.values(), key=lambda bad: bad.chunk)

@@ -2,7 +2,7 @@
 
 A stored object is made in blocks of whole target chunks, C order, small enough for the memory
 budget. Each block decodes the source chunks it overlaps. A target chunk is stored when any source
-chunk it overlaps is: absent stays absent.
+chunk that it overlaps is stored.
 """
 
 import math
@@ -120,7 +120,7 @@ class RecodeEngine(Engine):
         decoded: NDArray[Any],
         outcome: Outcome,
     ) -> None:
-        """Keep the digest of what the object takes of a chunk, in the block where that begins."""
+        """Keep the digest of the part of a chunk that the object has, in the block where it begins."""
         source = self.item.source
         covers = grid.element_box(chunk, source.chunks, source.shape)
         piece = grid.common(box, covers)
@@ -149,7 +149,7 @@ class RecodeEngine(Engine):
         return decoded
 
     def _decoder_here(self) -> ChunkDecoder:
-        """Decoder of this thread, whose memory is used again for each chunk."""
+        """Decoder of this thread, whose memory is reused for each chunk."""
         if self._helpers.count == 1:
             return self._decoder
         if not hasattr(self._of_thread, "decoder"):
@@ -183,7 +183,7 @@ class RecodeEngine(Engine):
         return Piece(grid.cell_of(chunk, self._per_shard), data)
 
     def _whole(self, piece: NDArray[Any]) -> NDArray[Any]:
-        """Fill a chunk at the array's edge up."""
+        """Pad a chunk at the array's edge."""
         if piece.shape == self.item.target.chunks:
             return piece
         whole = self._filled(self.item.target.chunks)

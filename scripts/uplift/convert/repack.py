@@ -1,7 +1,7 @@
 """Pack encoded chunks into shards byte for byte (zarr v3 sharding codec).
 
-No chunk is decoded here: its header is checked against its length, and the validation decodes every
-chunk once. A chunk that fails the check is decoded and encoded again, alone, and reported.
+Chunks are not decoded here: a chunk's header is checked against its length, and the validation
+decodes every chunk once. A chunk that fails the check is recoded on its own, and reported.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ class RepackEngine(Engine):
     """Writes the stored objects of one array from its encoded chunks.
 
     Source and target have the same chunk grid; a shard holds ``shards / chunks`` of them along
-    each axis. Memory is bounded by the blocks that are read, never by the shard.
+    each axis. Memory depends on the blocks that are read, not on the size of the shard.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -47,7 +47,7 @@ class RepackEngine(Engine):
             yield pieces
 
     def _copied(self, index: Index, key: str, data: Readable) -> bool:
-        """Let the file system or the server copy a chunk, checked by now, where one holds both."""
+        """Have the file system or the server copy a checked chunk, where it holds both sides."""
         if data is not self._as_read or self.item.source.shards is not None:
             return False
         return self._output.copy_from(self._chunks.store, self._chunks.key_of(index), key)
@@ -55,7 +55,7 @@ class RepackEngine(Engine):
     def _kept(
         self, position: int, chunk: Index, data: Readable, outcome: Outcome
     ) -> Readable | None:
-        """Bytes to store for a chunk: its own, or the recoded ones when they break a rule."""
+        """Bytes to store for a chunk: its own, or recoded ones when its own break a rule."""
         try:
             kept = self._keeper.keep(data)
         except DecodeError as error:

@@ -24,7 +24,7 @@ def as_read(attributes: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
         Of the group, from the root of the dataset.
     """
     keys = detect.ome_keys_of(path, attributes)
-    if not keys or _is_read_as_it_stands(alike(attributes, path)[0]):
+    if not keys or _is_read_unchanged(alike(attributes, path)[0]):
         return attributes
     draft, _ = _repaired(attributes, path)
     ome = detect.ome_of(attributes)
@@ -43,7 +43,7 @@ def _repaired(attributes: Mapping[str, Any], path: str) -> tuple[Draft, int]:
 
 
 @lru_cache(maxsize=1024)
-def _is_read_as_it_stands(same: Alike) -> bool:
+def _is_read_unchanged(same: Alike) -> bool:
     """Whether the metadata of groups that are alike need no repair."""
     try:
         return not _repaired(same.attributes, same.path)[1]

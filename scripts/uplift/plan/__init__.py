@@ -73,7 +73,7 @@ def make_plan(
         json_files.write_json(path, decision.plan)
 
 
-def plan_as_it_stands(inventory: Inventory, path: Path, dataset: str) -> tuple[Plan, list[str]]:
+def current_plan(inventory: Inventory, path: Path, dataset: str) -> tuple[Plan, list[str]]:
     """Read ``plan.json``, edited or not, with its predictions updated.
 
     Parameters

@@ -1,1 +1,1 @@
-"""What Snakemake calls: jobs, and what is looked at before them."""
+"""What Snakemake calls: checks before the first job, jobs, and the console."""

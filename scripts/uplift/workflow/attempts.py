@@ -1,7 +1,7 @@
 """Attempts at a job: how often it is repeated, how earlier ones ended, and why.
 
-Snakemake can only repeat every job that failed. So a job that failed for good ends its further
-attempts at once, and one that was killed, or whose storage was out of reach, is really repeated.
+Snakemake can only repeat every job that failed. So a job that would fail again ends its further
+attempts immediately; one that was killed, or whose storage was unreachable, is really repeated.
 """
 
 import os
@@ -13,12 +13,12 @@ from uplift.errors import TransientError
 from uplift.work import ledger
 
 RUN_VARIABLE = "NGFF_UPLIFT_RUN"
-"""When this run of the workflow began, and how often it repeats a failed job: ``<time> <number>``.
+"""Start of this run of the workflow, and how often it repeats a failed job: ``<time> <number>``.
 
-Jobs inherit it, those of a cluster too. Without it nothing is known of earlier attempts.
+Jobs inherit it, including those of a cluster. Without it earlier attempts are unknown.
 """
 RETRIES = 2
-"""Of jobs that the system killed (memory, time, preemption), or whose storage was out of reach."""
+"""For jobs that the system killed (memory, time, preemption), or whose storage was unreachable."""
 
 _REASONS = {
     "the disk is full": r"no space left on|quota is used up|quota exceeded|too little space",
@@ -35,7 +35,7 @@ _REASONS = {
 
 
 def exit_codes(log: Path) -> list[int]:
-    """Exit codes of a job's attempts in this run, by its log; a killed one has left none."""
+    """Exit codes of a job's attempts in this run, by its log; a killed attempt has none."""
     found = os.environ.get(RUN_VARIABLE, "").split()
     folder = logs_folder(log)
     if len(found) != 2 or folder is None:
@@ -49,7 +49,7 @@ def exit_codes(log: Path) -> list[int]:
 
 
 def is_for_good(code: int) -> bool:
-    """Whether a job that ended so would end so again."""
+    """Whether a job that ended with this code would end with it again."""
     return code not in (0, TransientError.exit_code)
 
 
@@ -65,18 +65,18 @@ def next_attempt(attempt: int, most: int, logs: Sequence[str], otherwise: str) -
     Parameters
     ----------
     attempt
-        That has just failed, from 1.
+        Number of the failed attempt, from 1.
     most
-        Attempts at the most.
+        Maximal number of attempts.
     logs
         Of the job.
     otherwise
-        Why, where the logs say nothing.
+        Reason to give where the logs have none.
 
     Returns
     -------
     str
-        Empty where that was the last attempt, or the others would end as it did.
+        Empty where that was the last attempt, or where others would end in the same way.
     """
     ended = exit_codes(Path(logs[0])) if logs else []
     if attempt >= most or (ended and is_for_good(ended[-1])):
@@ -87,13 +87,13 @@ def next_attempt(attempt: int, most: int, logs: Sequence[str], otherwise: str) -
 
 
 def common_reason(text: str) -> str | None:
-    """What is wrong with more than one dataset, going by an error's line; None for all else."""
+    """Reason in an error's line that concerns more than one dataset; None for others."""
     found = (why for why, words in _REASONS.items() if re.search(words, text, re.IGNORECASE))
     return next(found, None)
 
 
 def text_of(log: str | Path) -> str:
-    """What a job's log holds; nothing where there is none."""
+    """Text of a job's log; empty where there is none."""
     path = Path(log)
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
@@ -105,7 +105,7 @@ def error_in(log: str | Path) -> str:
 
 
 def first_error(logs: Iterable[str]) -> str:
-    """What the first log with an error ends with, and its path."""
+    """The error at the end of the first log that has one, with the log's path."""
     found = ((error_in(log), log) for log in logs)
     return next((f"{text.partition('error: ')[2]} ({log})" for text, log in found if text), "")
 

@@ -1,4 +1,4 @@
-"""What is known of a campaign, from work files or a sheet of kinds of datasets, and its table."""
+"""What a campaign needs, from work files or a sheet of kinds of datasets, and its table."""
 
 import csv
 from collections import Counter
@@ -19,7 +19,7 @@ COLUMNS = ("count", "arrays", "chunks", "stored_bytes", "decoded_bytes", "object
 """Of the sheet of kinds; `method` (repack or recode) may follow."""
 
 _COLD = 0.5
-"""Share of a pilot's chunks that came from a disk, below which its rates are those of memory."""
+"""With a smaller share of a pilot's chunks from a disk, its rates are those of memory."""
 
 
 def _folders(results: Path) -> list[WorkFolder]:
@@ -47,8 +47,8 @@ def planned_loads(results: Path) -> Iterator[Load]:
 def finished_runs(results: Path) -> Iterator[Run]:
     """Datasets that were published, with what the jobs of each step took.
 
-    Those of which a step ran again, after an edit or a kill, tell nothing of a run from the start,
-    nor do those whose plan was edited since, and wrongly.
+    Datasets of which a step ran again, after an edit or a kill, say nothing about a complete run,
+    nor do those whose plan was edited afterwards in an invalid way.
     """
     for work in _folders(results):
         if not work.published.exists():
@@ -117,7 +117,7 @@ def _kind(row: dict[str, str], where: str) -> Load:
 def table_of(
     found: Campaign, runs: int, measured: Measured, loads: Sequence[Load]
 ) -> Iterator[str]:
-    """Lines that say what a campaign takes, and where the rates come from.
+    """Lines on what a campaign needs, and where the rates come from.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def table_of(
 
 
 def _origin(runs: int, measured: Measured, loads: Sequence[Load]) -> Iterator[str]:
-    """Which rates are the records', which are defaults, and what lies outside of the records."""
+    """Which rates come from the records, which are defaults, and what the records do not cover."""
     if not runs:
         yield "rates: all are defaults; give --measured"
         return

@@ -1,7 +1,7 @@
-"""Snakemake resources that add up what the jobs of a run ask of each endpoint.
+"""Snakemake resources that limit the requests of all jobs of a run to each endpoint.
 
-A resource for each, such as ``requests_s3_lab_org``, limited to ``max_requests`` of the storage
-settings (or to what ``--resources`` says): Snakemake starts no job whose share is not free.
+There is one for each endpoint, such as ``requests_s3_lab_org``, limited to ``max_requests`` of the
+storage settings (or by ``--resources``): Snakemake starts no job whose share is not free.
 """
 
 import re
@@ -15,7 +15,7 @@ from uplift.storage.urls import display_url
 
 
 def shares_of(urls: Iterable[str], storage: Mapping[str, Any] | None) -> set[Share]:
-    """Shares that a job which opens these locations has in their endpoints."""
+    """Shares of their endpoints that a job takes which opens these locations."""
     found = (share_of(url, options_for(display_url(url), storage)) for url in urls)
     return {share for share in found if share is not None}
 
@@ -30,7 +30,7 @@ def limits_of(shares: Iterable[Share]) -> dict[str, int]:
 
 
 def needs_of(shares: Iterable[Share]) -> dict[str, int]:
-    """What a job takes of each resource."""
+    """How much a job takes of each resource."""
     needs: Counter[str] = Counter()
     for share in shares:
         needs[_resource_name(share.endpoint)] += share.requests

@@ -1,8 +1,8 @@
-"""Jobs on a cluster: which steps share one, and what its nodes have.
+"""Jobs on a cluster: which steps share a job, and what the nodes have.
 
 A dataset of one slice is one job from its first step to its last. One of several slices is a job
-that gets it ready, a job for each slice, and a job that finishes it. Snakemake calls jobs that
-share one a group, and puts several datasets into one where ``group-components`` says so.
+of the steps before convert, a job for each slice, and a job of the steps after it. Snakemake calls
+steps that share a job a group, and puts several datasets into one if ``group-components`` says so.
 """
 
 import os
@@ -18,7 +18,7 @@ SMALL_BYTES = 2**30
 """Stored bytes of a small dataset: a minute or two of one core."""
 
 _ASK_S = 10.0
-"""For an answer of SLURM's controller: without one, jobs are sized by the plans alone."""
+"""To wait for SLURM's controller: without its answer, jobs are sized by the plans alone."""
 
 
 def group_of(step: str, slices: int, *, is_sized: bool, size: int | None) -> str | None:
@@ -29,15 +29,15 @@ def group_of(step: str, slices: int, *, is_sized: bool, size: int | None) -> str
     slices
         Of the dataset.
     is_sized
-        Whether a plan, or the sheet, says how large the dataset is. Where nothing does, a job of
-        its own makes the plan, and the others ask for what the plan says.
+        Whether a plan, or the sheet, says how large the dataset is. Otherwise a separate job
+        makes the plan, and the other jobs request what the plan says.
     size
         Stored bytes by the plan, when there is one.
 
     Returns
     -------
     str | None
-        The same for steps that are to be one job of the cluster.
+        The same for all steps of one job of the cluster.
     """
     first = step in ("inspect_source", "plan")
     if slices > 1:
@@ -50,16 +50,16 @@ def group_of(step: str, slices: int, *, is_sized: bool, size: int | None) -> str
 
 @dataclass(frozen=True)
 class Nodes:
-    """What jobs may ask for.
+    """What jobs may request.
 
     Attributes
     ----------
     cores
-        Of the smallest node: SLURM keeps a job that asks for more waiting without a word.
+        Of the smallest node: SLURM keeps a job that requests more waiting, without a message.
     memory_mb
         Of the largest node.
     minutes
-        That a job may take, in the partition that allows most; None: any time.
+        Time limit of a job, in the partition that allows most; None: no limit.
     """
 
     cores: int
@@ -105,7 +105,7 @@ def nodes_in(answer: str, partition: str | None) -> Nodes | None:
 def minutes_in(limit: str) -> int | None:
     """Minutes of a time as SLURM writes it, ``[[days-]hours:]minutes:seconds``; None: any.
 
-    Whole ones, at least one: zero would ask SLURM for no limit.
+    Whole minutes, at least one: zero would mean no limit to SLURM.
     """
     days, _, clock = limit.rpartition("-")
     parts = [days or "0", *clock.split(":")]
@@ -116,6 +116,6 @@ def minutes_in(limit: str) -> int | None:
 
 
 def allotted_cores(variables: Mapping[str, str] = os.environ) -> int | None:
-    """Cores that the job of this process has; None where nothing says so."""
+    """Cores of the job that this process belongs to; None where that is unknown."""
     text = variables.get("SLURM_CPUS_PER_TASK", "")
     return int(text) if text.isdigit() else None

@@ -1,9 +1,9 @@
-"""What people see while the workflow runs: little, and that at the right time.
+"""The console while the workflow runs: few lines, when they matter.
 
 Snakemake's own messages go to its log (``.snakemake/log``). Its handler of the console is replaced
-while the Snakefile is read, which works in every way in: with any profile, from elsewhere with
-``-s``, and as a module. ``--quiet all``, ``--verbose`` or ``-p``, or ``console: snakemake`` in the
-config, keeps Snakemake's.
+while the Snakefile is read, which works with any profile, with ``-s`` from another folder, and
+where the workflow is used as a module. ``--quiet all``, ``--verbose`` or ``-p``, or ``console:
+snakemake`` in the config, keeps Snakemake's.
 """
 
 import functools
@@ -45,13 +45,13 @@ from uplift.workflow.snakemake_words import (
 )
 
 VARIABLE = "NGFF_UPLIFT_CONSOLE"
-"""Tells jobs of this computer that they are shown here, and print nothing themselves."""
+"""Set for jobs of this computer, which then print nothing: this console does."""
 
 _UNFINISHED = "not finished: interrupted"
 
 
 class Console(logging.Handler):
-    """Takes Snakemake's events and says what matters about datasets (thread-safe)."""
+    """Takes Snakemake's events and prints what matters about datasets (thread-safe)."""
 
     def __init__(self, workflow: Any, replaced: logging.Handler) -> None:
         super().__init__(logging.INFO)
@@ -77,14 +77,14 @@ class Console(logging.Handler):
     def configure(
         self, datasets: Iterable[str], results: str, outcome: Callable[[str], Outcome]
     ) -> None:
-        """Say what the workflow is about, once the config is read.
+        """Set the datasets of the workflow, once the config is read.
 
         Parameters
         ----------
         datasets, results
             Names of all datasets, and the folder of their work files.
         outcome
-            Says what became of a dataset.
+            Function that returns the outcome of a dataset.
         """
         self._datasets, self._results, self._outcome = list(datasets), Path(results), outcome
 
@@ -102,7 +102,7 @@ class Console(logging.Handler):
             self.handleError(record)
 
     def conclude(self) -> list[str]:
-        """Stop the display, and say what failed: the last lines but that on the report.
+        """Stop the display, and print what failed: all last lines except that on the report.
 
         Returns
         -------
@@ -136,24 +136,24 @@ class Console(logging.Handler):
             return failed
 
     def take_refusal(self, text: str) -> None:
-        """Note why a cluster did not take a job, of which there is no log then."""
+        """Note why a cluster did not accept a job, which then has no log."""
         with self._lines:
             self._failures.refusal = text
 
     def take_queued(self, jobs: Collection[int]) -> None:
-        """Note which of the jobs that were sent wait in a cluster's queue, by their numbers."""
+        """Note which of the submitted jobs wait in a cluster's queue, by their numbers."""
         with self._lines:
             changed, self._queued = self._queued.symmetric_difference(jobs), set(jobs)
             for dataset in {self._jobs[one][1] for one in changed if one in self._jobs} - {""}:
                 self._show(dataset)
 
     def add_error(self, text: str) -> None:
-        """Say an error at the end, after those of the datasets."""
+        """Keep an error to print at the end, after those of the datasets."""
         with self._lines:
             self._errors[text] = None
 
     def close(self) -> None:
-        """Give the terminal back, and say what nobody asked for yet (as with ``--no-hooks``)."""
+        """Restore the terminal, and print what was not printed yet (as with ``--no-hooks``)."""
         if self._is_started:
             self.conclude()
         self._display.stop()
@@ -190,7 +190,7 @@ class Console(logging.Handler):
         self._display.start(self._results)
 
     def _count(self) -> None:
-        """Say how many of several datasets are done."""
+        """Show how many of several datasets are done."""
         if len(self._left) > 1:
             count = len(self._failures.names)
             failed = f", {count} failed" if count else ""
@@ -232,9 +232,9 @@ class Console(logging.Handler):
         self._count()
 
     def _note_recent_change(self, rule: str, dataset: str, logs: Iterable[str]) -> None:
-        """Note that a source may still be written; forget it when it has not changed for long.
+        """Note that a source may still be written to, until it has not changed for long enough.
 
-        Converting ends with a look at whether the source is still what was inspected.
+        Converting ends with a check whether the source is still the one that was inspected.
         """
         if rule == "inspect_source" and any(MARK in text_of(log) for log in logs):
             self._changing[dataset] = time.monotonic()
@@ -263,7 +263,7 @@ class Console(logging.Handler):
         self._take_error(str(about.get("msg") or ""))
 
     def _take_error(self, text: str) -> None:
-        """Keep an error for the end; before and after the jobs that is now."""
+        """Keep an error for the end; before and after the jobs print it immediately."""
         if self._is_started:
             self._errors[text] = None
         else:
@@ -282,7 +282,7 @@ class Console(logging.Handler):
             self._display.failed(f"error: {line}")
 
     def _dataset_of(self, rule: str, wildcards: Mapping[str, Any]) -> str:
-        """Dataset of a job; none for rules of another workflow, whatever their wildcards."""
+        """Dataset of a job; empty for rules of another workflow, whatever their wildcards."""
         dataset = str(wildcards.get("dataset", ""))
         return dataset if own_name(rule) in STEPS and dataset in self._datasets else ""
 
@@ -306,7 +306,7 @@ class Console(logging.Handler):
         if "This was a dry-run" in text:
             self._say_what_would_be_done()
         elif text.startswith("Nothing to be done"):
-            self._say_what_stands()
+            self._say_nothing_to_do()
         elif record.levelno >= logging.ERROR or text.startswith("Error: "):
             self._take_error(text)
         elif text.startswith(HIDDEN):
@@ -324,7 +324,7 @@ class Console(logging.Handler):
         elif text.startswith(SHOWN) or self._workflow.execution_settings is None:
             self._display.note(text)  # the answer of --summary and its like
 
-    def _say_what_stands(self) -> None:
+    def _say_nothing_to_do(self) -> None:
         valid = sum(self._outcome(name).message.startswith("valid") for name in self._datasets)
         self._display.note(
             f"Nothing to be done: valid when published, {valid} of {len(self._datasets)} "
@@ -334,13 +334,13 @@ class Console(logging.Handler):
             self._display.warned(kept_plan_line(kept, self._results))
 
     def _warn_once(self, line: str) -> None:
-        """Print a warning of Snakemake's; some are said of each job."""
+        """Print a warning of Snakemake once; some are repeated for each job."""
         if line not in self._warned:
             self._display.warned(line)
         self._warned.add(line)
 
     def _with_proposal(self, names: Iterable[str]) -> list[str]:
-        """Datasets whose edited plan stands next to what the settings ask for."""
+        """Datasets with an edited plan and a different proposal next to it."""
         return [name for name in names if WorkFolder(self._results / name).proposed.exists()]
 
     def _say_what_would_be_done(self) -> None:
@@ -353,7 +353,7 @@ class Console(logging.Handler):
 
 
 def install(workflow: Any) -> None:
-    """Take the place of Snakemake's messages on the console, unless they were asked for."""
+    """Replace Snakemake's messages on the console, unless the user asked for them."""
     from snakemake.settings.enums import Quietness  # not for jobs, which import this, too
 
     settings = workflow.output_settings
@@ -379,7 +379,7 @@ def _say_log_error(what: str) -> None:
 
 
 def _without_traceback(_record: logging.LogRecord) -> None:
-    """Take the place of ``Handler.handleError``, which prints a traceback for each message."""
+    """Replace ``Handler.handleError``, which prints a traceback for each message."""
     _say_log_error(str(sys.exc_info()[1]).partition("] ")[2] or "cannot be written")
 
 
@@ -389,7 +389,7 @@ def active() -> Console | None:
 
 
 def is_quiet() -> bool:
-    """Whether this process is a job whose messages are shown by the one that started it."""
+    """Whether this process is a job whose messages the process that started it shows."""
     return VARIABLE in os.environ
 
 

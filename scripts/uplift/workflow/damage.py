@@ -1,7 +1,7 @@
-"""Work files that are there and cannot be used: which step makes them again.
+"""Work files that exist and cannot be used, and which step makes them again.
 
-Looked for while the jobs are being listed, where nothing is written: the steps are made to run
-again, and what is damaged is deleted when the first job is about to start.
+They are looked for while Snakemake lists the jobs, where nothing is written: these steps are forced
+to run, and damaged files are deleted when the first job is about to start.
 """
 
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ class Damage:
     path
         The file, which may be gone.
     again
-        What Snakemake has to make again: the file itself, or what stands for it.
+        What Snakemake has to make again: the file itself, or the output that represents it.
     line
-        What to say about it; empty when nothing is wrong.
+        Message about it; empty when nothing is wrong.
     """
 
     path: Path
@@ -44,13 +44,13 @@ class Damage:
 def damage_of(work: WorkFolder, output: Path | None) -> Iterator[Damage]:
     """Look at the work files of a dataset.
 
-    Only the ends of a file are looked at, since there may be a hundred thousand; other damage is
-    met by the step that reads it. A plan is its user's and stays.
+    Only the ends of a file are read, since there may be a hundred thousand files; the step that
+    reads a file finds other damage. A plan belongs to the user and is kept.
 
     Parameters
     ----------
     output
-        Where the output is, when that is a folder of this machine.
+        Folder of the output, if it is on this machine.
     """
     for path in sorted(path for name in _MADE for path in work.path.glob(name)):
         if not _is_whole(path):
@@ -67,9 +67,9 @@ def damage_of(work: WorkFolder, output: Path | None) -> Iterator[Damage]:
 
 
 def _gone(work: WorkFolder) -> Iterator[tuple[Path, bool]]:
-    """Files that are absent of a dataset whose last file is there.
+    """Absent files of a dataset whose last file exists, and whether a later job removed them.
 
-    A failed or forced job took them with it, and said why: its log is younger than the last file.
+    That job failed or was forced, and said why: its log is newer than the last file.
     """
     if not work.published.exists():
         return
@@ -94,14 +94,14 @@ def _is_hidden(output: Path) -> bool:
 
 
 def _made_for(work: WorkFolder, path: Path) -> tuple[Path, ...]:
-    """Files of the rules, where a job leaves more than those."""
+    """Files of the rules, where a job writes more files than those."""
     if path.parent == work.record("").parent:
         return tuple(file for _, _, file in work.slices())
     return (path,)
 
 
 def _missing_record(work: WorkFolder) -> Path | None:
-    """A record that a slice lists and that is absent; Snakemake does not know of records."""
+    """An absent record that a slice lists; Snakemake does not know about records."""
     folder = work.record("").parent
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     for _, _, path in work.slices():

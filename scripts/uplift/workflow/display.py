@@ -1,4 +1,4 @@
-"""Lines on a terminal, with a display that moves below them; elsewhere a line now and then."""
+"""Lines on a terminal, with progress bars below them; elsewhere a line now and then."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from uplift.models.words import counted, size_text
 from uplift.workflow.watch import Status, Watch
 
 EVERY_S = 30.0
-"""Between lines on progress where there is no terminal."""
+"""Seconds between lines on progress where there is no terminal."""
 _SHOWN = 12
 """Datasets shown at once."""
 _TICK_S = 0.25
@@ -26,10 +26,10 @@ class Display(Protocol):
         """Begin to show progress of the datasets below a folder."""
 
     def show(self, dataset: str, steps: str) -> None:
-        """Say what is being done with a dataset; an empty text: nothing."""
+        """Show the running steps of a dataset; an empty text: none."""
 
     def count(self, text: str) -> None:
-        """Say how many datasets are done, above those that are being worked on."""
+        """Show how many datasets are done, above those that are being processed."""
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -38,7 +38,7 @@ class Display(Protocol):
         """Print a line about a dataset that is finished."""
 
     def stumbled(self, text: str) -> None:
-        """Print a line about a dataset that failed, while others go on."""
+        """Print a line about a dataset that failed, while others continue."""
 
     def warned(self, text: str) -> None:
         """Print a warning."""
@@ -51,13 +51,13 @@ class Display(Protocol):
 
 
 def display_for(stream: TextIO) -> Display:
-    """Choose by where the lines go."""
+    """Choose the display for a stream."""
     return TerminalDisplay(stream) if stream.isatty() else PlainDisplay(stream)
 
 
 @dataclass
 class Work:
-    """What is being done, and how far it is."""
+    """Running steps and progress of the datasets."""
 
     results: Path = Path()
     counted: str = ""
@@ -122,7 +122,7 @@ class PlainDisplay:
 
 
 def progress_lines(work: Work) -> Iterator[str]:
-    """How many datasets are done, and a line for each that is being worked on."""
+    """How many datasets are done, and a line for each that is being processed."""
     if work.counted:
         yield work.counted
     for name, steps, status in work.rows():
@@ -151,7 +151,7 @@ def clock(seconds: float) -> str:
 
 
 class TerminalDisplay:
-    """Lines in color, and a bar for each dataset that is being worked on, drawn by rich."""
+    """Lines in color, and a bar for each dataset that is being processed, drawn by rich."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -220,7 +220,7 @@ class TerminalDisplay:
         self._print(text, style="red", markup=False)
 
     def stop(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         with self._lock:
             self._stopped.set()
             if self._live is not None:
@@ -247,7 +247,7 @@ class TerminalDisplay:
 
 
 Row = tuple[str, str, list[str]]
-"""Name of a dataset, what is being done, and how far it is: what matters most first."""
+"""Name of a dataset, its running steps, and its progress, most important first."""
 
 
 def fitting(rows: Sequence[Row], width: int) -> list[Row]:
@@ -280,7 +280,7 @@ def _leading(texts: list[str], room: int) -> list[str]:
 
 
 def _shortened(name: str, most: int) -> str:
-    """A name whose end still tells it from others."""
+    """A name shortened in its middle, so that its end still distinguishes it."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 

@@ -1,7 +1,7 @@
 """Datasets that an earlier version converted, whose work files have other names.
 
-A finished one stays as it is: its plan, its verdict and its output are its user's. What is to be
-done with others is theirs to say.
+A finished dataset is left as it is: its plan, its verdict and its output belong to the user, who
+also decides what to do with the others.
 """
 
 import json
@@ -48,7 +48,7 @@ def finished_before(samples: Mapping[str, Sample], results: str) -> list[str]:
 
 
 def note_on(finished: list[str], results: str) -> str:
-    """What to say about datasets that are left as they are."""
+    """Message about datasets that are left as they are."""
     some = ", ".join(finished[:3]) + (", ..." if len(finished) > 3 else "")
     again = how_to_convert_again(Path(results, finished[0]))
     return (
@@ -58,7 +58,7 @@ def note_on(finished: list[str], results: str) -> str:
 
 
 def how_to_convert_again(folder: Path) -> str:
-    """What to type so that a dataset is converted from the start, by the plan as it stands."""
+    """Command that converts a dataset from scratch, with its current plan."""
     kept = folder.parent.with_name(f"{folder.parent.name}.earlier")
     here, there, plan = (shlex.quote(str(path)) for path in (folder, kept, kept / folder.name))
     return (
@@ -68,7 +68,7 @@ def how_to_convert_again(folder: Path) -> str:
 
 
 def _is_edited_since(folder: Path) -> bool:
-    """Whether the plan is another one than was converted: an edited plan was copied then."""
+    """Whether the plan differs from the one that was converted: an edited plan was copied then."""
     plan, copy = folder / "plan.json", folder / "plan.json~"
     if not plan.is_file() or plan.stat().st_mtime_ns <= (folder / _BATCHES).stat().st_mtime_ns:
         return False

@@ -1,4 +1,4 @@
-"""What signals do to Snakemake: SIGTERM of batch systems, services and containers, and others."""
+"""How Snakemake handles signals: SIGTERM of batch systems, services and containers, and others."""
 
 import _thread
 import signal
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def end_from_a_thread(scheduler: Any) -> None:
-    """Have Snakemake take note of SIGTERM in a thread, and of a terminal that was closed as well.
+    """Have Snakemake handle SIGTERM in a thread, and SIGHUP of a closed terminal as well.
 
-    Its handler waits for the scheduler's lock, and runs in the thread that may hold it: while a job
-    that ended is looked at, that would wait for ever. SIGHUP, which Snakemake does not know, would
-    end it with its lock in place; who started it with ``nohup`` wants neither.
+    Its own handler waits for the scheduler's lock, in the thread that may hold it: while a finished
+    job is processed, that is a deadlock. SIGHUP, which Snakemake does not handle, would kill it and
+    leave its lock behind; with ``nohup`` it stays ignored.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ def end_from_a_thread(scheduler: Any) -> None:
 
 
 def interrupt_once() -> None:
-    """Have Ctrl-C do nothing more: Snakemake ends its jobs, which takes some seconds.
+    """Ignore further Ctrl-C: Snakemake ends its jobs, which takes some seconds.
 
-    People press it again meanwhile, and Snakemake ended with a traceback then.
+    Users press it again meanwhile, and then Snakemake would end with a traceback.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, lambda *_: None)

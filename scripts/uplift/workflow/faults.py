@@ -1,9 +1,9 @@
-"""One bad dataset never stops the others; a fault that meets all of them stops the run.
+"""One bad dataset never stops the others; a fault that concerns all of them stops the run.
 
-Snakemake stops at the first failed job unless it is set to go on. That is set here, in every
-way in: with any profile, from elsewhere, and as a module. After :data:`ENOUGH` datasets failed one
-after the other for a reason that has nothing to do with them (a full disk, no permission, a server
-that is down), no further job is started.
+Snakemake stops at the first failed job unless ``--keep-going`` is set. That is set here, however
+the workflow is used: with any profile, from another folder, and as a module. When :data:`ENOUGH`
+datasets in a row fail for a reason that is not their own (a full disk, no permission, a server that
+is down), no further job is started.
 """
 
 import logging
@@ -19,14 +19,14 @@ from uplift.workflow import attempts, console
 from uplift.workflow.attempts import common_reason, error_in
 
 ENOUGH = 3
-"""Datasets that may fail for one such reason; each costs little, and three prove more than one."""
+"""Datasets that may fail for one such reason: each costs little, and one would prove too little."""
 
 
 class FaultWatch(logging.Handler):
-    """Takes Snakemake's events and looks why jobs failed.
+    """Takes Snakemake's events and finds out why jobs failed.
 
-    Datasets that fail for one reason, in one step, count until one gets through that step: a few
-    private ones among public ones are rows that are wrong, not a fault of all.
+    Datasets that fail for one reason, in one step, are counted until one passes that step: a few
+    private datasets among public ones are mistakes in rows, not a fault that concerns all.
     """
 
     def __init__(self, workflow: Any) -> None:
@@ -36,7 +36,7 @@ class FaultWatch(logging.Handler):
         self._failed: dict[tuple[str, str], set[str]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note which jobs there are, which finished, and why others failed."""
+        """Note which jobs start, which finish, and why others fail."""
         event, about = str(getattr(record, "event", None)), record.__dict__
         if event == "job_info":
             self._rules[about["jobid"]] = str(about["rule_name"])
@@ -75,9 +75,9 @@ class FaultWatch(logging.Handler):
 
 
 def watch(workflow: Any) -> None:
-    """Go on after failed jobs, but not after a fault that meets all datasets.
+    """Continue after failed jobs, but not after a fault that concerns all datasets.
 
-    A job that failed for a reason that may pass is repeated: twice, unless ``--retries`` says more.
+    A job that failed for a transient reason is repeated: twice, unless ``--retries`` says more.
     """
     settings = workflow.execution_settings
     settings.retries = settings.retries or attempts.RETRIES
@@ -88,7 +88,7 @@ def watch(workflow: Any) -> None:
 
 
 def take_refusal(workflow: Any, text: str) -> None:
-    """Note that SLURM did not take a job; after :data:`ENOUGH` for one reason no more are sent."""
+    """Note that SLURM refused a job; after :data:`ENOUGH` for one reason no more are submitted."""
     shown = console.active()
     if shown is not None:
         shown.take_refusal(text)

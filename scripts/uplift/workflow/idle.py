@@ -1,4 +1,4 @@
-"""Runs in which nothing is to be done: Snakemake calls no hook then."""
+"""Runs with nothing to do, for which Snakemake calls no hook."""
 
 import logging
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class IdleWatch(logging.Handler):
-    """Calls a function once Snakemake says that nothing is to be done."""
+    """Calls a function when Snakemake says that nothing is to be done."""
 
     def __init__(self, workflow: Any, then: Callable[[], None]) -> None:
         super().__init__(logging.INFO)
         self._workflow, self._then = workflow, then
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at a message; a dry run, and one without hooks, writes nothing."""
+        """Check a message; a dry run, and one without hooks, writes nothing."""
         settings = self._workflow.execution_settings
         if not record.getMessage().startswith("Nothing to be done") or self._workflow.dryrun:
             return
@@ -26,5 +26,5 @@ class IdleWatch(logging.Handler):
 
 
 def watch(workflow: Any, then: Callable[[], None]) -> None:
-    """Call `then` where a run ends since nothing is to be done."""
+    """Call `then` when a run ends because nothing is to be done."""
     logging.getLogger("snakemake.logging").addHandler(IdleWatch(workflow, then))

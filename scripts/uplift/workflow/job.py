@@ -1,7 +1,8 @@
 """Run a command-line program as a Snakemake job.
 
 What the program logs goes to the job's log, whose first line is the command that repeats the job.
-Its cost goes to the dataset's ledger. A job that failed for good says so again, at once.
+Its cost goes to the dataset's ledger. A repeated job that cannot succeed prints its error again,
+immediately.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ OPTION = "--job-log"
 """First word of a job's command line; the path of its log is the next."""
 
 WARNINGS_SHOWN = 20
-"""On the console; the log of the job has all."""
+"""Maximal number of warnings on the console; the log of the job has all."""
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -74,7 +75,7 @@ def _threads(argv: Sequence[str]) -> int:
 
 
 def options_of(values: Mapping[str, Any]) -> list[str]:
-    """Options of a program: None and an empty list leave one out, mappings and lists are JSON."""
+    """Options of a program: None and an empty list give no option, mappings and lists are JSON."""
     argv: list[str] = []
     for name, value in values.items():
         text = _text(value)
@@ -109,7 +110,7 @@ def _in_ledger(log: Path, threads: int) -> Iterator[ledger.Spent]:
 
 @contextlib.contextmanager
 def _stderr_to(stream: TextIO) -> Iterator[None]:
-    """Send ``sys.stderr`` to a file, and the traceback of a bug too."""
+    """Redirect ``sys.stderr`` to a file, including the traceback of a bug."""
     shown = sys.stderr
     sys.stderr = stream
     try:
@@ -128,7 +129,7 @@ def _stderr_to(stream: TextIO) -> Iterator[None]:
 
 
 def _for_the_console(path: Path, code: int, *, again: bool) -> Iterator[str]:
-    """Warnings of a log, and the one-line error that it ends with or where to look for one."""
+    """Warnings of a log, and the one-line error at its end, or where to look for one."""
     lines = path.read_text(encoding="utf-8").splitlines()
     warnings = [text for _, warned, text in (s.partition("Z WARNING ") for s in lines) if warned]
     for text in warnings[:WARNINGS_SHOWN]:

@@ -1,14 +1,13 @@
 """One process for a run imports the programs of all jobs; each job is a fork of it.
 
-A job is what it was without: Snakemake starts ``scripts/job_client.py`` in place of the program,
-which hands its folder, environment, streams and command line to the server, and ends as the fork
-ends. A client that is killed takes its job with it. Without a server the client becomes the
-program, so nothing depends on this, where the server was killed for example. A cluster's job of
-several steps has a server of its own.
+Jobs behave as they do without a server. Snakemake starts ``scripts/job_client.py`` instead of the
+program. The client sends its folder, environment, streams and command line to the server, and ends
+as the fork ends. When a client is killed, so is its job. Without a server (it may have been killed)
+the client becomes the program. A cluster's job of several steps has its own server.
 
-The server has one thread, and opens no store: clients of stores survive no fork. It serves once
-the programs of the first steps are imported. A fork of it imports those of later steps meanwhile,
-then serves at a socket of its own, and so on: no job waits for what it does not need.
+The server has one thread, and opens no store: clients of stores do not survive a fork. It starts to
+serve when the programs of the first steps are imported. Meanwhile a fork of it imports those of
+later steps, then serves its own socket, and so on: no job waits for imports that it does not need.
 """
 
 import atexit
@@ -33,16 +32,16 @@ _WAITING = 1024
 """Clients that may wait for the imports: one for each job that Snakemake runs at a time."""
 _LENGTH = 8
 _THEN = "then"
-"""Word before the socket and the programs of a fork."""
+"""Separates the arguments (socket and programs) of one fork from the next."""
 _FIRST = "first"
 _LATER = {
     "convert": ("convert",),
     "validate": ("validate", "archive"),
     "report": ("report", "plans"),
 }
-"""Sockets, and the programs behind each: what imports other people's readers, then what imports
-their validators, then what draws pictures and pages. All others take less time to import than to
-run."""
+"""Sockets, and the programs that each serves: those that import other people's readers, then those
+that import their validators, then those that draw pictures and pages. All others take less time to
+import than to run."""
 
 
 @dataclass
@@ -52,7 +51,7 @@ class JobServer:
     Attributes
     ----------
     folder
-        Folder of its sockets, made when it starts: jobs get its path before.
+        Folder of its sockets, made when it starts; jobs are given its path before that.
     """
 
     folder: Path = field(
@@ -62,7 +61,7 @@ class JobServer:
     _pipe: int = -1
 
     def command(self, program: str) -> list[str]:
-        """Words that run a program of ``scripts``: its options follow."""
+        """Command that runs a program of ``scripts``; its options follow."""
         socket_path = str(self.folder / _socket_of(Path(program).stem))
         client = [sys.executable, "-I", "-S", str(SCRIPTS / "job_client.py"), socket_path]
         return [*(client if _is_possible() else [sys.executable]), program]
@@ -70,16 +69,16 @@ class JobServer:
     def start(
         self, programs: Iterable[str], modules: Sequence[str] = (), *, forked: bool = False
     ) -> None:
-        """Start it; the jobs of other programs import them by themselves.
+        """Start it; jobs of other programs import them themselves.
 
         Parameters
         ----------
         programs
             Names of modules in ``scripts``.
         modules
-            Others that all of them need.
+            Other modules that all of them need.
         forked
-            Whether it is a fork of this process, which has imported half of what it needs already.
+            Whether it is a fork of this process, which has imported half of the modules already.
         """
         if not _is_possible() or self._process is not None:
             return
@@ -126,7 +125,7 @@ class JobServer:
 
 
 def _is_possible() -> bool:
-    """Elsewhere the system's own libraries do not survive a fork."""
+    """Only on Linux: elsewhere the system's own libraries do not survive a fork."""
     return sys.platform == "linux"
 
 
@@ -158,8 +157,8 @@ def serve(listening: int, workflow: int) -> str | None:
     Returns
     -------
     str or None
-        In a fork the module to run, everything else being as the client has it; None in the
-        server, at its end.
+        In a fork the module to run, with the client's folder, environment and streams; None in
+        the server, at its end.
     """
     jobs: dict[int, socket.socket] = {}
     with socket.socket(fileno=listening) as server, _ended_children() as ended:
@@ -214,7 +213,7 @@ def _ended_children() -> Iterator[int]:
 
 
 def _answer(jobs: dict[int, socket.socket], poll: select.poll) -> None:
-    """Take out jobs that have ended, and tell their clients how, with codes as a shell has them."""
+    """Remove jobs that have ended, and send their clients exit codes as a shell has them."""
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             if found[0] not in jobs:  # the fork that serves later steps
@@ -227,7 +226,7 @@ def _answer(jobs: dict[int, socket.socket], poll: select.poll) -> None:
 
 
 def _become(connection: socket.socket) -> str:
-    """Take the place of the client's process."""
+    """Take over the client's folder, environment, streams and arguments."""
     header, streams, _, _ = socket.recv_fds(connection, _LENGTH, 3)
     size = int.from_bytes(header, "big")
     with connection.makefile("rb") as stream:

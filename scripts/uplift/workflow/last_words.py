@@ -1,4 +1,4 @@
-"""What is said when a run ends: lines that are alike for many datasets once, with a count."""
+"""Messages at the end of a run: a line that many datasets have is printed once, with a count."""
 
 import re
 from collections import defaultdict
@@ -10,18 +10,18 @@ from uplift.report.facts import Outcome
 from uplift.workflow.snakemake_words import STEPS
 
 _ALIKE = 3
-"""Datasets that fail in the same words, from which one line stands for all of them."""
+"""From this many datasets with the same error on, one line is printed for all of them."""
 _SAYINGS = 3
-"""What warnings of one kind say, from more of which one line stands for all of them."""
+"""Where warnings of one kind have more texts than this, one line is printed for all of them."""
 _KINDS = 5
-"""Kinds of warnings that are shown; the report has all of them."""
+"""Kinds of warnings that are printed; the report has all of them."""
 _NAMES = 6
 _OWN_ENDS = ("all", "plans", "report")
 """Rules of this workflow that are about all datasets."""
 
 
 def error_lines(reasons: Mapping[str, str]) -> Iterator[str]:
-    """One line for each dataset that failed, or for several that failed alike.
+    """One line for each dataset that failed, or for several with the same error.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def error_lines(reasons: Mapping[str, str]) -> Iterator[str]:
 
 
 def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
-    """One line for each kind of warning and what it says, with the datasets that it is true of.
+    """One line for each kind of warning and its text, with the datasets that have it.
 
-    Datasets share a line where all that they say of the kind differs in their own names alone.
+    Datasets share a line where their warnings of that kind differ only in the datasets' names.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
 
 
 def planned(outcome: Outcome, plan: Path) -> Outcome:
-    """What is said of a dataset that a run only planned: not what became of an earlier plan."""
+    """Message about a dataset that a run only planned, whatever happened with an earlier plan."""
     if outcome.state == "planned":
         return outcome
     stays = "; what was published before stays" * (outcome.state in ("valid", "inherited"))
@@ -104,7 +104,7 @@ def recent_line(datasets: Sequence[str]) -> str:
 
 
 def kept_plan_line(datasets: Sequence[str], results: Path) -> str:
-    """Edited plans that stand, where settings and program of now propose others."""
+    """Edited plans that are kept, where the current settings and version propose others."""
     one = len(datasets) == 1
     where = results / (datasets[0] if one else "<dataset>") / "plan.json"
     return (
@@ -122,14 +122,14 @@ def listed(names: Sequence[str]) -> str:
 def dry_run_lines(
     jobs: Mapping[str, Mapping[str, int]], others: Mapping[str, int]
 ) -> Iterator[str]:
-    """What a dry run would do.
+    """Lines on what a run would do, for a dry run.
 
     Parameters
     ----------
     jobs
         By dataset: how many jobs of each step.
     others
-        The same of rules that are about no dataset: those of a workflow around this one.
+        The same for rules that are not about a dataset: those of a workflow that uses this one.
 
     Yields
     ------

@@ -1,7 +1,7 @@
-"""One dataset without knowing Snakemake: options of a command line become Snakemake's.
+"""Convert one dataset without knowing Snakemake: options of a command line become Snakemake's.
 
-The columns of the sample sheet are the options, and those of the OME 2024 NGFF challenge's
-``ome2024-ngff-challenge resave`` that mean the same go by the same names.
+The columns of the sample sheet are options. Options that mean the same as those of the OME 2024
+NGFF challenge's ``ome2024-ngff-challenge resave`` have the same names.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from uplift.work.folder import WorkFolder
 SNAKEFILE = Path(__file__).resolve().parents[3] / "Snakefile"
 _POSITIONAL = ("input", "output", "plan")
 _SHORT = 60
-"""Characters of a description that may stand in the help several times."""
+"""Longest description that may be repeated in the help, in characters."""
 _LIKE = {
     "name": "rocrate-name",
     "description": "rocrate-description",
@@ -40,7 +40,7 @@ _LIKE = {
     "chunks": "output-chunks",
     "shards": "output-shards",
 }
-"""What the challenge's tool calls the columns."""
+"""Names of the columns in the challenge's tool."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -142,14 +142,14 @@ def _add_columns(group: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run snakemake as the options ask for; its exit code.
+    """Run snakemake as the options say, and return its exit code.
 
     Raises
     ------
     UsageError
         Options that contradict each other, or that have no meaning here.
     MistakesError
-        Values that the sheet would not take, one line each.
+        Values that the sheet would not accept, one line each.
     """
     if arguments.output_script:
         raise UsageError("--output-script: no scripts are written here; --plan shows what is done")
@@ -181,7 +181,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> Iterator[str]:
-    """``key=value`` arguments; blanks around JSON keep texts as they are."""
+    """``key=value`` arguments; spaces around JSON keep texts as they are."""
     texts: dict[str, str | None] = {**_columns(arguments), "results": arguments.results}
     switches = {"overwrite=true": arguments.output_overwrite}
     for side in ("input", "output"):
@@ -235,7 +235,7 @@ def _url_of(path: str, bucket: str | None) -> str:
 def _write_details(arguments: argparse.Namespace) -> None:
     """Write the proposal in the form of the challenge's parameter file.
 
-    A list by level for a single image, which its tool reads; a mapping by path for all else.
+    For a single image a list by level, which its tool reads; else a mapping by path.
     """
     columns = _columns(arguments)
     dataset = columns.get("dataset") or dataset_of_input(columns["input"])

@@ -1,8 +1,8 @@
-"""How often Snakemake looks for jobs to start.
+"""How often Snakemake's scheduler runs.
 
-It limits how many jobs start in a second (``--max-jobs-per-timespan``), and so looks again a second
-after each look at jobs that wait. Each job that ends has it look once more, and each of these looks
-is followed by another for ever: after a thousand jobs it looks a thousand times a second.
+It limits how many jobs start in a second (``--max-jobs-per-timespan``), and so runs again a second
+after each run in which jobs wait. Each job that ends causes one more run, and each of these is
+followed by another one without end: after a thousand jobs it runs a thousand times a second.
 """
 
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def look_less_often(scheduler: Any, *, is_local: bool) -> None:
-    """Have Snakemake look when a job has ended; on a cluster, once more each second.
+    """Have the scheduler run when a job has ended; on a cluster, once more each second.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 Snakemake must know all jobs when it starts, so the number comes from the sheet (column ``jobs``),
 else from the plan of an earlier run (``snakemake plans`` makes one), and is 1 where there is none.
-What is done stays valid when the number changes: the jobs share batches, and a batch that is done
-is kept.
+Finished work stays valid when the number changes: a slice is a set of batches, and finished
+batches are kept.
 """
 
 import json
@@ -16,7 +16,7 @@ from uplift.work.folder import WorkFolder
 from uplift.work.json_files import file_sha256
 
 MOST_LISTING = 8
-"""Cores with which a source is listed: more would wait for one disk, or for one server."""
+"""Cores for listing a source: more would wait for one disk, or for one server."""
 SLICE_BYTES = 64 * 2**30
 """Stored bytes of one slice, about: some ten minutes of a machine of several cores."""
 
@@ -24,8 +24,8 @@ SLICE_BYTES = 64 * 2**30
 def slice_count(work: WorkFolder, asked: int | None = None) -> int:
     """Into how many slices a dataset's batches are cut: as many as the sheet asks for, if it does.
 
-    Slices that are done, for the plan as it stands, keep their number: otherwise a dataset that
-    was converted at once would be cut, and looked at again, by the next run.
+    Finished slices of the current plan keep their number: otherwise the next run would cut a
+    dataset that was converted by one job, and check it again.
     """
     done = _complete(work)
     if done is not None and _is_of(work, done):
@@ -43,7 +43,7 @@ def slices_of(stored_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class Planned:
-    """What a plan says about the size of a dataset; zeros where it says nothing.
+    """Size of a dataset according to its plan; zeros where the plan does not have it.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Planned:
 
 
 def planned(work: WorkFolder) -> Planned | None:
-    """Size of a dataset by its plan; None without a plan that says it."""
+    """Size of a dataset by its plan; None without a plan that has it."""
     try:
         status = work.plan.stat()
     except FileNotFoundError:
@@ -80,14 +80,14 @@ def planned_bytes(work: WorkFolder) -> int | None:
 
 
 def cores_for(size: int, arrays: int) -> int:
-    """Cores that pay; small datasets rather run side by side.
+    """How many cores are worth it; small datasets rather run at the same time.
 
     Parameters
     ----------
     size
-        Stored bytes: 64 MiB take a core some half second.
+        Stored bytes: 64 MiB take a core about half a second.
     arrays
-        Whatever their size: 256 take a core about as long.
+        Of any size: 256 take a core about as long.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def _planned(plan: Path, _changed: int, _size: int) -> Planned | None:
 
 
 def _complete(work: WorkFolder) -> int | None:
-    """Count of the slices that are all there; the newest where there are several."""
+    """Count of the slices of which all exist; the newest where there are several."""
     by_count: dict[int, list[Path]] = {}
     for _, count, path in work.slices():
         by_count.setdefault(count, []).append(path)
@@ -132,7 +132,7 @@ def _complete(work: WorkFolder) -> int | None:
 
 
 def _is_of(work: WorkFolder, count: int) -> bool:
-    """Whether slices are of the plan as it stands."""
+    """Whether slices are of the current plan."""
     first = work.slice(1, count)
     if not work.plan.exists() or work.plan.stat().st_mtime_ns <= first.stat().st_mtime_ns:
         return True

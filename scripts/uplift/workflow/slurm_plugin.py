@@ -1,11 +1,11 @@
-"""What Snakemake's plugin for SLURM does here otherwise than by itself.
+"""Changes to how Snakemake's plugin for SLURM behaves.
 
-It starts a second Snakemake inside each job. It sends jobs that ask for more time than their
-partition allows, which wait for ever. It looks less and less often while no job ends, up to
+Unchanged, it starts a second Snakemake inside each job. It submits jobs that ask for more time than
+their partition allows, which wait for ever. It polls less and less often while no job ends, up to
 every three minutes, so that the next job of a dataset would wait for as long. And it waits for
-ever: for all jobs that run, when the controller is away for the length of one look; for a job that
-was preempted and not put back into the queue; for one that was cancelled, where sacct says by
-whom; and for one that is no longer listed.
+ever: for all running jobs, when the controller is unreachable during one poll; for a job that was
+preempted and not requeued; for one that was cancelled, where sacct says by whom; and for one that
+is no longer listed.
 """
 
 import logging
@@ -31,7 +31,7 @@ _UNLISTED_LOOKS = 3
 
 
 _REFUSED = re.compile(r"The error message was '(.+?)'\.\n", re.DOTALL)
-"""What the plugin says of a job that sbatch did not take."""
+"""What the plugin says about a job that sbatch refused."""
 
 
 def adapt(
@@ -43,22 +43,22 @@ def adapt(
     on_queued: Callable[[set[int]], None] = lambda _: None,
     partition: str | None = None,
 ) -> None:
-    """Have an executor start Snakemake once a job, look often, and wait for no job that has ended.
+    """Have an executor start Snakemake once a job, poll often, and not wait for ended jobs.
 
     Parameters
     ----------
     seconds
-        Between two looks at most. One look asks for all jobs of a run.
+        Longest time between two polls. One poll asks for all jobs of a run.
     is_stopped
-        Whether no further job is to start: those that SLURM has not started yet are cancelled then.
+        Whether no further job may start: those that SLURM has not started yet are then cancelled.
     on_refused
-        Called with sbatch's words about a job that it did not take.
+        Called with sbatch's message about a job that it refused.
     longest
         Minutes that a job of the partition may ask for; None: any number.
     on_queued
-        Called after each look with the numbers that Snakemake gives to the jobs that wait.
+        Called after each poll with the numbers that Snakemake gives to the waiting jobs.
     partition
-        That is meant, as jobs name it; None: they name none, and get the site's default one.
+        The partition of the jobs; None: they name none, and get the site's default.
     """
     kind = type(executor)
     if partitions_are_chosen(executor):
@@ -175,7 +175,7 @@ def _telling_queued(
 
 
 def queued_of(active_jobs: Iterable[Any], states: Mapping[str, str]) -> set[int]:
-    """Numbers that Snakemake gives to the jobs that wait, those of a group each by itself.
+    """Numbers that Snakemake gives to the waiting jobs, each job of a group on its own.
 
     Parameters
     ----------
@@ -194,13 +194,13 @@ def queued_of(active_jobs: Iterable[Any], states: Mapping[str, str]) -> set[int]
 
 
 def refusal_in(text: str) -> str:
-    """Why sbatch did not take a job, in its first line; empty where it did."""
+    """Why sbatch refused a job, from the first line of its message; empty where it did not."""
     found = _REFUSED.search(text)
     return "" if found is None else found[1].splitlines()[0].removeprefix("sbatch: error: ")
 
 
 def cancel_waiting(active_jobs: Iterable[Any]) -> None:
-    """Cancel the jobs that SLURM has not started; those that run end by themselves."""
+    """Cancel the jobs that SLURM has not started; running jobs end by themselves."""
     numbers = [str(one.external_jobid) for one in active_jobs if one.external_jobid is not None]
     for first in range(0, len(numbers), _AT_ONCE):
         command = ["scancel", "--quiet", "--state=PENDING", *numbers[first : first + _AT_ONCE]]
@@ -214,14 +214,14 @@ def cancel_waiting(active_jobs: Iterable[Any]) -> None:
 def with_lost_jobs_named(
     ask: Callable[..., Awaitable[Answer]], note: Callable[[States], None] = lambda _: None
 ) -> Callable[..., Awaitable[Answer]]:
-    """Ask for states, and say CANCELLED or UNKNOWN of each job that there is no use waiting for.
+    """Ask for states, and return CANCELLED or UNKNOWN for each job that will not end any more.
 
-    A preempted job runs again where the site puts it back into the queue: it is PREEMPTED for a
-    moment then, and for ever where not.
+    A preempted job runs again where the site requeues it: then it is PREEMPTED for a moment, and
+    otherwise for ever.
 
     A job is no longer listed when it ended longer ago than MinJobAge, as after a night in which
-    the login node slept, or when the controller lost its state. The plugin takes an UNKNOWN job as
-    ended, and Snakemake looks at its files, which are all there or are not.
+    the login node slept, or when the controller lost its state. The plugin treats an UNKNOWN job
+    as ended, and Snakemake checks whether its files exist.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def with_lost_jobs_named(
     Returns
     -------
     Callable
-        To be called in its place.
+        To be called instead of it.
     """
     preempted: set[str] = set()
     unlisted: dict[str, int] = {}

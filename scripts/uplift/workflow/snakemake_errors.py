@@ -17,7 +17,7 @@ _HEAD = re.compile(
 )
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+), in ')
 _OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
-"""An error of this project, which says it all, inside one of Snakemake's."""
+"""An error of this project, which is complete, inside one of Snakemake's."""
 _NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
 _OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:\n]+)(?:: '(?P<path>.+?)')?")
 """An error of the operating system, as Python words it: where it wrote, without the file."""
@@ -38,7 +38,7 @@ _CONSEQUENCES = (
 
 
 def is_consequence(text: str) -> bool:
-    """Whether a message only says that a job failed, which is said in better words elsewhere."""
+    """Whether a message only says that a job failed, which is printed elsewhere in better words."""
     return any(one in text for one in _CONSEQUENCES)
 
 
@@ -54,7 +54,7 @@ def one_line(
     workflow
         Snakemake's; it knows which Snakefile is being read.
     files
-        By dataset: the file to ask for where a dataset is asked for by its name.
+        By dataset: the file to name as a target instead of the dataset.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def one_line(
 
 
 def _mistake_in_config(file: Path) -> str | None:
-    """Of a config that the Snakefile reads: others are read before this program is."""
+    """An error in a config that the Snakefile reads; others are read before this code runs."""
     import yaml  # type: ignore[import-untyped]
 
     try:
@@ -107,13 +107,13 @@ def _mistake_in_config(file: Path) -> str | None:
 
 
 def _written_to(files: Mapping[str, object]) -> str:
-    """Where Snakemake writes: the system does not always say to which file."""
+    """Where Snakemake writes: the system's error does not always name the file."""
     results = next((Path(str(file)).parent.parent for file in files.values()), "results")
     return f"{results} or .snakemake"
 
 
 def _no_rule(name: str, workflow: Any, files: Mapping[str, object]) -> str:
-    """Of a step or target that is misspelled, a dataset, or a file that no step makes."""
+    """An error about a misspelled step or target, a dataset, or a file that no step makes."""
     if name in files:
         return f"{name}: a dataset is no target; ask for its last file: {files[name]}"
     known = [rule.name for rule in getattr(workflow, "rules", ())]

@@ -1,4 +1,4 @@
-"""Names of rules and messages of Snakemake, by how they begin, and what becomes of them here."""
+"""Names of rules, and how messages of Snakemake begin that this console shows or hides."""
 
 STEPS = {
     "inspect_source": "inspecting the source",
@@ -12,16 +12,16 @@ STEPS = {
     "archive": "packing into one file",
 }
 QUEUED = "waiting in SLURM's queue"
-"""Of a dataset none of whose jobs runs."""
+"""Shown for a dataset none of whose jobs runs."""
 INTERRUPTING = "Terminating processes"
-"""What Snakemake says after Ctrl-C."""
+"""Snakemake's message after Ctrl-C."""
 ENDING = "Will exit after"
-"""What it says after SIGTERM, each time it looks at what is left."""
+"""Its message after SIGTERM, each time it checks for remaining jobs."""
 SHOWN = (
     "Creating conda environment",
     "Pulling singularity image",
 )
-"""What matters, and what people wait for, of Snakemake's messages in a run."""
+"""Snakemake's messages in a run that matter, or that users wait for."""
 HIDDEN = (
     "Cannot restore",
     "Restored previous version",  # of a plan.json, when the plan step failed
@@ -37,7 +37,7 @@ HIDDEN = (
     "Unable to guess SLURM account",
     "--keep-incomplete mode is set",  # which is set here, on clusters
 )
-"""Its messages that say nothing about the data; every other warning and error is shown."""
+"""Its messages that are not about the data; every other warning and error is shown."""
 
 
 def own_name(rule: str) -> str:

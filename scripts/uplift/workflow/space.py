@@ -25,8 +25,8 @@ class Shared:
     def little(self) -> str | None:
         """Say that there is too little space; None where there is enough.
 
-        Objects that stand at the outputs are looked at only where it would not do without them:
-        they are replaced one by one.
+        Existing objects of the outputs, which are replaced one by one, are counted only where there
+        would be too little space otherwise.
         """
         needed = self.needed
         if not needed.fits(self.file_system.free):
@@ -44,7 +44,7 @@ class Shared:
 
 
 def needed_by(work: WorkFolder, sample: Sample, *, archive: bool = False) -> Space | None:
-    """Predict what a dataset's output will take that does not stand there yet.
+    """Predict the space of what is still to be written of a dataset's output.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def needed_by(work: WorkFolder, sample: Sample, *, archive: bool = False) -> Spa
     Returns
     -------
     Space or None
-        None: there is no plan to know it from.
+        None without a plan.
     """
     try:
         data = json.loads(work.plan.read_bytes())
@@ -84,7 +84,7 @@ def shared_by(samples: Iterable[Sample], results: str, *, archive: bool = False)
     Returns
     -------
     list[Shared]
-        One a file system, with the bytes and inodes wanted there.
+        One for each file system, with the bytes and inodes needed there.
     """
     found: dict[int, Shared] = {}
     for sample in samples:
@@ -105,7 +105,7 @@ def _grids(arrays: Iterable[Mapping[str, list[int]]]) -> Iterator[Shape]:
 
 
 def _is_published(work: WorkFolder, sample: Sample) -> bool:
-    """Whether what the plan says stands at the output."""
+    """Whether the output holds what the plan says."""
     if not work.published.is_file() or is_claimed_elsewhere(work, sample.output):
         return False
     return work.published.stat().st_mtime_ns >= work.plan.stat().st_mtime_ns

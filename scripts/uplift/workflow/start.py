@@ -1,4 +1,4 @@
-"""All datasets of the sheet at a glance: what stands at their outputs, and what became of them."""
+"""All datasets of the sheet: which outputs exist, and the outcome of each."""
 
 import hashlib
 import itertools
@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 
 _WHERE = ("endpoint_url", "anon", "region", "profile")
 _STORES_AT_ONCE = 16
-"""Looked at together: a remote answer takes tenths of a second."""
+"""Outputs checked at the same time: a remote answer takes tenths of a second."""
 _JOBS_TO_CHOOSE_FROM = 50
-"""More than cores: the scheduler looks at each of them whenever a job ends."""
+"""More than there are cores: the scheduler considers each of them whenever a job ends."""
 _PATIENCE_S = 10.0
-"""With a server that is asked before each run, and may be down."""
+"""For a server that is asked before each run, and may be down."""
 _ROOT_DOCUMENTS = (".zattrs", ".zgroup", ".zarray", ".zmetadata", "zarr.json", "OME/.zattrs")
 
 
@@ -42,15 +42,15 @@ class Samples(dict[str, Sample]):
     """Rows of the sheet, by dataset."""
 
     def __missing__(self, dataset: str) -> Sample:
-        """Say that a file was asked for whose dataset is not there."""
+        """Raise an error: a file was asked for whose dataset is not in the sheet."""
         raise InputError(f"{dataset!r} is not a dataset of the sheet")
 
 
 def source_state(url: str) -> str | None:
     """Digest of the metadata at the root of a local source; None for a remote one.
 
-    Cheap enough for every start of the workflow; a changed chunk alone does not show here. What
-    cannot be read counts as changed, and the step that inspects it says why: others go on.
+    Cheap enough for every start of the workflow; it does not show changed chunks. A source that
+    cannot be read counts as changed, and its inspect_source job says why; other datasets continue.
     """
     root = _local_path(url)
     if root is None:
@@ -84,8 +84,8 @@ def gone_outputs(
 ) -> dict[str, str]:
     """Find outputs that were started here and are no longer there.
 
-    Snakemake does not know the outputs, so it would take their conversion for done. They are not
-    made again unasked: the disk that holds them may be missing, and not they.
+    Snakemake does not know the outputs, so it would treat them as converted. They are not
+    converted again automatically: perhaps only the disk that holds them is not mounted.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def gone_outputs(
     claims = {dataset: WorkFolder(Path(results, dataset)).claim for dataset in samples}
     started = [dataset for dataset, claim in claims.items() if claim.is_file()]
     with ThreadPoolExecutor(_STORES_AT_ONCE) as pool:
-        there = list(pool.map(lambda one: _stands(samples[one].output, storage), started))
+        there = list(pool.map(lambda one: _exists(samples[one].output, storage), started))
     lines = {}
     for dataset in itertools.compress(started, map(operator.not_, there)):
         claim, output = claims[dataset], samples[dataset].output
@@ -122,7 +122,7 @@ def gone_outputs(
     return lines
 
 
-def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
+def _exists(output: str, storage: Mapping[str, Any] | None) -> bool:
     """Whether a root document or a lock is there, or the store cannot be asked now."""
     folder = _local_path(output)
     if folder is not None:
@@ -138,7 +138,7 @@ def _stands(output: str, storage: Mapping[str, Any] | None) -> bool:
 
 
 def is_claimed_elsewhere(work: WorkFolder, output: str) -> bool:
-    """Whether the claim of a dataset is of another output than the sheet names now."""
+    """Whether a dataset's claim is about another output than the sheet names now."""
     try:
         asked = json_files.read_model(work.claim, Claim).asked
     except (FileNotFoundError, InputError):  # the jobs will say so
@@ -160,7 +160,7 @@ def forget_forced(
     forcerun: Collection[str],
     targets: Collection[str],
 ) -> None:
-    """Delete what would let a forced job skip its work: records and journals, or what stands.
+    """Delete what would let a forced job skip its work: records, journals and digests.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def _forget_slice(work: WorkFolder, path: Path) -> None:
 
 
 def schedule_quickly(workflow: Any) -> None:
-    """Choose jobs greedily, among a part of those that are ready, unless a scheduler was named.
+    """Have jobs chosen greedily, from a part of the ready ones, unless a scheduler was named.
 
     Snakemake's own choice starts a solver of linear programs each time that a job ends: 0.1 s for
     few jobs, seconds for thousands, and no file here is temporary, which is what it is good at.
@@ -207,13 +207,13 @@ def schedule_quickly(workflow: Any) -> None:
 
 
 def summary_lines(samples: Mapping[str, Sample], results: str) -> Iterator[str]:
-    """One line for each dataset: verdict, what was compared, where it is or why it is not."""
+    """One line for each dataset: verdict, what was compared, where it is or why it is absent."""
     for dataset, sample in samples.items():
         yield f"{dataset}: {outcome(sample, results).message}"
 
 
 def outcome(sample: Sample, results: str) -> Outcome:
-    """What became of one dataset."""
+    """Outcome of one dataset."""
     return outcome_of(Path(results, sample.dataset), sample)
 
 
@@ -223,7 +223,7 @@ def without_secrets(samples: Mapping[str, Sample]) -> dict[str, Sample]:
 
 
 def note_samples(samples: Mapping[str, Sample], results: str) -> SampleTable:
-    """Write ``samples.json``, and return it: the sheet as understood, without secrets of URLs."""
+    """Write ``samples.json``, and return it: the parsed sheet, without secrets of URLs."""
     shown = tuple(_with_urls(sample, display_url) for sample in samples.values())
     table = SampleTable(samples=shown)
     json_files.write_json(Path(results, "samples.json"), table)
@@ -236,7 +236,7 @@ def _with_urls(sample: Sample, written: Callable[[str], str]) -> Sample:
 
 
 def local_output(sample: Sample) -> Path | None:
-    """Folder of the output, when it is one of this machine."""
+    """Folder of the output, if it is on this machine."""
     return _local_path(sample.output)
 
 

@@ -1,6 +1,6 @@
-"""How far running conversions are, from the journals that their jobs write.
+"""Progress of running conversions, from the journals that their jobs write.
 
-That works for jobs of this computer and of a cluster alike: all see the same work files.
+This works for jobs of this computer and of a cluster: both write the same work files.
 """
 
 import json
@@ -14,21 +14,21 @@ from typing import Any
 from uplift.work.folder import WorkFolder
 
 _WINDOW_S = 20.0
-"""Over which the rate is taken: long enough for jobs that finish a shard every few seconds."""
+"""Time over which the rate is measured: jobs finish a shard every few seconds or more often."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far one dataset is. Bytes as stored in the output.
+    """Progress of one dataset. Bytes as stored in the output.
 
     Attributes
     ----------
     rate
         Bytes a second lately.
     left
-        Seconds to go at that rate; None when nobody can tell.
+        Seconds left at that rate; None when unknown.
     is_done
-        Whether all is converted. What was planned is an estimate: bytes may end below or above it.
+        Whether all is converted. The plan is an estimate: the bytes may be fewer or more.
     """
 
     objects: int
@@ -41,7 +41,7 @@ class Status:
 
     @property
     def share(self) -> float:
-        """From 0 to 1, which it is only when all is converted."""
+        """From 0 to 1; 1 only when all is converted."""
         if self.is_done:
             return 1.0
         if self.planned_bytes:
@@ -50,7 +50,7 @@ class Status:
 
 
 class Watch:
-    """Follows one dataset. Only what was added since the last look is read."""
+    """Follows one dataset. Only new lines of its journals are read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,7 +59,7 @@ class Watch:
         self._seen: deque[tuple[float, int]] = deque()
 
     def look(self) -> Status | None:
-        """Say how far it is; None before there is a journal."""
+        """Progress now; None before there is a journal."""
         for journal in self._folder.glob("journal/*.jsonl"):
             self._read[journal] = _followed(journal, self._read.get(journal, (0, 0, 0)))
         if not self._read:
@@ -80,13 +80,13 @@ class Watch:
 
 
 def _are_whole(slices: Sequence[tuple[int, int, Path]]) -> bool:
-    """Whether all slices of a dataset are there, those that a run with another count left too."""
+    """Whether all slices of a dataset exist; those of a run with another count are counted too."""
     there = Counter(count for _, count, _ in slices)
     return bool(there) and all(found == count for count, found in there.items())
 
 
 def _followed(journal: Path, known: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Read on in a journal: where to read next, objects and bytes so far."""
+    """Read new lines of a journal: where to read next, objects and bytes so far."""
     at, objects, size = known
     try:
         if journal.stat().st_size < at:  # another job has started it from the start
