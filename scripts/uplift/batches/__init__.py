@@ -1,4 +1,4 @@
-"""Batches of the plan in force: which there are, carrying them out, what of them still counts."""
+"""Batches of the plan in force: converting and validating them, and which results still count."""
 
 import os
 

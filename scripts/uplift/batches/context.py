@@ -1,4 +1,4 @@
-"""What each process of a job opens: both sides of a dataset, and how to carry it out."""
+"""What each process of a job opens: both sides of a dataset, and how to convert and validate it."""
 
 import itertools
 import sys
@@ -20,16 +20,16 @@ from uplift.storage.settings import engines_of, options_for
 from uplift.storage.urls import display_url
 
 _ARRAYS_AT_ONCE = 64
-"""Small arrays of a remote store in a process, of all its groups: as many as it may make requests,
-and not a thread for each group's, since threads keep codecs from one array to the next."""
+"""Small arrays of a remote store that a process handles at the same time, over all its groups: one
+for each request that it may make. The groups share threads, since threads keep codecs."""
 _READING = 2
-"""Large portions of a remote store that may be at reading in a process: if all were, all would be
-sent and read back at the same time, and the source would be idle."""
+"""Large portions of a remote store that a process may read at the same time: if it read all, it
+would also send and read back all at the same time, and the source would be idle."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to carry out; changes no byte of a dataset without bad chunks.
+    """How to convert and validate; changes no byte of a dataset without bad chunks.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class Settings:
     with_sums
         Whether to make SHA-256 sums of the stored objects.
     threads
-        Of each process, which encode the chunks of one large object.
+        Threads of each process, which encode the chunks of one large object.
     large_bytes
-        Of such an object, decoded, at least.
+        Decoded bytes from which on an object is a large one.
     in_shares
-        Whether several processes find a large object again, each a share of it.
+        Whether several processes validate a large object, each a share of it.
     """
 
     fill_bad_chunks: bool = False
@@ -57,7 +57,7 @@ class Settings:
 
 @dataclass
 class Context:
-    """What a process has opened."""
+    """Both sides of a dataset, opened by one process."""
 
     source: Store
     output: Any
@@ -73,10 +73,10 @@ class Context:
 
     @cached_property
     def each(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]:
-        """How to do something with each array of a group, in order.
+        """How to apply a function to each array of a group, in order.
 
-        Where a side is remote all at once: an array takes several requests one after the other, and
-        what a group holds is bounded. Of files one after the other, each while it is in the cache.
+        With a remote side to all at the same time: an array takes several requests in a row, and
+        the size of a group is bounded. With files one by one, each while it is in the cache.
         """
         if self.is_local:
             return map

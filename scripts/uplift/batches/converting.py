@@ -1,4 +1,4 @@
-"""Carry out the batches of one job: convert and validate them with all cores that it was given."""
+"""Convert and validate the batches of one job, with all its cores."""
 
 import contextlib
 import functools
@@ -33,14 +33,14 @@ from uplift.work.journal import Journal
 log = logging.getLogger(__name__)
 
 _FLUSH_EVERY_S = 5.0
-"""What a power cut may cost: small objects are put on disk together, since a sync for each would
+"""What a power cut may cost: small objects are synced to disk together, since a sync for each would
 cost more than writing it."""
 _FLUSH_BYTES = 64 * 2**20
-"""Read, and so about as much written, since the last flush began: then the next one begins as soon
-as the disk is done with that. A disk that gets its first work seconds after the cores have theirs
-is what the job waits for in the end. A flush is a commit of the file system, some ms."""
+"""Bytes read (about as many are written) since the last flush began: then the next flush begins as
+soon as that one is done. If the disk started seconds after the cores, the job would wait for it at
+the end. A flush is a commit of the file system, some ms."""
 _WAITING_ENDS = 2
-"""Batches whose digests are kept while the disk is behind; then nothing more is handed out."""
+"""Batches whose digests are kept while the disk is behind; with more, no work is started."""
 PRELOADED = ("uplift.batches.work", "numcodecs.blosc")
 
 
@@ -68,8 +68,8 @@ def convert_batches(
     cores
         Processes to work with.
     refuse_outdated
-        Raises when the plan is no longer in force; asked before each batch, once nobody else can
-        begin it.
+        Raises when the plan is no longer in force; called before each batch, while its lock is
+        held.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class _CarryOut:
         self._ends: deque[Future[None]] = deque()
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Carry out what is not done."""
+        """Convert and validate what is not done."""
         with contextlib.ExitStack() as stack:
             assert self._place.claim is not None  # noqa: S101
             generation = json_files.read_model(self._place.claim, Claim).generation
@@ -186,14 +186,14 @@ class _CarryOut:
     def _parts(
         self, run: BatchRun, portions: Sequence[Portion], surveys: Surveys
     ) -> Iterator[Portion]:
-        """Cut portions of sparse arrays once it is known what is stored of them."""
+        """Cut portions of sparse arrays, once their stored chunks are known."""
         for portion in portions:
             parts = surveys.cut(portion)
             run.waiting += len(parts) - 1  # before the first of them can end
             yield from parts
 
     def _listings(self, run: BatchRun, context: Context) -> Iterator[Assignment]:
-        """Look, while others work, whether an array of many chunks is still what inspect saw."""
+        """Check, while others work, that an array of many chunks still matches the inventory."""
         cut = {portion.number for portion in run.portions() if not portion.whole}
         for number in sorted(cut):
             item = run.batch.items[number]
@@ -202,7 +202,7 @@ class _CarryOut:
                 yield Assignment(listing=Portion(run.batch.batch, number, item, whole=True))
 
     def _end(self, run: BatchRun, context: Context, cores: int) -> None:
-        """Bring to disk what a batch wrote, then its record; others may begin it again then."""
+        """Sync what a batch wrote, then its record, to disk; then release its lock."""
 
         def composed() -> Callable[[], None] | None:
             if run.undecodable:
@@ -228,12 +228,12 @@ class _CarryOut:
             log.info("%d MiB of chunks read", read // 2**20)
 
     def _await(self, most: int) -> None:
-        """Wait until so many calls that wait for the disk are left; an error ends the job."""
+        """Wait until only this many calls still wait for the disk; an error ends the job."""
         while self._ends and (len(self._ends) > most or self._ends[0].done()):
             self._ends.popleft().result()
 
     def _flush(self, runs: Sequence[BatchRun], context: Context) -> None:
-        """Bring to disk what unfinished batches wrote so far."""
+        """Sync what unfinished batches have written so far."""
         with contextlib.ExitStack() as stack:
             for run in runs:
                 stack.enter_context(run.journal.flushing())
@@ -251,7 +251,7 @@ def is_done(record: Record, generation: str, settings: Settings) -> bool:
     Parameters
     ----------
     record
-        Of the batch, as it was left.
+        Of the batch, from an earlier run.
     generation
         Of the output as it is claimed now.
     settings

@@ -13,22 +13,22 @@ from uplift.planning.estimates import RECODE_BLOCK_BYTES, decoded_bytes
 
 _ALONE_BYTES = 128 * 2**20
 ALONE_ARRAYS = 64
-"""Less than this is done by the job itself: processes cost some tenths of a second to start."""
+"""Less than this the job does itself: starting processes takes some tenths of a second."""
 _MOST_THREADS = 8
-"""Of a process. Python's lock is held for a tenth of the time that encoding a chunk takes, so more
-would wait for one another."""
+"""Most threads of a process. Python's lock is held for a tenth of the time that encoding a chunk
+takes, so more threads would wait for each other."""
 _THREAD_CHUNKS = 6
-"""That a thread has in memory: two read, two encoded, one decoded, one in between."""
+"""Chunks that a thread has in memory: two read, two encoded, one decoded, one in between."""
 _THREADS_BYTES = 32 * 2**20
-"""Of all threads of a process, besides what a plan allows for: a quarter of that is kept free."""
+"""Memory of all threads of a process, in addition to the plan's: a quarter of that is kept free."""
 _EVEN = 1.1
-"""Portions that keep all cores at work but for a tenth of the time need no threads."""
+"""Portions that keep all cores busy except for a tenth of the time need no threads."""
 _LOOKED_AT = 64
-"""Portions for each core: so many are even whatever the largest is."""
+"""With this many portions for each core the work is even, whatever the largest portion is."""
 
 
 def processes_for(batches: Sequence[Batch], cores: int) -> int:
-    """Processes that the work is worth."""
+    """Number of processes that the work is worth."""
     arrays = sum(len(batch.items) for batch in batches)
     cost = total_cost(batches)
     if cost < _ALONE_BYTES and arrays < ALONE_ARRAYS:
@@ -39,18 +39,18 @@ def processes_for(batches: Sequence[Batch], cores: int) -> int:
 
 @dataclass(frozen=True)
 class Cores:
-    """What a job does with the cores that it was given.
+    """How a job uses its cores.
 
     Attributes
     ----------
     processes
-        That carry out portions.
+        Worker processes.
     threads
-        Of each, which encode the chunks of one large object; the system shares the cores out.
+        Of each process, which encode the chunks of one large object; the system schedules them.
     large_bytes
-        Of an object, decoded, from which on it is a large one.
+        Decoded bytes from which on an object is a large one.
     in_shares
-        Whether processes find a large object again together.
+        Whether several processes validate a large object together.
     """
 
     processes: int
@@ -62,14 +62,14 @@ class Cores:
 def shared_out(
     batches: Sequence[Batch], cores: int, most: int = sys.maxsize, *, local: bool = True
 ) -> Cores:
-    """Share out the cores of a job: where shards are few, or of uneven sizes, several to a shard.
+    """Assign the cores of a job: where shards are few or uneven, several cores to one shard.
 
     Parameters
     ----------
     batches
         To be converted.
     cores
-        That the job was given.
+        Of the job.
     most
         Processes at most.
     local
@@ -101,14 +101,14 @@ def shared_out(
 
 
 def _costs(group: Sequence[Portion]) -> Iterator[float]:
-    """Costs of what is handed out separately; a large portion is alone in its group."""
+    """Costs of the groups of portions; a large portion is alone in its group."""
     cost = sum(one.cost for one in group)
     parts = 1 if len(group) > 1 or group[0].can_be_shared else group[0].likely_parts
     return itertools.repeat(cost / parts, parts)
 
 
 def _outlast(costs: Sequence[float], processes: int) -> float:
-    """By how much the last process outlasts what each would take if all took the same time."""
+    """How much longer the last process takes than if all took the same time."""
     ends = [0.0] * processes
     for cost in costs:  # as they are handed out
         heapq.heapreplace(ends, ends[0] + cost)
@@ -116,9 +116,9 @@ def _outlast(costs: Sequence[float], processes: int) -> float:
 
 
 def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) -> tuple[int, int]:
-    """Threads with which the largest shards that are encoded do not outlast all other work.
+    """Threads with which encoding the largest shards takes no longer than all other work.
 
-    And the bytes of the least of these shards.
+    And the bytes of the smallest of these shards.
     """
     fair = sum(one.cost for group in groups for one in group) / cores
     encoded = [group[0].item for group in groups if group[0].item.method == "recode"]
@@ -134,7 +134,7 @@ def _threads(groups: Sequence[Sequence[Portion]], processes: int, cores: int) ->
 
 
 def _threads_in_memory(item: BatchItem) -> int:
-    """Threads whose chunks a process has room for."""
+    """Threads for whose chunks a process has enough memory."""
     sides = [(item.source, item.source.chunks), (item.source, item.target.chunks)]
     chunk_bytes = max(itertools.starmap(decoded_bytes, sides))
     block = min(RECODE_BLOCK_BYTES, object_bytes(item))

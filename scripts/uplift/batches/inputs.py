@@ -1,4 +1,4 @@
-"""What programs that deal with batches read: the plan in force, and which slices are done."""
+"""Inputs of the programs that work on batches: the plan in force, and finished slices."""
 
 import argparse
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def in_force(arguments: argparse.Namespace, inventory: Inventory | None = None) -> InForce:
-    """Read the plan that is in force now; `inventory` where it is read already."""
+    """Read the plan that is in force now; `inventory`, if it was read already."""
     return plan_in_force(
         inventory or json_files.read_model(arguments.inventory, Inventory),
         json_files.read_json(arguments.plan),

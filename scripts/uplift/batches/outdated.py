@@ -1,9 +1,9 @@
-"""Forget what was done for a plan that is no longer in force.
+"""Delete the results of plans that are no longer in force.
 
-An edit may be taken back, or followed by another, before everything was converted. Snakemake then
-finds slices of the plan before last, with records that fit them; but the output has objects of the
-plan in between. So the first job of a new plan removes the slices of all other plans, and records
-of batches that are planned otherwise now, or do not exist any more.
+An edit may be undone, or followed by another, before everything was converted. Snakemake then finds
+slices of the plan before last, with matching records; but the output has objects of the plan in
+between. So the first job of a new plan deletes the slices of all other plans, and the records of
+batches that are planned differently now, or no longer exist.
 """
 
 import json
@@ -26,15 +26,15 @@ _RESULTS = {
     "records": (".json", ".digests", ".sha256"),
     "journal": (".jsonl", ".lock"),
 }
-"""What jobs leave for a batch, by folder, with the endings of the files."""
+"""Files that jobs write for a batch: folder and endings."""
 
 
 class PlanInForce:
     """The plan that jobs of a work folder work for.
 
-    The order matters: a job of an older plan takes the lock of a batch before it looks which plan
+    The order matters: a job of an older plan takes the lock of a batch before it checks which plan
     is in force, and the first job of a new plan changes that before it looks for locks. So either
-    the older job notices, or it is waited for.
+    the older job notices, or the new job waits for it.
     """
 
     def __init__(self, work: WorkFolder, sha256: str) -> None:
@@ -42,7 +42,7 @@ class PlanInForce:
         self._sha256 = sha256
 
     def begin(self, batches: Sequence[Batch]) -> None:
-        """Put this plan, whose batches these are, in force; forget others, once.
+        """Put this plan in force, whose batches these are, and delete results of others, once.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class PlanInForce:
             json_files.write_json(self._work.in_force, {"plan": self._sha256, "ready": True})
 
     def refuse_other(self) -> None:
-        """Look whether this plan is still in force.
+        """Check that this plan is still in force.
 
         Raises
         ------
@@ -92,8 +92,8 @@ class PlanInForce:
 def forget_outdated(work: WorkFolder, batches: Sequence[Batch]) -> None:
     """Delete, in a dataset's work folder, whatever does not belong to these batches.
 
-    Of journals only the lines that count no longer. Jobs that outlived an earlier run and still
-    write for a plan that is gone find their journal gone or taken over, and are waited for.
+    Of journals only the lines that no longer count. Jobs that outlived an earlier run and still
+    write for an older plan find that their journal is gone or taken over; this waits for them.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def forget_outdated(work: WorkFolder, batches: Sequence[Batch]) -> None:
 
 
 def _made(work: WorkFolder) -> set[str]:
-    """Names of all batches that jobs left something for."""
+    """Names of all batches that have such files."""
     return {
         path.name.removesuffix(ending)
         for folder, endings in _RESULTS.items()

@@ -1,6 +1,6 @@
-"""Portions: what one process does at once, a part of a large array or a number of small ones.
+"""Portions: the work of one process at a time, a part of a large array or several small arrays.
 
-Batches are cut alike on every machine; which process takes which portion changes no byte.
+Batches are cut in the same way on every machine; which process takes which portion changes no byte.
 """
 
 import bisect
@@ -21,10 +21,10 @@ from uplift.work.journal import Done
 
 PORTION_BYTES = 64 * 2**20
 """Decoded bytes of a portion, or one object: some tenths of a second of work, so that the cores end
-together, and thousands of times what handing it over costs."""
+together, and thousands of times the cost of sending it to a process."""
 
 PORTION_ARRAYS = 16
-"""Small arrays that are handed over together."""
+"""Small arrays that are sent to a process together."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Portion:
     done
         Lines of the journal about the item.
     survey
-        What is there, where the item is cut and was listed before.
+        What exists on both sides, if the item is cut and was listed before.
     bad
-        Chunks that convert could not keep, when the portion is only validated.
+        Chunks that convert could not keep, if the portion is only validated.
     """
 
     batch: str
@@ -64,14 +64,14 @@ class Portion:
 
     @property
     def likely_parts(self) -> int:
-        """How many processes it can keep at work, at most: by :func:`parts_of`, or by shares."""
+        """How many processes it can keep busy, at most: by :func:`parts_of`, or by shares."""
         if self.can_be_shared:
             return grid.ceil_div(self.cost, PORTION_BYTES)
         return 1 if self.whole else grid.ceil_div(self._objects, _step(self.item))
 
     @property
     def can_be_shared(self) -> bool:
-        """Whether it is one object that several processes can find again, each a share of it."""
+        """Whether it is one object that several processes can validate, each a share of it."""
         item = self.item
         alike = item.source.chunks == item.target.chunks and item.target.shards is not None
         return alike and item.stop - item.start == 1 and self.cost >= 2 * PORTION_BYTES
@@ -86,8 +86,7 @@ class Portion:
 def portions_of(batch: Batch, done: Iterable[Done] = ()) -> Iterator[Portion]:
     """Cut a batch; the work of an item depends on what is stored, never on its grid.
 
-    Which objects of a sparse array there are is known once it is listed: then :func:`parts_of` cuts
-    it.
+    The objects of a sparse array are known once it is listed: then :func:`parts_of` cuts it.
 
     Parameters
     ----------
@@ -144,7 +143,7 @@ def _start(line: Done) -> int:
 
 
 def with_survey(portion: Portion, survey: Survey) -> Portion:
-    """Give a portion what was found of its objects."""
+    """Add to a portion what exists of its objects."""
     return replace(portion, survey=survey)
 
 

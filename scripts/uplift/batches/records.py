@@ -1,4 +1,4 @@
-"""One batch under way: its journal, what its portions came to, and its record at the end."""
+"""One running batch: its journal, the results of its portions, and its record at the end."""
 
 import functools
 import logging
@@ -44,14 +44,14 @@ class _ItemSum:
 
 
 class BatchRun:
-    """A batch that is being carried out or validated.
+    """A batch that is being converted or validated.
 
     Attributes
     ----------
     undecodable
         Chunks that stop the conversion.
     waiting
-        Results that are still to come.
+        Number of results that are still missing.
     """
 
     def __init__(self, batch: Batch, journal: Journal) -> None:
@@ -64,11 +64,11 @@ class BatchRun:
         self._started, self._clock = datetime.now(UTC), time.perf_counter()
 
     def portions(self) -> Iterator[Portion]:
-        """Cut the batch; what the journal knows goes with each portion."""
+        """Cut the batch; each portion gets its lines of the journal."""
         return portions_of(self.batch, kept_lines(self.batch, self.journal))
 
     def add(self, result: Result) -> bool:
-        """Add a result; whether it was the last one."""
+        """Add a result; return whether it was the last one."""
         self.waiting -= 1
         self._sums[result.number].results.append(result)
         self._findings.extend(result.findings)
@@ -78,7 +78,7 @@ class BatchRun:
         return self.waiting == 0
 
     def shares_of(self, result: Result) -> list[Assignment]:
-        """Take from a result what is still to be found again; its results are waited for, too."""
+        """Take the shares of a result, which are still to be validated; expect their results."""
         shares, result.shares = result.shares, ()
         self.waiting += len(shares)
         return [Assignment(share=share) for share in shares]
@@ -86,14 +86,14 @@ class BatchRun:
     def composed(
         self, work: WorkFolder, cores: int, verify: Verify, generation: str, before: Record | None
     ) -> Callable[[], None]:
-        """Compose the digests, the check sums where there are any, and the record.
+        """Put together the digests, the check sums if there are any, and the record.
 
         Parameters
         ----------
         work
             Where to.
         cores
-            Processes that carried it out.
+            Processes that converted it.
         verify
             How it was validated.
         generation
@@ -104,7 +104,7 @@ class BatchRun:
         Returns
         -------
         Callable
-            Writes them, the record last: once what they speak of is on disk.
+            Writes them, the record last; to be called once the objects are on disk.
         """
         items = [
             (item, one, sorted_pixel_rows(b"".join(r.rows for r in one.results), width))
@@ -157,7 +157,7 @@ class BatchRun:
 def kept_lines(batch: Batch, journal: Journal) -> list[Done]:
     """Lines of a journal that were written for a batch as it is planned now.
 
-    To have a batch done again its journal is deleted, as the workflow does for ``-F``.
+    Deleting its journal makes a batch run again, as the workflow does for ``-F``.
     """
     wanted = {item.path: item.fingerprint for item in batch.items}
     return [done for done in journal.done if wanted.get(done.path) == done.fingerprint]
@@ -204,9 +204,9 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
 
 
 def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
-    """Compare the bytes that were read of a whole array with those that inspect listed.
+    """Compare the bytes that were read of a whole array with those in the inventory.
 
-    Each chunk of it was read once, unless the new grid cuts chunks or a run was resumed.
+    Each chunk was read once, unless the new grid cuts chunks or a run was resumed.
     """
     objects = math.prod(item.target.object_grid)
     whole = (item.start, item.stop) == (0, objects) and item.source.shards is None

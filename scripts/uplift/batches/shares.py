@@ -1,7 +1,7 @@
-"""Shares of a large object: one process writes it, then several find its chunks again.
+"""Shares of a large object: one process writes it, then several validate its chunks.
 
-A shard is written from its first chunk to its last, and so by one process. Finding its chunks again
-takes twice as long as that, and a dataset may have fewer shards than a machine has cores.
+A shard is written from its first chunk to its last, and so by one process. Validating its chunks
+takes twice as long, and a dataset may have fewer shards than a machine has cores.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from uplift.validate.pixels.check import Expected, Part
 
 @dataclass(frozen=True)
 class Share:
-    """What one process finds again of an object.
+    """The part of an object that one process validates.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Share:
     part
         Which chunks.
     expected
-        What they must be.
+        What they must hold.
     """
 
     portion: Portion
@@ -47,7 +47,7 @@ def shares_of(portion: Portion, expected: Expected) -> Iterator[Share]:
     Yields
     ------
     Share
-        Shares that cover the object; the first one looks at its index, too.
+        Shares that cover the object; the first one also checks its index.
     """
     item = portion.item
     target, position = item.target, item.start

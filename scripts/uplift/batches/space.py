@@ -1,7 +1,7 @@
-"""Whether the batches of a job fit where the output is, with what jobs under way still write there.
+"""Whether the batches of a job fit on the output's file system, next to what running jobs write.
 
-Each job looks before its first byte and notes what it is about to write, in a folder that all
-datasets of a run share. So two jobs never count on the same free space.
+Each job checks before its first byte and notes what it is about to write, in a folder that all
+datasets of a run share. So two jobs never rely on the same free space.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from uplift.work.journal import Journal
 log = logging.getLogger(__name__)
 
 _FOLDER = ".space"
-"""Next to the work folders: one file for each job that writes, locked as long as it lives."""
+"""Next to the work folders: one file for each job that writes, locked while the job runs."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def space_for(
     *,
     warn: bool = False,
 ) -> Iterator[None]:
-    """Keep space for a job that runs inside, or refuse it.
+    """Reserve space for the job in the context, or refuse it.
 
     Parameters
     ----------
@@ -103,17 +103,17 @@ def space_for(
     output
         URL or folder of the output.
     warn
-        Whether to say so only.
+        Whether to warn only.
 
     Returns
     -------
     Iterator[None]
-        A context in which the space is kept.
+        A context in which the space is reserved.
 
     Raises
     ------
     OutputError
-        The job, and those that run, need more bytes or inodes than are free.
+        The job and the running jobs need more bytes or inodes than are free.
     """
     if file_system_of(output) is None:
         yield
@@ -138,7 +138,7 @@ def space_for(
 
 
 def _refuse_little(need: Need, others: Sequence[Need], place: FileSystem) -> None:
-    """Compare with what is free; journals and outputs are read only where it is little."""
+    """Compare with the free space; journals and outputs are read only where it is small."""
     all_of_them = [need, *others]
     most = sum((one.batches[name] for one in all_of_them for name in one.own), Space(0))
     if most.fits(place.free):
@@ -165,9 +165,9 @@ def _is_there(need: Need, place: FileSystem) -> bool:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[Path | None]:
-    """Let one job at a time look and note; None on a file system without locks.
+    """Let one job at a time check and note; None on a file system without locks.
 
-    The last one to leave takes the folder away.
+    The last job to leave removes the folder.
     """
     try:
         stream = _locked(folder)
@@ -186,7 +186,7 @@ def _alone(folder: Path) -> Iterator[Path | None]:
 
 
 def _locked(folder: Path) -> TextIO:
-    """Wait for the lock of a folder. One that was taken away meanwhile is waited for again."""
+    """Wait for the lock of a folder; again, if the folder was removed meanwhile."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
@@ -198,7 +198,7 @@ def _locked(folder: Path) -> TextIO:
 
 
 def _under_way(folder: Path | None) -> Iterator[Need]:
-    """Jobs that run; what killed ones left is removed."""
+    """Running jobs; notes of killed jobs are removed."""
     for path in sorted(folder.glob("*.json")) if folder is not None else ():
         with contextlib.suppress(FileNotFoundError), path.open("r+") as stream:  # ended just now
             if _is_free(stream):

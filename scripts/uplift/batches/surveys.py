@@ -1,7 +1,7 @@
-"""What is there of an array of which a job does many parts: listed once, not for each part.
+"""Which chunks and objects exist of an array that a job converts in many parts: listed once.
 
-An array of a petabyte has thousands of batches, and each of these many portions: a listing for each
-would take longer than the work. So it is listed once a job, and kept as numbers.
+An array of a petabyte has thousands of batches, each of many portions: a listing for each portion
+would take longer than the work. So each job lists it once, and keeps the result as numbers.
 """
 
 import math
@@ -22,7 +22,7 @@ from uplift.running.parallel import at_once
 
 
 class Surveys:
-    """Gives portions of arrays that are cut what is there of them.
+    """Tells portions of large arrays what exists of them.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Surveys:
         return list(parts_of(portion, self._survey_of(portion).objects_of(portion.item)))
 
     def given_to(self, portions: Iterable[Portion]) -> Iterator[Portion]:
-        """Yield portions; the one kept survey serves all that follow of the same array."""
+        """Yield portions; one survey is kept, for all portions in a row of the same array."""
         for portion in portions:
             if portion.whole:
                 yield portion
@@ -65,12 +65,12 @@ class Surveys:
 
 
 class ArraySurvey:
-    """What is there of one array, 8 bytes for a chunk and 16 for an object.
+    """What exists of one array, 8 bytes for each chunk and 16 for each object.
 
     Parameters
     ----------
     item
-        All objects of the array that the job has to do with.
+        All objects of the array that belong to the job.
     context
         Both sides.
     convert
@@ -132,7 +132,7 @@ class ArraySurvey:
 
 
 def is_listed_first(item: BatchItem, context: Context) -> bool:
-    """Whether an array that is cut has so few chunks that each is read as it was listed."""
+    """Whether an array that is cut has few chunks: then each read is compared with the listing."""
     return context.source.can_list and item.stored_chunks <= MOST_LISTED
 
 

@@ -1,4 +1,4 @@
-"""Checks of chunks that the dataset's validation asks for, on all cores that its job was given."""
+"""Checks of chunks that the validation of a dataset needs, on all cores of its job."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Arrays:
 
 
 class Validation:
-    """The pixel checks of one dataset; a context manager, since it has processes.
+    """The pixel checks of one dataset; a context manager, since it starts processes.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Validation:
         weigh: Callable[[A], int],
         cores: int | None = None,
     ) -> Iterator[B]:
-        """Results as they come; processes are started once there is something to do."""
+        """Results as they come; processes are started when there is work."""
         for value in inputs:
             if self._started is None:
                 spent = (usage.take_spent, usage.add_spent)
@@ -117,7 +117,7 @@ class Validation:
             yield from self._started.as_done(function, inputs, weigh=weigh)
 
     def validate_again(self, listed: Mapping[tuple[str, int], str]) -> None:
-        """Validate batches whose objects are not those that were validated, and write records.
+        """Validate batches whose objects changed since they were validated, and write records.
 
         Parameters
         ----------
@@ -167,10 +167,10 @@ class Validation:
                     run.composed(self._work, self._cores, verify, record.generation, record)()
 
     def regions(self, arrays: Iterable[Chosen]) -> Iterator[Regions]:
-        """Have other readers compare regions of arrays, where the conversion has not.
+        """Have other readers compare regions of arrays, unless the conversion did.
 
-        Of a few arrays of remote stores in this process: it waits for answers, and starting others
-        takes longer than that.
+        A few arrays of remote stores are compared in this process: it waits for answers, and
+        starting other processes takes longer.
         """
         left = []
         for chosen in arrays:
@@ -188,7 +188,7 @@ class Validation:
             yield from found
 
     def _groups(self, arrays: Sequence[Chosen], cores: int) -> Iterator[_Arrays]:
-        """Small groups where there are few arrays, so that all cores have some."""
+        """Small groups where there are few arrays, so that every core gets some."""
         size = max(1, min(PORTION_ARRAYS, grid.ceil_div(len(arrays), cores)))
         for first in range(0, len(arrays), size):
             group = tuple(arrays[first : first + size])

@@ -1,7 +1,7 @@
 """What a worker process does with a portion: convert it, then validate it at once.
 
-What was written is still in the page cache then, and what was read need not be read again: its
-digests are compared with what the output gives back.
+What was written is then still in the page cache, and the source is not read again: digests of what
+was read are compared with the output.
 """
 
 import contextlib
@@ -44,16 +44,16 @@ from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal, Lines
 
 _ROOM = 9
-"""Groups of small arrays of a remote store, mostly round trips, that one process has under way."""
+"""Groups of small arrays of a remote store (mostly round trips) in progress in one process."""
 _LARGE = 3
-"""So many of those a large portion counts: two are read while the last one is sent and read back,
-and the memory of three is what a process has."""
+"""A large portion counts as this many of those: two are read while the last one is sent and read
+back, and a process has memory for three."""
 _LARGE_BYTES = PORTION_BYTES // 8
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one of a job's processes is given to do at a time.
+    """What a process of a job is given to do at a time.
 
     Attributes
     ----------
@@ -62,9 +62,9 @@ class Assignment:
     journals
         Of their batches; None: the portions are only validated.
     listing
-        In place of portions: an array whose listing is compared with what inspect saw.
+        Instead of portions: an array whose listing is compared with the inventory.
     share
-        In place of portions: what of a converted object is found again.
+        Instead of portions: a share of a converted object to validate.
     """
 
     groups: Sequence[Sequence[Portion]] = ()
@@ -75,12 +75,12 @@ class Assignment:
 
 @dataclass
 class Result:
-    """What became of a portion, or of a share of one; sizes in bytes as stored.
+    """Result of a portion, or of a share of one; sizes in bytes as stored.
 
     Attributes
     ----------
     shares
-        What of it is still to be found again.
+        Shares of it that are still to be validated.
     """
 
     batch: str
@@ -113,7 +113,7 @@ class Result:
 
 
 def carry_out(context: Context, assignment: Assignment) -> list[Result]:
-    """Carry out an assignment; of remote stores a process has several under way."""
+    """Carry out an assignment; with remote stores a process has several in progress."""
     if assignment.listing is not None:
         item = assignment.listing.item
         refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
@@ -126,12 +126,12 @@ def carry_out(context: Context, assignment: Assignment) -> list[Result]:
 
 
 def room_for(place: Place) -> int:
-    """Weight of the assignments that a process has under way: of files one at a time."""
+    """Total weight of assignments that a process has in progress: with files one at a time."""
     return _ROOM if place.engines() else 1
 
 
 def weight_of(assignment: Assignment) -> int:
-    """How much of that an assignment takes."""
+    """Weight of an assignment."""
     cost = sum(portion.cost for group in assignment.groups for portion in group)
     return _LARGE if cost >= _LARGE_BYTES else 1
 
@@ -174,7 +174,7 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
 
 
 def _left_over(group: Sequence[Portion], checks: list[_Check]) -> list[_Check]:
-    """Give away what several processes can find again, an object that exists."""
+    """Return as shares an existing object that several processes can validate."""
     if len(group) > 1 or not group[0].can_be_shared:
         return checks
     if not checks or checks[0].expected.stored == {}:
@@ -185,7 +185,7 @@ def _left_over(group: Sequence[Portion], checks: list[_Check]) -> list[_Check]:
 
 
 def _found_again(context: Context, share: Share) -> Result:
-    """Find a share of an object again."""
+    """Validate a share of an object."""
     portion = share.portion
     result = Result(portion.batch, portion.number, portion.item.start)
     chunks = ChunkSource(context.source, portion.item.path, portion.item.source)
@@ -197,15 +197,15 @@ def _found_again(context: Context, share: Share) -> Result:
 
 
 def _lines_of(journal: Journal, group: Sequence[Portion]) -> AbstractContextManager[Lines]:
-    """Where lines about the portions of a group go: a large one is a group by itself."""
+    """Journal for the portions of a group; a large portion is a group on its own."""
     return journal.kept_open() if len(group) > 1 else contextlib.nullcontext(journal)
 
 
 def _share_out(results: Sequence[Result], cpu_seconds: float) -> None:
-    """Share out what one thread used, by the time that each took.
+    """Divide what one thread used, by the time that each portion took.
 
-    When it is asked for the time of a thread, Linux often gives the core to another one: asked
-    twice an array, the convert job of a plate took a twentieth more.
+    When asked for a thread's CPU time, Linux often switches to another thread: with two such calls
+    for each array, the convert job of a plate took a twentieth longer.
     """
     seconds = sum(result.seconds for result in results)
     for result in results:
@@ -213,7 +213,7 @@ def _share_out(results: Sequence[Result], cpu_seconds: float) -> None:
 
 
 class _Timed:
-    """Adds what is spent inside to a result; `cpu`: that of the thread, too."""
+    """Adds what is spent inside to a result; `cpu`: also the CPU time of the thread."""
 
     def __init__(self, result: Result, *, cpu: bool) -> None:
         self._result, self._cpu = result, cpu
@@ -229,7 +229,7 @@ class _Timed:
 
 
 def _converted(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
-    """Convert a portion; nothing of one with chunks that cannot be decoded is left to validate."""
+    """Convert a portion; one with chunks that cannot be decoded is not validated."""
     with _Timed(result, cpu=not context.is_local):
         return _carried_out(context, portion, result, journal)
 
@@ -273,7 +273,7 @@ def _carried_out(
 
 
 def _to_validate(context: Context, portion: Portion, result: Result) -> _Check:
-    """What is to be looked at of a portion that was converted by an earlier job."""
+    """What to validate of a portion that an earlier job converted."""
     item = portion.item
     chunks = ChunkSource(context.source, item.path, item.source)
     digests: dict[tuple[int, int], bytes] = {}

@@ -40,7 +40,7 @@ class Outcome:
     largest: tuple[int, Index] | None = None
     """Largest chunk: its bytes, and which one it is."""
     rows: list[bytes] = field(default_factory=list)
-    """Digest rows of the chunks that were read, for the validation; see :mod:`uplift.arrays.digests`."""
+    """Digest rows of the chunks read, for the validation; see :mod:`uplift.arrays.digests`."""
     bad_chunks: list[BadChunk] = field(default_factory=list)
     undecodable: list[BadChunk] = field(default_factory=list)
     """Chunks that stop the conversion (``on_bad_chunk: fail``)."""
@@ -208,7 +208,7 @@ class Engine(ABC):
         return data
 
     def _note(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
-        """Keep the digest of the part of a chunk that an object has; no object: of the whole chunk."""
+        """Keep the digest of an object's part of a chunk; no object: of the whole chunk."""
         number = sum(map(operator.mul, chunk, self._strides))
         position = NO_OBJECT if position is None else position
         outcome.rows.append(row(position, number, digest, self._index_bytes))

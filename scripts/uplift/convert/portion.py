@@ -293,7 +293,7 @@ def _trusted(
 def _note(
     item: BatchItem, task: Task, outcome: Outcome, journal: Lines, converted: Converted
 ) -> None:
-    """Journal a finished task, but none with bad chunks, so that a resumed job finds these again."""
+    """Journal a finished task, unless it has bad chunks, which a resumed job must find again."""
     rows = b"".join(outcome.rows)
     outcome.rows = []
     converted.digests |= digests_in(rows, row_index_bytes(item))

@@ -120,7 +120,7 @@ class RecodeEngine(Engine):
         decoded: NDArray[Any],
         outcome: Outcome,
     ) -> None:
-        """Keep the digest of the part of a chunk that the object has, in the block where it begins."""
+        """Keep the digest of the object's part of a chunk, in the block where it begins."""
         source = self.item.source
         covers = grid.element_box(chunk, source.chunks, source.shape)
         piece = grid.common(box, covers)

@@ -14,7 +14,7 @@ from typing import Any
 from uplift.work.folder import WorkFolder
 
 _WINDOW_S = 20.0
-"""Time over which the rate is measured: jobs finish a shard every few seconds or more often."""
+"""Time over which the rate is measured: some jobs finish a shard only every few seconds."""
 
 
 @dataclass(frozen=True)
