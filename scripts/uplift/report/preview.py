@@ -4,34 +4,24 @@
 its labels, to be laid over; ``thumbnail.webp`` is small. ``preview.json`` says what is shown.
 """
 
-import contextlib
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from uplift.arrays.readers.protocol import ReaderError
 from uplift.errors import UpliftError
-from uplift.ngff.detect import multiscales_of
-from uplift.report.blending import Channel, Picture, blend, channels_of, paint_labels
+from uplift.report.blending import blend, channels_of, paint_labels
 from uplift.report.documents import Documents
 from uplift.report.facts import Facts
-from uplift.report.planes import (
-    LARGEST_CHUNK,
-    READS_AT_ONCE,
-    Level,
-    Plane,
-    choose_level,
-    read_plane,
-)
-from uplift.running.parallel import in_order
+from uplift.report.pictures import SIZE, Described, channel_entries, first_field, level_of, reduced
+from uplift.report.planes import Plane, read_plane
+from uplift.report.plate_map import draw_plate
 from uplift.storage import open_store
 from uplift.storage.protocol import Store, join
 from uplift.work import json_files
@@ -39,49 +29,12 @@ from uplift.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
-A = TypeVar("A")
-B = TypeVar("B")
-
-SIZE = 384
-"""Pixels of the longer side of a preview."""
 THUMBNAIL = 96
 """Pixels of the longer side in the list of all datasets."""
-MOST_WELLS = 1536
-"""Of a plate map: the largest plates in use."""
 MOST_IMAGES = 24
 """Of a collection: each is read."""
-_NAMES = 24
-"""Pixels that the names of rows and columns of a plate take."""
 _EFFORT = 0
 """Of WebP's encoder (0 to 6). With 4 a picture takes six times as long, and is a tenth smaller."""
-
-
-@dataclass(frozen=True)
-class Described:
-    """What a preview shows: ``preview.json``.
-
-    Attributes
-    ----------
-    kind
-        ``image``, ``images`` or ``plate``; None when nothing can be drawn.
-    position, part
-        As in :class:`~uplift.report.planes.Plane`; of a single image.
-    labels
-        Name of the label image in ``preview.labels.webp``.
-    axes
-        Of the first image at full resolution: name, size, pixel size (None when there is none) and
-        unit of each.
-    """
-
-    kind: str | None = None
-    level: str | None = None
-    position: Mapping[str, int] | None = None
-    part: tuple[float, float, float, float] | None = None
-    channels: Sequence[Channel] = ()
-    labels: str | None = None
-    rows: Sequence[str] = ()
-    columns: Sequence[str] = ()
-    axes: Sequence[Mapping[str, Any]] = ()
 
 
 def update_preview(facts: Facts, settings: Mapping[str, Any] | None) -> bool:
@@ -99,7 +52,7 @@ def update_preview(facts: Facts, settings: Mapping[str, Any] | None) -> bool:
     try:
         write_preview(open_store(facts.output, settings), _spread(facts.images), facts.folder)
     except Exception as error:
-        # Metadata that were odd at the source are odd at the output, in ways that nobody foresaw:
+        # Metadata that were odd at the source are odd at the output, in unforeseen ways:
         # the report of all datasets does not end for the picture of one.
         log.warning("no preview of %s: %s: %s", facts.dataset, type(error).__name__, error)
     return True
@@ -132,7 +85,7 @@ def write_preview(store: Store, images: Sequence[str], folder: Path) -> Describe
         documents.ask(["", images[0], join(images[0], "labels")])
     plate = documents.ome("").get("plate")
     if isinstance(plate, Mapping):
-        described, picture = _plate(documents, plate)
+        described, picture = draw_plate(documents, plate)
         labels = None
     elif len(images) == 1:
         described, picture, labels = _image(documents, images[0])
@@ -160,7 +113,7 @@ def _remove(folder: Path) -> None:
 def _axes(documents: Documents, plate: Any, images: Sequence[str]) -> list[dict[str, Any]]:
     """Size, pixel size and unit along each axis of the first image."""
     try:
-        path = _first_field(documents, plate["wells"][0]) if plate else images[0]
+        path = first_field(documents, plate["wells"][0]) if plate else images[0]
         multiscale = documents.ome(path)["multiscales"][0]
         level = multiscale["datasets"][0]
         text = documents.text(join(path, level["path"]))
@@ -183,45 +136,14 @@ def _axes(documents: Documents, plate: Any, images: Sequence[str]) -> list[dict[
         return []  # what is odd about it is a finding of the validation
 
 
-def _first_field(documents: Documents, well: Mapping[str, Any]) -> str:
-    path = str(well["path"])
-    return join(path, str(documents.ome(path)["well"]["images"][0]["path"]))
-
-
-def _level_of(documents: Documents, path: str, size: int) -> tuple[Level | None, Mapping[str, Any]]:
-    ome = documents.ome(path)
-    multiscales = multiscales_of({"ome": ome}) if ome else ()
-    if not multiscales or not {"y", "x"} <= set(multiscales[0].axes):
-        return None, ome
-    return choose_level(documents, path, multiscales[0].levels, multiscales[0].axes, size), ome
-
-
 def _read(documents: Documents, path: str, size: int) -> tuple[Plane, Mapping[str, Any]] | None:
     """Read the plane of an image, or say in the log why not."""
     try:
-        level, ome = _level_of(documents, path, size)
+        level, ome = level_of(documents, path, size)
         return None if level is None else (read_plane(documents, level, size), ome)
     except (UpliftError, ReaderError, ValueError, KeyError, TypeError) as error:
         log.warning("no preview of %s/%s: %s", documents.store.url, path, error)
         return None
-
-
-def _channel_entries(ome: Mapping[str, Any]) -> Sequence[Any]:
-    omero = ome.get("omero")
-    entries = omero.get("channels") if isinstance(omero, Mapping) else None
-    return entries if isinstance(entries, list) else []
-
-
-def _reduced(picture: Picture, size: int, how: Image.Resampling = Image.Resampling.BOX) -> Any:
-    """Shrink to `size` pixels; a small picture grows, its pixels seen."""
-    image = Image.fromarray(picture)
-    longer = max(image.size)
-    if longer > size:
-        image.thumbnail((size, size), how, reducing_gap=None)
-    elif longer * 2 <= size:
-        grown = [max(1, n * size // longer) for n in image.size]
-        image = image.resize(grown, Image.Resampling.NEAREST)
-    return image
 
 
 def _image(documents: Documents, path: str) -> tuple[Described, Any, Any]:
@@ -229,8 +151,8 @@ def _image(documents: Documents, path: str) -> tuple[Described, Any, Any]:
     if found is None:
         return Described(), None, None
     plane, ome = found
-    channels = channels_of(plane.values, _channel_entries(ome))
-    picture = _reduced(blend(plane.values, channels), SIZE)
+    channels = channels_of(plane.values, channel_entries(ome))
+    picture = reduced(blend(plane.values, channels), SIZE)
     name, labels = _labels(documents, path, plane, picture.size)
     described = Described(
         "image", plane.level.path, plane.position, plane.part, channels, labels=name
@@ -277,105 +199,11 @@ def _images(documents: Documents, images: Sequence[str]) -> tuple[Described, Any
     for path in images:
         if found := _read(documents, path, tile):
             plane, ome = found
-            channels = channels_of(plane.values, _channel_entries(ome))
-            drawn.append(_reduced(blend(plane.values, channels), tile))
+            channels = channels_of(plane.values, channel_entries(ome))
+            drawn.append(reduced(blend(plane.values, channels), tile))
     if not drawn:
         return Described(), None
     sheet = Image.new("RGB", (columns * tile, math.ceil(len(drawn) / columns) * tile))
     for at, picture in enumerate(drawn):
         sheet.paste(picture, (at % columns * tile, at // columns * tile))
     return Described("images"), sheet
-
-
-def _plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Described, Any]:
-    """Draw the first field of every well at its position, all in one window a channel."""
-    rows, columns = (
-        [
-            str(entry.get("name", at) if isinstance(entry, Mapping) else entry)
-            for at, entry in enumerate(plate.get(key, []))
-        ]
-        for key in ("rows", "columns")
-    )
-    tile = max(16, SIZE // max(1, len(columns)))
-    wells = [well for well in plate.get("wells", []) if _has_position(well)][:MOST_WELLS]
-    store = documents.store
-    found = _each(lambda well: _field(documents, well, tile), wells, store, READS_AT_ONCE)
-    levels = [level for level, _ in found if level is not None]
-    if not levels:
-        return Described(), None
-    largest = max(level.chunk_bytes for level in levels)
-    # together they hold no more than one chunk of the largest size would
-    most = min(READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))
-    planes = _each(lambda one: _well(documents, one[0], tile), found, store, most)
-    shown = [plane for plane in planes if plane is not None]
-    if not shown:
-        return Described(), None
-    count = min(len(plane) for plane in shown)
-    joined = [np.concatenate([plane[c].ravel() for plane in shown]) for c in range(count)]
-    channels = channels_of(joined, _common([_channel_entries(ome) for _, ome in found]))
-    sheet = Image.new(
-        "RGB", (_NAMES + len(columns) * tile, _NAMES + len(rows) * tile), (24, 26, 30)
-    )
-    for well, plane in zip(wells, planes, strict=True):
-        if plane is not None:
-            picture = _reduced(blend(plane[:count], channels), tile - 1)
-            corner = (well["columnIndex"] * tile, well["rowIndex"] * tile)
-            sheet.paste(picture, (_NAMES + corner[0], _NAMES + corner[1]))
-    _name_axes(sheet, rows, columns, tile)
-    return Described("plate", channels=channels, rows=rows, columns=columns), sheet
-
-
-def _has_position(well: Any) -> bool:
-    return isinstance(well, Mapping) and all(
-        isinstance(well.get(key), int) for key in ("columnIndex", "rowIndex")
-    )
-
-
-def _each(function: Callable[[A], B], wells: Iterable[A], store: Store, at_once: int) -> list[B]:
-    """What a function makes of each well, in threads where each read is a round trip."""
-    with ThreadPoolExecutor(at_once) if store.reads_ahead else contextlib.nullcontext() as pool:
-        return list(in_order(pool, function, wells, 2 * at_once))
-
-
-def _field(
-    documents: Documents, well: Mapping[str, Any], tile: int
-) -> tuple[Level | None, Mapping[str, Any]]:
-    try:
-        return _level_of(documents, _first_field(documents, well), tile)
-    except (UpliftError, ValueError, KeyError, TypeError, IndexError) as error:
-        log.info("no preview of well %s/%s: %s", documents.store.url, well.get("path"), error)
-        return None, {}
-
-
-def _well(documents: Documents, level: Level | None, tile: int) -> Any:
-    if level is None:
-        return None
-    try:
-        return read_plane(documents, level, tile).values
-    except (UpliftError, ReaderError) as error:
-        log.info("no preview of %s/%s: %s", documents.store.url, level.path, error)
-        return None
-
-
-def _common(entries: Sequence[Sequence[Any]]) -> Sequence[Any]:
-    """What all wells say about a channel; windows that differ are left out."""
-    first: list[Any] = [dict(c) if isinstance(c, Mapping) else {} for c in entries[0]]
-    for at, channel in enumerate(first):
-        windows = [other[at].get("window") if at < len(other) else None for other in entries]
-        if any(window != windows[0] for window in windows):
-            channel.pop("window", None)
-    return first
-
-
-def _name_axes(sheet: Any, rows: Sequence[str], columns: Sequence[str], tile: int) -> None:
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=11)
-    each = math.ceil(16 / tile)  # names need some 16 pixels
-    for at, name in enumerate(columns):
-        if at % each == 0:
-            middle = _NAMES + at * tile + tile // 2
-            draw.text((middle, _NAMES // 2), name[:6], (200, 204, 210), font, "mm")
-    for at, name in enumerate(rows):
-        if at % each == 0:
-            middle = _NAMES + at * tile + tile // 2
-            draw.text((_NAMES // 2, middle), name[:3], (200, 204, 210), font, "mm")
