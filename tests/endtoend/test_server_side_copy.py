@@ -10,8 +10,8 @@ from support.images import write_image
 from support.steps import Conversion
 from uplift.errors import StorageError
 from uplift.storage import open_store
-from uplift.storage.engines.fsspec import FsspecStore
 from uplift.storage.engines.obstore import ObstoreStore
+from uplift.storage.fsspec_store import FsspecStore
 from uplift.storage.writable import open_writable
 
 UNSHARDED = json.dumps({"shards": "none", "chunks": [1, 1, 16, 16]})

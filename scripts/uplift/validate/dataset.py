@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import bisect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from uplift.arrays.source_chunks import ListingDigest
 from uplift.models.batch import Batch
 from uplift.models.crate import CRATE_KEY, CrateRecord
 from uplift.models.findings import Finding, Findings
@@ -29,6 +27,7 @@ from uplift.validate.metadata.documents import Documents, Json, Node
 from uplift.validate.metadata.structure import Structure
 from uplift.validate.objects import accounts
 from uplift.validate.objects.crate import checked_crate
+from uplift.validate.objects.item_listings import ItemListings
 from uplift.validate.objects.manifest import manifest_text, read_sums
 from uplift.validate.pixels import coverage
 from uplift.validate.pixels.chosen import Chosen
@@ -226,39 +225,6 @@ class PixelChecks(Protocol):
 
     def regions(self, arrays: Iterable[Chosen]) -> Iterator[Regions]:
         """Have other readers compare regions of arrays."""
-
-
-class ItemListings:
-    """Digests of the listings of batch items, from one listing of the output."""
-
-    def __init__(self, batches: Iterable[Batch]) -> None:
-        self._starts: dict[str, list[int]] = {}
-        self._digests: dict[tuple[str, int], ListingDigest] = {}
-        for batch in batches:
-            for item in batch.items:
-                bisect.insort(self._starts.setdefault(item.path, []), item.start)
-                self._digests[item.path, item.start] = ListingDigest()
-
-    def add(self, path: str, position: int, info: ObjectInfo) -> None:
-        """Count one object.
-
-        Parameters
-        ----------
-        path
-            Of the array.
-        position
-            Of the object in the object grid, in C order.
-        info
-            As the listing has it.
-        """
-        starts = self._starts[path]
-        at = bisect.bisect_right(starts, position) - 1
-        if at >= 0:
-            self._digests[path, starts[at]].add(info.key, info)
-
-    def digests(self) -> dict[tuple[str, int], str]:
-        """Digest of each item, by path and first object."""
-        return {key: digest.hexdigest() for key, digest in self._digests.items()}
 
 
 class _DatasetCheck:
