@@ -65,7 +65,7 @@ ERRORS = [
     ),
     (
         "WorkflowError:\nTarget rules may not contain wildcards. Please specify concrete files.",
-        "a step is no target, since each dataset has its own; name its file, such as "
+        "a step is not a target, since each dataset has its own; name its file, such as "
         "results/cells/plan.json, or one of: all, plans, report",
     ),
     (
@@ -86,7 +86,7 @@ def test_an_error_of_snakemake_is_one_line_with_its_place(snakemake_logger, text
 def test_a_dataset_that_is_taken_for_a_target_is_answered_with_its_file(snakemake_logger):
     run = Run(snakemake_logger, {})
     run.error("MissingRuleException:\nNo rule to produce b (if you use input functions).")
-    said = "b: a dataset is no target; ask for its last file: results/b/published.json"
+    said = "b: a dataset is not a target; ask for its last file: results/b/published.json"
     assert run.lines == [("failed", f"error: {said}")]
 
 

@@ -131,7 +131,7 @@ def program(step, *states, part=None, **options):
     states
         Functions of the wildcards whose values are compared, and no options.
     part
-        What tells logs of several jobs of a dataset apart.
+        Distinguishes the logs of several jobs of a dataset.
     options
         Values, or functions of the wildcards; None leaves an option out.
     """

@@ -112,9 +112,9 @@ def room(base_mb, minutes, per_core_mb=0, passes=0):
     Parameters
     ----------
     base_mb
-        Memory in MB besides that of the plan, which holds each array of the dataset.
+        Memory in MB in addition to that of the plan, which holds each array of the dataset.
     minutes
-        Time in minutes besides that for the data.
+        Time in minutes in addition to that for the data.
     per_core_mb
         Least memory in MB of each core that the job uses.
     passes

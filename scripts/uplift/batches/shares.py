@@ -72,6 +72,6 @@ def shares_of(portion: Portion, expected: Expected) -> Iterator[Share]:
         # the first one compares the index with all that is stored
         own = None if stored is None else {position: chunks}
         stored_here = expected.stored if part.is_first else own
-        # what must not exist was looked for already, and lies beside the object
+        # objects that must not exist were looked for already: they are not in this one
         own_part = replace(expected, stored=stored_here, digests=digests, there=None)
         yield Share(alone, part, own_part)

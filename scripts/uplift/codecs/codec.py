@@ -70,7 +70,7 @@ class Codec:
         Configuration of a plan that names the codec alone.
     check
         Takes encoded bytes and the decoded size; returns where the stream ends, or None when only
-        decoding tells; raises :class:`DecodeError`. None: chunks are decoded to check them.
+        decoding shows it; raises :class:`DecodeError`. None: chunks are decoded to check them.
     rewrap
         Takes the same and makes the stream of the core codec out of it; bytes after the end are
         left out.

@@ -47,7 +47,7 @@ class Keys:
     shards
         Their indices, where they are shards.
     files
-        Objects that are no chunks, but for the array's own documents.
+        Objects that are not chunks, except the array's own documents.
     foreign
         Chunk keys with the other separator.
     both

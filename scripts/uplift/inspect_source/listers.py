@@ -86,8 +86,8 @@ class Listers:
         split = store.split_tree(path, _PARTS * self._cores)
         if split is None:
             return None
-        folders, beside = split
-        keys = sorted_keys(beside, path, source, other, newest, listed)
+        folders, others = split
+        keys = sorted_keys(others, path, source, other, newest, listed)
         step = grid.ceil_div(len(folders), _PARTS * self._cores) or 1
         starts = range(0, len(folders), step)
         parts = (_Part(folders[i : i + step], path, source, other) for i in starts)

@@ -135,11 +135,11 @@ class _Walk:
         self._findings.extend(self._reader.consolidated.findings())
         self._collect_groups()
         self._refuse_other_than_one_zarr()
-        foreseen = self._predict(target)
+        predicted = self._predict(target)
         repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
-        foreseen.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
-        self._findings.extend(foreseen.between_nodes)
-        self._link_levels(foreseen.attributes)
+        predicted.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
+        self._findings.extend(predicted.between_nodes)
+        self._link_levels(predicted.attributes)
         self._findings.extend(remarks.unlisted_labels(self._groups, self._attributes))
         self._findings.extend(remarks.versions(self._groups, self._attributes))
         self._findings.extend(
@@ -354,7 +354,7 @@ class _Walk:
         return inventory
 
     def _link_levels(self, migrated: Mapping[str, Mapping[str, Any]]) -> None:
-        """Tell each level which multiscale lists it."""
+        """Note in each level which multiscale lists it."""
         for path, attributes in sorted(migrated.items()):
             for multiscale in multiscales_of(attributes):
                 for level, name in enumerate(multiscale.levels):

@@ -91,7 +91,7 @@ class PlanRule(Model):
     """One line that changes many arrays: applied top to bottom, on top of `arrays`; the last wins.
 
     Only the keys that are written change something: ``"shards": null`` means unsharded, a
-    missing ``shards`` leaves them alone (``model_fields_set`` tells the two apart).
+    missing ``shards`` leaves them alone (``model_fields_set`` distinguishes the two).
     """
 
     match: str

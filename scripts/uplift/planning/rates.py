@@ -1,8 +1,8 @@
 """What each step takes for each job, document, chunk and MiB; fitted to datasets that were made.
 
-A step's cost is a sum of few terms. A fixed cost of each job, one of each array, one of each chunk
-and one of each byte are told apart by records of datasets of different kinds; what the records do
-not tell stays close to the defaults.
+A step's cost is a sum of few terms. Records of datasets of different kinds separate
+the fixed cost of each job from that of each array, each chunk and each byte; rates that the records
+do not determine stay close to the defaults.
 """
 
 from collections.abc import Mapping, Sequence

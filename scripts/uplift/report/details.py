@@ -233,9 +233,9 @@ def _prediction(facts: Facts) -> str | None:
 
 
 def _predicted_time(facts: Facts) -> str | None:
-    """CPU time of one conversion as foreseen, and what all jobs took, of repeated runs too."""
-    foreseen = (facts.files["plan"].get("estimate") or {}).get("costs") or {}
-    seconds = foreseen.get("cpu_seconds")
+    """CPU time of one conversion as predicted, and that of all jobs, including repeated runs."""
+    predicted = (facts.files["plan"].get("estimate") or {}).get("costs") or {}
+    seconds = predicted.get("cpu_seconds")
     if seconds is None:
         return None
     spent = ledger.added_up(facts.costs)

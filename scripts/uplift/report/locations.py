@@ -77,9 +77,9 @@ def is_hidden(output: str, published: Mapping[str, Any], claim: Mapping[str, Any
     if is_local(output):
         folder = Path(local_path(output))
         return not (folder / ROOT_KEY).exists() and (folder / LOCK_KEY).exists()
-    begun, now = (one.get("generation", one.get("begun")) for one in (published, claim))
+    then, now = (one.get("generation", one.get("begun")) for one in (published, claim))
     is_same = claim.get("output") == published.get("output")
-    return is_same and None not in (begun, now) and begun != now
+    return is_same and None not in (then, now) and then != now
 
 
 def _is(there: str, asked: str) -> bool:

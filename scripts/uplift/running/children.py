@@ -53,10 +53,10 @@ def hand_over(
             ForkingPickler.loads(data)
     except Exception as problem:
         said = " ".join(f"{type(error or problem).__name__}: {error or problem}".split())
-        told: Exception = (
+        sent: Exception = (
             problem if is_little_memory(problem) else WorkerError(f"in a worker process: {said}")
         )
-        data = ForkingPickler.dumps((ticket, None, told, spent))
+        data = ForkingPickler.dumps((ticket, None, sent, spent))
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.send_bytes(data)
 

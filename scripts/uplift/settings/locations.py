@@ -123,7 +123,7 @@ def closed_to_the_group(outputs: Iterable[str]) -> Iterator[str]:
 
 
 def folders_to_bind(locations: Iterable[str]) -> list[str]:
-    """Folders of this machine that jobs in a container have to see besides the working folder.
+    """Folders of this machine that jobs in a container must see, other than the working folder.
 
     Where there are too many, they are replaced by those above them.
 

@@ -158,7 +158,7 @@ class FsspecStore(RemoteStore):
         return Fetched(self.filesystem.cat_file(path, start=start, end=end))
 
     async def _of_s3(self, path: str, wanted: dict[str, str]) -> Fetched:
-        """Ask in one request, with its ETag; `cat_file` takes several and tells none."""
+        """Ask in one request, with its ETag; `cat_file` takes several and returns none."""
         bucket, _, key = path.partition("/")
         call = self.filesystem._call_s3
         try:
@@ -207,7 +207,7 @@ class FsspecStore(RemoteStore):
                 if self._name == "s3" and info["type"] == "directory":
                     raise StorageError(
                         f"{join(self.url, prefix)}/: a key below it has an empty segment (//), "
-                        "which is no folder's name; rename the object"
+                        "which is not a folder's name; rename the object"
                     )
                 continue
             if info["type"] == "directory":
@@ -241,8 +241,8 @@ class FsspecStore(RemoteStore):
             Delete={"Objects": keys, "Quiet": True},
         )
         for refused in answer.get("Errors", ()):
-            told = {name: refused.get(name, "") for name in ("Code", "Message")}
-            raise ClientError({"Error": told}, "DeleteObjects")
+            details = {name: refused.get(name, "") for name in ("Code", "Message")}
+            raise ClientError({"Error": details}, "DeleteObjects")
 
     def _copy(self, source: str, path: str) -> None:
         self.filesystem.cp_file(source, path)

@@ -30,7 +30,7 @@ _MOST_LEVELS = 8
 """Folders inside each other that are looked through for as many as are wanted: those of chunk keys
 are as deep as an array has axes, and a link may lead in a circle."""
 _MOST_BESIDE = 1000
-"""Files beside them: a flat folder of millions is streamed."""
+"""Files next to them: a flat folder of millions is streamed."""
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -143,7 +143,7 @@ class LocalFiles(ReadableStore):
                 yield info
 
     def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
-        """Folders below `prefix` and the files beside them.
+        """Folders below `prefix` and the files next to them.
 
         Result and parameters as :meth:`uplift.storage.protocol.Store.split_tree`.
         """

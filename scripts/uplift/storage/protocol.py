@@ -184,7 +184,7 @@ class Store(Protocol):
         """Every object under the folder `prefix`, streamed, in no promised order."""
 
     def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
-        """Folders that hold what is below `prefix`, to be listed side by side, and what is beside.
+        """Folders below `prefix`, to be listed by several processes, and the objects next to them.
 
         Parameters
         ----------
@@ -196,8 +196,8 @@ class Store(Protocol):
         Returns
         -------
         tuple of list, or None
-            The folders, and the objects beside them; None where a listing is not one of folders,
-            or there are many objects beside them.
+            The folders, and the objects next to them; None where listings are not by folder, or
+            there are many objects next to them.
         """
 
 

@@ -35,7 +35,7 @@ class UrlParts(NamedTuple):
 def split_url(url: str) -> UrlParts:
     """Take apart a URL that is not local; user name, password and query of a web URL are left out.
 
-    Empty segments stay: an object store tells ``a//b`` from ``a/b``.
+    Empty segments stay: in an object store ``a//b`` is not ``a/b``.
     """
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()

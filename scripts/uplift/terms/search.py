@@ -9,7 +9,7 @@ from urllib.request import urlopen
 from uplift.terms.tables import Term, Vocabulary, letters
 
 _TELLING = 5
-"""Letters of a word from which it tells terms from one another by itself."""
+"""A word with this many letters distinguishes terms on its own."""
 _GENERAL = {"microscopy", "imaging", "microscope", "method"}
 OLS = "https://www.ebi.ac.uk/ols4/api/search"
 

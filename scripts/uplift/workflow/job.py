@@ -54,7 +54,7 @@ def run(main: Main) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(shlex.join([sys.executable, str(program), *argv]) + "\n")
-        # The report tells by this lock, which no kill leaves behind, that the job is running.
+        # By this lock, which no kill leaves behind, the report knows that the job is running.
         with contextlib.suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with _stderr_to(stream), _in_ledger(path, _threads(argv)) as spent:

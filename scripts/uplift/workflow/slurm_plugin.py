@@ -91,7 +91,7 @@ def _without_job_steps(kind: Any) -> Any:
 
 
 def _within_limits(kind: Any, longest: int, partition: str | None) -> Any:
-    told: list[int] = []
+    warned: list[int] = []
 
     class WithinLimits(kind):  # type: ignore[misc]
         def run_jobs(self, jobs: list[Any]) -> None:
@@ -103,8 +103,8 @@ def _within_limits(kind: Any, longest: int, partition: str | None) -> Any:
                     less = {**dict(found.items()), "runtime": longest}
                     is_group = isinstance(found, dict)
                     job._resources = less if is_group else type(found)(fromdict=less)
-                    if not told:
-                        told.append(asked)
+                    if not warned:
+                        warned.append(asked)
                         log.warning(
                             "a job would ask for %d minutes and gets %d, the limit of the "
                             "partition; one that does not end in time is sent again and goes on "

@@ -71,7 +71,7 @@ def one_line(
         return _no_rule(no_rule["what"], workflow, files)
     if "Target rules may not contain wildcards" in text:
         return (
-            "a step is no target, since each dataset has its own; name its file, such as "
+            "a step is not a target, since each dataset has its own; name its file, such as "
             "results/cells/plan.json, or one of: all, plans, report"
         )
     lines = text.strip().splitlines()
@@ -115,7 +115,7 @@ def _written_to(files: Mapping[str, object]) -> str:
 def _no_rule(name: str, workflow: Any, files: Mapping[str, object]) -> str:
     """An error about a misspelled step or target, a dataset, or a file that no step makes."""
     if name in files:
-        return f"{name}: a dataset is no target; ask for its last file: {files[name]}"
+        return f"{name}: a dataset is not a target; ask for its last file: {files[name]}"
     known = [rule.name for rule in getattr(workflow, "rules", ())]
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

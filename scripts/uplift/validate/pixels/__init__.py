@@ -77,7 +77,7 @@ def check_portion(
 
 
 def modules_for(items: Iterable[BatchItem], *, local: bool) -> list[str]:
-    """Modules that checking these takes, besides this one; `local`: both sides are files."""
+    """Modules needed to check these, other than this one; `local`: both sides are files."""
     found = set()
     for item in items:
         found |= {_RECODED} if item.method == "recode" else set()

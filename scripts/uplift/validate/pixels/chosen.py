@@ -19,7 +19,7 @@ MOST_NAMED = 1000
 
 @dataclass(frozen=True)
 class Chosen:
-    """An array and the chunks of its source that are looked at besides those of every array.
+    """An array, and chunks of its source to compare in addition to those of every array.
 
     Attributes
     ----------

@@ -61,7 +61,7 @@ def runs_of(file: Path) -> list[Run]:
     Raises
     ------
     InputError
-        The file is absent, cut short or no such file.
+        The file is absent, cut short or not such a file.
     """
     try:
         with file.open("rb") as stream:
