@@ -1,10 +1,10 @@
-"""The console of this workflow takes the place of Snakemake's messages."""
+"""This workflow's console replaces Snakemake's messages."""
 
 import sys
 
 
 def end_in_one_line(kind, error, trace):
-    """Say in one line that Ctrl-C ended Snakemake while it read its rules or looked at files."""
+    """Print one line when Ctrl-C ends Snakemake while it reads its rules or checks files."""
     if issubclass(kind, KeyboardInterrupt):
         sys.stderr.write("error: interrupted; run the same command again\n")
     else:

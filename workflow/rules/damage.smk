@@ -1,4 +1,4 @@
-"""What earlier runs left that cannot be used, looked for before Snakemake decides what to run."""
+"""Unusable files of earlier runs, looked for before Snakemake decides what to run."""
 
 from uplift.workflow import damage, start
 
@@ -7,7 +7,7 @@ DAMAGE = {}
 
 @quick
 def in_sheet(wildcards):
-    """Input function without inputs: refuses what is not in the sheet."""
+    """Input function without inputs: refuses datasets that are not in the sheet."""
     SAMPLES[wildcards.dataset]
     return []
 
@@ -16,12 +16,12 @@ def in_sheet(wildcards):
 def look_for_damage(wildcards):
     """Input function without inputs, of a rule that every dataset's jobs depend on.
 
-    Called while the jobs are being listed, and before Snakemake decides which of them run: files
-    that cannot be used count as forced then, in whatever is to be made, and nothing else does.
+    Called while Snakemake lists the jobs, before it decides which of them run. Files that cannot be
+    used are then forced to be made again, whatever the targets are, and no others are.
     """
     dataset = wildcards.dataset
     start_early()
-    # what a killed run left is whole or absent, so it needs no --rerun-incomplete
+    # files of a killed run are complete or absent, so --rerun-incomplete is not needed
     workflow.dag_settings.force_incomplete |= not IS_MODULE
     if workflow.is_main_process and dataset not in DAMAGE:
         folder = start.local_output(SAMPLES[dataset])

@@ -1,4 +1,4 @@
-"""What is done before the first job of a run, and after the last one."""
+"""Hooks: before the first job of a run, and after the last one."""
 
 import functools
 import subprocess
@@ -10,7 +10,7 @@ from uplift.workflow import ending, faults, forks, idle, rounds, slurm_plugin, s
 
 
 def start_server(programs, **how):
-    """Start the job server, where it does not run yet."""
+    """Start the job server, unless it runs already."""
     urls = [
         url for name in ACTIVE for url in (SAMPLES[name].input, SAMPLES[name].output)
     ]
@@ -20,7 +20,7 @@ def start_server(programs, **how):
 
 @functools.cache
 def start_early():
-    """Start the job server before all jobs are listed, where datasets are to be finished here."""
+    """Start the job server before all jobs are listed, if datasets are to be converted here."""
     if IS_MODULE or IS_CLUSTER or not workflow.is_main_process:
         return
     if workflow.execution_settings is None or workflow.dryrun or workflow.touch:
@@ -33,7 +33,7 @@ def start_early():
 
 
 def before_the_first_job():
-    """Write what is to be written before jobs run, and nothing in dry runs."""
+    """Write what jobs need before they run; nothing in dry runs."""
     if not workflow.is_main_process or workflow.touch:
         return
     refuse_little_space()
@@ -81,7 +81,7 @@ def before_the_first_job():
 
 
 def refuse_little_space():
-    """Stop, or warn, when the outputs that will be written do not fit where they go."""
+    """Stop, or warn, when the outputs do not fit on their file systems."""
     # most of what reading these files takes, and only a run with jobs asks it
     from uplift.workflow import space
 
@@ -100,7 +100,7 @@ def refuse_little_space():
 
 def report_options():
     """Options of the report's program, with the prices of this run's config."""
-    # a login node draws no pictures; the target `report` is a job that does
+    # a login node does not draw pictures; the target `report` is a job that does
     return {**REPORT, "previews": CONFIG.previews and not IS_CLUSTER}
 
 
@@ -119,7 +119,7 @@ def write_report():
 
 
 def after_no_job():
-    """The report where nothing is to be done and something that it shows is not what it was."""
+    """Make the report where nothing is to be done and something that it shows has changed."""
     if not workflow.is_main_process or workflow.touch or not Path(RESULTS).is_dir():
         return
     say_what_is_gone()
@@ -137,7 +137,7 @@ def after_no_job():
 def after_the_last_job():
     """One line for each dataset on standard error, and the report on all of them.
 
-    Returns what the run ends with where all jobs went well: 1 where an output is gone, or a plan of the
+    Returns the exit code of a run whose jobs all succeeded: 1 where an output is gone, or a plan of the
     table is wrong.
     """
     if not workflow.is_main_process or workflow.touch:
@@ -171,7 +171,7 @@ def after_the_last_job():
 
 
 def end():
-    """What is done last of all; Snakemake has no other exit code for what fails in a hook."""
+    """The last thing of a run: a hook can set Snakemake's exit code only by raising."""
     if after_the_last_job():
         raise SystemExit(1)
 

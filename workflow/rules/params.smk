@@ -1,4 +1,4 @@
-"""Named functions that rules take their inputs and params from, and their programs' command lines."""
+"""Functions for inputs and params of rules, and the command lines of their programs."""
 
 import functools
 import inspect
@@ -10,7 +10,7 @@ from uplift.workflow import job, start
 
 
 def quick(function):
-    """A function of a job, whose signature Snakemake need not find out for each job again."""
+    """Store a function's signature, so that Snakemake does not determine it for each job."""
     function.__signature__ = inspect.signature(function)
     return function
 
@@ -21,7 +21,7 @@ def work_of(wildcards):
 
 
 def in_work_folder(name=""):
-    """Param: a work file that is not an input: it is not a reason to run, or no rule makes it."""
+    """Param: a work file that is not an input, which is not a reason to run, or which no rule makes."""
 
     def path(wildcards):
         return str(work_of(wildcards).path / name)
@@ -39,7 +39,7 @@ def from_sheet(column):
 
 
 def from_sample(function):
-    """Param: what a function of the sample and the config makes of them."""
+    """Param: the result of a function of the sample and the config."""
 
     def value(wildcards):
         return function(SAMPLES[wildcards.dataset], CONFIG)
@@ -54,7 +54,7 @@ def supplied_plan(wildcards):
 
 
 def source_state(wildcards):
-    """Param that changes when the metadata at the root of a local source do."""
+    """Param that changes when the metadata at the root of a local source change."""
     return start.source_state(SAMPLES[wildcards.dataset].input)
 
 
@@ -65,15 +65,15 @@ def storage_locations(wildcards):
 
 @functools.cache
 def locations_of(dataset):
-    """Where the storage settings say that a dataset is: half of its steps ask."""
+    """Where a dataset is according to the storage settings; cached, since half of its steps ask."""
     return start.storage_locations(SAMPLES[dataset], STORAGE)
 
 
 def plan_before_claim(wildcards):
     """Input of claim: a new plan is not a reason to claim, and so to convert everything, again.
 
-    But where the output or the source is another one: Snakemake compares no params behind a job that runs again,
-    and an ancient input alone starts nothing.
+    Except where the output or the source is another one: Snakemake does not compare params of jobs after one that
+    runs again, and an ancient input alone does not make a job run.
     """
     plan = f"{WORK}/plan.json".format(dataset=wildcards.dataset)
     sample, work = SAMPLES[wildcards.dataset], work_of(wildcards)
@@ -84,16 +84,16 @@ def plan_before_claim(wildcards):
 
 
 def unless_shown(message):
-    """A rule's message, for Snakemake's console: ours does not ask for it."""
+    """A rule's message, for Snakemake's console only: this workflow's does not use it."""
     return None if console.active() else message
 
 
 COMMAND = "{params.command}"
-"""The same for all rules and versions: a new version's programs convert nothing again."""
+"""The same for all rules and versions, so that a new version's programs convert nothing again."""
 
 
 class NoRerun:
-    """Value of an option that changes no byte: nothing runs again when it changes."""
+    """Value of an option that changes no byte, so that nothing runs again when it changes."""
 
     def __init__(self, value):
         self.value = value
@@ -104,7 +104,7 @@ def no_rerun(value):
 
 
 PROGRAMS = {}
-"""Of rules."""
+"""Program of each rule."""
 
 
 @functools.cache
@@ -113,7 +113,7 @@ def inside_a_job():
 
     Called when Snakemake lists its jobs: the job server imports while that goes on.
     """
-    # one bad dataset stops none of the others, which Snakemake does not hand on to its jobs
+    # one bad dataset must not stop the others; Snakemake does not pass this setting on to its jobs
     workflow.execution_settings.keep_going = True
     steps = {PROGRAMS[one.rulename] for one in workflow.dag_settings.target_jobs}
     if len(workflow.dag_settings.target_jobs) > 1:
@@ -129,7 +129,7 @@ def program(step, *states, part=None, **options):
     Parameters
     ----------
     states
-        Functions of the wildcards whose values are compared, and no options.
+        Functions of the wildcards whose values are compared, and which are not options.
     part
         Distinguishes the logs of several jobs of a dataset.
     options

@@ -39,7 +39,7 @@ if not IS_CLUSTER and workflow.resource_settings.default_resources is None:
 
 @functools.cache
 def count_of(dataset):
-    """Slices of a dataset, the same for all of a run, whose jobs may make a plan meanwhile.
+    """Slices of a dataset, the same during a run, whose jobs may make a plan meanwhile.
 
     A job knows it from the slices that it is to make.
     """
