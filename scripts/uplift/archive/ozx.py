@@ -49,11 +49,11 @@ def archive_dataset(
     Parameters
     ----------
     overwrite
-        Replace a file that is there, whatever it is.
+        Whether to replace an existing file, whatever it is.
     before
-        What this program said the last time; its archive may always be replaced.
+        Result of the last time; that archive may always be replaced.
     warn_of_space
-        Whether an archive that will not fit is tried all the same.
+        Whether to try an archive that will not fit all the same.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def archive_dataset(
 
 
 def in_order(objects: Iterable[ObjectInfo]) -> list[ObjectInfo]:
-    """Objects as RFC-9 wants them: documents of nodes first, breadth first, from the root on."""
+    """Objects in the order of RFC-9: documents of nodes first, breadth first, from the root on."""
 
     def rank(info: ObjectInfo) -> tuple[bool, int, str]:
         document = info.key.rpartition("/")[2] == ROOT_KEY
@@ -169,7 +169,7 @@ def _refuse_foreign(file: ArchiveFile, ours: set[str]) -> None:
 
 
 class _Digest:
-    """Passes on what is written, and digests it."""
+    """Writes bytes to a stream, and digests them."""
 
     def __init__(self, stream: ObjectWriter) -> None:
         self._stream = stream

@@ -44,14 +44,14 @@ def claim_output(
     url, settings
         The output, and the config's ``storage`` section.
     folder
-        The work folder, which goes into the lock. A lock whose work folder is gone is removed, and
-        what that run left unfinished is emptied with `overwrite`.
+        The work folder, which is noted in the lock. A lock whose work folder is gone is removed,
+        and an unfinished output of that run is emptied with `overwrite`.
     source_url
         The source, when known: an output that is, holds or lies in it is refused.
     overwrite
         Empty the output when another dataset is there.
     known
-        What this work folder published before: that may be taken up again.
+        What this work folder published before: such an output may be claimed again.
     is_named_as_then
         Whether the sheet names the output as it did then: where it is another location now, the
         whole folder was moved or copied.
@@ -64,7 +64,7 @@ def claim_output(
     Returns
     -------
     Claim
-        What ``claim.json`` is to say.
+        Content of ``claim.json``.
 
     Raises
     ------
@@ -137,9 +137,9 @@ def _empty(held: HeldOutput) -> None:
 
 
 def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
-    """Whether what stands at the output is what this work folder published, or what is left of it.
+    """Whether the output is what this work folder published, or what is left of it.
 
-    Without a root document it is not a dataset; nothing of it is emptied.
+    Without a root document it is not a dataset; it is not emptied.
     """
     if root is None:
         return known.output == output.url
@@ -147,9 +147,9 @@ def _is_known(output: Store, root: bytes | None, known: Published) -> bool:
 
 
 def _still_exists(known: Published, settings: Mapping[str, Any] | None) -> bool:
-    """Whether what was published is still where it was: then it is not what stands elsewhere.
+    """Whether what was published still exists there: then another output is not a moved copy of it.
 
-    Two images whose metadata are the same have the same root document.
+    Two images with the same metadata have the same root document.
     """
     try:
         root = open_store(known.output, settings).get(ROOT_KEY)

@@ -20,7 +20,7 @@ from uplift.storage.protocol import ObjectInfo, Store
 from uplift.zarr_metadata.v3 import chunk_keys_of
 
 REQUESTS_AT_ONCE = 32
-"""Requests about single objects of a remote source under way at once."""
+"""Requests about single objects of a remote source at the same time."""
 _SORTED_AT_ONCE = 1000
 """Objects of an array: each costs time, and there may be millions. As many as a page of S3 has."""
 
@@ -36,7 +36,7 @@ class Chunks:
 
 @dataclass
 class Keys:
-    """Objects of one array, or of some of its folders; of chunks no more than a sum is kept.
+    """Objects of one array, or of some of its folders; of chunks only a sum is kept.
 
     Attributes
     ----------
@@ -142,9 +142,9 @@ def sorted_keys(
     other
         The array with the other separator, whose chunk keys are counted; None: they are files.
     newest
-        Where to note what changed last.
+        Where to note the object that changed last.
     listed
-        Where to note how many there are.
+        Where to count objects.
 
     Returns
     -------

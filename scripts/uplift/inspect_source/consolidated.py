@@ -1,4 +1,4 @@
-"""What ``.zmetadata`` says of a Zarr v2 source, next to the documents themselves."""
+"""Consolidated metadata (``.zmetadata``) of a Zarr v2 source, next to the documents themselves."""
 
 import json
 import logging
@@ -12,14 +12,14 @@ from uplift.zarr_metadata.consolidated import KEY_V2, documents_v2
 log = logging.getLogger(__name__)
 
 LARGEST = 32 * 2**20
-"""Bytes of ``.zmetadata`` that are looked into: parsed, it takes several times that in memory."""
+"""Largest ``.zmetadata`` that is read, in bytes: parsed, it takes several times that in memory."""
 
 
 class Consolidated:
-    """Documents in ``.zmetadata``: those that are not there are read from it, others compared.
+    """Documents in ``.zmetadata``: absent documents are read from it, others are compared.
 
     zarr-python opens such a source by ``.zmetadata`` alone. Each image of a plate may have its own;
-    where two have a document, the one nearer to the root counts, which is read first.
+    where two have the same document, the one closer to the root counts, which is read first.
     """
 
     def __init__(self, store: Store) -> None:
@@ -32,14 +32,14 @@ class Consolidated:
         self._different: set[str] = set()
 
     def load(self, info: ObjectInfo | None) -> None:
-        """Read it, where it is there and not too large."""
+        """Read it, if it exists and is not too large."""
         if info is not None and info.size <= LARGEST:
             self.take(self._store.get(info.key), info.key.rpartition("/")[0])
         elif info is not None:
             log.info("%s has %d MiB: not looked into", info.key, info.size >> 20)
 
     def take(self, data: bytes | None, path: str = "") -> None:
-        """Note what that of the group at `path` holds; None: it is not there."""
+        """Note the content of the group's at `path`; None: it has none."""
         for key, document in documents_v2(data or b"", path).items():
             if self._held.setdefault(key, document) is document and path:
                 self._below[key] = path
@@ -70,7 +70,7 @@ class Consolidated:
         return self._held[key]
 
     def compare(self, key: str, document: dict[str, Any]) -> None:
-        """Note a document that is there, and is another one in ``.zmetadata``."""
+        """Note an existing document that differs from that in ``.zmetadata``."""
         self._asked.add(key)
         held = self._held.get(key)
         if held is not None and _normal(json.loads(held)) != _normal(document):
@@ -79,7 +79,7 @@ class Consolidated:
             del self._held[key], self._below[key]
 
     def findings(self) -> Iterator[Finding]:
-        """What to say about it once all documents were read."""
+        """Findings about it, once all documents were read."""
         if self._used:
             text = f"documents that are not there are read from {KEY_V2}: {_some(self._used)}"
             yield warning("source.repaired", "", text)

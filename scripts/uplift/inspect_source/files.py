@@ -17,12 +17,12 @@ _NESTED = (".zarray", ".zgroup", "zarr.json")
 
 
 class SourceFiles:
-    """Sorts files as a walk finds them.
+    """Sorts files in the order in which a walk finds them.
 
     Attributes
     ----------
     copied, dropped
-        What becomes of them.
+        Files by what happens with them.
     """
 
     def __init__(self, findings: Findings, *, copy_litter: bool) -> None:
@@ -44,9 +44,9 @@ class SourceFiles:
         Parameters
         ----------
         path, files
-            Of the array, and the objects in it that no chunk of its grid is.
+            Of the array, and the objects in it that are not chunks of its grid.
         has_chunks
-            Other objects are chunks; without any, these may be chunks under names nobody expects.
+            Other objects are chunks; without any, these may be chunks under unexpected names.
         """
         skip = len(path) + 1 if path else 0
         copied, hidden = [], []
@@ -90,7 +90,7 @@ class SourceFiles:
             self._findings.info("zarr.both", path, f"{text}zarr.json counts; left out")
 
     def note_litter(self) -> None:
-        """Say what was left out, once the walk is over."""
+        """Note findings about what was left out, once the walk is over."""
         if self._litter:
             text = f"{len(self._litter)} files of operating systems, such as {self._litter[0].key}"
             self._findings.info("source.litter", "", f"{text}: left out (litter: copy copies them)")

@@ -1,4 +1,4 @@
-"""Processes that list the folders of large local arrays side by side.
+"""Processes that list the folders of large local arrays in parallel.
 
 A million chunks take one process ten seconds, on a network file system minutes: as long as all
 cores take to convert them.
@@ -25,10 +25,10 @@ from uplift.work import usage
 from uplift.zarr_metadata.v3 import object_grid
 
 ALONE_OBJECTS = 10_000
-"""An array that has no more is listed by one process: that takes a tenth of a second, and starting
-others some hundredths."""
+"""An array of up to this many is listed by one process: that takes a tenth of a second, and
+starting others some hundredths."""
 _PARTS = 8
-"""For each process, so that they end together; a folder may take less time than handing it over."""
+"""Parts for each process, so that they end together; sending each folder would take longer."""
 
 
 class _Part(NamedTuple):
@@ -48,7 +48,7 @@ class Listers:
     reopen
         Opens the source in each of them.
     cores
-        So many.
+        Number of processes.
     """
 
     def __init__(self, reopen: Callable[[], Store], cores: int) -> None:
@@ -64,7 +64,7 @@ class Listers:
         newest: Newest,
         listed: Progress,
     ) -> Keys | None:
-        """Sort the objects of an array; None where one process had better do that.
+        """Sort the objects of an array; None where one process is faster.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Listers:
         return keys
 
     def close(self) -> None:
-        """End the processes; after an error what they are at is not waited for."""
+        """End the processes; after an error without waiting for their current work."""
         if self._workers is not None:
             self._workers.__exit__(sys.exc_info()[0])
 
@@ -111,7 +111,7 @@ def _opened(reopen: Callable[[], Store], _: Callable[[int], None]) -> Store:
 
 
 def _sorted_part(store: Store, part: _Part) -> tuple[Keys, list[ObjectInfo]]:
-    """Keys of some folders, and what changed last."""
+    """Keys of some folders, and the object that changed last."""
     newest = Newest()
     objects = itertools.chain.from_iterable(map(store.list_tree, part.folders))
     keys = sorted_keys(objects, part.path, part.source, part.other, newest)

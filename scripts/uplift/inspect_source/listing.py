@@ -1,4 +1,4 @@
-"""Look into the folders of a source by listing them; what is stored of an array."""
+"""Read the folders of a source by listing them: nodes, files, and stored chunks of arrays."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from uplift.zarr_metadata.data_types import data_type_v3
 from uplift.zarr_metadata.v3 import ChunkKeys
 
 FOLDERS_AT_ONCE = 32
-"""Folders of a remote source that are looked into side by side. Three requests each keep the 64
-busy that a job may make; a page of each one's listing is 64 MB in all at the most."""
+"""Folders of a remote source that are read at the same time. With three requests each they use the
+64 that a job may make; one page of each listing is 64 MB in all at most."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Folder:
     chunks
         Of an array.
     older
-        Documents and chunks of the same node in Zarr v2, where it is one in v3: that counts.
+        Documents and chunks of the same node in Zarr v2, where it is also one of v3, which counts.
     other_separator
         Chunk keys with another separator than the array declares: ``"read"`` where only such
         exist (`node` has the one that is used), ``"strays"`` where both do.
@@ -85,7 +85,7 @@ class ListedSource:
     store
         The source.
     listers
-        Processes that list the folders of large arrays side by side; None: there are none.
+        Processes that list the folders of large arrays in parallel; None: there are none.
     """
 
     def __init__(self, store: Store, listers: Listers | None = None) -> None:
@@ -94,7 +94,7 @@ class ListedSource:
         self._pool = None if store.is_local else ThreadPoolExecutor(REQUESTS_AT_ONCE)
         self._levels: set[str] = set()
         self._listings: dict[str, Future[Iterator[ObjectInfo]]] = {}
-        """Of arrays whose documents are being read."""
+        """Arrays whose documents are being read."""
         self.newest = Newest()
         self.consolidated = Consolidated(store)
 
@@ -118,12 +118,12 @@ class ListedSource:
         return folder.folders
 
     def read(self, path: str, zarr_format: int | None) -> Folder:
-        """Look into a folder; `zarr_format` is that of the group above, when there is one.
+        """Read a folder; `zarr_format` is that of the group above, if there is one.
 
         Raises
         ------
         SourceError
-            Metadata that contradict themselves, links in a circle, or a file that is none.
+            Metadata that contradict themselves, circular links, or something that is not a file.
         """
         if self._store.is_local:
             _refuse_circle(self._store.url, path)
@@ -163,7 +163,7 @@ class ListedSource:
     def _probe(self, path: str, name: str, documents: dict[str, Document]) -> Folder | None:
         """Read an array by its documents, without listing its folder as one of a group.
 
-        Of a remote store all documents that it may have are asked for at once, and its listing.
+        With a remote store all its possible documents and its listing are requested together.
         """
         if self._pool is not None:
             if path:
@@ -189,7 +189,7 @@ class ListedSource:
     def _read_documents(
         self, path: str, names: Sequence[str], documents: dict[str, Document]
     ) -> None:
-        """Add the documents of a folder that are there, asked for side by side."""
+        """Add the existing documents of a folder, requested at the same time."""
         keys = [join(path, name) for name in names]
         found = self._store.read_many(keys, DOCUMENT_BYTES)
         for name, key, data in zip(names, keys, found, strict=True):
@@ -219,7 +219,7 @@ class ListedSource:
         )
 
     def _read_both(self, path: str) -> Folder:
-        """Read an array that has documents of Zarr v2 and of v3, as tools leave that upgrade."""
+        """Read an array with documents of Zarr v2 and of v3, as after an upgrade in place."""
         where = join(self._store.url, path)
         read = {name: read_document(self._store, join(path, name)) for name in METADATA}
         documents = {name: found for name, found in read.items() if found is not None}

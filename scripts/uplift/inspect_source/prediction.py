@@ -1,4 +1,4 @@
-"""Say before anything is converted what becomes of the metadata: refused, repaired or kept."""
+"""Predict, before anything is converted, which metadata are refused, repaired or kept."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ _TOPS = frozenset(("image", "plate", "bioformats2raw"))
 
 @dataclass(frozen=True)
 class Prediction:
-    """Attributes of each group as they will be written, and everything to be said about them.
+    """Attributes of each group as they will be written, and all findings about them.
 
-    `in_nodes` is said again by migrate, with the changes; `between_nodes` is about several nodes.
+    Migrate reports `in_nodes` again, with the changes; `between_nodes` are about several nodes.
     """
 
     attributes: Mapping[str, Mapping[str, Any]]
@@ -77,7 +77,7 @@ class Prediction:
         )
 
     def _complaints(self) -> list[Finding]:
-        """What the validator that is the gate has to say, of which no rule here knows."""
+        """Complaints of the deciding validator about what no rule here covers."""
         from uplift.validators.ome_zarr import GATE, Validators
 
         documents: dict[str, dict[str, Any]] = {
@@ -115,7 +115,7 @@ def predict(
     occupied: frozenset[str],
     target: str,
 ) -> Prediction:
-    """Migrate all groups for a try, and check them and the tree.
+    """Migrate all groups as a dry run, and check them and the tree.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def predict(
     arrays, dimensions
         Each array by its path, and the names that some give their dimensions.
     occupied
-        Paths at which something lies that is not a node.
+        Paths of objects or folders that are not nodes.
     target
         Version of OME-Zarr to be written.
 

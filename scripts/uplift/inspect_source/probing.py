@@ -1,7 +1,7 @@
-"""Look into a source that cannot be listed, such as one behind plain HTTP: ask for what has a name.
+"""Read a source that cannot be listed, such as one behind plain HTTP, by requesting known names.
 
-Names come from consolidated metadata, and from what each group says of its levels, labels, wells,
-fields and series; chunks are asked for one by one.
+Names come from consolidated metadata, and from the levels, labels, wells, fields and series that
+each group lists; chunks are requested one by one.
 """
 
 import itertools
@@ -43,7 +43,7 @@ MOST_ASKED = 2**32
 
 
 class UnlistedSource:
-    """A source that cannot be listed; does what ``ListedSource`` does."""
+    """A source that cannot be listed; has the methods of ``ListedSource``."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -147,7 +147,7 @@ class UnlistedSource:
         return names
 
     def _expect_consolidated(self, zarr_format: int) -> None:
-        """Take the names of all nodes from consolidated metadata, where there are some."""
+        """Get the names of all nodes from consolidated metadata, if there are any."""
         key = METADATA_V3 if zarr_format == 3 else KEY_V2
         data = self._store.get(key)
         document = checked_document(data, f"{self._store.url}/{key}") if data is not None else {}

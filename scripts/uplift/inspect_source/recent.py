@@ -11,14 +11,14 @@ RECENT_S = 300.0
 """Microscopes pause for minutes between two time points, and copies between two large files."""
 
 MARK = "is something still writing there?"
-"""In the warning, by which the console finds it."""
+"""Text in the warning by which the console finds it."""
 
 
 _changed = operator.attrgetter("changed")
 
 
 class Newest:
-    """The object that changed last of those that were listed.
+    """The listed object that changed last.
 
     Threads may add at the same time: at worst one of two that are equally new is forgotten.
     """
@@ -27,21 +27,21 @@ class Newest:
         self.object: ObjectInfo | None = None
 
     def add(self, *infos: ObjectInfo) -> None:
-        """Look at objects."""
+        """Compare with objects."""
         last = max(infos, key=_changed, default=None)
         if last is not None and (self.object is None or last.changed > self.object.changed):
             self.object = last
 
 
 def recent_change(url: str, newest: Newest, now: float) -> str | None:
-    """Say that a source changed within :data:`RECENT_S`; None where it did not.
+    """Message that a source changed within :data:`RECENT_S`; None if it did not.
 
     Parameters
     ----------
     url
         The source.
     newest
-        What changed last there.
+        The object there that changed last.
     now
         Seconds since 1970.
 

@@ -1,4 +1,4 @@
-"""What is worth a line about the groups of a source, and converted all the same."""
+"""Findings about groups of a source that are converted all the same."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

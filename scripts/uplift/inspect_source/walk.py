@@ -1,4 +1,4 @@
-"""Walk a source and say what is there: groups, arrays, chunks, and every other file."""
+"""Walk a source and list everything: groups, arrays, chunks, and all other files."""
 
 import logging
 import time
@@ -46,7 +46,7 @@ from uplift.storage.protocol import Store, join
 log = logging.getLogger(__name__)
 
 MAX_DEPTH = 100
-"""Folders inside each other beyond which a source is refused."""
+"""A source whose folders are nested deeper is refused."""
 
 
 def inspect_source(
@@ -69,9 +69,9 @@ def inspect_source(
     copy_litter
         Whether files that operating systems leave (``.DS_Store``) are copied.
     on_recent
-        What happens to a source that changed minutes ago.
+        What to do about a source that changed minutes ago.
     listers
-        Processes that list the folders of large local arrays side by side.
+        Processes that list the folders of large local arrays in parallel.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def inspect_source(
 
 @dataclass(frozen=True)
 class _PendingFolder:
-    """A folder still to be looked into, and what the groups above say about it."""
+    """A folder that is still to be read, and what the groups above say about it."""
 
     path: str
     context: Context
@@ -108,7 +108,7 @@ class _PendingFolder:
 
 
 class _Walk:
-    """Collects what one walk finds, one generation of folders after the other."""
+    """Collects what one walk finds, one level of the hierarchy after the other."""
 
     def __init__(self, store: Store, *, copy_litter: bool, listers: Listers | None) -> None:
         self._store = store
@@ -124,7 +124,7 @@ class _Walk:
         self._formats: set[int] = set()
 
     def run(self, target: str, *, refuse_defects: bool) -> None:
-        """Walk, then check what the metadata promise."""
+        """Walk, then check the metadata."""
         pool = None if self._store.is_local else ThreadPoolExecutor(FOLDERS_AT_ONCE)
         try:
             self._walk(pool)
@@ -323,7 +323,7 @@ class _Walk:
                 ) from None
 
     def _predict(self, target: str) -> prediction.Prediction:
-        """Migrate the metadata for a try: what would be found invalid later is found now."""
+        """Migrate the metadata as a dry run, to find now what would be invalid later."""
         arrays = {path: array.source for path, array in self._arrays.items()}
         named = {path: array.axes for path, array in self._arrays.items() if array.axes}
         occupied = set[str]()

@@ -1,6 +1,6 @@
 """Write every metadata document of the output, and copy the files that are not Zarr.
 
-The root's document is not written: it is handed back, and publish writes it last of all.
+The root's document is not written but returned: publish writes it last.
 """
 
 import itertools
@@ -42,17 +42,17 @@ REWRITTEN_LATER = frozenset({CRATE_KEY})
 """Files of the source that the crate step replaces: copied only where there is none yet."""
 
 _TOGETHER = 256
-"""Documents that are held and written at once: a plate has a hundred thousand."""
+"""Documents that are kept and written together: a plate has a hundred thousand."""
 _ALIKE = 1024
 """Distinct documents whose bytes are remembered."""
 _THREADS = 64
-"""Of remote outputs, where each document waits for an answer: as many as a job may make requests
-(the store holds back what is too much)."""
+"""For remote outputs, where each document waits for an answer: as many as a job may make requests
+(the store delays what is more)."""
 
 Document = tuple[str, bytes]
 """Path of a node, and its ``zarr.json``."""
 _Written = list[tuple[str, bytes, bytes | None]]
-"""Key of each document, its bytes, and what the output has in its place."""
+"""Key of each document, its bytes, and what the output has under that key."""
 
 
 def migrate_dataset(
@@ -73,17 +73,17 @@ def migrate_dataset(
     Parameters
     ----------
     targets
-        What becomes of each array, by path.
+        How each array is converted, by path.
     skipped
         Arrays that are left out, with the reason.
     consolidated
         Whether the root's document holds those of all other nodes too.
     spatialdata
-        Whether to write the version texts of the spatialdata library.
+        Whether to write the version strings of the spatialdata library.
     known
-        What else this run may have put there: what the source has no more is deleted.
+        What else this run may have written there: what the source no longer has is deleted.
     cores
-        That the job was given: with two, a process writes documents while this one makes others.
+        Of the job: with two, another process writes documents while this one makes more.
 
     Returns
     -------
@@ -210,14 +210,14 @@ class _Run:
             yield self._document(array, "array", migrated, document)
 
     def written_before(self, output: Store, skipped: Mapping[str, str]) -> Iterator[bytes | None]:
-        """What the output has in the place of each document but the root's, in their order."""
+        """What the output has under the key of each document except the root's, in their order."""
         groups = [group.path for group in self.inventory.all_groups()]
         arrays = [one.path for one in self.inventory.arrays if one.path not in skipped]
         keys = [f"{path}/zarr.json" for path in (*groups, *arrays) if path]
         return iter(output.read_many(keys, DOCUMENT_BYTES))
 
     def _read(self, nodes: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Ask for documents of the source; they are parsed as they are wanted."""
+        """Request documents of the source; they are parsed when they are needed."""
         keys = [document_key(node.path, node.zarr_format) for node in nodes]
         found = SourceDocuments(self.inventory, self.source).read_many(keys)
         return (
@@ -266,7 +266,7 @@ class _Run:
     def _refuse_changed(
         self, node: InventoryGroup | InventoryArray, attributes: dict[str, Any]
     ) -> None:
-        """Compare attributes with what inspect saw."""
+        """Compare attributes with the inventory."""
         now = sha256_of_json(attributes) if attributes else None
         if now != node.attributes_sha256:
             raise SourceError(
@@ -332,7 +332,7 @@ def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:
 
 
 def _write(output: HeldOutput, documents: _Written) -> None:
-    """Put documents whose bytes are not there yet."""
+    """Write documents that the output does not have with these bytes."""
     new = [(key, data) for key, data, old in documents if data != old]
     if output.is_local and not is_network(output.url):
         for key, data in new:

@@ -1,4 +1,4 @@
-"""Delete what the source had when it was converted before, and has no more."""
+"""Delete what the source had when it was converted before, and no longer has."""
 
 import logging
 
@@ -13,16 +13,16 @@ log = logging.getLogger(__name__)
 
 
 def remove_gone(inventory: Inventory, known: MadeFrom, output: HeldOutput) -> None:
-    """Delete documents, chunks and files of nodes that are gone; nothing that others put there.
+    """Delete documents, chunks and files of nodes that are gone, and no objects of others.
 
     Parameters
     ----------
     inventory
         Of the source as it is now.
     known
-        What this run may have put at the output.
+        What this run may have written to the output.
     output
-        The output, after everything else of it was written.
+        The output, once everything else was written.
     """
     arrays = {array.path for array in inventory.arrays}
     nodes = arrays | {group.path for group in inventory.groups}

@@ -23,10 +23,10 @@ from uplift.storage.writable import open_writable
 from uplift.work.json_files import read_model
 
 SEEN_EVERY_S = 300.0
-"""Between two looks at the lock, each a sign of life of a long job to those who wait."""
+"""Between two checks of the lock, each of which renews it: a long job shows that it still runs."""
 SEEN_JUST_NOW_S = 10.0
-"""A look at a remote lock that still counts when a dataset is shown, and when the lock is removed:
-only people take a lock away from a run that goes on, and publishing is a matter of a second."""
+"""How long a check of a remote lock still counts when a dataset is shown, and when the lock is
+removed: only people remove the lock of a running run, and publishing takes about a second."""
 
 
 def hold(
@@ -48,7 +48,7 @@ def hold(
     Returns
     -------
     HeldOutput
-        The one kind of output that can be written.
+        The only kind of output that can be written.
 
     Raises
     ------
@@ -86,22 +86,22 @@ class HeldOutput:
         self._is_hidden = False
         self._seen: float | None = None
         self._looks: Callable[[], list[Any]] | None = None
-        """Waits for what :meth:`look` asked."""
+        """Waits for the answers to :meth:`look`."""
         self._lock: Lock | None = None
-        """As it was seen when the output was opened, until the first write renews it."""
+        """The lock as it was when the output was opened, until the first write renews it."""
         # writers are threads: the first one hides the dataset, the others wait for that
         self._first = threading.Lock()
 
     def look(self) -> None:
-        """Look who holds the output and whether its root document is to be seen.
+        """Check who holds the output and whether its root document exists.
 
-        The first write need not look again when that is soon. On object stores both are asked side
-        by side, and nothing waits for the answers but the first write or flush.
+        A first write soon afterwards need not check again. On object stores both requests are sent
+        at the same time, and only the first write or flush waits for the answers.
 
         Raises
         ------
         OutputError
-            Another run holds it; of a remote output whatever comes first of these two says so.
+            Another run holds it; for a remote output the first write or flush raises this.
         """
         store = self._store
         looks: list[Callable[[], Any]] = [lambda: read_lock(store), lambda: store.stat(ROOT_KEY)]
@@ -110,7 +110,7 @@ class HeldOutput:
             self._note_looks()
 
     def _note_looks(self) -> None:
-        """Wait for what was asked when the output was opened, and refuse what another run holds."""
+        """Wait for the check that began when the output was opened; refuse one of another run."""
         if self._looks is None:
             return
         lock, root = self._looks()
@@ -190,17 +190,17 @@ class HeldOutput:
     def hide(self, *, is_shown: bool | None = None) -> None:
         """Remove the root document, so that readers see no dataset.
 
-        `is_shown`: whether it was there a moment ago; None: that is not known. One that comes
-        meanwhile is seen by each job when it opens the output, and is gone before its first write.
+        `is_shown`: whether it existed a moment ago; None: unknown. Each job that opens the output
+        notices one that was written meanwhile, and removes it before its first write.
         """
         with self._first:
             self._look_unless_seen()
             self._hide(is_shown=is_shown)
 
     def hide_other(self, root_document: bytes) -> None:
-        """Hide a root document that this one is to replace, where nothing else is to be written.
+        """Hide a root document that is to be replaced by this one, where nothing else is written.
 
-        With a setting that is about the root alone no other object of a published dataset changes.
+        A changed setting may concern only the root of a published dataset, and no other object.
         """
         with self._first:
             self._note_looks()
@@ -239,7 +239,7 @@ class HeldOutput:
         self._is_hidden = True
 
     def _prepare(self, key: str) -> None:
-        """Be sure, before a write, that the output is this run's and no dataset is to be seen."""
+        """Ensure, before a write, that this run holds the output and that the dataset is hidden."""
         if key in ("", ROOT_KEY, LOCK_KEY):
             raise ValueError(f"{key or 'the whole output'}: not for steps to write")
         if self._is_hidden and self._lock is None and self._is_seen():
@@ -250,7 +250,7 @@ class HeldOutput:
                 self._hide()
 
     def _look_unless_seen(self) -> None:
-        """Look at the lock, or only renew it when that was done a moment ago."""
+        """Check and renew the lock, or only renew it if it was checked a moment ago."""
         self._note_looks()
         if not self._is_seen():
             self._look_at_lock()
@@ -259,11 +259,11 @@ class HeldOutput:
         self._lock = None
 
     def _is_seen(self) -> bool:
-        """Whether the lock was seen so lately that it need not be looked at."""
+        """Whether the lock was checked so recently that it need not be checked."""
         return self._seen is not None and time.monotonic() - self._seen < SEEN_EVERY_S
 
     def _is_seen_just_now(self) -> bool:
-        """Whether the lock of a remote output need not even be looked at for publishing."""
+        """Whether the lock of a remote output need not even be checked for publishing."""
         seen = self._seen
         return not self.is_local and seen is not None and time.monotonic() - seen < SEEN_JUST_NOW_S
 

@@ -1,7 +1,7 @@
-"""The lock at the output: who works there, from which work folder, and when that was last seen.
+"""The lock at the output: who writes there, from which work folder, and when it was last renewed.
 
-It belongs to a run, which may pause for days and goes on from its work folder; so its age proves
-nothing. Only when that folder is gone is there no run left to go on.
+It belongs to a run, which may pause for days and be resumed from its work folder; so its age proves
+nothing. Only when that folder no longer exists can the run not be resumed.
 """
 
 import getpass
@@ -84,12 +84,12 @@ def write_lock(output: WritableStore, run_id: str, generation: str, folder: Path
 
 
 def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
-    """Refuse to work where another run does.
+    """Refuse an output that another run holds.
 
     Parameters
     ----------
     output
-        Where the lock lies.
+        Where the lock is.
     lock
         As it was read there.
     run_id
@@ -98,7 +98,7 @@ def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
     Raises
     ------
     OutputError
-        Names the owner, since when, the last sign of life, and what to do.
+        Names the owner, since when, when it was last renewed, and what to do.
     """
     if lock.run_id == run_id:
         return
@@ -111,10 +111,10 @@ def refuse_foreign(output: Store, lock: Lock, run_id: str) -> None:
 
 
 def is_abandoned(lock: Lock) -> bool:
-    """Whether no job can go on with a run: its work folder is gone or belongs to another run.
+    """Whether a run cannot be resumed: its work folder is gone or belongs to another run.
 
-    Asked only where that can be seen: by the same user, on the same host since its last start, with
-    the same file systems mounted.
+    Checked only where that can be seen: by the same user, on the same host since its last start,
+    with the same file systems mounted.
     """
     if not lock.folder or not lock.view or (lock.owner, lock.view) != (_owner(), _view()):
         return False
@@ -128,7 +128,7 @@ def is_abandoned(lock: Lock) -> bool:
 
 
 def renew_lock(output: WritableStore, lock: Lock) -> None:
-    """Note a sign of life, unless the last one is young."""
+    """Renew the lock, unless that was done recently."""
     now = datetime.now(UTC)
     if not lock.seen or now - datetime.fromisoformat(lock.seen) > timedelta(seconds=60):
         output.put(LOCK_KEY, _encoded(lock.model_copy(update={"seen": _now()})))

@@ -1,4 +1,4 @@
-"""Whether an output has the space on its file system that it will need."""
+"""Whether an output fits on its file system."""
 
 import logging
 import os
@@ -40,16 +40,16 @@ def file_system_of(url: str) -> FileSystem | None:
 
 
 def require_space(url: str, needed: Space, *, warn: bool = False) -> None:
-    """Look whether what is about to be written fits on the file system of a local path.
+    """Check that what is about to be written fits on the file system of a local path.
 
     Parameters
     ----------
     url
         What is written, for the message.
     needed
-        Bytes and inodes; nothing that stands there makes room for them.
+        Bytes and inodes, in addition to what exists there.
     warn
-        Whether to say so only.
+        Whether to warn only.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def too_little(url: str, needed: Space, free: Space, why: str = "") -> OutputErr
 
 
 def space_taken(url: str) -> Space:
-    """Bytes and objects that stand at a local output: what is written there replaces them."""
+    """Bytes and objects of a local output, which are replaced by what is written."""
     size = objects = 0
     for info in open_store(url).list_tree(""):
         size += info.size

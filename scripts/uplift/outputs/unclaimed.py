@@ -15,7 +15,7 @@ from uplift.storage.writable import open_writable
 
 
 class UnclaimedOutput:
-    """What the claim step decides about: it may be read, and taken.
+    """An output for the claim step: it can be read, and its lock can be taken.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class UnclaimedOutput:
         folder
             The work folder of the run.
         replacing
-            Lock of an abandoned run, which goes first.
+            Lock of an abandoned run, which is removed first.
 
         Returns
         -------
@@ -61,7 +61,7 @@ class UnclaimedOutput:
 
 
 class ArchiveFile:
-    """One file next to an output: all that may be written of the folder that it lies in.
+    """One file next to an output: the only one of that folder that may be written.
 
     Attributes
     ----------
@@ -83,6 +83,6 @@ class ArchiveFile:
         return self._store.writer(self.name, expected)
 
     def finish(self) -> int:
-        """Make it survive a power cut, and remove what killed writers of it left; how many."""
+        """Make it survive a power cut, and remove unfinished files of killed writers; how many."""
         self._store.flush()
         return self._store.remove_unfinished(self._store.find_unfinished(self.name))

@@ -32,33 +32,33 @@ def publish_dataset(
     has_old_manifest: bool = False,
     web_url: str | None = None,
 ) -> Published:
-    """Write the root document, last of all; before it the check sums, when there are some.
+    """Write the root document, as the last object; before it the check sums, if there are any.
 
-    The lock stays: ``release`` belongs after ``published.json`` is written. What was published
-    before and is invalid now is hidden from readers again.
+    The lock is kept: call ``release`` once ``published.json`` is written. A dataset that was
+    published before and is invalid now is hidden from readers again.
 
     Parameters
     ----------
     root_document, manifest
         Bytes of ``zarr.json`` and ``manifest.sha256``.
     has_old_manifest
-        The output has a manifest of an earlier run, and none is asked for now: it is removed.
+        The output has a manifest of an earlier run, and none is wanted now: it is removed.
     web_url
         Address of the output for a browser, where it has one.
     validate_command
-        What to type to validate again, for messages.
+        Command that validates again, for messages.
     was_published
         Readers saw the output before this run hid it.
 
     Returns
     -------
     Published
-        What ``published.json`` is to say.
+        Content of ``published.json``.
 
     Raises
     ------
     InputError
-        The verdict is invalid, or the root document is another one than was validated.
+        The verdict is invalid, or the root document is not the one that was validated.
     OutputError
         Another run holds the output.
     """
@@ -127,7 +127,7 @@ def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Any]]) -> 
 
 
 def _hidden(output: HeldOutput, root_document: bytes, *, was_published: bool) -> str:
-    """Hide what this run published before; say what readers see of it now."""
+    """Hide what this run published before; return what readers see of it now."""
     there = output.get(ROOT_KEY)
     if there != root_document:
         return _NO_LONGER if was_published and there is None else _NOT_PUBLISHED

@@ -1,4 +1,4 @@
-"""The work files of one dataset: the one place where their names are written."""
+"""The work files of one dataset: the only module that has their names."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class WorkFolder:
     path: Path
 
     run = _File("run.json")
-    """Facts of the first run, which outlive a second look at the source."""
+    """Facts of the first run, which are kept when the source is inspected again."""
     inventory = _File("inventory.json")
     """What inspect_source found."""
     plan = _File("plan.json")
-    """The plan in force; its user's, once it was edited."""
+    """The plan in force; it belongs to the user once it was edited."""
     proposed = _File("plan.proposed.json")
-    """What would be proposed now, next to an edited plan."""
+    """The current proposal, next to an edited plan."""
     claim = _File("claim.json")
     """Says that this run may write to the output."""
     made_from = _File("made_from.json")
@@ -42,22 +42,22 @@ class WorkFolder:
     migration = _File("migration.json")
     """Documents and files that migrate wrote."""
     root = _File("root.zarr.json")
-    """The root's document, until publish puts it in its place."""
+    """The root's document, until publish writes it to the output."""
     crate = _File("crate.json")
     """What crate wrote."""
     validation = _File("validation.json")
     """The verdict."""
     manifest = _File("manifest.sha256")
-    """Check sums of the output, where they are asked for."""
+    """Check sums of the output, if they are wanted."""
     published = _File("published.json")
-    """What stands at the output, since when."""
+    """What was published at the output, and when."""
     archive = _File("archive.json")
     """The archive that the output was packed into."""
     preview = _File("preview.json")
     """What the pictures of the report show."""
 
     def is_own_manifest(self, content: bytes | None) -> bool:
-        """Whether what stands at the output, if anything, is the manifest that was made here."""
+        """Whether the output's manifest, if any, is the one that was made here."""
         return (
             content is not None
             and self.manifest.is_file()
@@ -69,7 +69,7 @@ class WorkFolder:
         return self.path / "convert" / f"{number}-of-{count}.json"
 
     def slices(self) -> list[tuple[int, int, Path]]:
-        """Every slice there is: number, count, file."""
+        """Every existing slice: number, count, file."""
         folder = self.path / "convert"
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         found = [(match, folder / match[0]) for match in map(_SLICE.fullmatch, names) if match]

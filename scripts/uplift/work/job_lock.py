@@ -1,4 +1,4 @@
-"""One job at a time: those that outlived their Snakemake end before others do their work."""
+"""One job at a time: a job that outlived its Snakemake ends before another does its work."""
 
 import contextlib
 import fcntl
@@ -14,29 +14,29 @@ from uplift.errors import OutputError
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 120.0
-"""A job whose journal has not grown for so long is taken to hang; a task takes seconds."""
+"""A job whose journal has not grown for this long is assumed to hang; a task takes seconds."""
 _LOOK_EVERY_S = 0.2
-"""flock itself would wait for ever and could not look whether the journal grows."""
+"""Seconds between attempts: flock itself would wait for ever, without checking the journal."""
 
 
 @contextlib.contextmanager
 def only_job(path: Path, *, overlap: bool = True) -> Iterator[None]:
-    """Keep what `path` is the journal of to one job: one that outlived its run ends first.
+    """Keep the work that `path` is the journal of to one job; wait for one that outlived its run.
 
-    Nothing is waited for on a file system without locks.
+    Does not wait on a file system without locks.
 
     Parameters
     ----------
     path
-        File that grows while the job gets on; it need not exist.
+        File that grows while the job works; it need not exist.
     overlap
-        Whether to go on while another job works that has finished nothing for
-        :data:`PATIENCE_S`: two of one batch write the same bytes, only every shard twice.
+        Whether to continue while another job runs that has finished nothing for
+        :data:`PATIENCE_S`: both write the same bytes, only every shard twice.
 
     Raises
     ------
     OutputError
-        The other job does not end, and going on at the same time could mix two plans.
+        The other job does not end, and continuing at the same time could mix two plans.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_suffix(".lock")
@@ -63,8 +63,8 @@ def only_job(path: Path, *, overlap: bool = True) -> Iterator[None]:
 def is_current(stream: TextIO, path: Path) -> bool:
     """Whether an open file is still the one at its path.
 
-    A lock is on the file, not on its name: who waited for one that was taken away has no lock that
-    others see.
+    A lock is on the file, not on its name: a lock on a file that was removed meanwhile is one that
+    others do not see.
     """
     try:
         return os.path.samestat(os.fstat(stream.fileno()), path.stat())

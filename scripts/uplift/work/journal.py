@@ -1,9 +1,9 @@
-"""Which objects of a batch are finished: one JSON line each, so that a killed job can go on.
+"""Which objects of a batch are finished: one JSON line each, so that a killed job can be resumed.
 
-A line is trusted when the fingerprint is the one asked for and the output shows the same number of
-objects and bytes. Small objects are not synced one by one: their lines carry the boot they were
-written in and count after a power cut only when they stand before a ``mark`` whose ``flushed`` line
-follows. The first line names the job that writes: one that finds another name there was superseded.
+A line is trusted when it has the current fingerprint and the output has the same number of objects
+and bytes. Small objects are not synced one by one: their lines have the boot in which they were
+written, and count after a power cut only when they come before a ``mark`` that a ``flushed`` line
+follows. The first line names the job that writes: a job that finds another name was superseded.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class Done(Model):
     largest: tuple[int, ...] | None = None
     """Bytes of the largest chunk that was read, and its index."""
     digests: str = ""
-    """Of what was read: rows of :mod:`uplift.arrays.digests`; empty: none were noted."""
+    """Digests of what was read: rows of :mod:`uplift.arrays.digests`; may be empty."""
     boot: str | None = None
     """Boot in which the write happened; None when the objects were synced before the line."""
 
@@ -56,7 +56,7 @@ class Lines(Protocol):
         """Note finished objects."""
 
     def refuse_superseded(self) -> None:
-        """Look whether this job is still the one that is to convert the batch."""
+        """Check that this job is still the one that converts the batch."""
 
 
 class Journal:
@@ -90,7 +90,7 @@ class Journal:
         temporary.replace(self.path)
 
     def refuse_superseded(self) -> None:
-        """Look whether this job is still the one that is to convert the batch.
+        """Check that this job is still the one that converts the batch.
 
         Raises
         ------
@@ -104,8 +104,8 @@ class Journal:
     def kept_open(self) -> Iterator[Lines]:
         """Keep the file open while small arrays are converted one after the other.
 
-        Opening and reading it twice an array took a twentieth of the time of a plate. A job that
-        takes over makes a file of its own, which shows at the path.
+        Opening and reading it twice for each array took a twentieth of the time of a plate. A job
+        that takes over writes a new file at the path.
 
         Raises
         ------
@@ -127,9 +127,9 @@ class Journal:
 
     @contextlib.contextmanager
     def flushing(self) -> Iterator[None]:
-        """Flush the output store inside: what stands here before it is then on disk.
+        """To flush the output store inside: objects of earlier lines are then on disk.
 
-        Lines that others add meanwhile wait for the next flush.
+        Lines that others add meanwhile count from the next flush on.
         """
         if not self._unsynced:
             yield
@@ -169,7 +169,7 @@ class Journal:
             yield stream
 
     def superseded(self) -> OutputError:
-        """What stops a job whose journal is not its own."""
+        """Error of a job whose journal is no longer its own."""
         return OutputError(
             f"{self.path}: no longer of this job: the plan was edited or another job took "
             "over while it ran; it writes nothing more"
@@ -177,7 +177,7 @@ class Journal:
 
 
 class _KeptOpen:
-    """Adds lines to an open file, where that is still at its path."""
+    """Adds lines to an open file, as long as it is still at its path."""
 
     def __init__(self, journal: Journal, stream: FileIO) -> None:
         self._journal, self._stream = journal, stream

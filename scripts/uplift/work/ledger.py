@@ -1,7 +1,7 @@
-"""What was spent on a dataset: ``costs.jsonl``, a line for each job that ended, never rewritten.
+"""What a dataset cost: ``costs.jsonl``, a line for each job that ended, never rewritten.
 
 A job that is repeated, after a failure or an edit of the plan, adds a line; so sums are what the
-dataset has cost in all. Of a killed job there is no line.
+dataset has cost in all. A killed job has no line.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Spent:
     peak_memory_bytes
         Of the largest process.
     disk_bytes_read
-        That a disk or a file server had to deliver: what else was read was in memory already. None:
-        the system does not count them, or the line is of an earlier version.
+        Delivered by a disk or a file server; the rest was in memory already. None: the system does
+        not count them, or the line is of an earlier version.
     exit_code
         As of the step's program; 0 is done.
     """
@@ -70,7 +70,7 @@ class Spent:
 
 
 _counted: Used | None = None
-"""What earlier lines have of this process: several steps may run in one."""
+"""What earlier lines have counted of this process: several steps may run in one."""
 
 
 @contextlib.contextmanager
@@ -123,7 +123,7 @@ def append(file: Path, spent: Spent) -> None:
 
 
 def read(file: Path) -> list[Spent]:
-    """Read the ledger; a line that was cut short is passed over."""
+    """Read the ledger; a line that was cut short is ignored."""
     if not file.is_file():
         return []
     known = {entry.name for entry in fields(Spent)}
@@ -145,9 +145,9 @@ def _headed(head: str) -> Any:
 class Sum:
     """Several jobs added up; `peak_memory_bytes` is that of the largest.
 
-    `core_seconds` are cores times seconds that they were taken, busy or not: what sites charge.
+    `core_seconds` are cores times seconds for which they were reserved, as sites charge them.
 
-    ``costs.csv`` has every figure, the report those with a head.
+    ``costs.csv`` has every figure, the report those with a heading.
     """
 
     jobs: int

@@ -1,6 +1,6 @@
 """``made_from.json``: which source an output's data come from, and which nodes that had.
 
-It is not the output of a rule, so that it outlives a second look at the source and a forced run.
+It is not the output of a rule, so it is kept when the source is inspected again or a run is forced.
 """
 
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def read_made_from(work: WorkFolder) -> MadeFrom | None:
-    """What the output of a work folder was made from; None when nothing is known of it.
+    """What the output of a work folder was made from; None when that is unknown.
 
     Results of earlier versions have it in ``migration.json``, without the nodes.
     """
@@ -64,7 +64,7 @@ def note_inspected(work: WorkFolder, inventory: Inventory) -> None:
 
 
 def note_claimed(work: WorkFolder, source: str, inventory: Inventory, output: str) -> None:
-    """Note, as soon as the output holds nothing else, that it is made from this source.
+    """Note that the output is made from this source, once it holds nothing else.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def note_claimed(work: WorkFolder, source: str, inventory: Inventory, output: st
 
 
 def note_migrated(work: WorkFolder, inventory: Inventory) -> None:
-    """Forget all nodes but those of this inventory: nothing else is left at the output."""
+    """Keep only the nodes of this inventory: the output has no others any more."""
     known = read_made_from(work)
     noted = MadeFrom(
         source=inventory.source if known is None else known.source,
@@ -98,7 +98,7 @@ def note_migrated(work: WorkFolder, inventory: Inventory) -> None:
 
 
 def content_sha256(inventory: Inventory) -> str:
-    """Digest of what a source holds, wherever it lies: nodes, files, sizes and times of chunks."""
+    """Digest of a source's content, wherever it is: nodes, files, sizes and times of chunks."""
     held = inventory.to_json()
     return sha256_of_json({key: held[key] for key in ("arrays", "files", "groups")})
 

@@ -1,4 +1,4 @@
-"""What went over storage, counted in this process."""
+"""Requests, objects and bytes to and from storage, counted in this process."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, fields
 
 @dataclass
 class Traffic:
-    """Requests, objects and bytes that went over storage.
+    """Counts of requests, objects and bytes to and from storage.
 
     Attributes
     ----------
     requests
         To remote stores; repeated ones count again, an upload in parts once.
     objects_read, bytes_read
-        Objects (or ranges of one) that were read, and their bytes as stored; what other people's
-        readers fetch by themselves is not among them.
+        Objects (or ranges of one) that were read, and their bytes as stored; without
+        those that other people's readers fetch themselves.
     objects_written, bytes_written
         The same for writing; an object whose blocks were shared or copied by the server counts as
         written.
@@ -56,7 +56,7 @@ class Traffic:
         return Traffic(**{n: getattr(self, n) - getattr(before, n) for n in TRAFFIC_COUNTS})
 
     def copy(self) -> Traffic:
-        """Take the counts as they are."""
+        """Copy the counts."""
         return Traffic(**asdict(self))
 
 

@@ -1,4 +1,4 @@
-"""What this process, its workers and their children took of the computer and of storage."""
+"""CPU, memory and storage traffic of this process, its workers and their children."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK_BYTES = 512
 
 @dataclass(frozen=True)
 class Used:
-    """What processes took of the computer; units as in :class:`~uplift.work.ledger.Spent`."""
+    """CPU, memory and disk reads of processes; units as in :class:`~uplift.work.ledger.Spent`."""
 
     cpu_seconds: float = 0.0
     disk_bytes_read: int = 0
@@ -28,7 +28,7 @@ class Used:
         )
 
     def __sub__(self, other: Used) -> Used:
-        """What came on top of the other."""
+        """Difference to an earlier one."""
         return Used(
             self.cpu_seconds - other.cpu_seconds, self.disk_bytes_read - other.disk_bytes_read
         )
@@ -36,7 +36,7 @@ class Used:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What a worker process used since it was asked last; `parent` is who started it."""
+    """What a worker process used since the last call; `parent` is the process that started it."""
 
     parent: int
     used: Used
@@ -49,7 +49,7 @@ _elsewhere: list[Any] = [Used(), 0]
 
 
 def take_spent() -> Elsewhere:
-    """Take, in a worker process, what it used since the last time."""
+    """Return, in a worker process, what it used since the last call."""
     used, traffic = _used(resource.RUSAGE_SELF), TRAFFIC.copy()
     spent = Elsewhere(os.getppid(), used - _taken[0], peak_memory_bytes(), traffic.since(_taken[1]))
     _taken[:] = [used, traffic]
@@ -71,7 +71,7 @@ def used_so_far() -> Used:
 
 
 def _used(*processes: int) -> Used:
-    """What this process used, and its children that it waited for, as it is asked."""
+    """What this process, and its children that it waited for, used until now."""
     usages = [resource.getrusage(who) for who in processes]
     return Used(
         sum(usage.ru_utime + usage.ru_stime for usage in usages),

@@ -1,4 +1,4 @@
-"""What the pixel checks of both kinds have in common: every chunk of the output is found again."""
+"""Base of both pixel checks: every chunk of the output is compared with what was read."""
 
 import operator
 from abc import ABC, abstractmethod
@@ -32,7 +32,7 @@ from uplift.storage.protocol import Readable, Store
 
 @dataclass(slots=True)
 class Compared:
-    """What was compared, and the objects as they were then; `rows` are pixel rows."""
+    """What was compared, and the objects' listing then; `rows` are pixel rows."""
 
     chunks: int = 0
     compared_bytes: int = 0
@@ -52,7 +52,7 @@ class Expected:
     stored
         Source chunks by object; None when every chunk is stored.
     digests
-        What convert noted; where it lacks a chunk, the source is read again.
+        Digests that convert noted; for a chunk without one, the source is read again.
     bad
         Source chunks that convert could not keep as they were.
     reread
@@ -70,14 +70,14 @@ class Expected:
 
 @dataclass(frozen=True)
 class Part:
-    """Chunks of one object that one process finds again, while others are at the rest.
+    """Chunks of one object that one process validates, while others validate the rest.
 
     Attributes
     ----------
     region
         Half-open ranges of chunk indices along each axis.
     is_first
-        Whether the object itself is looked at here: its index, and what is said once about it.
+        Whether the object itself is checked here: its index, and findings about it as a whole.
     """
 
     region: grid.Box
@@ -105,7 +105,7 @@ class PixelCheck(ABC):
     Attributes
     ----------
     values
-        Of the whole array, as another reader has them of the output; None: not known.
+        Of the whole array, as another reader read them from the output; None: not known.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class PixelCheck(ABC):
         return self.counts
 
     def check_presence(self) -> None:
-        """No object may exist that has no chunk in the source."""
+        """Check that no object exists that has no chunk in the source."""
         stored, item = self.expected.stored, self.item
         if stored is None:
             return
@@ -176,7 +176,7 @@ class PixelCheck(ABC):
         """Compare what one object holds."""
 
     def _note_object(self, opened: Opened) -> None:
-        """Note how an object is now: whatever changes later is noticed."""
+        """Note the object's listing now, so that later changes are noticed."""
         self.counts.listing.add(opened.info.key, opened.info)
         self.counts.keys.append(opened.info.key)
         self.counts.objects += 1
@@ -238,7 +238,7 @@ class PixelCheck(ABC):
         return values
 
     def _check_filled(self, chunks: Sequence[Index]) -> None:
-        """Look whether chunks that were filled are still undecodable, when the source is reread."""
+        """Check that chunks that were filled are still undecodable, when the source is reread."""
         filled = [chunk for chunk in chunks if self._is_filled(chunk)]
         if filled and self.expected.reread:
             for block in self.chunks.blocks(filled):
@@ -247,7 +247,7 @@ class PixelCheck(ABC):
                         self._source_values(chunk, data)
 
     def _count(self, chunk: Index, digest: bytes, nbytes: int) -> None:
-        """Count a chunk whose values were found again."""
+        """Count a chunk whose values were the expected ones."""
         self.counts.rows.append(pixel_row(self._number(chunk), digest, self._index_bytes))
         self.counts.chunks += 1
         self.counts.compared_bytes += nbytes

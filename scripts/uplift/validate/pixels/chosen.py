@@ -1,4 +1,4 @@
-"""Which regions of an array are compared from end to end: the array alone decides, not chance."""
+"""Which regions of an array are compared from end to end: this depends on the array alone."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ from uplift.validate.pixels.small import MOST_REGION_BYTES
 from uplift.zarr_metadata.data_types import numpy_dtype
 
 MOST_NAMED = 1000
-"""Chunks that were recoded alone or retried, and sides of borders, that are looked at."""
+"""Chunks that were recoded alone or retried, and sides of borders, that are compared."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _at_borders(array: Chosen) -> Iterator[Index]:
 
 
 def _of_identity(path: str, chunks: Shape) -> Iterator[Index]:
-    """Chunks that nothing but the array's path chooses."""
+    """Chunks drawn from the array's path alone."""
     for number in itertools.count():
         digest = hashlib.sha256(f"{path}\0{number}".encode()).digest()
         yield grid.index_of(int.from_bytes(digest, "little") % math.prod(chunks), chunks)

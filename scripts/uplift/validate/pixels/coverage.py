@@ -57,7 +57,7 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
     Returns
     -------
     dict[str, ArrayWork]
-        Array path to what the batches did of it.
+        Array path to what the batches did for it.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def chosen_of(
     misdeclared: bool = False,
     broken: bool = False,
 ) -> Chosen:
-    """Say which chunks of an array other readers are to look at.
+    """Choose the chunks of an array that other readers compare.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Check arrays that were decoded and encoded again: every element is compared.
 
-The output is read by another reader than wrote it, box by box.
+The output is read box by box, by a reader that did not write it.
 """
 
 import math
@@ -24,7 +24,7 @@ from uplift.validate.pixels.compare import first_difference, same_bits
 from uplift.zarr_metadata.data_types import fill_of
 
 _BOX_BYTES = 8 * 2**20
-"""Boxes grow to this: few reads, and memory of a core stays small."""
+"""Boxes grow to this size: few reads, and little memory for each core."""
 _MOST_BOX_BYTES = COMPARE_BYTES
 """Boxes that whole chunks of both sides would make larger are cut to chunks of the source."""
 
@@ -138,7 +138,7 @@ class RecodeCheck(PixelCheck):
                 self._count(chunk, whole, 0)
 
     def _digest_of_source(self, chunk: Index, data: Readable, box: Box) -> bytes | None:
-        """Digest of what an object takes of a source chunk, as convert makes it."""
+        """Digest of an object's part of a source chunk, as convert makes it."""
         values = self._source_values(chunk, data)
         if values is None:
             return None
@@ -150,7 +150,7 @@ class RecodeCheck(PixelCheck):
         return digest_of_values(values[grid.relative(piece, covers)])
 
     def _find_difference(self, chunk: Index, piece: Box, got: NDArray[Any]) -> None:
-        """Read a source chunk, in whichever mode: to say which element is wrong."""
+        """Read a source chunk, in either mode, to say which element is wrong."""
         for block in self.chunks.blocks([chunk]):
             for _, data in block:
                 values = None if data is None else self._source_values(chunk, data)

@@ -36,7 +36,7 @@ from uplift.zarr_metadata.data_types import (
 )
 
 _REGIONS_AT_ONCE = 64
-"""Regions of remote stores under way at once: as many as a job may have requests by default."""
+"""Regions of remote stores compared at the same time: as many as a job's default of requests."""
 _BYTES_AT_ONCE = 128 * 2**20
 """Decoded bytes of both sides that these may hold together."""
 _ONE_READER_BYTES = 16 * 2**20
@@ -148,7 +148,7 @@ class _ArrayCheck:
         return [self._regions] if self._is_read_whole else [[box] for box in self._regions]
 
     def ask_source(self, boxes: list[Box], pool: ThreadPoolExecutor | None) -> Before | None:
-        """Have a thread read of the source what :meth:`compare` wants of it first."""
+        """Have a thread read from the source what :meth:`compare` needs first."""
         if pool is None or self._array.misdeclared or self._before.is_local:
             return None
         box = self._whole_box() if self._is_read_whole else boxes[0]
@@ -162,7 +162,7 @@ class _ArrayCheck:
         boxes
             The regions, in elements.
         asked
-            What :meth:`ask_source` began for them.
+            What :meth:`ask_source` started for them.
 
         Returns
         -------
@@ -266,7 +266,7 @@ def _compared(
 def _same_but_nans(one: NDArray[Any], other: NDArray[Any]) -> bool:
     """Whether two arrays of numbers differ in the payloads of NaNs alone.
 
-    Readers make NaNs of a fill value their own; that payloads are kept is shown by the digests.
+    Readers change the NaNs of a fill value; the digests show that payloads are kept.
     """
     if one.dtype.kind not in "fc" or one.dtype.newbyteorder("=") != other.dtype.newbyteorder("="):
         return False

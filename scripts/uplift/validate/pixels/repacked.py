@@ -1,4 +1,4 @@
-"""Check arrays whose chunk bytes were kept: each chunk is found again, and decoded once."""
+"""Check arrays whose chunk bytes were kept: each chunk is compared, and decoded once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RepackCheck(PixelCheck):
                 self._check_chunks(position, opened, own)
 
     def _chunks_at(self, position: int) -> Sequence[Index]:
-        """Chunks of an object, or of this part of it: but the first part knows of all."""
+        """Chunks of an object, or of this part of it; the first part has all."""
         if self.expected.stored is not None:
             return self.expected.stored[position]
         if self.part is None or self.part.is_first:
@@ -88,7 +88,7 @@ class RepackCheck(PixelCheck):
         self._count(chunk, digest, values.nbytes)
 
     def _digest_of_part(self, part: NDArray[Any]) -> bytes:
-        """Digest of a chunk's elements in an array's memory, row by row in memory used again."""
+        """Digest of a chunk's elements in an array's memory, row by row in a reused buffer."""
         own = self._own
         if own is None or part.flags.c_contiguous or part.dtype != own.dtype:
             return digest_of_values(part)

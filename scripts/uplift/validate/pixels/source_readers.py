@@ -30,8 +30,8 @@ class SourceReaders:
     Attributes
     ----------
     refusals
-        Regions that no other people's reader reads: what the last one said. Some writers' arrays
-        and chunks are read by nobody else.
+        Regions that no other people's reader reads: what the last one said. Arrays
+        and chunks of some writers are read by no other reader.
     """
 
     def __init__(self, array: Chosen, source: Store) -> None:
@@ -44,7 +44,7 @@ class SourceReaders:
         self.refusals: dict[Box, ReaderError] = {}
 
     def open_first(self) -> None:
-        """Open the first reader; that it cannot is seen when it is asked for a region."""
+        """Open the first reader; if that fails, reading a region raises the error."""
         self._reader(0)
 
     def first(self, region: tuple[slice, ...]) -> NDArray[Any]:

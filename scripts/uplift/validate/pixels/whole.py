@@ -11,7 +11,7 @@ from uplift.arrays.readers.protocol import Reader
 from uplift.grid import Box, Shape
 
 SLAB_BYTES = 32 * 2**20
-"""Slabs are made of as many rows of chunks as fit into this."""
+"""A slab has as many rows of chunks as fit into this."""
 MOST_SLAB_BYTES = 512 * 2**20
 """An array whose rows of chunks are larger gets no digest of its own."""
 
@@ -70,7 +70,7 @@ def array_sha256(reader: Reader, steps: Shape) -> str | None:
     reader
         Reads the array.
     steps
-        Elements along each axis of what is best read together.
+        Elements along each axis that are best read together.
 
     Returns
     -------
