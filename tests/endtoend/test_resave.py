@@ -87,7 +87,7 @@ def test_the_page_for_those_who_come_from_there_has_every_option():
             1,
             ["--license: ", "--organism: "],
         ),
-        (["a", "b", "c"], 2, ["'c': a third place; put texts into quotes"]),
+        (["a", "b", "c"], 2, ["'c': a third location; put texts into quotes"]),
         (
             ["a", "b", "--config", "planning.min_shards=3"],
             2,
