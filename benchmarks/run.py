@@ -219,7 +219,32 @@ def s3_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Plan
         )
 
 
-SUITES = {"local": local_cases, "large": large_cases, "many": many_cases, "s3": s3_cases}
+@contextlib.contextmanager
+def network_cases(given: argparse.Namespace, scratch: Path) -> Iterator[Iterator[Planned]]:
+    """Both sides on a network file system, sshfs with 1 ms a round trip; work folders on disk."""
+    from network_place import network_place
+
+    with network_place(scratch) as files:
+        kinds = {"network, image": "small", "network, plate": "small-plate"}
+        for kind in kinds.values():
+            _generate(files.data / f"{kind}.zarr", kind, scratch)
+        case = partial(Case, cores=given.cores, tools=_tools(given), outputs=files.mount)
+        rows = (WHOLE, NOTHING, COPY, TOOL)
+        yield iter(
+            [
+                (case(name, str(files.mount / f"{kind}.zarr"), scratch / kind), rows)
+                for name, kind in kinds.items()
+            ]
+        )
+
+
+SUITES = {
+    "local": local_cases,
+    "large": large_cases,
+    "many": many_cases,
+    "network": network_cases,
+    "s3": s3_cases,
+}
 
 
 def _generate(folder: Path, kind: str, scratch: Path) -> None:

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import threading
+import time
+from functools import partial
 
 import pytest
 
@@ -20,9 +23,12 @@ from support.sources import (
     write_small,
 )
 from uplift.errors import SourceError
+from uplift.inspect_source import listers
+from uplift.inspect_source.listers import Listers
 from uplift.inspect_source.walk import inspect_source
 from uplift.storage import open_store
 from uplift.storage.local import LocalStore
+from uplift.storage.reading import ReadAhead
 
 
 @pytest.fixture
@@ -311,3 +317,38 @@ def test_litter_is_left_out_and_listed_or_copied(image):
     assert ("source.litter", "") in codes(found)
     copied = inspect_source(open_store(str(image)), copy_litter=True)
     assert sorted(one.path for one in copied.files if one.path in litter) == litter
+
+
+class OverNetwork(LocalStore):
+    """Files of a network file system; counts how many listings are waited for at once."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self._ahead = ReadAhead(16)
+        self._counting = threading.Lock()
+        self.waiting = self.most = 0
+
+    def _entries(self, prefix):
+        with self._counting:
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+        time.sleep(0.01)
+        with self._counting:
+            self.waiting -= 1
+        return super()._entries(prefix)
+
+
+def test_a_plate_on_a_network_file_system_is_looked_into_by_threads(tmp_path):
+    wells = [f"{row}/{column}" for row in "ABCD" for column in range(4)]
+    write_plate(tmp_path / "in.zarr", wells=wells)
+    alone, network = LocalStore(str(tmp_path / "in.zarr")), OverNetwork(str(tmp_path / "in.zarr"))
+    assert inspect_source(network) == inspect_source(alone)
+    assert network.most > 8, "round trips one after the other"
+
+
+def test_large_arrays_on_a_network_file_system_take_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(listers, "ALONE_OBJECTS", 0)
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    reopen = partial(LocalStore, str(image))
+    found = inspect_source(OverNetwork(str(image)), listers=Listers(reopen, 2))
+    assert found == inspect_source(reopen())

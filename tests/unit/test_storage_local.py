@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from uplift.errors import StorageError
-from uplift.storage import files, tuning
+from uplift.errors import SourceError, StorageError
+from uplift.storage import files, parallel_listing, tuning
 from uplift.storage.local import LocalStore
+from uplift.storage.reading import ReadAhead
 from uplift.work.traffic import TRAFFIC
 
 
@@ -299,3 +300,53 @@ def test_a_large_file_whose_blocks_are_shared_is_on_disk_at_once(
     assert store.copy_from(LocalStore(str(tmp_path)), "big", "c/0")
     assert store.get("c/0") == bytes(size)
     assert len(done) == syncs
+
+
+class OverNetwork(LocalStore):
+    """Files whose folders are listed in parallel."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self._ahead = ReadAhead(4)
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """Folders come in pages of three entries, and two files are looked at by a thread at a time."""
+    monkeypatch.setattr(parallel_listing, "_PAGE", 3)
+    monkeypatch.setattr(parallel_listing, "_LOOKS", 2)
+
+
+def write_tree(root):
+    for folder in ("", "a", "a/b", "a/b/c", "d", "e/f", "e/g"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for name in range(7):
+            (root / folder / f"{name}.bin").write_bytes(b"x" * name)
+    (root / "empty").mkdir()
+
+
+def test_a_tree_is_walked_parallel_listing(tmp_path, pages):
+    write_tree(tmp_path)
+    for prefix in ("", "a", "e/f", "empty", "absent"):
+        alone = sorted(LocalStore(str(tmp_path)).list_tree(prefix))
+        assert sorted(OverNetwork(str(tmp_path)).list_tree(prefix)) == alone
+    assert len(alone) == 0
+    assert len(list(OverNetwork(str(tmp_path)).list_tree(""))) == 49
+
+
+def test_what_is_wrong_in_a_tree_is_said_by_any_thread(tmp_path, pages):
+    write_tree(tmp_path)
+    (tmp_path / "e" / "g" / "link").symlink_to("/")
+    with pytest.raises(StorageError, match="link"):
+        list(OverNetwork(str(tmp_path)).list_tree(""))
+    (tmp_path / "e" / "g" / "link").unlink()
+    os.mkfifo(tmp_path / "a" / "pipe")
+    with pytest.raises(SourceError, match="pipe"):
+        list(OverNetwork(str(tmp_path)).list_tree(""))
+
+
+def test_a_walk_may_end_early(tmp_path, pages):
+    write_tree(tmp_path)
+    store = OverNetwork(str(tmp_path))
+    assert next(store.list_tree("a")).key.startswith("a/")
+    assert len(list(store.list_tree("a"))) == 21, "its threads are free again"

@@ -90,9 +90,10 @@ class ChunkSource:
         """Yield encoded chunks in the order of `indices`, as :meth:`read` does, block by block.
 
         What a block holds is valid until the next one is asked for: files are read into the same
-        few MiB again and again, since fresh memory costs a page fault every 4 KiB.
+        few MiB again and again, since fresh memory costs a page fault every 4 KiB. Those of a
+        network file system are read ahead, but for the few of an array that is not listed.
         """
-        if self.reads_files:
+        if self.are_files and (self.notes or not self.store.reads_ahead):
             yield from self._file_blocks(indices)
             return
         ahead, wanted = itertools.tee(indices)
@@ -100,9 +101,9 @@ class ChunkSource:
             yield [(index, data)]
 
     @property
-    def reads_files(self) -> bool:
-        """Whether each chunk is a file that is opened here when its turn comes."""
-        return self._indexes is None and self.store.is_local and not self.store.reads_ahead
+    def are_files(self) -> bool:
+        """Whether each chunk is a file."""
+        return self._indexes is None and self.store.is_local
 
     def _file_blocks(
         self, indices: Iterable[Index]

@@ -13,15 +13,15 @@ from uplift.convert.engine import Read
 from uplift.models.record import Verify
 from uplift.outputs import hold
 from uplift.running.parallel import Helpers, Turns
-from uplift.storage import open_store
+from uplift.storage import is_on_network, open_store
 from uplift.storage.caps import most_processes, share_of, take_part
-from uplift.storage.protocol import Store
+from uplift.storage.protocol import Store, has_round_trips
 from uplift.storage.settings import engines_of, options_for
 from uplift.storage.urls import display_url
 
 _ARRAYS_AT_ONCE = 64
-"""Small arrays of a remote store that a process handles at the same time, over all its groups: one
-for each request that it may make. The groups share threads, since threads keep codecs."""
+"""Small arrays that a process handles at the same time where each read is a round trip, over all
+its groups: one for each request that it may make. The groups share threads: these keep codecs."""
 _READING = 2
 """Large portions of a remote store that a process may read at the same time: if it read all, it
 would also send and read back all at the same time, and the source would be idle."""
@@ -75,17 +75,18 @@ class Context:
     def each(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]:
         """How to apply a function to each array of a group, in order.
 
-        With a remote side to all at the same time: an array takes several requests in a row, and
-        the size of a group is bounded. With files one by one, each while it is in the cache.
+        Where a side has round trips, to all at the same time: an array takes several of them in a
+        row, and the size of a group is bounded. With files on a disk one by one, each while it is
+        in the cache.
         """
-        if self.is_local:
+        if not self.has_round_trips:
             return map
         return ThreadPoolExecutor(_ARRAYS_AT_ONCE, thread_name_prefix="array").map
 
     @property
-    def is_local(self) -> bool:
-        """Whether both sides are files."""
-        return bool(self.source.is_local and self.output.is_local)
+    def has_round_trips(self) -> bool:
+        """Whether each read of a side is a round trip: then threads work in parallel."""
+        return has_round_trips(self.source, self.output)
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,11 @@ class Place:
     def engines(self) -> list[str]:
         """Modules that opening imports, where a side is remote."""
         return engines_of(self.ends, self.storage)
+
+    @property
+    def is_on_network(self) -> bool:
+        """Whether a side is on a network file system."""
+        return any(map(is_on_network, self.ends))
 
     @property
     def ends(self) -> tuple[str, str]:

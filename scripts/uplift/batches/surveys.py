@@ -93,7 +93,7 @@ class ArraySurvey:
         ]
         if convert and is_listed_first(item, context):
             looks.append(lambda: refuse_other_listing(item, chunks))
-        existing = at_once(looks, threads=not context.is_local)[0]
+        existing = at_once(looks, threads=context.has_round_trips)[0]
         self._existing = existing[np.argsort(existing["position"])]
         self._grid, self._listed = chunks.grid, chunks.listed
         self._stored = None

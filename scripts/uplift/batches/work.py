@@ -43,8 +43,9 @@ from uplift.work import usage
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal, Lines
 
-_ROOM = 9
-"""Groups of small arrays of a remote store (mostly round trips) in progress in one process."""
+_ROOM, _ROOM_OF_FILES = 9, 3
+"""Groups of small arrays (mostly round trips) in progress in one process: of an object store; of a
+network file system, where other readers hold the values of all arrays of a group twice."""
 _LARGE = 3
 """A large portion counts as this many of those: two are read while the last one is sent and read
 back, and a process has memory for three."""
@@ -113,7 +114,7 @@ class Result:
 
 
 def carry_out(context: Context, assignment: Assignment) -> list[Result]:
-    """Carry out an assignment; with remote stores a process has several in progress."""
+    """Carry out an assignment; where reads are round trips a process has several in progress."""
     if assignment.listing is not None:
         item = assignment.listing.item
         refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
@@ -126,8 +127,10 @@ def carry_out(context: Context, assignment: Assignment) -> list[Result]:
 
 
 def room_for(place: Place) -> int:
-    """Total weight of assignments that a process has in progress: with files one at a time."""
-    return _ROOM if place.engines() else 1
+    """Total weight of assignments that a process has in progress: on a local disk one at a time."""
+    if place.engines():
+        return _ROOM
+    return _ROOM_OF_FILES if place.is_on_network else 1
 
 
 def weight_of(assignment: Assignment) -> int:
@@ -230,7 +233,7 @@ class _Timed:
 
 def _converted(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
     """Convert a portion; one with chunks that cannot be decoded is not validated."""
-    with _Timed(result, cpu=not context.is_local):
+    with _Timed(result, cpu=context.has_round_trips):
         return _carried_out(context, portion, result, journal)
 
 
@@ -289,7 +292,7 @@ def _to_validate(context: Context, portion: Portion, result: Result) -> _Check:
 
 
 def _validate(context: Context, check: _Check, values: NDArray[Any] | None) -> None:
-    with _Timed(check.result, cpu=not context.is_local):
+    with _Timed(check.result, cpu=context.has_round_trips):
         _compare(context, check, values)
 
 

@@ -29,7 +29,7 @@ from uplift.models.record import BadChunk
 from uplift.running.parallel import ALONE, NO_TURNS, Helpers, Turns, at_once
 from uplift.storage import tuning
 from uplift.storage.files import is_temporary
-from uplift.storage.protocol import ObjectInfo, WritableStore, join
+from uplift.storage.protocol import ObjectInfo, WritableStore, has_round_trips, join
 from uplift.storage.retries import written_again
 from uplift.work.journal import Done, Lines, boot_id
 from uplift.zarr_metadata.v3 import target_key
@@ -106,7 +106,7 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
     chunks.notes = _is_seen_by_reading(item, chunks)
     if not chunks.notes:
         looks.insert(0, lambda: refuse_changed_source(item, chunks))
-    existing = at_once(looks, threads=not (chunks.store.is_local and output.is_local))[-1]
+    existing = at_once(looks, threads=has_round_trips(chunks.store, output))[-1]
     return Survey(existing, stored_chunks(item, chunks))
 
 
@@ -147,12 +147,14 @@ def _changed(item: BatchItem, chunks: ChunkSource) -> SourceError:
 def _is_seen_by_reading(item: BatchItem, chunks: ChunkSource) -> bool:
     """Whether one task reads every chunk that an array can have, each once, as a file."""
     objects = math.prod(item.target.object_grid)
+    # more files of a network file system are listed: they can be read ahead then
+    most = tuning.NETWORK_FILES if chunks.store.reads_ahead else MOST_LISTED
     return (
-        chunks.reads_files
+        chunks.are_files
         and item.method != "recode"
         and (item.start, item.stop) == (0, objects)
         and objects <= (TASK_CHUNKS if item.target.shards is None else 1)
-        and 0 < item.stored_chunks == math.prod(chunks.grid) <= MOST_LISTED
+        and 0 < item.stored_chunks == math.prod(chunks.grid) <= most
     )
 
 

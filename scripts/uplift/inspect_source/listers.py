@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -54,6 +55,8 @@ class Listers:
     def __init__(self, reopen: Callable[[], Store], cores: int) -> None:
         self._reopen, self._cores = reopen, cores
         self._workers: Workers[Store] | None = None
+        # on a network file system threads read several arrays; each gets all processes in turn
+        self._one_array = threading.Lock()
 
     def sorted(
         self,
@@ -80,13 +83,25 @@ class Listers:
         """
         if self._cores < 2 or math.prod(object_grid(source)) <= ALONE_OBJECTS:
             return None
-        # another start than as a fork takes longer than listing, but of a network file system
+        # starting processes that are no forks takes longer than listing, except over a network
         if self._workers is None and not (has_one_thread() or store.reads_ahead):
             return None
         split = store.split_tree(path, _PARTS * self._cores)
         if split is None:
             return None
-        folders, others = split
+        with self._one_array:
+            return self._sorted_together(*split, path, source, other, newest, listed)
+
+    def _sorted_together(
+        self,
+        folders: list[str],
+        others: list[ObjectInfo],
+        path: str,
+        source: SourceArray,
+        other: SourceArray | None,
+        newest: Newest,
+        listed: Progress,
+    ) -> Keys:
         keys = sorted_keys(others, path, source, other, newest, listed)
         step = grid.ceil_div(len(folders), _PARTS * self._cores) or 1
         starts = range(0, len(folders), step)

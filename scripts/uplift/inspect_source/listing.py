@@ -42,8 +42,9 @@ from uplift.zarr_metadata.data_types import data_type_v3
 from uplift.zarr_metadata.v3 import ChunkKeys
 
 FOLDERS_AT_ONCE = 32
-"""Folders of a remote source that are read at the same time. With three requests each they use the
-64 that a job may make; one page of each listing is 64 MB in all at most."""
+"""Folders of a remote source, or on a network file system, that are read at the same time. With
+three requests each they use the 64 that a job may make; one page of each listing is 64 MB in all at
+most."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from uplift.ngff.versions import DEFAULT_TARGET
 from uplift.running.parallel import in_order
 from uplift.running.progress import Progress
 from uplift.settings.urls import ARCHIVES
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import Store, has_round_trips, join
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class _Walk:
 
     def run(self, target: str, *, refuse_defects: bool) -> None:
         """Walk, then check the metadata."""
-        pool = None if self._store.is_local else ThreadPoolExecutor(FOLDERS_AT_ONCE)
+        pool = ThreadPoolExecutor(FOLDERS_AT_ONCE) if has_round_trips(self._store) else None
         try:
             self._walk(pool)
         finally:

@@ -31,8 +31,7 @@ from uplift.outputs import HeldOutput
 from uplift.running.processes import Workers
 from uplift.storage.copying import copy_files
 from uplift.storage.documents import SourceDocuments
-from uplift.storage.files import is_network
-from uplift.storage.protocol import Store, join
+from uplift.storage.protocol import Store, has_round_trips, join
 from uplift.storage.tuning import DOCUMENT_BYTES
 from uplift.work import usage
 from uplift.zarr_metadata.consolidated import consolidate
@@ -334,7 +333,7 @@ def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:
 def _write(output: HeldOutput, documents: _Written) -> None:
     """Write documents that the output does not have with these bytes."""
     new = [(key, data) for key, data, old in documents if data != old]
-    if output.is_local and not is_network(output.url):
+    if not has_round_trips(output):
         for key, data in new:
             output.put(key, data)
         return

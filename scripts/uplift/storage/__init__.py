@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from uplift.settings.storage import StorageOptions
 from uplift.settings.urls import ARCHIVES
 from uplift.storage.engines import open_remote
+from uplift.storage.files import is_network
 from uplift.storage.local import LocalStore
 from uplift.storage.protocol import Store
 from uplift.storage.settings import options_for
@@ -22,7 +23,7 @@ from uplift.storage.urls import (
     split_url,
 )
 
-__all__ = ["display_url", "hide_url", "is_local", "local_path", "open_store"]
+__all__ = ["display_url", "hide_url", "is_local", "is_on_network", "local_path", "open_store"]
 
 
 def open_store(url: str, settings: Mapping[str, Any] | None = None) -> Store:
@@ -63,6 +64,11 @@ def _open_archive(url: str, options: StorageOptions) -> Store:
         name = unquote(name)
     store = open_remote(folder + query, options, writable=False)
     return ArchiveStore(display_url(url), store, name, concurrency=options.concurrency)
+
+
+def is_on_network(url: str) -> bool:
+    """Whether a URL is of files on a network file system."""
+    return is_local(url) and is_network(local_path(url))
 
 
 def _is_folder(url: str) -> bool:

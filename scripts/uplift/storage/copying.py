@@ -11,7 +11,7 @@ from uplift.models.inventory import InventoryFile
 from uplift.models.migration import CopiedFile
 from uplift.running.parallel import in_order
 from uplift.storage import tuning
-from uplift.storage.protocol import ObjectInfo, Store, WritableStore
+from uplift.storage.protocol import ObjectInfo, Store, WritableStore, has_round_trips
 from uplift.storage.reading import pieces_of, sha256_of
 
 
@@ -42,8 +42,8 @@ def copy_files(
 
 @contextlib.contextmanager
 def files_pool(source: Store, output: Store) -> Iterator[Executor | None]:
-    """Threads that copy or compare files side by side, where a store is remote."""
-    if source.is_local and output.is_local:
+    """Threads that copy or compare files side by side, where a store is waited for."""
+    if not has_round_trips(source, output):
         yield None
         return
     with ThreadPoolExecutor(tuning.FILES_AT_ONCE, thread_name_prefix="files") as pool:

@@ -35,7 +35,9 @@ def _cut(name: str) -> str:
     return name.encode()[:_LONGEST_TEMPORARY].decode(errors="ignore")
 
 
-_NETWORK = re.compile(r"nfs4?|lustre|cifs|smb3?|ceph|gpfs|beegfs|afs|9p|glusterfs|panfs|fuse\..+")
+_NETWORK = re.compile(
+    r"nfs4?|lustre|cifs|smb3?|ceph|gpfs|beegfs|afs|9p|glusterfs|panfs|wekafs|orangefs|fuse(\..+)?"
+)
 _MOUNTS = Path("/proc/self/mountinfo")
 
 

@@ -5,6 +5,7 @@ much as the system calls they need.
 """
 
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from uplift.storage.files import (
     read_piece,
     refuse_link_out_of,
 )
+from uplift.storage.parallel_listing import files_below, looked_at
 from uplift.storage.protocol import Buffer, ObjectInfo, Wanted, key_of, refuse_changed
 from uplift.storage.reading import ReadableStore, ReadAhead
 from uplift.work.traffic import TRAFFIC
@@ -137,10 +139,13 @@ class LocalFiles(ReadableStore):
 
     def list_tree(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every file under the folder `prefix`, streamed: a folder may hold millions."""
-        for entry, folder in self._files_below(prefix):
-            info = self._info(entry, folder)
-            if info is not None:
-                yield info
+        found = self._files_below(prefix)
+        if self._ahead is None:
+            infos: Iterator[ObjectInfo | None] = itertools.starmap(self._info, found)
+        else:
+            pool, at_once = self._ahead.pool, self._ahead.concurrency
+            infos = looked_at(pool, at_once, lambda one: self._info(*one), found)
+        yield from filter(None, infos)
 
     def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
         """Folders below `prefix` and the files next to them.
@@ -164,6 +169,10 @@ class LocalFiles(ReadableStore):
 
     def _files_below(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
         """Every file under the folder `prefix`, and the key of its own folder."""
+        if self._ahead is not None:
+            at_once = self._ahead.concurrency
+            yield from files_below(self._ahead.pool, at_once, prefix, self._entries)
+            return
         folders = [prefix]
         while folders:
             folder = folders.pop()

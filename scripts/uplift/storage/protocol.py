@@ -77,6 +77,14 @@ Range = tuple[Wanted, int, int]
 """Object, start (negative: from the end) and length in bytes."""
 
 
+def has_round_trips(*stores: "Store") -> bool:
+    """Whether each read of one of these stores is a round trip: object store, network file system.
+
+    Then threads read in parallel; on a local disk they would only cost time.
+    """
+    return any(store.reads_ahead or not store.is_local for store in stores)
+
+
 class Store(Protocol):
     """A root URL and the objects under it, for reading."""
 

@@ -125,6 +125,16 @@ class ReadAhead:
         """Yield ``question(key)``, whose answers are small, in the order of `keys`."""
         return in_order(self._started(), question, keys, 2 * self._concurrency)
 
+    @property
+    def concurrency(self) -> int:
+        """Requests under way at the most."""
+        return self._concurrency
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads that make them; started with the first one."""
+        return self._started()
+
     def _window(self, object_bytes: int) -> int:
         return max(2, min(2 * self._concurrency, tuning.WINDOW_BYTES // object_bytes))
 

@@ -77,7 +77,10 @@ def begin_reader(
     root, driver = _root_of(store), "zarr" if version == 2 else "zarr3"
     if root is None:
         return other
-    return _attempt(lambda: TensorstoreReader(root, path, driver=driver, whole=whole), other)
+    return _attempt(
+        lambda: TensorstoreReader(root, path, driver=driver, whole=whole, waits=store.reads_ahead),
+        other,
+    )
 
 
 def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
@@ -141,7 +144,9 @@ def begin_planned(
     # tensorstore ends the whole process over a document with raw bytes that it takes as given
     if root is None or zarr_python or is_raw_bytes(target.data_type):
         return other
-    return _attempt(lambda: TensorstoreReader(root, path, target, whole=whole), other)
+    return _attempt(
+        lambda: TensorstoreReader(root, path, target, whole=whole, waits=store.reads_ahead), other
+    )
 
 
 def _attempt(

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable
 from io import FileIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorstore
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from uplift.arrays.readers.protocol import ReaderError, reader_error
 from uplift.models.arrays import TargetArray
 from uplift.models.once import once_each
+from uplift.storage.tuning import NETWORK_FILES
 from uplift.zarr_metadata.v3 import array_document
 
 _CACHE_BYTES = 64 * 2**20
@@ -22,6 +23,13 @@ _CACHE_BYTES = 64 * 2**20
 _MOST_ALIKE = 256
 _alike: dict[tuple[str, bytes | None], Any] = {}
 """What opens an array, by its driver and its document, as tensorstore itself has read that once."""
+
+
+class _Kind(NamedTuple):
+    """How arrays are read."""
+
+    cache_bytes: int
+    reads_at_once: int
 
 
 class TensorstoreReader:
@@ -43,6 +51,8 @@ class TensorstoreReader:
         ``zarr3``, or ``zarr`` for Zarr v2.
     whole
         Whether it is read with one call: then nothing of it is kept.
+    waits
+        Whether each read is a round trip: then many are in progress at the same time.
     """
 
     name = "tensorstore"
@@ -55,9 +65,10 @@ class TensorstoreReader:
         *,
         driver: str = "zarr3",
         whole: bool = False,
+        waits: bool = False,
     ) -> None:
-        cache_bytes = 0 if whole else _CACHE_BYTES
-        self._context = _context(cache_bytes)
+        kind = _Kind(0 if whole else _CACHE_BYTES, NETWORK_FILES if waits else 1)
+        self._context = _context(kind)
         self._document = None
         must_exist = None
         with _REFUSALS:
@@ -68,7 +79,7 @@ class TensorstoreReader:
                 known = _alike.get(self._document)
                 spec = _spec(driver) if known is None else known
                 must_exist = True if known is None else None
-            kvstore = _store(root, cache_bytes) + (f"{path}/" if path else "")
+            kvstore = _store(root, kind) + (f"{path}/" if path else "")
             self._opening = tensorstore.open(
                 spec, read=True, open=must_exist, kvstore=kvstore, context=self._context
             )
@@ -186,18 +197,18 @@ def _read_document(root: str, path: str, driver: str) -> bytes | None:
 
 
 @functools.cache
-def _store(root: str, cache_bytes: int) -> Any:
+def _store(root: str, kind: _Kind) -> Any:
     spec = {"driver": "file", "path": f"{root.rstrip('/')}/"}
-    return tensorstore.KvStore.open(spec, context=_context(cache_bytes)).result()
+    return tensorstore.KvStore.open(spec, context=_context(kind)).result()
 
 
 @functools.cache
-def _context(cache_bytes: int) -> Any:
-    """One thread each: the cores are busy with other processes."""
+def _context(kind: _Kind) -> Any:
+    """One thread for work: the cores are busy with other processes."""
     return tensorstore.Context(
         {
-            "cache_pool": {"total_bytes_limit": cache_bytes},
+            "cache_pool": {"total_bytes_limit": kind.cache_bytes},
             "data_copy_concurrency": {"limit": 1},
-            "file_io_concurrency": {"limit": 1},
+            "file_io_concurrency": {"limit": kind.reads_at_once},
         }
     )

@@ -5,6 +5,7 @@ whole dataset (:mod:`uplift.validate.pixels.regions`), which knows more and says
 """
 
 import contextlib
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,13 +16,13 @@ from uplift.arrays.readers import begin_planned, begin_reader
 from uplift.arrays.readers.protocol import Reader, ReaderError
 from uplift.arrays.readers.with_tensorstore import Room, TensorstoreReader
 from uplift.models.batch import BatchItem
-from uplift.storage.protocol import Store
+from uplift.storage.protocol import Store, has_round_trips
 from uplift.validate.pixels.compare import same_bits
 from uplift.validate.pixels.small import is_for_zarr_python
 
-_AHEAD = 1
+_AHEAD, _AHEAD_OF_ROUND_TRIPS = 1, 15
 """Arrays that are being read while one is compared: tensorstore's threads are never idle then. With
-more, memory leaves the cores' caches."""
+more, memory leaves the cores' caches. Where reads are round trips, all arrays of a group."""
 
 _Reading = Callable[[], NDArray[Any]]
 
@@ -46,18 +47,24 @@ def same_values(
     ------
     NDArray[Any] or None
         For each item the values of the output, in the array's shape, where those of the source are
-        the same, bit for bit; None where that is not known. Valid until the next one is asked for.
+        the same, bit for bit; None where that is not known. Valid until the next one is asked for;
+        where reads are round trips, for as long as it is referenced.
     """
     opening = [None if item is None else _opening(item, source, output) for item in items]
-    rooms = deque((Room(), Room()) for _ in range(_AHEAD + 1))
+    ahead, rooms = _AHEAD, _used_again(_AHEAD + 1)
+    if has_round_trips(source, output):
+        ahead, rooms = _AHEAD_OF_ROUND_TRIPS, iter(lambda: (Room(), Room()), None)
     reading: deque[tuple[_Reading, _Reading] | None] = deque()
     for pair in opening:
-        if len(reading) > _AHEAD:
+        if len(reading) > ahead:
             yield _compared(reading.popleft())
-        reading.append(None if pair is None else _reading(pair, rooms[0]))
-        rooms.rotate()
+        reading.append(None if pair is None else _reading(pair, next(rooms)))
     while reading:
         yield _compared(reading.popleft())
+
+
+def _used_again(count: int) -> Iterator[tuple[Room, Room]]:
+    return itertools.cycle([(Room(), Room()) for _ in range(count)])
 
 
 def _opening(

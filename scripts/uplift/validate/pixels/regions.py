@@ -22,7 +22,7 @@ from uplift.grid import Box
 from uplift.models.findings import Finding, Findings
 from uplift.models.words import counted
 from uplift.running.parallel import in_order
-from uplift.storage.protocol import Store
+from uplift.storage.protocol import Store, has_round_trips
 from uplift.validate.pixels.chosen import Chosen, regions_of
 from uplift.validate.pixels.compare import first_difference, same_bits
 from uplift.validate.pixels.small import (
@@ -36,7 +36,8 @@ from uplift.zarr_metadata.data_types import (
 )
 
 _REGIONS_AT_ONCE = 64
-"""Regions of remote stores compared at the same time: as many as a job's default of requests."""
+"""Regions in progress at the same time where reads are round trips: as many as a job may have
+requests by default."""
 _BYTES_AT_ONCE = 128 * 2**20
 """Decoded bytes of both sides that these may hold together."""
 _ONE_READER_BYTES = 16 * 2**20
@@ -67,8 +68,8 @@ def check_arrays(
 ) -> list[Regions]:
     """Compare the regions of arrays bit for bit.
 
-    Of remote stores many regions of all arrays are under way at once: each is a chain of requests
-    (index, chunk, the source's chunk) that wait for one another.
+    Where reads are round trips many regions of all arrays are read in parallel: each is a chain
+    of requests (index, chunk, the source's chunk) that wait for one another.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def check_arrays(
     checks = [_ArrayCheck(array, source, output, root) for array in arrays]
     with contextlib.ExitStack() as stack:
         pool, at_once = None, 1
-        if not (source.is_local and output.is_local):
+        if has_round_trips(source, output):
             largest = max((check.region_bytes for check in checks), default=1)
             at_once = max(1, min(_REGIONS_AT_ONCE, _BYTES_AT_ONCE // (2 * largest)))
             pool = stack.enter_context(ThreadPoolExecutor(at_once, thread_name_prefix="regions"))
@@ -149,7 +150,7 @@ class _ArrayCheck:
 
     def ask_source(self, boxes: list[Box], pool: ThreadPoolExecutor | None) -> Before | None:
         """Have a thread read from the source what :meth:`compare` needs first."""
-        if pool is None or self._array.misdeclared or self._before.is_local:
+        if pool is None or self._array.misdeclared or not self._before.waits:
             return None
         box = self._whole_box() if self._is_read_whole else boxes[0]
         return pool.submit(self._before.first, _slices(box))

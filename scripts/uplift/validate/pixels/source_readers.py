@@ -16,7 +16,7 @@ from uplift.arrays.reused import decoder_of
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs.chunks import DecodeError
 from uplift.grid import Box, Index
-from uplift.storage.protocol import Store
+from uplift.storage.protocol import Store, has_round_trips
 from uplift.validate.pixels.chosen import Chosen
 from uplift.zarr_metadata.data_types import (
     fill_of,
@@ -61,9 +61,9 @@ class SourceReaders:
         return reader.read(region)
 
     @property
-    def is_local(self) -> bool:
-        """Whether the source is files."""
-        return self._source.is_local
+    def waits(self) -> bool:
+        """Whether a look at the source is a round trip."""
+        return has_round_trips(self._source)
 
     def read(
         self, region: tuple[slice, ...], asked: Future[NDArray[Any]] | None = None
