@@ -175,6 +175,16 @@ def common(one: Box, other: Box) -> Box:
     return tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
 
 
+def overlap(one: Box, other: Box) -> bool:
+    """Whether two boxes have elements in common."""
+    return all(low < high for low, high in common(one, other))
+
+
+def chunks_over(box: Box, chunks: Shape) -> Box:
+    """Half-open ranges of the indices of the chunks that lie in a box, or reach into it."""
+    return tuple((low // c, ceil_div(high, c)) for (low, high), c in zip(box, chunks, strict=True))
+
+
 def holds(box: Box, element: Index) -> bool:
     """Whether an element, or a chunk, lies in a box."""
     return all(a <= i < b for i, (a, b) in zip(element, box, strict=True))

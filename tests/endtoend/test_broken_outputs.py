@@ -8,6 +8,7 @@ import pytest
 import zarr
 
 from support.steps import Conversion, StepError
+from uplift.models.json_text import document_bytes
 
 
 def write_source(folder):
@@ -98,7 +99,7 @@ class Output:
         file = self.root / node / "zarr.json"
         document = json.loads(file.read_text())
         change(document)
-        file.write_text(json.dumps(document))
+        file.write_bytes(document_bytes(document))
 
 
 def errors(conversion):
@@ -199,6 +200,31 @@ def break_a_document(output):
     (output.root / "labels" / "zarr.json").write_text("{")
 
 
+def cut_the_last_line_end(output):
+    file = output.root / "labels" / "zarr.json"
+    file.write_text(file.read_text().rstrip())
+
+
+def write_a_line_end_as_a_space(output):
+    file = output.root / "0" / "zarr.json"
+    file.write_text(file.read_text().replace("\n", " ", 1))
+
+
+def spell_a_number_otherwise(output):
+    file = output.root / "labels" / "nuclei" / "zarr.json"
+    file.write_text(file.read_text().replace("2.0", "2.00", 1))
+
+
+def say_a_thing_twice(output):
+    file = output.root / "labels" / "zarr.json"
+    text = '"node_type": "group"'
+    file.write_text(file.read_text().replace(text, f"{text}, {text}"))
+
+
+def add_a_key(output):
+    output.edit("labels/nuclei", lambda d: d.update(other={"must_understand": False}))
+
+
 def leave_a_stray_file(output):
     (output.root / "0" / "c" / "9").mkdir()
     (output.root / "0" / "c" / "9" / "0").write_text("stray")
@@ -240,6 +266,11 @@ DAMAGE = [
     (remove_an_array_document, "array.missing", "1"),
     (turn_an_array_into_a_group, "document.kind", "extra"),
     (break_a_document, "document.unreadable", "labels/zarr.json"),
+    (cut_the_last_line_end, "document.rewritten", "labels"),
+    (write_a_line_end_as_a_space, "document.rewritten", "0"),
+    (spell_a_number_otherwise, "document.rewritten", "labels/nuclei"),
+    (say_a_thing_twice, "document.rewritten", "labels"),
+    (add_a_key, "document.rewritten", "labels/nuclei"),
     (leave_a_stray_file, "output.stray", "0/c/9/0"),
     (leave_v2_metadata, "output.v2_metadata", "labels/.zattrs"),
     (change_a_copied_file, "file.differs", "README.txt"),

@@ -69,6 +69,41 @@ def test_a_chunk_that_changes_while_an_array_is_converted_stops_it(conversion, m
     assert "0/0/2/2/2: changed since it was listed" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("method", ["keep", "zstd"])
+def test_a_chunk_of_a_large_array_that_grows_after_the_listing(tmp_path, monkeypatch, method):
+    """An array of several batches, whose chunks are too many to compare each with its listing."""
+    for module in ("convert.portion", "batches.surveys"):
+        monkeypatch.setattr(f"uplift.{module}.MOST_LISTED", 4)
+    write_image(tmp_path / "in.zarr", size=512, chunk=128, depth=3)
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"),
+        str(tmp_path / "out.zarr"),
+        tmp_path / "work",
+        plan_settings=f'{{"shards": {{"z": 1, "y": 512, "x": 512}}, "codec": "{method}"}}',
+        batch_settings='{"batch_mib": 1}',
+        threads=1,
+    )
+    prepared(conversion)
+    open_object, grown = LocalStore.open_object, []
+
+    def growing(store, wanted):
+        if wanted == "0/1/2/1/1" and not grown:
+            grown.append(Path(store.root, wanted))
+            with grown[0].open("ab") as stream:
+                stream.write(b"more")
+        return open_object(store, wanted)
+
+    monkeypatch.setattr(LocalStore, "open_object", growing)
+    conversion.convert()
+    assert grown
+    assert len([name for name in conversion.batches() if name.startswith("0.")]) > 1
+    conversion.migrate()
+    conversion.write_crate()
+    found = [f for f in conversion.validate()["findings"] if f["severity"] == "error"]
+    assert [(f["code"], f["path"]) for f in found] == [("source.changed", "0")]
+    assert "-R inspect_source" in found[0]["message"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [("rewritten", "a/0: chunks changed since"), ("removed", "a/0/1.1: .*is absent now")],

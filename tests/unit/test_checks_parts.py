@@ -1,6 +1,7 @@
 """Parts of the validation that need no converted array."""
 
 import hashlib
+import json
 import math
 
 import numpy as np
@@ -25,6 +26,7 @@ from uplift.arrays.index_problems import index_problems
 from uplift.codecs.shard_index import ABSENT
 from uplift.errors import InputError
 from uplift.models.findings import Finding, Findings
+from uplift.models.json_text import document_bytes
 from uplift.validate.pixels import whole
 from uplift.validate.pixels.compare import first_difference, same_bits
 from uplift.validate.pixels.digests import (
@@ -235,3 +237,19 @@ def test_findings_come_in_order_and_once():
 
 def image(**more):
     return {"version": "0.5", "multiscales": [{}], **more}
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
+    ),
+)
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8")), values, max_size=4))
+def test_a_document_that_was_read_is_written_as_it_was(document):
+    """By that a document is known that others wrote to."""
+    written = document_bytes(document)
+    assert document_bytes(json.loads(written)) == written

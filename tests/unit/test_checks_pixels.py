@@ -118,8 +118,8 @@ def test_a_flipped_byte_in_raw_recoded_data(tmp_path):
     case = Case(codecs=raw, target_chunks=(10, 32), shards=(30, 64))
     array = Converted(tmp_path, case).convert()
     flip(array.objects()[0], 100)
-    assert array.codes() == ["pixels.differ"]
-    (finding,) = array.findings()
+    assert array.codes() == ["object.bytes_differ", "pixels.differ"]
+    finding = array.findings()[1]
     assert "element (1, 18)" in finding.message
     assert "0.1" in finding.message
 

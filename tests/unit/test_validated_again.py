@@ -7,8 +7,9 @@ import pytest
 
 from support import s3
 from support.images import write_image
-from support.steps import Conversion
+from support.steps import Conversion, StepError
 from uplift.batches import work
+from uplift.work import json_files
 
 
 def conversion(folder):
@@ -102,6 +103,25 @@ def test_a_change_is_noticed_in_its_batch_alone(case, read_again, change, verdic
     read_again.clear()
     assert case.validate()["verdict"] == verdict
     assert bool(read_again) == (verdict == "invalid"), "errors are looked at each time"
+
+
+@pytest.mark.parametrize("function", ["write_lines", "write_bytes"])
+def test_a_validation_that_is_killed_is_done_again(case, read_again, monkeypatch, function):
+    """Between its record and its digests, too: what it found must not be lost."""
+    case.again = True
+    with monkeypatch.context() as patch:
+        patch.setattr(json_files, function, killed)
+        with pytest.raises(StepError, match="130"):
+            case.validate()
+    assert list(case.path("records").glob("*.digests")) == []
+    read_again.clear()
+    case.again = False
+    assert case.validate()["verdict"] == "valid"
+    assert {"0", "1"} <= read_again
+
+
+def killed(*_):
+    raise KeyboardInterrupt
 
 
 def test_another_mode_reads_all_again_once(case, read_again):

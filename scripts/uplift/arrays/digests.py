@@ -38,6 +38,9 @@ _SHORT = 8
 NO_OBJECT = -1
 """In place of an object: the digest is of all values of the chunk, which several objects share."""
 
+NO_CHUNK = -1
+"""In place of a chunk: the digest is of the encoded chunks of the object, one after the other."""
+
 PIXEL_ROW = np.dtype([("index", "<u8"), ("digest", "V16")])
 """What validation found: C-order linear index of a source chunk (of more bytes where its grid needs
 them, see :func:`index_bytes`), and the digest of its values."""
@@ -47,6 +50,8 @@ Digests = dict[tuple[int, int], bytes]
 
 digest_of = xxhash.xxh3_128_digest
 """Digest of a buffer, 16 bytes."""
+Digester = xxhash.xxh3_128
+"""Makes the same digest of what comes in pieces."""
 
 
 def canonical_bytes(values: NDArray[Any]) -> Readable:

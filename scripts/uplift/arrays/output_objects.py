@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
+from uplift.arrays.digests import Digester
 from uplift.arrays.index_problems import index_problems, is_packed, present_cells
 from uplift.arrays.reused import BUFFER_BYTES, borrowed_buffer
 from uplift.arrays.shards import ShardIndex, read_index
@@ -156,7 +157,8 @@ class StoredObjects:
                 yield from _pieces(whole, [opened.info.size])
             return
         ranges = opened.index[[self.cell_of(chunk) for chunk in chunks]].tolist()
-        runs = list(_joined(ranges, _RANGE_BYTES if self._store.reads_ahead else BUFFER_BYTES))
+        most = _RANGE_BYTES if self._store.reads_ahead else BUFFER_BYTES
+        runs = list(_joined(ranges, most, opened.body_bytes))
         inside = [run for run in runs if run[0] + sum(run[1]) <= opened.body_bytes]
         found = self._runs(opened, inside)
         for start, lengths in runs:
@@ -164,6 +166,16 @@ class StoredObjects:
                 yield from [None] * len(lengths)
             else:
                 yield from _pieces(next(found), lengths)
+
+    def digest(self, opened: Opened) -> bytes:
+        """Digest of the encoded chunks of a file, one after the other."""
+        digester = Digester()
+        end = opened.info.size if opened.index is None else opened.body_bytes
+        with borrowed_buffer() as buffer:
+            for start in range(0, end, BUFFER_BYTES):
+                length = min(BUFFER_BYTES, end - start)
+                digester.update(_filled(buffer, opened.file, start, length))
+        return digester.digest()
 
     def _runs(self, opened: Opened, runs: Iterable[tuple[int, list[int]]]) -> Iterator[memoryview]:
         """Read each run at once."""
@@ -254,12 +266,16 @@ def _pieces(data: memoryview, lengths: list[int]) -> Iterator[Readable | None]:
         at += length
 
 
-def _joined(ranges: list[list[int]], most: int) -> Iterator[tuple[int, list[int]]]:
-    """Join ranges that follow each other into runs of `most` bytes: (offset, lengths)."""
+def _joined(ranges: list[list[int]], most: int, body: int) -> Iterator[tuple[int, list[int]]]:
+    """Join ranges that follow each other into runs of `most` bytes: (offset, lengths).
+
+    A range that ends beyond the `body` of the shard takes no other with it.
+    """
     start, end, run = 0, -1, list[int]()
     for offset, length in ranges:
         absent = offset == shard_index.ABSENT
         follows = not absent and offset == end and end - start + length <= most
+        follows = follows and end + length <= body
         if run and not follows:
             yield start, run
             run = []

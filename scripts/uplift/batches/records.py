@@ -104,7 +104,8 @@ class BatchRun:
         Returns
         -------
         Callable
-            Writes them, the record last; to be called once the objects are on disk.
+            Writes them once the objects are on disk: of a conversion the record last, which says
+            that the batch is done; of a validation the digests, without which it is done again.
         """
         items = [
             (item, one, sorted_pixel_rows(b"".join(r.rows for r in one.results), width))
@@ -143,13 +144,20 @@ class BatchRun:
             new = new.model_copy(update={name: getattr(before, name) for name in kept})
         record = new.to_json()
 
+        def write_record() -> None:
+            json_files.write_lines(work.record(self.batch.batch), record, "items")
+
         def write() -> None:
-            json_files.write_bytes(work.digests(self.batch.batch), digests)
+            if before is not None:  # killed here, the old record must not count any more
+                work.digests(self.batch.batch).unlink(missing_ok=True)
+                write_record()
             if sums:
                 json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
             elif before is None:  # those of an earlier conversion are not of these bytes
                 work.sums(self.batch.batch).unlink(missing_ok=True)
-            json_files.write_lines(work.record(self.batch.batch), record, "items")
+            json_files.write_bytes(work.digests(self.batch.batch), digests)
+            if before is None:
+                write_record()
 
         return write
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from uplift import grid
+from uplift.arrays.digests import NO_CHUNK
 from uplift.batches import portions
 from uplift.batches.portions import Portion
 from uplift.grid import Index
@@ -68,6 +69,7 @@ def shares_of(portion: Portion, expected: Expected) -> Iterator[Share]:
         keys = [
             (position, sum(i * s for i, s in zip(chunk, strides, strict=True))) for chunk in chunks
         ]
+        keys += [(position, NO_CHUNK)] if part.is_first else []
         digests = {key: expected.digests[key] for key in keys if key in expected.digests}
         # the first one compares the index with all that is stored
         own = None if stored is None else {position: chunks}

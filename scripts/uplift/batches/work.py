@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,7 +157,8 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
     pairs = list(zip(group, results, strict=True))
     journal = None if assignment.journals is None else assignment.journals[group[0].batch]
     each = context.each if len(group) > 1 else map
-    cpu = time.thread_time()
+    cpu_clock = _cpu_clock(context)
+    cpu = cpu_clock()
     with contextlib.nullcontext() if journal is None else same_job(journal.path):
         if journal is None:
             checks = list(each(lambda pair: _to_validate(context, *pair), pairs))
@@ -170,7 +171,7 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
         values = values_at_once([one.item for one in checks], context.source, context.output)
         list(each(lambda pair: _validate(context, *pair), zip(checks, values, strict=True)))
     if each is map:
-        _share_out(results, time.thread_time() - cpu)
+        _share_out(results, cpu_clock() - cpu)
     # asking the system takes as long as a small read
     results[-1].peak_memory_bytes = usage.own_peak_memory_bytes()
     return results
@@ -193,7 +194,7 @@ def _found_again(context: Context, share: Share) -> Result:
     result = Result(portion.batch, portion.number, portion.item.start)
     chunks = ChunkSource(context.source, portion.item.path, portion.item.source)
     check = _Check(portion.item, chunks, share.expected, result, part=share.part)
-    with _Timed(result, cpu=True):
+    with _Timed(result, _cpu_clock(context)):
         _compare(context, check, None)
     result.peak_memory_bytes = usage.own_peak_memory_bytes()
     return result
@@ -205,7 +206,7 @@ def _lines_of(journal: Journal, group: Sequence[Portion]) -> AbstractContextMana
 
 
 def _share_out(results: Sequence[Result], cpu_seconds: float) -> None:
-    """Divide what one thread used, by the time that each portion took.
+    """Divide the CPU time of a group by the time that each portion took.
 
     When asked for a thread's CPU time, Linux often switches to another thread: with two such calls
     for each array, the convert job of a plate took a twentieth longer.
@@ -215,25 +216,34 @@ def _share_out(results: Sequence[Result], cpu_seconds: float) -> None:
         result.cpu_seconds = cpu_seconds * result.seconds / seconds if seconds else 0.0
 
 
-class _Timed:
-    """Adds what is spent inside to a result; `cpu`: also the CPU time of the thread."""
+def _cpu_clock(context: Context) -> Callable[[], float]:
+    """CPU time of the process, including threads that encode and threads of readers.
 
-    def __init__(self, result: Result, *, cpu: bool) -> None:
+    Where reads are round trips a process has several assignments in progress, each in a thread:
+    then that of the thread.
+    """
+    return time.thread_time if context.has_round_trips else time.process_time
+
+
+class _Timed:
+    """Adds the time spent inside to a result; `cpu`: a clock of CPU time, too."""
+
+    def __init__(self, result: Result, cpu: Callable[[], float] | None) -> None:
         self._result, self._cpu = result, cpu
 
     def __enter__(self) -> None:
         self._clock = time.perf_counter()
-        self._before = time.thread_time() if self._cpu else 0.0
+        self._before = self._cpu() if self._cpu is not None else 0.0
 
     def __exit__(self, *_: object) -> None:
         self._result.seconds += time.perf_counter() - self._clock
-        if self._cpu:
-            self._result.cpu_seconds += time.thread_time() - self._before
+        if self._cpu is not None:
+            self._result.cpu_seconds += self._cpu() - self._before
 
 
 def _converted(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
     """Convert a portion; one with chunks that cannot be decoded is not validated."""
-    with _Timed(result, cpu=context.has_round_trips):
+    with _Timed(result, _cpu_clock(context) if context.has_round_trips else None):
         return _carried_out(context, portion, result, journal)
 
 
@@ -292,7 +302,7 @@ def _to_validate(context: Context, portion: Portion, result: Result) -> _Check:
 
 
 def _validate(context: Context, check: _Check, values: NDArray[Any] | None) -> None:
-    with _Timed(check.result, cpu=context.has_round_trips):
+    with _Timed(check.result, _cpu_clock(context) if context.has_round_trips else None):
         _compare(context, check, values)
 
 

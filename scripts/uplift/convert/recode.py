@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
-from uplift.arrays.digests import digest_of_values
+from uplift.arrays.digests import NO_CHUNK, Digester, digest_of_values, row
 from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Piece
 from uplift.arrays.source_chunks import Region, inside_part
@@ -45,6 +45,17 @@ class RecodeEngine(Engine):
         self._alike = self.item.source.chunks == target.chunks
 
     def _blocks(
+        self, position: int, index: Index, stored: Sequence[Index] | None, outcome: Outcome
+    ) -> Iterator[list[Piece]]:
+        digester = Digester()
+        for pieces in self._encoded_blocks(position, index, stored, outcome):
+            for piece in pieces:
+                digester.update(piece.data)
+            yield pieces
+        whole = row(position, NO_CHUNK, digester.digest(), self._index_bytes)
+        outcome.rows.append(whole)
+
+    def _encoded_blocks(
         self, position: int, index: Index, stored: Sequence[Index] | None, outcome: Outcome
     ) -> Iterator[list[Piece]]:
         region = grid.chunk_region(index, self._per_shard, self._target_grid)

@@ -17,7 +17,7 @@ from uplift.models.arrays import TargetArray
 from uplift.models.crate import CRATE_KEY
 from uplift.models.findings import Finding, warning
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
-from uplift.models.json_text import readable_json, sha256_of, sha256_of_json
+from uplift.models.json_text import document_bytes, sha256_of, sha256_of_json
 from uplift.models.migration import MigratedNode, Migration
 from uplift.models.once import content_of
 from uplift.models.publication import MadeFrom
@@ -117,7 +117,7 @@ def migrate_dataset(
         for _ in workers.as_done(_write, portions()):
             pass
     if len(held) > 1:
-        root = _encoded(consolidate(held.pop(""), held))
+        root = document_bytes(consolidate(held.pop(""), held))
     if known is not None:
         remove_gone(inventory, known, output)
     left = output.stat_many(join(path, "zarr.json") for path in skipped)
@@ -247,7 +247,7 @@ class _Run:
         if data is None:
             if len(self._known) >= _ALIKE:
                 self._known.clear()
-            data = self._known[content] = _encoded(document)
+            data = self._known[content] = document_bytes(document)
         return node.path, data
 
     def _note_axes(
@@ -319,10 +319,6 @@ def _refuse_missing(inventory: Inventory, known: set[str]) -> None:
             f"{missing[0] or 'root'}: no batch converts this array ({len(missing)} in all); "
             "plan and convert again (snakemake -R plan)"
         )
-
-
-def _encoded(document: dict[str, Any]) -> bytes:
-    return (readable_json(document) + "\n").encode()
 
 
 def _in_portions(documents: Iterator[Document]) -> Iterator[list[Document]]:

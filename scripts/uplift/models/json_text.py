@@ -29,6 +29,11 @@ def readable_json(value: object) -> str:
     return "".join(parts)
 
 
+def document_bytes(document: dict[str, Any]) -> bytes:
+    """A ``zarr.json`` as it is written to an output."""
+    return (readable_json(document) + "\n").encode()
+
+
 def without_bare_nan(value: Any) -> Any:
     """Turn the bare NaN and Infinity of some JSON writers into Zarr's strings."""
     if isinstance(value, float) and not math.isfinite(value):

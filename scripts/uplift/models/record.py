@@ -46,7 +46,8 @@ class ItemRecord(Model):
     rows_sha256
         Digest of the item's rows in ``records/<batch>.digests``.
     wall_seconds, cpu_seconds
-        Spent on this item, added up over all processes.
+        Spent on this item, added up over all processes; CPU time of files with that of threads
+        that encode and of other people's readers, of remote stores without. The ledger has all.
     """
 
     path: str

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from uplift.models.findings import Findings
 from uplift.models.inventory import Inventory, InventoryArray, InventoryGroup
+from uplift.models.json_text import document_bytes
 from uplift.ngff.detect import ome_below
-from uplift.ngff.documents import document_key
+from uplift.ngff.documents import document_key, unknown_keys
 from uplift.storage.documents import SourceDocuments
 from uplift.storage.protocol import Store, join
 from uplift.storage.tuning import DOCUMENT_BYTES
@@ -77,6 +78,7 @@ class Documents:
         self._output = output
         self._root_document = root_document
         self._parsed_documents: dict[bytes, Json] = {}
+        self._as_written: dict[bytes, bool] = {}
         self._findings = findings
 
     def groups(self) -> Iterator[Node]:
@@ -146,7 +148,18 @@ class Documents:
             text = f"{join(path, 'zarr.json')}: is not a Zarr v3 {kind}"
             self._findings.error("document.kind", path, text)
             return None
+        if path and not self._is_as_written(data, document, kind):
+            text = f"{join(path, 'zarr.json')}: was written to since: spaces, ends of lines, the "
+            text += "spelling of numbers or keys of others are not those of this project"
+            self._findings.error("document.rewritten", path, text)
         return document
+
+    def _is_as_written(self, data: bytes, document: Json, kind: str) -> bool:
+        """Whether a document has the bytes that migrate makes of what it says."""
+        if data not in self._as_written:
+            same = document_bytes(document) == data and not unknown_keys(document, kind)
+            self._as_written[data] = same
+        return self._as_written[data]
 
     def _parsed(self, store: Store, key: str, data: bytes | None) -> Json | None:
         if data is None:

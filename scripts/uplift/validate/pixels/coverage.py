@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uplift import grid
-from uplift.errors import VALIDATE_AGAIN, InputError
+from uplift.errors import INSPECT_AGAIN, VALIDATE_AGAIN, InputError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.batch import Batch, BatchItem
@@ -182,6 +182,7 @@ def array_validation(
     if not unique or (not broken and not compared <= rows == expected):
         text = f"{rows} chunks were compared, the source has {expected}"
         findings.error("pixels.incomplete", entry.path, text)
+    _compare_bytes_read(entry, work, findings)
     return ArrayValidation(
         path=entry.path,
         shape=work.target.shape,
@@ -192,6 +193,21 @@ def array_validation(
         bytes_compared=sum(one.bytes_compared for one in work.items),
         regions_compared=regions,
     )
+
+
+def _compare_bytes_read(entry: InventoryArray, work: ArrayWork, findings: Findings) -> None:
+    """Compare what all batches read together with what inspect_source listed.
+
+    Each chunk was read once, unless the new grid cuts chunks or a run was resumed. A source that
+    cannot be listed tells no sizes.
+    """
+    once = sum(one.chunks_read for one in work.items) == entry.stored_chunks
+    resumed = any(one.objects_resumed for one in work.items)
+    read = sum(one.bytes_read for one in work.items)
+    comparable = work.source.shards is None and once and not resumed
+    if comparable and entry.stored_bytes not in (0, read):
+        text = f"{read} bytes of chunks were read, {entry.stored_bytes} were there when the source "
+        findings.error("source.changed", entry.path, f"{text}was inspected; {INSPECT_AGAIN}")
 
 
 def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uplift import grid
-from uplift.arrays.digests import NO_OBJECT, digest_of_values
+from uplift.arrays.digests import NO_CHUNK, NO_OBJECT, digest_of_values
+from uplift.arrays.output_objects import Opened
 from uplift.arrays.readers import open_planned
 from uplift.arrays.readers.protocol import Reader, ReaderError
 from uplift.arrays.source_chunks import inside_part
@@ -62,6 +63,7 @@ class RecodeCheck(PixelCheck):
                 self._note_object(opened)
                 covered = None if stored is None else self._covered(position, stored[position])
                 self.objects.check_index(position, opened, covered)
+                self._check_bytes(position, opened)
         box = grid.element_box(
             grid.index_of(position, self.objects.grid),
             self.item.target.object_shape,
@@ -70,6 +72,17 @@ class RecodeCheck(PixelCheck):
         if self._reader is not None:
             for part in grid.boxes_in(self._own_box(box), self._steps):
                 self._compare(position, box, part)
+
+    def _check_bytes(self, position: int, opened: Opened) -> None:
+        """Look for what changes no value: some bytes of a compressed frame say nothing of them.
+
+        Only of files: an object of a bucket is never written to in part.
+        """
+        want = self.expected.digests.get((position, NO_CHUNK))
+        if want is None or not self.output.is_local or self.objects.digest(opened) == want:
+            return
+        text = f"{self.objects.key(position)}: holds other bytes than were written"
+        self.findings.error("object.bytes_differ", self.path, text)
 
     def _own_box(self, box: Box) -> Box:
         """Elements of an object's box that are compared here."""
@@ -99,15 +112,19 @@ class RecodeCheck(PixelCheck):
 
     def _compare(self, position: int, box: Box, part: Box) -> None:
         """Compare the elements of a part of an object's box, a union of pieces of source chunks."""
-        region = tuple(
-            (low // c, grid.ceil_div(high, c))
-            for (low, high), c in zip(part, self.item.source.chunks, strict=True)
-        )
-        chunks = list(grid.indices_in(region))
+        chunks = list(grid.indices_in(grid.chunks_over(part, self.item.source.chunks)))
         exist = [i for i in chunks if self._stored is None or i in self._stored]
-        read = self._read(part) if exist else None
-        if read is None:
+        if not exist:
             return
+        read, unreadable = self._read(position, part)
+        if unreadable:
+            readable = {
+                chunk
+                for chunk in chunks
+                if not any(grid.overlap(self._box_of(chunk), bad) for bad in unreadable)
+            }
+            chunks = [chunk for chunk in chunks if chunk in readable]
+            exist = [chunk for chunk in exist if chunk in readable]
         self._check_filled(exist)
         exact = [chunk for chunk in exist if not self._is_filled(chunk)]
         wanted = self._wanted(position, exact, lambda i, data: self._digest_of_source(i, data, box))
@@ -174,14 +191,37 @@ class RecodeCheck(PixelCheck):
     def _box_of(self, chunk: Index) -> Box:
         return grid.element_box(chunk, self.item.source.chunks, self.item.source.shape)
 
-    def _read(self, box: Box) -> NDArray[Any] | None:
+    def _read(self, position: int, part: Box) -> tuple[NDArray[Any], list[Box]]:
+        """Values of a part of an object, and the boxes in it that the reader refuses."""
         assert self._reader is not None  # noqa: S101
         try:
-            return self._reader.read(tuple(slice(a, b) for a, b in box))
-        except ReaderError as error:
-            text = f"elements {box}: {error}"
-            self.findings.error("reader.refuses", self.path, text)
-            return None
+            return self._reader.read(_slices(part)), []
+        except ReaderError:
+            return self._read_apart(self._reader, position, part)
+
+    def _read_apart(
+        self, reader: Reader, position: int, part: Box
+    ) -> tuple[NDArray[Any], list[Box]]:
+        """Read chunk by chunk: what is said of one depends on no other, nor on the boxes."""
+        target, shape = self.item.target, grid.box_shape(part)
+        values, unreadable = np.empty(0), list[Box]()
+        for chunk in grid.indices_in(grid.chunks_over(part, target.chunks)):
+            box = grid.common(part, grid.element_box(chunk, target.chunks, target.shape))
+            try:
+                found = reader.read(_slices(box))
+            except ReaderError as error:
+                unreadable.append(box)
+                text = f"{self.objects.key(position)}: chunk {chunk}: {error}"
+                self.findings.error("reader.refuses", self.path, text)
+                continue
+            if values.shape != shape:
+                values = np.empty(shape, found.dtype)
+            values[grid.relative(box, part)] = found
+        return values, unreadable
+
+
+def _slices(box: Box) -> tuple[slice, ...]:
+    return tuple(slice(a, b) for a, b in box)
 
 
 def box_steps(shape: Shape, source: Shape, target: Shape, itemsize: int) -> Shape:
