@@ -69,9 +69,13 @@ def test_a_chunk_that_changes_while_an_array_is_converted_stops_it(conversion, m
     assert "0/0/2/2/2: changed since it was listed" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("batch_mib", [1, 64])
+@pytest.mark.parametrize("change", ["grows", "is written again"])
 @pytest.mark.parametrize("method", ["keep", "zstd"])
-def test_a_chunk_of_a_large_array_that_grows_after_the_listing(tmp_path, monkeypatch, method):
-    """An array of several batches, whose chunks are too many to compare each with its listing."""
+def test_a_chunk_of_a_large_array_that_changes_after_the_listing(
+    tmp_path, monkeypatch, capfd, method, change, batch_mib
+):
+    """An array whose chunks are too many to compare each with its listing; of several batches."""
     for module in ("convert.portion", "batches.surveys"):
         monkeypatch.setattr(f"uplift.{module}.MOST_LISTED", 4)
     write_image(tmp_path / "in.zarr", size=512, chunk=128, depth=3)
@@ -80,22 +84,27 @@ def test_a_chunk_of_a_large_array_that_grows_after_the_listing(tmp_path, monkeyp
         str(tmp_path / "out.zarr"),
         tmp_path / "work",
         plan_settings=f'{{"shards": {{"z": 1, "y": 512, "x": 512}}, "codec": "{method}"}}',
-        batch_settings='{"batch_mib": 1}',
+        batch_settings=f'{{"batch_mib": {batch_mib}}}',
         threads=1,
     )
     prepared(conversion)
-    open_object, grown = LocalStore.open_object, []
+    open_object, changed = LocalStore.open_object, []
 
-    def growing(store, wanted):
-        if wanted == "0/1/2/1/1" and not grown:
-            grown.append(Path(store.root, wanted))
-            with grown[0].open("ab") as stream:
-                stream.write(b"more")
+    def changing(store, wanted):
+        if wanted == "0/1/2/1/1" and not changed:
+            changed.append(Path(store.root, wanted))
+            with changed[0].open("ab" if change == "grows" else "r+b") as stream:
+                stream.write(changed[0].read_bytes()[:4])
         return open_object(store, wanted)
 
-    monkeypatch.setattr(LocalStore, "open_object", growing)
+    monkeypatch.setattr(LocalStore, "open_object", changing)
+    if batch_mib > 1:
+        with pytest.raises(StepError):
+            conversion.convert()
+        assert "0: chunks changed after the source was inspected" in capfd.readouterr().err
+        return
     conversion.convert()
-    assert grown
+    assert changed
     assert len([name for name in conversion.batches() if name.startswith("0.")]) > 1
     conversion.migrate()
     conversion.write_crate()

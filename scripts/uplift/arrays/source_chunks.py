@@ -31,11 +31,13 @@ class ListingDigest:
     def __init__(self, total: int = 0) -> None:
         self.total = total
         """Sum of the digests of the objects; sums of parts of a listing can be added."""
+        self.objects = 0
 
     def add(self, key: str, info: ObjectInfo) -> None:
         """Count one object; `key` is its key below the array's path."""
         text = f"{key}\0{info.size}\0{info.stamp}".encode()
         self.total += int.from_bytes(hashlib.sha256(text).digest(), "little")
+        self.objects += 1
 
     def hexdigest(self) -> str:
         """Digest of all objects so far (the sum modulo 2**256)."""
@@ -53,6 +55,9 @@ class ChunkSource:
         Objects of chunks as :meth:`survey` found them: reading one that changed since is an error.
     notes
         Whether each file that is read is noted in :attr:`listed`, where it was not listed before.
+    opened
+        Digest of the files that were read, as they were when they were opened, of an array with too
+        many chunks for :attr:`listed`. The sum over all its parts must be that of the listing.
     """
 
     def __init__(self, store: Store, path: str, source: SourceArray) -> None:
@@ -62,6 +67,7 @@ class ChunkSource:
         self.grid = grid.grid_shape(source.shape, source.chunks)
         self.listed: dict[Index, ObjectInfo] = {}
         self.notes = False
+        self.opened = ListingDigest()
         self._prefix = f"{path}/" if path else ""
         self._keys = ChunkKeys(source)
         self._indexes = _ShardIndexes(self) if source.shards is not None else None
@@ -128,6 +134,8 @@ class ChunkSource:
                     file.close()
                 if self.notes:
                     self.listed[index] = file.info
+                elif not self.listed:
+                    self.opened.add(file.info.key[len(self._prefix) :], file.info)
                 spans.append((index, at, count))
                 at += count
             if spans:

@@ -200,6 +200,8 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
         bytes_read=one.of("bytes_read"),
         objects_written=one.of("objects_written"),
         bytes_written=one.of("bytes_written"),
+        opened=one.of("opened"),
+        opened_sha256=_opened(one).hexdigest() if one.of("opened") else "",
         objects_resumed=one.of("resumed"),
         bad_chunks=tuple(bad),
         trailing=one.of("trailing"),
@@ -211,13 +213,24 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
     )
 
 
+def _opened(one: _ItemSum) -> ListingDigest:
+    return ListingDigest(one.of("opened_sum"))
+
+
 def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
-    """Compare the bytes that were read of a whole array with those in the inventory.
+    """Compare what was read of a whole array with the inventory: its files, or its bytes.
 
     Each chunk was read once, unless the new grid cuts chunks or a run was resumed.
     """
     objects = math.prod(item.target.object_grid)
     whole = (item.start, item.stop) == (0, objects) and item.source.shards is None
+    if whole and one.of("opened") == item.stored_chunks:
+        if _opened(one).hexdigest() != item.listing_sha256:
+            raise SourceError(
+                f"{item.path or 'array'}: chunks changed after the source was inspected; "
+                f"{INSPECT_AGAIN}"
+            )
+        return
     once = one.of("chunks_read") == item.stored_chunks and not one.of("resumed")
     if whole and once and item.stored_bytes not in (0, one.of("bytes_read")):
         raise SourceError(

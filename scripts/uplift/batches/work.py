@@ -91,6 +91,8 @@ class Result:
     bytes_written: int = 0
     chunks_read: int = 0
     bytes_read: int = 0
+    opened: int = 0
+    opened_sum: int = 0
     resumed: int = 0
     unsynced: bool = False
     trailing: int = 0
@@ -273,6 +275,7 @@ def _carried_out(
     total = done.total
     result.objects_written, result.bytes_written = total.objects, total.bytes_written
     result.chunks_read, result.bytes_read = total.chunks_read, total.bytes_read
+    result.opened, result.opened_sum = total.opened, total.opened_sum
     result.resumed, result.unsynced = done.resumed, done.unsynced
     result.trailing, result.first_trailing = total.trailing, total.first_trailing
     result.largest = total.largest

@@ -12,7 +12,7 @@ from uplift import grid
 from uplift.arrays.digests import NO_OBJECT, row, row_index_bytes
 from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Abandoned, Piece, write_shard
-from uplift.arrays.source_chunks import ChunkSource
+from uplift.arrays.source_chunks import ChunkSource, ListingDigest
 from uplift.codecs.chunks import ChunkEncoder
 from uplift.errors import INSPECT_AGAIN, SourceError
 from uplift.grid import Index
@@ -34,6 +34,9 @@ class Outcome:
     bytes_written: int = 0
     chunks_read: int = 0
     bytes_read: int = 0
+    opened: int = 0
+    opened_sum: int = 0
+    """Chunks that were opened as files, and the sum of their listing digests."""
     trailing: int = 0
     """Chunks with bytes after the end of their stream, which are left out."""
     first_trailing: Index | None = None
@@ -50,6 +53,8 @@ class Outcome:
         self.bytes_written += other.bytes_written
         self.chunks_read += other.chunks_read
         self.bytes_read += other.bytes_read
+        self.opened += other.opened
+        self.opened_sum += other.opened_sum
         self.trailing += other.trailing
         self.first_trailing = first_of(self.first_trailing, other.first_trailing)
         self.largest = largest_of(self.largest, other.largest)
@@ -145,6 +150,7 @@ class Engine(ABC):
         index = grid.object_index(position, self._object_grid)
         key = join(self.item.path, target_key(index))
         outcome = Outcome()
+        self._chunks.opened = opened = ListingDigest()  # not what a failed attempt has read
         blocks = self._blocks(position, index, stored, outcome)
         if self.item.target.shards is not None:
             cells = math.prod(self._per_shard)
@@ -152,6 +158,7 @@ class Engine(ABC):
         else:
             size = self._write_chunk(key, index, blocks, outcome)
         outcome.objects, outcome.bytes_written = int(size > 0), size
+        outcome.opened, outcome.opened_sum = opened.objects, opened.total
         return outcome
 
     @abstractmethod

@@ -17,7 +17,7 @@ from uplift.arrays.digests import (
     rows_to_text,
 )
 from uplift.arrays.output_objects import listed_objects
-from uplift.arrays.source_chunks import ChunkSource
+from uplift.arrays.source_chunks import ChunkSource, ListingDigest
 from uplift.arrays.tasks import TASK_CHUNKS, Run, Stored, Task, stored_chunks, tasks_of
 from uplift.convert.engine import Engine, Outcome, Read, first_of, largest_of
 from uplift.convert.recode import RecodeEngine
@@ -280,6 +280,8 @@ def _trusted(
             kept += there
             converted.resumed += line.objects
             converted.digests |= digests_in_text(line.digests, width)
+            converted.total.opened += line.opened
+            converted.total.opened_sum += int(line.opened_sha256 or "0", 16)
             converted.total.trailing += line.trailing
             if line.largest is not None:
                 size, *chunk = line.largest
@@ -313,6 +315,8 @@ def _note(
             objects=outcome.objects,
             bytes=outcome.bytes_written,
             chunks=outcome.chunks_read,
+            opened=outcome.opened,
+            opened_sha256=ListingDigest(outcome.opened_sum).hexdigest() if outcome.opened else "",
             trailing=outcome.trailing,
             first_trailing=outcome.first_trailing,
             largest=None if outcome.largest is None else (outcome.largest[0], *outcome.largest[1]),

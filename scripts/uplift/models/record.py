@@ -27,6 +27,9 @@ class ItemRecord(Model):
 
     Attributes
     ----------
+    opened, opened_sha256
+        Source chunks that were opened as files, and the digest of these as of a listing: of arrays
+        with too many chunks to compare each with its listing.
     objects_resumed
         Finished by an earlier, interrupted run and not written again.
     trailing, first_trailing
@@ -59,6 +62,8 @@ class ItemRecord(Model):
     bytes_read: int
     objects_written: int
     bytes_written: int
+    opened: int = 0
+    opened_sha256: str = ""
     objects_resumed: int = 0
     bad_chunks: tuple[BadChunk, ...] = ()
     trailing: int = 0

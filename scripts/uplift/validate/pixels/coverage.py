@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uplift import grid
+from uplift.arrays.source_chunks import ListingDigest
 from uplift.errors import INSPECT_AGAIN, VALIDATE_AGAIN, InputError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray, TargetArray
@@ -182,7 +183,7 @@ def array_validation(
     if not unique or (not broken and not compared <= rows == expected):
         text = f"{rows} chunks were compared, the source has {expected}"
         findings.error("pixels.incomplete", entry.path, text)
-    _compare_bytes_read(entry, work, findings)
+    _compare_read(entry, work, findings)
     return ArrayValidation(
         path=entry.path,
         shape=work.target.shape,
@@ -195,12 +196,18 @@ def array_validation(
     )
 
 
-def _compare_bytes_read(entry: InventoryArray, work: ArrayWork, findings: Findings) -> None:
-    """Compare what all batches read together with what inspect_source listed.
+def _compare_read(entry: InventoryArray, work: ArrayWork, findings: Findings) -> None:
+    """Compare what all batches read together with the inventory: the files, or their bytes.
 
     Each chunk was read once, unless the new grid cuts chunks or a run was resumed. A source that
-    cannot be listed tells no sizes.
+    cannot be listed has no sizes.
     """
+    if 0 < sum(one.opened for one in work.items) == entry.stored_chunks:
+        sums = [int(one.opened_sha256, 16) for one in work.items if one.opened]
+        if ListingDigest(sum(sums)).hexdigest() != entry.listing_sha256:
+            text = f"chunks changed after the source was inspected; {INSPECT_AGAIN}"
+            findings.error("source.changed", entry.path, text)
+        return
     once = sum(one.chunks_read for one in work.items) == entry.stored_chunks
     resumed = any(one.objects_resumed for one in work.items)
     read = sum(one.bytes_read for one in work.items)
