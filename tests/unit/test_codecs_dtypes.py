@@ -162,6 +162,8 @@ NAN_PAYLOAD = "0x7fc0dead"
         ("<f4", 0.1, 0.1),
         ("<f4", "NaN", "NaN"),
         ("<f4", math.nan, "NaN"),  # json.loads accepts a bare NaN
+        ("<f4", "-NaN", "0xffc00000"),  # the sign that readers of v2 take from the text
+        (">f2", "-nan", "0xfe00"),
         ("<f4", "-Infinity", "-Infinity"),
         ("<f4", math.inf, "Infinity"),
         ("<f2", 1e9, "Infinity"),  # what readers of v2 make of it
@@ -171,6 +173,7 @@ NAN_PAYLOAD = "0x7fc0dead"
         ("<c8", None, [0.0, 0.0]),
         ("<c8", 3, [3.0, 0.0]),
         ("<c8", [1, "NaN"], [1.0, "NaN"]),
+        ("<c8", ["-nan", 1], ["0xffc00000", 1.0]),
         ("<c16", "(1+2j)", [1.0, 2.0]),
         ("<c16", "Infinity", ["Infinity", 0.0]),
         ("|S3", None, ""),

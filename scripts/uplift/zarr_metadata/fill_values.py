@@ -186,8 +186,12 @@ def _float_json(dtype: np.dtype[Any], value: Any) -> float | str:
     if isinstance(value, str) and value.startswith("0x"):
         _float_scalar(dtype, value)
         return value
-    number = float(_float_scalar(dtype, value))
-    return _number(value) if math.isfinite(number) else str(without_bare_nan(number))
+    scalar = _float_scalar(dtype, value)
+    if math.isfinite(scalar):
+        return _number(value)
+    if math.isnan(scalar) and math.copysign(1, scalar) < 0:  # "-NaN": v3 has no word for it
+        return f"0x{np.asarray(scalar, dtype.newbyteorder('>')).tobytes().hex()}"
+    return str(without_bare_nan(float(scalar)))
 
 
 def _number(value: Any) -> float:
