@@ -138,6 +138,15 @@ def test_objects_where_the_outputs_chunks_go_are_left_out(image):
     found = inspect(image)
     assert [f.path for f in found.dropped] == ["0/c/0/1"]
     assert ("array.outside_grid", "0") in codes(found)
+    assert ("array.no_chunks", "0") not in codes(found)
+
+
+def test_chunks_under_the_names_of_zarr_v3_are_no_chunks_of_v2(image):
+    chunks = [path for path in (image / "0").iterdir() if path.name[0] != "."]
+    (image / "0" / "c").mkdir()
+    for path in chunks:
+        path.rename(image / "0" / "c" / path.name)
+    assert {("array.outside_grid", "0"), ("array.no_chunks", "0")} <= codes(inspect(image))
 
 
 def test_metadata_inside_an_array_is_no_node(image):

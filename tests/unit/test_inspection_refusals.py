@@ -97,6 +97,13 @@ def test_one_array_of_both_formats(image):
     refuse(image, ".zarray", "zarr.json")
 
 
+def test_an_array_that_is_a_group_with_nodes_below(image):
+    """Readers that look for an image see the group, zarr.open sees the array."""
+    (image / ".zarray").write_text((image / "0" / ".zarray").read_text())
+    with pytest.raises(UpliftError, match=r"has both \.zarray and \.zgroup, and 0/\.zarray below"):
+        inspect(image)
+
+
 def test_a_folder_in_the_place_of_a_document_of_the_output(image):
     write_json(image / "0" / "x" / "zarr.json", GROUP_V3)
     refuse(image, "0/x/zarr.json", "remove one of the two")

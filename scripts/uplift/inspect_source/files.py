@@ -66,11 +66,12 @@ class SourceFiles:
                 f"{nested[0]}: Zarr metadata inside an array is not a node; copied, not converted"
             )
             self._findings.warning("array.nested", path, text)
-        elif copied and not has_chunks:
-            objects = counted(len(copied), "object")
+        elif (copied or hidden) and not has_chunks:
+            objects = counted(len(copied) + len(hidden), "object")
             text = (
-                f"{objects}, such as {copied[0]}, and none has the name of a chunk: copied as "
-                "files, and the array reads as its fill value, here as at the source"
+                f"{objects}, such as {[*copied, *hidden][0]}, and none has the name of a chunk: "
+                f"{'copied as files' if copied else 'left out'}, and the array reads as its fill "
+                "value, here as at the source"
             )
             self._findings.warning("array.no_chunks", path, text)
         elif copied:
@@ -119,6 +120,7 @@ def refuse_conflicts(inventory: Inventory) -> None:
                 f"{inventory.source}/{path}: a folder has the name zarr.json, which Zarr v3 keeps "
                 "for its documents; rename it in the source"
             )
+    _refuse_two_kinds(inventory)
     for file in inventory.files:
         if file.path == LOCK_KEY:
             raise SourceError(
@@ -129,6 +131,22 @@ def refuse_conflicts(inventory: Inventory) -> None:
             raise SourceError(
                 f"{inventory.source}/{file.path}: Zarr v3 metadata in a Zarr v2 dataset; the "
                 "output keeps its own there: remove one of the two"
+            )
+
+
+def _refuse_two_kinds(inventory: Inventory) -> None:
+    """Refuse an array that is a group too, with nodes below it: readers differ in what it is."""
+    arrays = {one.path for one in inventory.arrays if one.source.zarr_format == 2}
+    groups = {one.path.rpartition("/")[0] for one in inventory.dropped
+              if one.path.rpartition("/")[2] == ".zgroup"}  # fmt: skip
+    for path in sorted(arrays & groups):
+        inside = (file.path for file in inventory.files
+                  if file.path.rpartition("/")[2] in _NESTED
+                  and file.path.startswith(f"{path}/" if path else ""))  # fmt: skip
+        if found := next(inside, None):
+            raise SourceError(
+                f"{inventory.source}/{path}: has both .zarray and .zgroup, and {found} below; "
+                "readers take it for an array or for a group: remove the document that is wrong"
             )
 
 
