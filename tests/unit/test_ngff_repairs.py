@@ -80,9 +80,42 @@ def test_identity_is_written_as_a_scale():
     (found,) = result.attributes["ome"]["multiscales"]
     assert found["coordinateTransformations"] == SCALE
     assert found["datasets"][0]["coordinateTransformations"] == SCALE
-    both = [*identity, *SCALE]  # not alone: stays
-    result = migrate({"multiscales": [{**entry, "coordinateTransformations": both}]})
-    assert ("warning", "dialect.transforms.kinds") in codes(result)
+
+
+MOVE = {"type": "translation", "translation": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ([{"type": "identity"}, *SCALE], SCALE),
+        ([*SCALE, {"type": "identity"}, MOVE], [*SCALE, MOVE]),
+        ([{"type": "identity"}, MOVE], [{"type": "scale", "scale": [1.0, 1.0]}, MOVE]),
+        ([{"type": "identity"}] * 2, [{"type": "scale", "scale": [1.0, 1.0]}]),
+        ([{"type": "identity"}, {"type": "affine"}], None),
+        ([{"type": "identity", "input": {"name": "yx"}}], None),
+    ],
+)
+def test_an_identity_next_to_others_says_nothing(given, written):
+    """One between named coordinate systems stays, and one next to what 0.5 does not know."""
+    entry = {**ENTRY, "coordinateTransformations": given}
+    result = migrate({"multiscales": [entry]})
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert found["coordinateTransformations"] == (given if written is None else written)
+    assert (("warning", "source.repaired") in codes(result)) == (written is not None)
+
+
+def test_transformations_without_a_type_have_that_of_their_numbers():
+    given = [{"scale": [1, 1]}, {"translation": [3, 4], "type": None}]
+    level = {"path": "0", "coordinateTransformations": given}
+    result = migrate({"multiscales": [{**ENTRY, "datasets": [level]}]})
+    (found,) = result.attributes["ome"]["multiscales"][0]["datasets"]
+    kinds = [one["type"] for one in found["coordinateTransformations"]]
+    assert kinds == ["scale", "translation"]
+    assert codes(result) == [("warning", "source.repaired")] * 2
+    both = [{"scale": [1, 1], "translation": [0, 0]}]  # of two, which comes first?
+    result = migrate({"multiscales": [{**ENTRY, "coordinateTransformations": both}]})
+    assert ("warning", "source.repaired") not in codes(result)
 
 
 def test_nulls_and_empty_lists_go_where_the_key_may_be_absent():
@@ -98,6 +131,16 @@ def test_nulls_and_empty_lists_go_where_the_key_may_be_absent():
         [2, 2],
     ]
     assert "coordinateTransformations" not in found
+    axes = [{"name": "y", "type": "space", "unit": None}, {**AXES[1], "type": None, "unit": None}]
+    entry = {**ENTRY, "axes": axes, "name": None, "type": None, "metadata": None}
+    nulls = ("omero", "plate", "well", "image-label", "bioformats2raw.layout")
+    result = migrate({"multiscales": [entry], **dict.fromkeys(nulls)})
+    assert set(result.attributes["ome"]) == {"version", "multiscales"}
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert set(found) == {"axes", "datasets"}
+    assert found["axes"] == [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    assert set(codes(result)) == {("warning", "source.repaired")}
+    assert dropped(migrate({"series": None}, "OME")) == ["series"]
     label = {"colors": [], "properties": None, "source": {"image": None, "mine": None}}
     result = migrate({"image-label": label})
     kept = {"source": {"mine": None}, "version": "0.5"}
@@ -252,6 +295,38 @@ def test_names_and_indices_of_the_wrong_type():
     plate = result.attributes["ome"]["plate"]
     assert (plate["field_count"], plate["wells"][0]["rowIndex"]) == (2, 0)
     assert codes(result) == [("warning", "source.repaired")] * 2
+    axes = [{**axis, "name": number} for number, axis in enumerate(AXES)]
+    result = migrate({"multiscales": [{**ENTRY, "name": 7, "axes": axes}]})
+    (found,) = result.attributes["ome"]["multiscales"]
+    assert (found["name"], [axis["name"] for axis in found["axes"]]) == ("7", ["0", "1"])
+    assert codes(result) == [("warning", "source.repaired")] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("/0", "0"), ("/9", None), ("/scale0/image", "scale0/image"), ("/data/cells.zarr/0", "")],
+)
+def test_a_path_of_a_computer_is_none_of_the_dataset(path, written):
+    """A level of one step may be absent; of more, one that is not there lies somewhere else."""
+    levels = [LEVEL, {**LEVEL, "path": path}]
+    result = migrate(
+        {"multiscales": [{**ENTRY, "datasets": levels}]},
+        arrays={"0": (8, 8), "scale0/image": (4, 4)},
+    )
+    found = [one["path"] for one in result.attributes["ome"]["multiscales"][0]["datasets"]]
+    if written == "":
+        assert found == ["0", path]
+        assert ("error", "path.outside") in codes(result)
+    else:
+        expected = ["0", written] if written not in (None, "0") else ["0"]
+        assert found == expected
+
+
+def test_wells_of_another_computer_are_none_of_the_plate():
+    result = migrate(plate(wells=[{"path": "/A/1"}, {"path": "/data/p.zarr/A/2"}]))
+    wells = result.attributes["ome"]["plate"]["wells"]
+    assert [well["path"] for well in wells] == ["A/1", "/data/p.zarr/A/2"]
+    assert ("error", "path.outside") in codes(result)
 
 
 def test_words_in_capitals_and_axes_in_one_text():

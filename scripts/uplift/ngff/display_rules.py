@@ -25,8 +25,7 @@ _WINDOW = ("start", "end", "min", "max")
     "dialect.omero.channels",
     "omero",
     asks="omero has a list of channels",
-    keep="napari-ome-zarr does not open the image, ngio only where omero is null; validators "
-    "reject it",
+    keep="napari-ome-zarr and ngio do not open the image; validators reject it",
 )
 def omero_channels(spot: Spot) -> Iterator[str]:
     """Section omero metadata."""

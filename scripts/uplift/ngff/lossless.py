@@ -7,9 +7,9 @@ the format wants said, under a key where it may (OME-Zarr 0.5). Anything else is
 
 The same in other words: a text and the number that it states, a path and its plain form, a text
 and the list of its letters, a word in capitals and in small letters, a list and its only item, an
-axis and its name, an identity and the scale 1, NaN and its name. Dropped may be what says nothing
-(``null``, an empty list), what is said elsewhere (a version, a repetition), a level that is not
-there, and the unit of a scale that nobody gave.
+axis and its name, an identity and the scale 1 (or nothing, next to a scale), NaN and its name.
+Dropped may be what says nothing (``null``, an empty list), what is said elsewhere (a version, a
+repetition), a level that is not there, and the unit of a scale that nobody gave.
 """
 
 import copy
@@ -28,6 +28,7 @@ _ADDED = re.compile(
     r"|plate\.(rows|columns)|plate\.wells\[\d+\]\.(rowIndex|columnIndex)"
     r"|multiscales\[\d+\]\.(axes|axes\[\d+\]\.type|datasets\[\d+\]\.coordinateTransformations)"
     r"|multiscales\[\d+\]\.datasets\[\d+\]\.coordinateTransformations\[\d+\]\.scale"
+    rf"|{_TRANSFORMS}\[\d+\]\.type"
 )
 _VERSION = re.compile(
     r"version|(ome|spatialdata_attrs|multiscales\[\d+\]|plate|well|image-label|omero)\.version"
@@ -113,7 +114,8 @@ def _is_edit(change: Change, value: Any) -> bool:
     if old is None or old == []:
         return new == [] or bool(_ADDED.fullmatch(key))
     if _SCALE.fullmatch(key) and isinstance(old, list) and isinstance(new, list):
-        return old == [{"type": "identity"}] or _keeps(old, new) or _same_words(old, new)
+        plain = [one for one in old if one != {"type": "identity"}]
+        return _keeps(plain, new) or _same_words(old, new)
     return _same_words(old, new)
 
 

@@ -75,14 +75,23 @@ def named_axes(spot: Spot) -> Iterator[Edit]:
     "scale.identity",
     "multiscales/*/coordinateTransformations",
     "multiscales/*/datasets/*/coordinateTransformations",
-    wrong="`identity` alone, which 0.5 forbids",
-    right="the scale 1 of each axis",
+    wrong="`identity`, which 0.5 forbids, alone or next to a scale or a translation",
+    right="the scale 1 of each axis; next to a scale nothing, since it changes nothing",
 )
 def identity(spot: Spot) -> Iterator[Edit]:
-    """Write an identity as the scale that it is."""
+    """Write an identity as the scale that it is, where there is no other."""
+    given = items_of(spot.value)
+    rest = [one for one in given if one != {"type": "identity"}]
+    kinds = [fields_of(one).get("type") for one in rest]
     ndim = len(items_of(spot.words["multiscales"][spot.keys[1]].get("axes")))
-    if spot.value == [{"type": "identity"}] and ndim:
-        yield spot.becomes([{"type": "scale", "scale": [1.0] * ndim}], "the scale that it is")
+    if len(rest) == len(given) or any(kind not in ("scale", "translation") for kind in kinds):
+        return
+    if "scale" in kinds:
+        yield spot.becomes(rest, "an identity changes nothing")
+    elif ndim:
+        yield spot.becomes(
+            [{"type": "scale", "scale": [1.0] * ndim}, *rest], "the scale that it is"
+        )
 
 
 @repair(

@@ -125,8 +125,19 @@ def axis_of_text(spot: Spot) -> Iterator[Edit]:
 
 @repair(
     "empty.dropped",
+    f"{_ENTRY}/name",
+    f"{_ENTRY}/type",
+    f"{_ENTRY}/metadata",
     f"{_ENTRY}/axes",
+    f"{_ENTRY}/axes/*/type",
+    f"{_ENTRY}/axes/*/unit",
     *_TRANSFORMS,
+    "omero",
+    "series",
+    "plate",
+    "well",
+    "image-label",
+    "bioformats2raw.layout",
     "image-label/colors",
     "image-label/properties",
     "image-label/source",
@@ -167,6 +178,8 @@ def labels_null(spot: Spot) -> Iterator[Edit]:
 
 @repair(
     "text.number",
+    f"{_ENTRY}/name",
+    f"{_ENTRY}/axes/*/name",
     f"{_LEVEL}/path",
     "plate/wells/*/path",
     "well/images/*/path",
@@ -238,8 +251,22 @@ def path_spelling(spot: Spot) -> Iterator[Edit]:
     if isinstance(spot.value, str):
         holder = spot.facts.path.rpartition("/")[0] if spot.keys[0] == "series" else spot.facts.path
         new = plain_path(spot.value, holder)
-        if new is not None and new != spot.value:
+        if new is not None and new != spot.value and not _leads_away(spot, new):
             yield spot.becomes(new, "the same path")
+
+
+def _leads_away(spot: Spot, new: str) -> bool:
+    """Whether a path from a root may be one of a computer (``/data/cells.zarr/0``).
+
+    A group below the root is named in a path from the dataset's root; the root itself is not.
+    """
+    value, inside = spot.value.replace("\\", "/"), new.count("/")
+    if spot.facts.path or not value.startswith("/") or not inside:
+        return False
+    if spot.keys[0] == "plate":
+        return inside > 1
+    known = spot.facts.shapes
+    return known is not None and spot.keys[0] == "multiscales" and new not in known
 
 
 @repair(
@@ -292,6 +319,19 @@ def type_case(spot: Spot) -> Iterator[Edit]:
     """Write ``"Space"`` as ``"space"``."""
     if isinstance(spot.value, str) and spot.value.lower() in _TYPES - {spot.value}:
         yield spot.becomes(spot.value.lower(), "in small letters")
+
+
+@repair(
+    "transform.type",
+    *(f"{place}/*/type?" for place in _TRANSFORMS),
+    wrong="a transformation with a scale or a translation, and no type",
+    right="the type that it has the numbers of",
+)
+def transform_type(spot: Spot) -> Iterator[Edit]:
+    """Write ``{"scale": […]}`` as a transformation of type scale."""
+    kinds = [kind for kind in ("scale", "translation") if kind in fields_of(spot.holder())]
+    if spot.value in (ABSENT, None) and len(kinds) == 1:
+        yield spot.becomes(kinds[0], f"as it has a {kinds[0]}")
 
 
 @repair(
