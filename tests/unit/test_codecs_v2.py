@@ -90,6 +90,13 @@ def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:
         ({"zarr_format": "2"}, "zarr_format", 2, 'zarr_format "2" is read as 2'),
         ({"chunks": [5.0, "20"]}, "chunks", (5, 20), 'chunks [5.0, "20"] is read as [5, 20]'),
         ({"order": "f"}, "order", "F", 'order "f" is read as "F"'),
+        ({"order": None}, "order", "C", 'order null is read as "C"'),
+        (
+            {"dimension_separator": None},
+            "separator",
+            ".",
+            "dimension_separator null is left out",
+        ),
         ({"filters": [None]}, "filters", (), "filters [null] is read as []"),
         ({"filters": {"id": "crc32"}}, "filters", ({"id": "crc32"},), 'is read as [{"id"'),
         ({"fill_value": "7"}, "fill_value", "7", 'fill_value "7" is read as 7'),
@@ -119,6 +126,14 @@ def test_a_format_that_is_left_out_is_that_of_the_document() -> None:
     repairs: list[Change] = []
     source = parse_v2({k: v for k, v in GOOD.items() if k != "zarr_format"}, "x", repairs)
     assert (source.zarr_format, repairs[0].text) == (2, "no zarr_format is read as 2")
+
+
+@pytest.mark.parametrize(("key", "read"), [("order", '"C"'), ("fill_value", "null")])
+def test_what_every_document_has_to_say_is_noted_where_it_does_not(key: str, read: str) -> None:
+    """zarr-python opens no such array."""
+    repairs: list[Change] = []
+    parse_v2({k: v for k, v in GOOD.items() if k != key}, "x", repairs)
+    assert [one.text for one in repairs] == [f"no {key} is read as {read}"]
 
 
 @pytest.mark.parametrize("compressor", ["zlib", {"type": "raw"}, {}, {"id": None}])

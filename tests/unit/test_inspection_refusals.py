@@ -300,5 +300,5 @@ def test_an_array_that_is_not_supported_is_no_defect(tmp_path):
     """Plan refuses it, or leaves it out where that is asked for."""
     write_group(tmp_path / "in.zarr")
     document = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "<f16", "fill_value": 0}
-    write_json(tmp_path / "in.zarr" / "0" / ".zarray", document)
+    write_json(tmp_path / "in.zarr" / "0" / ".zarray", {**document, "order": "C"})
     assert run(tmp_path / "in.zarr", tmp_path / "o", tmp_path, "--on-bad-metadata", "fail") == 0

@@ -112,14 +112,17 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     for key in ("shape", "chunks"):
         if isinstance(zarray.get(key), list):
             read[key] = [whole(item) for item in zarray[key]]
-    if zarray.get("order") in ("c", "f"):
-        read["order"] = zarray["order"].upper()
+    order = zarray.get("order")
+    read["order"] = "C" if order is None else order.upper() if order in ("c", "f") else order
+    read.setdefault("fill_value", None)
+    if zarray.get("dimension_separator", "") is None:
+        del read["dimension_separator"]
     for key, plain in (("compressor", _one_codec), ("filters", _list_of_codecs)):
         if key in zarray:
             read[key] = plain(zarray[key])
-    changed = [key for key, value in zarray.items() if repr(value) != repr(read[key])]
-    changed += [] if "zarr_format" in zarray else ["zarr_format"]
-    return read, [reread(key, zarray.get(key, ...), read[key]) for key in changed]
+    changed = [key for key, value in zarray.items() if repr(value) != repr(read.get(key, ...))]
+    changed += [key for key in ("zarr_format", "order", "fill_value") if key not in zarray]
+    return read, [reread(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
 
 
 def _one_codec(value: Any) -> Any:
