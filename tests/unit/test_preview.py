@@ -104,6 +104,28 @@ def test_what_cannot_be_drawn_has_no_preview(tmp_path, data):
     assert drawn(image(tmp_path / "i", data, "yx"), tmp_path)[1] is None
 
 
+@pytest.mark.parametrize(
+    ("axes", "kind"), [("CYX", "image"), (["", "y", "x"], "image"), ("yyx", None)]
+)
+def test_names_of_axes_that_are_odd(tmp_path, axes, kind):
+    """Capitals as TIFF writers leave them, no name, and two names alike, which cannot be drawn."""
+    store = image(tmp_path / "a", np.arange(3 * 16 * 8, dtype="u2").reshape(3, 16, 8), axes)
+    described, picture = drawn(store, tmp_path)
+    assert described.kind == kind
+    assert (picture is None) == (kind is None)
+
+
+def test_a_transformation_that_is_none_takes_no_picture_away(tmp_path):
+    store = image(tmp_path / "a", np.zeros((16, 8), "u2"), "yx")
+    root = zarr.open_group(tmp_path / "a")
+    (entry,) = root.attrs["ome"]["multiscales"]
+    entry["datasets"][0]["coordinateTransformations"] = [None]
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [entry]}
+    described, picture = drawn(store, tmp_path)
+    assert picture is not None
+    assert described.axes == []
+
+
 def test_a_collection_is_drawn_side_by_side(tmp_path):
     for n in range(5):
         image(tmp_path / "c" / str(n), np.full((40, 80), n, "u1"), "yx")

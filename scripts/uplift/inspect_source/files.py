@@ -8,7 +8,7 @@ from uplift.models.inventory import Inventory, InventoryFile
 from uplift.models.litter import is_litter
 from uplift.models.words import counted
 from uplift.outputs.keys import LOCK_KEY
-from uplift.storage.protocol import ObjectInfo
+from uplift.storage.protocol import ObjectInfo, join
 from uplift.zarr_metadata.consolidated import KEY_V2
 
 DROPPED = (KEY_V2,)
@@ -145,7 +145,7 @@ def _refuse_two_kinds(inventory: Inventory) -> None:
                   and file.path.startswith(f"{path}/" if path else ""))  # fmt: skip
         if found := next(inside, None):
             raise SourceError(
-                f"{inventory.source}/{path}: has both .zarray and .zgroup, and {found} below; "
+                f"{join(inventory.source, path)}: has both .zarray and .zgroup, and {found} below; "
                 "readers take it for an array or for a group: remove the document that is wrong"
             )
 

@@ -62,10 +62,11 @@ def level_of(documents: Documents, path: str, size: int) -> tuple[Level | None, 
         The level, and the metadata.
     """
     ome = documents.ome(path)
-    multiscales = multiscales_of({"ome": ome}) if ome else ()
-    if not multiscales or not {"y", "x"} <= set(multiscales[0].axes):
-        return None, ome
-    return choose_level(documents, path, multiscales[0].levels, multiscales[0].axes, size), ome
+    for multiscale in (multiscales_of({"ome": ome}) if ome else ())[:1]:
+        axes = [axis.lower() for axis in multiscale.axes]
+        if {"y", "x"} <= set(axes) and len(set(axes)) == len(axes):
+            return choose_level(documents, path, multiscale.levels, axes, size), ome
+    return None, ome
 
 
 def first_field(documents: Documents, well: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ BLOCK = 8 * 2**20
 DECODED = 256 * 2**20
 """Decoded bytes of one picture, which bounds its time: of a larger plane the centre is shown."""
 MOST_CHANNELS = 6
+_DRAWN = ("c", "y", "x")
 
 _NUMBERS = {"bool": 1, "float16": 2, "float32": 4, "float64": 8}
 _NUMBERS |= {f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -177,12 +178,12 @@ def read_plane(documents: Documents, level: Level, size: int) -> Plane:
     rows, columns = _shown(level)
     step = max(1, max(len(rows), len(columns)) // (2 * size))
     channels = min(level.length("c"), MOST_CHANNELS)
-    position = {a: 0 if a == "t" else level.length(a) // 2 for a in level.axes if a not in "cyx"}
+    position = {a: 0 if a == "t" else level.length(a) // 2 for a in level.axes if a not in _DRAWN}
     shape = (channels, -(-len(rows) // step), -(-len(columns) // step))
     values: Values | None = None
 
     def read(block: Block) -> Values:
-        at = dict(zip("cyx", block, strict=True))
+        at = dict(zip(_DRAWN, block, strict=True))
         at |= {a: range(n, n + 1) for a, n in position.items()}
         return reader.read(tuple(slice(at[a].start, at[a].stop) for a in level.axes))
 
@@ -212,9 +213,9 @@ def read_plane(documents: Documents, level: Level, size: int) -> Plane:
 
 def _as_cyx(values: Values, axes: Sequence[str]) -> Values:
     """Leave out the axes of length 1 that no picture has, and put the others in order."""
-    kept = [axis for axis in axes if axis in "cyx"]
-    values = values.reshape([n for n, a in zip(values.shape, axes, strict=True) if a in "cyx"])
-    values = values.transpose(sorted(range(len(kept)), key=lambda at: "cyx".index(kept[at])))
+    kept = [axis for axis in axes if axis in _DRAWN]
+    values = values.reshape([n for n, a in zip(values.shape, axes, strict=True) if a in _DRAWN])
+    values = values.transpose(sorted(range(len(kept)), key=lambda at: _DRAWN.index(kept[at])))
     return values if "c" in kept else values[np.newaxis]
 
 

@@ -132,7 +132,7 @@ def _axes(documents: Documents, plate: Any, images: Sequence[str]) -> list[dict[
             }
             for at, axis in enumerate(multiscale["axes"])
         ]
-    except (UpliftError, ValueError, KeyError, TypeError, IndexError):
+    except (UpliftError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return []  # what is odd about it is a finding of the validation
 
 
