@@ -329,6 +329,33 @@ def test_wells_of_another_computer_are_none_of_the_plate():
     assert ("error", "path.outside") in codes(result)
 
 
+def test_one_in_a_list_stands_alone():
+    """As jsonlite writes each text and number of R, unless it is told otherwise."""
+    axes = [{"name": [axis["name"]], "type": [axis["type"]]} for axis in AXES]
+    scale = [{"type": ["scale"], "scale": [1, 1]}]
+    entry = {"name": ["a"], "axes": axes, "version": ["0.4"]}
+    entry["datasets"] = [{"path": ["0"], "coordinateTransformations": scale}]
+    window = {"start": [0], "end": [1], "min": [0], "max": [1]}
+    channel = {"label": ["a"], "color": ["FF0000"], "active": [True], "window": window}
+    result = migrate({"multiscales": [entry], "omero": [{"channels": [channel]}]})
+    ome = result.attributes["ome"]
+    assert ome["multiscales"] == [{"name": "a", **ENTRY}]
+    assert ome["omero"]["channels"][0]["window"] == {"start": 0, "end": 1, "min": 0, "max": 1}
+    assert set(codes(result)) == {("warning", "source.repaired")}
+    whole = plate()
+    whole["plate"]["wells"][0] = {"path": ["A/1"], "rowIndex": [0], "columnIndex": [0]}
+    result = migrate({"plate": [whole["plate"]]})
+    assert result.attributes["ome"]["plate"]["wells"] == plate()["plate"]["wells"]
+    assert set(codes(result)) == {("warning", "source.repaired")}
+
+
+@pytest.mark.parametrize("odd", [["a", "b"], [["a"]], [None], [], [{"a": 1}]])
+def test_a_list_of_something_else_stays(odd):
+    """A name is one text or number."""
+    result = migrate({"multiscales": [{**ENTRY, "name": odd}]})
+    assert result.attributes["ome"]["multiscales"][0]["name"] == odd
+
+
 def test_words_in_capitals_and_axes_in_one_text():
     axes = [{"name": "y", "type": "Space"}, {"name": "x", "type": "SPACE"}]
     level = {"path": "0", "coordinateTransformations": [{"type": "Scale", "scale": [1, 1]}]}

@@ -146,6 +146,8 @@ def _same_words(old: Any, new: Any) -> bool:
         return True
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(_same_words, old, new))
+    if isinstance(old, list) and not isinstance(new, list):
+        return len(old) == 1 and not any(_differences(old[0], new, ""))
     if isinstance(old, str) and isinstance(new, list) and new == list(old):
         return True
     if isinstance(new, list):

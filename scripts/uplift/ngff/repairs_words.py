@@ -39,6 +39,43 @@ _ITEM_KEYS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("colors", "properties"), frozenset({"label-value"})),
 }
 """By what an object is seen to be one item of a list, and not several items by their names."""
+_OBJECTS = ("plate", "well", "omero", "image-label", "source", "window")
+
+
+@repair(
+    "item.listed",
+    "plate",
+    "well",
+    "omero",
+    "image-label",
+    "image-label/source",
+    "omero/channels/*/window",
+    *(f"{_ENTRY}/{key}" for key in ("name", "type")),
+    *(f"{_ENTRY}/axes/*/{key}" for key in ("name", "type", "unit")),
+    f"{_LEVEL}/path",
+    *(f"{place}/*/type" for place in _TRANSFORMS),
+    *(f"omero/channels/*/{key}" for key in ("label", "color", "active")),
+    *(f"omero/channels/*/window/{key}" for key in ("start", "end", "min", "max")),
+    "image-label/source/image",
+    "image-label/colors/*/label-value",
+    "image-label/properties/*/label-value",
+    *(f"plate/{key}" for key in ("name", "field_count", "rows/*/name", "columns/*/name")),
+    *(f"plate/wells/*/{key}" for key in ("path", "rowIndex", "columnIndex")),
+    *(f"plate/acquisitions/*/{key}" for key in ("id", "name", "maximumfieldcount")),
+    *(f"well/images/*/{key}" for key in ("path", "acquisition")),
+    "bioformats2raw.layout",
+    wrong="a list of one where that one belongs, as programs in R write a text or a number",
+    right="that one",
+)
+def listed(spot: Spot) -> Iterator[Edit]:
+    """Take what stands alone out of its list."""
+    value = spot.value
+    if isinstance(value, list) and len(value) == 1 and _fits_alone(value[0], spot.keys[-1]):
+        yield spot.becomes(value[0], "the one in the list")
+
+
+def _fits_alone(item: Any, key: str | int) -> bool:
+    return isinstance(item, dict if key in _OBJECTS else (str, int, float))
 
 
 @repair(
