@@ -90,6 +90,17 @@ def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:
         ({"zarr_format": "2"}, "zarr_format", 2, 'zarr_format "2" is read as 2'),
         ({"chunks": [5.0, "20"]}, "chunks", (5, 20), 'chunks [5.0, "20"] is read as [5, 20]'),
         ({"order": "f"}, "order", "F", 'order "f" is read as "F"'),
+        ({"order": ["F"]}, "order", "F", 'order ["F"] is read as "F"'),
+        ({"zarr_format": [2]}, "zarr_format", 2, "zarr_format [2] is read as 2"),
+        ({"dimension_separator": ["/"]}, "separator", "/", "is read as"),
+        ({"dtype": ["<u2"]}, "data_type", "<u2", "is read as"),
+        ({"fill_value": [0]}, "fill_value", 0, "fill_value [0] is read as 0"),
+        (
+            {"compressor": {"id": ["gzip"], "level": [1]}},
+            "compressor",
+            {"id": "gzip", "level": 1},
+            "is read as",
+        ),
         ({"order": None}, "order", "C", 'order null is read as "C"'),
         (
             {"dimension_separator": None},
@@ -120,6 +131,18 @@ def test_words_of_other_writers_with_one_reading(
     assert getattr(source, field) == expected
     assert len(repairs) == 1
     assert repair in repairs[0].text
+
+
+def test_one_length_alone_is_that_of_one_dimension() -> None:
+    """As zarr-python reads it, and R writes a vector of one length."""
+    repairs: list[Change] = []
+    source = parse_v2({**GOOD, "shape": 9, "chunks": 4}, "x", repairs)
+    assert (source.shape, source.chunks) == ((9,), (4,))
+    assert [one.text for one in repairs] == ["shape 9 is read as [9]", "chunks 4 is read as [4]"]
+    with pytest.raises(SourceError, match="differ in length"):
+        parse_v2({**GOOD, "chunks": 4}, "x")
+    with pytest.raises(SourceError, match="shape is True"):
+        parse_v2({**GOOD, "shape": True, "chunks": 4}, "x")
 
 
 def test_a_format_that_is_left_out_is_that_of_the_document() -> None:

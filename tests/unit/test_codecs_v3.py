@@ -9,6 +9,7 @@ import pytest
 
 from uplift.errors import SourceError
 from uplift.models.arrays import SourceArray, TargetArray
+from uplift.models.changes import Change
 from uplift.zarr_metadata import v3
 
 TARGET = TargetArray(
@@ -57,6 +58,17 @@ def test_a_document_reads_back(shards: Any) -> None:
     assert source.codecs == target.codecs
     assert source.key_encoding == "default"
     assert source.separator == "/"
+
+
+def test_one_length_alone_is_that_of_one_dimension() -> None:
+    """As zarr-python reads it."""
+    flat = TARGET.model_copy(update={"shape": (9,), "chunks": (4,), "shards": None})
+    document = {**v3.array_document(flat, {}, None), "shape": 9}
+    document["chunk_grid"] = {"name": "regular", "configuration": {"chunk_shape": 4}}
+    repairs: list[Change] = []
+    source = v3.parse_v3(document, "x", repairs)
+    assert (source.shape, source.chunks) == ((9,), (4,))
+    assert [one.key for one in repairs] == ["shape", "chunk_grid"]
 
 
 def test_no_dimension_names_no_key() -> None:

@@ -10,8 +10,10 @@ from uplift.models.json_text import cut, without_bare_nan
 from uplift.zarr_metadata import data_types
 
 _NAMES = ("id", "type", "name")
-_NO_ORDER = re.compile("[=|]?([biufc])([1-9][0-9]?)")
 """What writers call the name of a codec: Zarr, N5 and its relatives, Zarr v3."""
+_NO_ORDER = re.compile("[=|]?([biufc])([1-9][0-9]?)")
+_NO_LISTS = ("zarr_format", "dtype", "order", "dimension_separator", "fill_value")
+"""Keys whose value is no list of one, whatever the data type."""
 
 
 def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None) -> SourceArray:
@@ -106,16 +108,17 @@ def check_fill_value(source: SourceArray, where: str) -> None:
 
 def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read what has one reading: numbers as texts, a codec without its list, and the like."""
-    read = {**zarray, "zarr_format": whole(zarray.get("zarr_format", 2))}
-    if isinstance(zarray.get("dtype"), str):
-        read["dtype"] = _with_byte_order(zarray["dtype"])
+    read = {key: _alone(value) if key in _NO_LISTS else value for key, value in zarray.items()}
+    read["zarr_format"] = whole(read.get("zarr_format", 2))
+    if isinstance(read.get("dtype"), str):
+        read["dtype"] = _with_byte_order(read["dtype"])
     for key in ("shape", "chunks"):
-        if isinstance(zarray.get(key), list):
-            read[key] = [whole(item) for item in zarray[key]]
-    order = zarray.get("order")
+        if key in read:
+            read[key] = lengths(read[key])
+    order = read.get("order")
     read["order"] = "C" if order is None else order.upper() if order in ("c", "f") else order
     read.setdefault("fill_value", None)
-    if zarray.get("dimension_separator", "") is None:
+    if read.get("dimension_separator", "") is None:
         del read["dimension_separator"]
     for key, plain in (("compressor", _one_codec), ("filters", _list_of_codecs)):
         if key in zarray:
@@ -125,20 +128,36 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     return read, [reread(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
 
 
+def lengths(value: Any) -> Any:
+    """Read one length alone, as zarr-python does, and lengths as texts or floats."""
+    if type(value) is int:
+        return [value]
+    return [whole(item) for item in value] if isinstance(value, list) else value
+
+
+def _alone(value: Any) -> Any:
+    """Take a text or number out of a list of one, in which programs in R write it."""
+    one = isinstance(value, list) and len(value) == 1 and isinstance(value[0], (str, int, float))
+    return value[0] if one else value
+
+
 def _one_codec(value: Any) -> Any:
     """Read a name alone, a list of one, and what stands for none."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):
         return {"id": value}
+    if isinstance(value, dict):
+        return {key: _alone(item) for key, item in value.items()}
     return None if value in (False, []) else value
 
 
 def _list_of_codecs(value: Any) -> Any:
     if isinstance(value, list):
-        return [item for item in value if item is not None]
+        return [_one_codec(item) if isinstance(item, dict) else item
+                for item in value if item is not None]  # fmt: skip
     if isinstance(value, dict):
-        return [value]
+        return [_one_codec(value)]
     return None if value in (False, "") else value
 
 

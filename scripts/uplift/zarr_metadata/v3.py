@@ -13,7 +13,7 @@ from uplift.models.changes import Change, reread
 from uplift.models.json_text import without_bare_nan
 from uplift.models.once import once_each
 from uplift.zarr_metadata import data_types
-from uplift.zarr_metadata.v2 import check_fill_value, parse_shape, whole
+from uplift.zarr_metadata.v2 import check_fill_value, lengths, parse_shape, whole
 
 Codec = dict[str, Any]
 
@@ -196,18 +196,14 @@ def _wrong(where: str, what: str, remedy: str = CORRECT) -> SourceError:
 def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read lengths as texts or floats, chunk keys that are not described, names alone."""
     read = dict(document)
-    if isinstance(document.get("shape"), list):
-        read["shape"] = [whole(item) for item in document["shape"]]
+    if "shape" in document:
+        read["shape"] = lengths(document["shape"])
     if document.get("chunk_key_encoding") is None:
         read["chunk_key_encoding"] = {"name": "default"}
     grid = document.get("chunk_grid")
     inner = grid.get("configuration") if isinstance(grid, dict) else None
-    if (
-        isinstance(grid, dict)
-        and isinstance(inner, dict)
-        and isinstance(inner.get("chunk_shape"), list)
-    ):
-        chunks = [whole(item) for item in inner["chunk_shape"]]
+    if isinstance(grid, dict) and isinstance(inner, dict) and "chunk_shape" in inner:
+        chunks = lengths(inner["chunk_shape"])
         read["chunk_grid"] = {**grid, "configuration": {**inner, "chunk_shape": chunks}}
     data_type = document.get("data_type")
     if isinstance(data_type, dict) and not data_type.get("configuration"):
