@@ -59,6 +59,11 @@ CASES = {
         {"compressor": {"id": "blosc", "cname": "LZ4", "clevel": None, "shuffle": 9}},
         numcodecs.Blosc("lz4"),
     ),
+    "a compressor of blosc that is none": (
+        NUMBERS,
+        {"compressor": {"id": "blosc", "cname": "default"}},
+        numcodecs.Blosc("zstd"),
+    ),
     "ordered bytes": (np.array([b"a", b"bcd"], dtype="|S3"), {"dtype": "<S3"}, None),
     "zero for texts": (np.array(["a", "bcd", "", "e"], dtype="<U3"), {}, None),
     "zero for bytes": (np.array([b"a", b"bcd", b"", b"e"], dtype="|S3"), {}, None),

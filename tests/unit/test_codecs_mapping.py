@@ -231,6 +231,14 @@ def test_codecs_as_other_writers_call_them(written: Any, config: Any) -> None:
         ({"type": "raw"}, ['compressor {"type": "raw"} is read as null']),
         ({"type": "xz"}, ['compressor {"type": "xz"} is read as {"id": "lzma"}']),
         (
+            {"id": "blosc", "cname": "default"},
+            ['compressor {"id": "blosc", "cname": "default"} is read as {"id": "blosc"}'],
+        ),
+        (
+            {"id": "blosc", "cname": None},
+            ['compressor {"id": "blosc", "cname": null} is read as {"id": "blosc"}'],
+        ),
+        (
             {"id": "blosc", "shuffle": 9, "clevel": "high", "blocksize": None},
             [
                 'compressor {"id": "blosc", "shuffle": 9, "clevel": "high", "blocksize": null} is '

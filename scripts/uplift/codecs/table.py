@@ -157,9 +157,9 @@ def config_of(value: Any) -> Config | None:
         written = "zlib"
     settings = {key: _number(item) if key in _NUMBERS else item for key, item in given.items()}
     if written == "blosc":
-        settings = {key: item for key, item in settings.items() if _decides(key, item)}
         if isinstance(settings.get("cname"), str):
             settings["cname"] = settings["cname"].lower()
+        settings = {key: item for key, item in settings.items() if _decides(key, item)}
     return {**settings, "id": _BY_NAME.get(written, str(name))}
 
 
@@ -212,8 +212,9 @@ def codec_v3_of(codec: Config, ndim: int, *, ordered: bool) -> Config:
 
 def _decides(key: str, value: Any) -> bool:
     """Whether a setting of blosc is a sound one: readers go by the data's header, not by these."""
-    allowed = {**_BLOSC, "shuffle": (-1, *SHUFFLES.values())}.get(key)
-    return key == "cname" or allowed is None or allows(allowed, value)
+    more = {"shuffle": (-1, *SHUFFLES.values()), "cname": (*BLOSC_NAMES, "snappy")}
+    allowed = {**_BLOSC, **more}.get(key)  # snappy is one, which no reader has any more
+    return allowed is None or allows(allowed, value)
 
 
 def _number(value: Any) -> Any:
