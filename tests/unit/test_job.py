@@ -1,8 +1,10 @@
 """Programs as jobs: their log, what is said of them, what they cost, and when they run again."""
 
 import fcntl
+import logging
 import shlex
 import sys
+import threading
 
 import pytest
 
@@ -50,6 +52,25 @@ def test_the_log_begins_with_the_command(given, capsys):
     assert shlex.split(command)[2:] == ["--plan", "a b.json", "--threads", "2"]
     assert rest == ["working"]
     assert capsys.readouterr().err == ""
+
+
+def test_threads_that_outlive_a_job_print_nothing(given, capsys):
+    going_on = threading.Event()
+
+    def main(argv):
+        def work():
+            going_on.wait()
+            logging.getLogger("uplift").warning("attempt 4 of 9 failed")
+
+        main.thread = threading.Thread(target=work)
+        main.thread.start()
+        return command.run_program(command.parser_for(""), lambda _: None, [])
+
+    assert job.run(main) == 0
+    going_on.set()
+    main.thread.join()
+    assert capsys.readouterr().err == ""
+    assert len(log_of(given)) == 1
 
 
 def test_an_error_is_in_the_log_and_on_the_console(given, capsys):

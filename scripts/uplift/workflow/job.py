@@ -7,7 +7,9 @@ immediately.
 
 import contextlib
 import fcntl
+import io
 import json
+import logging
 import shlex
 import shutil
 import sys
@@ -126,6 +128,14 @@ def _stderr_to(stream: TextIO) -> Iterator[None]:
         raise
     finally:
         sys.stderr = shown
+        _log_no_more(stream)
+
+
+def _log_no_more(stream: TextIO) -> None:
+    """Throw away what is logged from now on: by threads that nobody waits for when a job failed."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
+            handler.setStream(io.StringIO())
 
 
 def _for_the_console(path: Path, code: int, *, again: bool) -> Iterator[str]:
