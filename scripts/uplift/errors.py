@@ -113,7 +113,7 @@ _REMEDIES = {
     errno.EDQUOT: "the quota is used up: free some space or ask for more, then run again",
     errno.EACCES: "ask for the permission, then run again",
     errno.EPERM: "ask for the permission, then run again",
-    errno.EROFS: "that file system is read-only: choose another output",
+    errno.EROFS: "that file system is read-only: choose another place",
     errno.EMFILE: "raise the limit (ulimit -n) or use fewer threads",
     errno.ENFILE: "the machine has too many open files: close some, then run again",
     errno.ENAMETOOLONG: "choose a shorter output path",

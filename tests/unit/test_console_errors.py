@@ -73,6 +73,12 @@ ERRORS = [
         "  InputError: 'foo' is not a dataset of the sheet\nWildcards:\n  dataset=foo\nTraceback:",
         "'foo' is not a dataset of the sheet",
     ),
+    (
+        "WorkflowError:\nUnable to obtain modification time of file results/a/plan.json although "
+        "it existed before. It could be that a concurrent process has deleted it.",
+        "results/a/plan.json: another run in this folder has just deleted it; wait for that run to "
+        "end, then run again",
+    ),
 ]
 
 
@@ -120,6 +126,26 @@ def test_a_config_that_is_no_mapping_is_named(text, said, snakemake_logger, tmp_
     )
     ((_, line),) = run.lines
     assert line.startswith(f"error: config/config.yaml: {said}")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        (b"threads: 1\nname: M\xfcller\n", "UnicodeDecodeError", ", line 2: not UTF-8 text; save"),
+        (b"date_published: 2026-02-31\n", "ValueError", ": not YAML: day"),
+        (b"name: \x00\n", "WorkflowError", ": not YAML: unacceptable character"),
+    ],
+)
+def test_a_config_that_yaml_cannot_hold_is_named(
+    content, kind, said, snakemake_logger, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    Path("config/config.yaml").write_bytes(content)
+    run = Run(snakemake_logger, {})
+    run.error(f'{kind} in file "Snakefile", line 43:\nConfig file is not valid JSON or YAML.')
+    ((_, line),) = run.lines
+    assert line.startswith(f"error: config/config.yaml{said}")
 
 
 def test_a_full_disk_is_named_with_the_results_folder_of_the_run(snakemake_logger):

@@ -21,11 +21,14 @@ _OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
 _NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
 _OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:\n]+)(?:: '(?P<path>.+?)')?")
 """An error of the operating system, as Python words it: where it wrote, without the file."""
+_VANISHED = re.compile(r"Unable to obtain modification time of file (?P<what>\S+) although it")
 _CONFIGS = (Path("config/config.yaml"), Path(__file__).parents[3] / "config" / "config.yaml")
 """Of the folder of the run, and of this project."""
 _WRONG_CONFIG = (
     "Config file is not valid JSON or YAML",
     "Config file must be given as JSON or YAML with keys at top level",
+    "UnicodeDecodeError in file",
+    "ValueError in file",  # of a day that there is not; also of much else
 )
 _TRACEBACK = "Traceback (most recent call last):"
 _END_OF_FILE = re.compile(r"\('(?P<what>.+)', \((?P<line>\d+), \d+\)\)")
@@ -67,6 +70,11 @@ def one_line(
         found = filter(None, map(_mistake_in_config, _CONFIGS))
         if (line := next(found, None)) is not None:
             return line
+    if vanished := _VANISHED.search(text):
+        return (
+            f"{vanished['what']}: another run in this folder has just deleted it; wait for that "
+            "run to end, then run again"
+        )
     if no_rule := _NO_RULE.search(text):
         return _no_rule(no_rule["what"], workflow, files)
     if "Target rules may not contain wildcards" in text:
@@ -98,7 +106,13 @@ def _mistake_in_config(file: Path) -> str | None:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return f"{file}, line {line}: not YAML: {error.problem}; correct the indentation or quotes"
-    except (OSError, ValueError):
+    except UnicodeDecodeError as error:
+        line = 1 + error.object[: error.start].count(b"\n")
+        return f"{file}, line {line}: not UTF-8 text; save it as UTF-8"
+    except (yaml.YAMLError, ValueError) as error:  # a character, or a day that there is not
+        what = " ".join(str(error).split())
+        return f"{file}: not YAML: {what}; correct it, or put quotes around the text"
+    except OSError:
         return None
     if isinstance(content, dict):
         return None
