@@ -23,6 +23,7 @@ def workflow(**settings):
         output_settings=SimpleNamespace(**{**asked, **settings}),
         is_main_process=True,
         dryrun=False,
+        touch=False,
         dag=SimpleNamespace(needrun_jobs=list),
         rules=[SimpleNamespace(name=name) for name in ("inspect_source", "plan")],
         execution_settings=SimpleNamespace(retries=0),

@@ -94,6 +94,20 @@ def test_a_run_that_is_to_end_says_so_once_and_what_is_left(snakemake_logger):
     ]
 
 
+@pytest.mark.parametrize(
+    ("log", "said"), [("", "interrupted"), ("error: x: damaged\n", "failed; more at the end")]
+)
+def test_a_job_that_ends_with_its_run_did_not_fail(snakemake_logger, tmp_path, log, said):
+    run = Run(snakemake_logger, {"a": "not finished"}, ("convert", "a"))
+    file = tmp_path / "convert.log"
+    file.write_text(log)
+    run.event("run_info", stats={})
+    run.begin("convert", "a", str(file))
+    snakemake_logger.info("Will exit after finishing currently running jobs (scheduler).")
+    run.fail("convert", "a")
+    assert ("stumbled", f"a: {said}") in run.lines
+
+
 def test_ctrl_c_again_does_nothing_more(snakemake_logger):
     kept = signal.getsignal(signal.SIGINT)
     run = Run(snakemake_logger, {"a": "not finished: interrupted"}, ("convert", "a"))
@@ -212,6 +226,21 @@ def test_failures_of_job_groups_are_shown(snakemake_logger):
     run.event("group_error", job_error_info=[one], aux_logs=[])
     assert run.console.conclude() == ["a"]
     assert ("stumbled", "a: failed; more at the end") in run.lines
+
+
+def test_touched_files_are_no_conversion(snakemake_logger):
+    run = Run(snakemake_logger, {"a": "valid"}, ("plan", "a"), ("publish", "a"))
+    run.workflow.touch = True
+    run.event("run_info")
+    run.begin("publish", "a")
+    run.end("publish", "a")
+    run.console.conclude()
+    assert run.lines == [
+        (
+            "note",
+            "Marking the work files of 1 dataset as up to date: nothing is converted or looked at",
+        )
+    ]
 
 
 @pytest.mark.parametrize("rules", [("plan",), ("publish",), ("plan", "publish"), ()])

@@ -179,6 +179,10 @@ class Console(logging.Handler):
         rules = {own_name(job.rule.name) for job in jobs}
         if not self._left or self._workflow.dryrun:
             return
+        if self._workflow.touch:
+            what = f"the work files of {counted(len(self._left), 'dataset')}"
+            self._display.note(f"Marking {what} as up to date: nothing is converted or looked at")
+            return
         names = [name for name in self._datasets if self._left[name]]
         verb = "Planning" if rules <= {"inspect_source", "plan", "plans"} else "Converting"
         done = len(self._datasets) - len(self._left)
@@ -213,7 +217,7 @@ class Console(logging.Handler):
 
     def _on_job_finished(self, about: Mapping[str, Any]) -> None:
         rule, dataset, logs = self._jobs.get(about["job_id"], ("", "", []))
-        if not dataset:
+        if not dataset or self._workflow.touch:
             return
         self._note_recent_change(rule, dataset, logs)
         # the plan may have been kept by the run before, as by the target plans

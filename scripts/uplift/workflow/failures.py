@@ -67,7 +67,9 @@ class Failures:
         again = self._next_attempt((name, rule, *logs), logs, otherwise)
         text = again
         if not again and (name not in self._failed or name in self._repeated):
-            text = "interrupted" if self._was_interrupted(logs) else "failed; more at the end"
+            ended = self.is_ending and not any(map(error_in, logs))
+            is_interrupted = ended or self._was_interrupted(logs)
+            text = "interrupted" if is_interrupted else "failed; more at the end"
         (self._repeated.add if again else self._repeated.discard)(name)
         self._failed.setdefault(name, (rule, logs))
         logs = logs or reported_logs
