@@ -148,6 +148,10 @@ REFUSED = [
         entry(chunk=[1]),
         'plan.json: arrays["0"]: chunk: unknown key "chunk"; did you mean "chunks"?',
     ),
+    (
+        entry(chunks="big"),
+        'plan.json: arrays["0"]: chunks: "big" is not a list of lengths, one for each axis, such',
+    ),
     (entry(chunks=["a"]), 'plan.json: arrays["0"]: chunks[0]: Input should be a valid integer'),
     (lambda d: array_of(d).pop("path"), 'plan.json: arrays[0] has no "path"'),
     (

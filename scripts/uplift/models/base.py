@@ -210,7 +210,7 @@ def _message(item: Any, keys: Keys, owner: Any, field: Any, data: object) -> str
     known = _literals(getattr(field, "annotation", None))
     if known:
         return f"{shown(value)} is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
-    if description:
+    if description and not (place and isinstance(place[-1], int)):  # not of one of a list
         return f"{shown(value)} is not {description}{_colon_hint(value)}"
     return f"{str(item['msg']).removeprefix('Value error, ')}, got {shown(value)}"
 

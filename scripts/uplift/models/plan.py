@@ -31,6 +31,7 @@ def shards_from_name(value: Any) -> Any:
     return None if value == "none" else value
 
 
+_LENGTHS = "a list of lengths, one for each axis, such as [1, 512, 512]"
 Codecs = Annotated[
     Literal["keep"] | tuple[dict[str, JsonValue], ...], BeforeValidator(codecs_from_name)
 ]
@@ -96,8 +97,8 @@ class PlanRule(Model):
 
     match: str
     """Glob over array paths: ``*`` stays inside one path segment, ``**`` crosses segments."""
-    chunks: Shape | None = None
-    shards: Shards = None
+    chunks: Shape | None = Field(None, description=_LENGTHS)
+    shards: Shards = Field(None, description=f"{_LENGTHS}, or null")
     codecs: Codecs | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -114,8 +115,8 @@ class PlanArray(Model):
 
     path: str
     shape: Shape
-    chunks: Shape
-    shards: Shards
+    chunks: Shape = Field(description=_LENGTHS)
+    shards: Shards = Field(description=f"{_LENGTHS}, or null")
     codecs: Codecs = "keep"
     method: Method | None = None
     reason: str | None = None
