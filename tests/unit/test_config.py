@@ -124,6 +124,15 @@ def test_schemas_are_those_of_the_models():
             '--config: storage["s3://b/"].endpoint_url: "https://key:secret@host" is not a URL '
             "such as https://s3.example.org",
         ),
+        (
+            "storage={bucket: {anon: true}}",
+            '--config: storage["bucket"]: is not the beginning of a URL; write it as in '
+            "s3://bucket/",
+        ),
+        (
+            "date_published=2026-02-31",
+            '--config: date_published: "2026-02-31" is not a day such as 2026-01-31',
+        ),
         # keys that mean nothing alone
         (
             "license=MIT",
@@ -134,6 +143,13 @@ def test_schemas_are_those_of_the_models():
 )
 def test_mistakes(argument, expected):
     assert lines(argument) == [expected]
+
+
+def test_a_sheet_next_to_an_input_is_refused():
+    assert lines("samples=s.csv", "input=in.zarr") == [
+        "--config: samples: has no meaning next to input (--config), which is a single dataset; "
+        "leave one of them out"
+    ]
 
 
 def test_all_mistakes_are_said():

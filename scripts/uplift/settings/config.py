@@ -1,7 +1,7 @@
 """The workflow's settings: ``config/config.yaml`` and ``--config``, as one typed record."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -14,6 +14,7 @@ from uplift.settings.columns import COLUMNS, Attribution, Columns, CrateSettings
 from uplift.settings.mistakes import MistakesError, parse_all
 from uplift.settings.storage import Endpoint, Region, StorageOptions, Switch
 from uplift.settings.typed import retyped, typed_arguments
+from uplift.settings.urls import is_local
 from uplift.settings.values import Codec, TargetVersion, Whole, WorkPath, typed_leaves
 
 FOR_ALL_ROWS = ("chunks", "shards", "codec", "date_published", "spatialdata")
@@ -133,7 +134,12 @@ def parse_config(
     label = _labels(sources)
     lines += [f"{label(keys[0])}: {keys_text(keys)}: {text}" for keys, text in found]
     if config is not None and not lines:
-        lines = [*_meaningless(data, label)]
+        lines = [*_meaningless(data, label), *_of_no_place(config.storage, label)]
+        if "samples" in typed_in and "input" in data:
+            lines.append(
+                f"--config: samples: has no meaning next to input ({label('input')}), which is a "
+                "single dataset; leave one of them out"
+            )
     if lines or config is None:
         raise MistakesError(lines)
     return config
@@ -156,6 +162,16 @@ def _labels(sources: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[[int |
         return next((name for name, data in reversed(known()) if key in data), "config")
 
     return label
+
+
+def _of_no_place(storage: Iterable[str], label: Callable[[int | str], str]) -> Iterator[str]:
+    """Prefixes that no URL begins with, such as the name of a bucket."""
+    for prefix in storage:
+        if is_local(prefix):
+            yield (
+                f'{label("storage")}: storage["{prefix}"]: is not the beginning of a URL; write it '
+                "as in s3://bucket/"
+            )
 
 
 def _meaningless(data: Mapping[str, Any], label: Callable[[int | str], str]) -> list[str]:

@@ -18,7 +18,7 @@ from uplift.models.arrays import JsonValue
 from uplift.models.base import did_you_mean, said
 from uplift.models.plan import NAMED_CODECS
 from uplift.ngff.versions import TARGETS
-from uplift.settings.urls import ARCHIVES
+from uplift.settings.urls import ARCHIVES, WEB, display_url, is_local
 from uplift.terms.tables import MODALITY, ORGANISM, Vocabulary
 
 _PERIODIC = re.compile(r"(.+?)\1{19}$", re.DOTALL)
@@ -70,6 +70,12 @@ def typed_leaves(value: Any) -> Any:
 
 def _day_from_yaml(value: object) -> object:
     return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def _in_the_calendar(day: str | None) -> str | None:
+    if day is not None:
+        dt.date.fromisoformat(day)  # which refuses the 31st of February
+    return day
 
 
 def at_home(value: Any) -> Any:
@@ -140,6 +146,31 @@ def _without_braces(path: str | None) -> str | None:
     return path
 
 
+def _somewhere(url: str) -> str:
+    """Refuse URLs that name no place, or another one than they seem to."""
+    scheme, mark, rest = url.partition("://")
+    host, slash, key = rest.partition("/")
+    if not mark:
+        return url
+    if is_local(url) and host not in ("", "localhost"):
+        raise said(
+            f"{url}: {host} stands where a computer is named; write file:///{host}{slash}{key} "
+            f"for a path from the root, or the path alone"
+        )
+    if not is_local(url) and not host:
+        raise said(f"{url}: names no bucket or server; write it as in {scheme}://NAME/in.zarr")
+    return url
+
+
+def _writable(output: str) -> str:
+    if not is_local(output) and output.partition("://")[0].lower() in WEB:
+        raise said(
+            f"{display_url(output)}: is only read; name a folder, or an object store by its own "
+            "URL, such as s3://bucket/out.zarr with output_endpoint"
+        )
+    return output
+
+
 def _no_archive(output: str) -> str:
     """Refuse to write into a file."""
     if output.lower().rstrip("/").endswith(ARCHIVES):
@@ -169,11 +200,14 @@ Source = Annotated[
     str,
     BeforeValidator(at_home),
     Field(min_length=1, description="the folder or URL of an OME-Zarr dataset"),
+    AfterValidator(_somewhere),
 ]
 Output = Annotated[
     str,
     BeforeValidator(at_home),
     Field(min_length=1, description="a folder or URL"),
+    AfterValidator(_somewhere),
+    AfterValidator(_writable),
     AfterValidator(_no_archive),
 ]
 PlanPath = Annotated[
@@ -207,6 +241,7 @@ Codec = Annotated[
 Day = Annotated[
     Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None,
     BeforeValidator(_day_from_yaml),
+    AfterValidator(_in_the_calendar),
     Field(description="a day such as 2026-01-31"),
 ]
 License = Annotated[
