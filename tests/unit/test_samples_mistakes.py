@@ -141,17 +141,75 @@ def test_a_quote_without_an_end_is_named_where_it_begins(sheet):
 
 def test_header(sheet):
     found = lines(sheet, "a,b,c,d,e", header="dataset,2023,licence,name,name")
-    assert found[:4] == [
+    assert found == [
         f's.csv, line 1: unknown column "2023"; known: {", ".join(COLUMNS)}',
         's.csv, line 1: unknown column "licence"; did you mean "license"?',
         's.csv, line 1: column "name" is there twice; keep one',
         's.csv, line 1: no column "input"; the sheet needs dataset and input',
     ]
+    assert lines(sheet, "a,b,c", header="Dataset,input,LICENSE") == [
+        's.csv, line 1: unknown column "Dataset"; did you mean "dataset"?',
+        's.csv, line 1: unknown column "LICENSE"; did you mean "license"?',
+        's.csv, line 1: no column "dataset"; the sheet needs dataset and input',
+    ]
+
+
+def test_mistakes_of_many_rows_that_are_alike_are_one_line(sheet):
+    rows = [f"d{n},in/{n}.zarr,same,CC-BY" for n in range(300)]
+    found = lines(sheet, *rows, "", "e,,,MIT", header="dataset,input,output,license", look=True)
+    assert [line.partition(": ")[0] for line in found] == [
+        's.csv, line 2 (dataset "d0")',
+        's.csv, line 2 (dataset "d0")',
+        's.csv, line 303 (dataset "e")',
+        's.csv, line 3 (dataset "d1")',
+    ]
+    more = "; the same in lines 3, 4, 5 and 296 more"
+    assert found[0].endswith(f'did you mean "CC-BY-4.0"?{more}')
+    assert found[1].endswith(f"or take the row out{more}")
+    assert found[3].endswith("give each its own; the same in lines 4, 5, 6 and 295 more")
+
+
+def test_an_output_above_many_inputs_is_one_line(sheet):
+    rows = [f"d{n},in/{n}.zarr,,MIT" for n in range(9)]
+    header = "dataset,input,output,license"
+    assert lines(sheet, "a,x.zarr,in,MIT", *rows, header=header) == [
+        's.csv, line 2 (dataset "a"): output in overlaps the input of dataset "d0", in/0.zarr; '
+        "choose a location outside of it; and 8 more like this",
+    ]
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_urls_that_lead_nowhere(sheet, side):
+    cells = {"input": "in.zarr", "output": "out.zarr"}
+
+    def said_of(url):
+        row = ",".join(("a", *{**cells, side: url}.values(), "MIT"))
+        (line,) = lines(sheet, row, header="dataset,input,output,license")
+        return line.removeprefix(f's.csv, line 2 (dataset "a"): {side}: ')
+
+    assert said_of("s3://") == "s3://: names no bucket or server; write it as in s3://NAME/in.zarr"
+    assert said_of("s3:///in.zarr").startswith("s3:///in.zarr: names no bucket")
+    assert said_of("file://data/in.zarr") == (
+        "file://data/in.zarr: data stands where a computer is named; write file:///data/in.zarr "
+        "for a path from the root, or the path alone"
+    )
+
+
+def test_web_servers_are_only_read(sheet):
+    (line,) = lines(
+        sheet, "a,in,https://u:pw@h/o.zarr?sig=x,MIT", header="dataset,input,output,license"
+    )
+    assert line == (
+        's.csv, line 2 (dataset "a"): output: https://h/o.zarr: is only read; name a folder, or an '
+        "object store by its own URL, such as s3://bucket/out.zarr with output_endpoint"
+    )
 
 
 def test_no_rows_no_file_no_text(sheet, tmp_path):
     assert lines(sheet) == ["s.csv: has no row; add one for each dataset"]
-    with pytest.raises(InputError, match=r"s\.csv: not UTF-8 text at byte 14; save it as CSV"):
+    with pytest.raises(InputError, match=r"s\.csv: is empty; write a line with the names of"):
+        sheet("\n")
+    with pytest.raises(InputError, match=r"s\.csv, line 2: not UTF-8 text; save it as CSV"):
         sheet("dataset,input\nä,b\n", encoding="latin-1")
     (tmp_path / "s.csv").unlink()
     with pytest.raises(InputError, match=r"no such file; give a sheet with --config samples="):

@@ -156,7 +156,10 @@ def nearest(word: str, known: list[str]) -> str:
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Return ``; did you mean "x"?`` for the nearest known word, else nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
+    lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(word, known, n=1) or [
+        lower[one] for one in difflib.get_close_matches(word.lower(), list(lower), n=1)
+    ]
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
@@ -210,7 +213,7 @@ def _message(item: Any, keys: Keys, owner: Any, field: Any, data: object) -> str
     known = _literals(getattr(field, "annotation", None))
     if known:
         return f"{shown(value)} is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
-    if description and not (place and isinstance(place[-1], int)):  # not of one of a list
+    if description and not (keys and isinstance(keys[-1], int)):  # not of one of a list
         return f"{shown(value)} is not {description}{_colon_hint(value)}"
     return f"{str(item['msg']).removeprefix('Value error, ')}, got {shown(value)}"
 

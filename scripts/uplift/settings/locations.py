@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uplift.models.paths import parents_of
+from uplift.settings.mistakes import Mistake
 from uplift.settings.urls import ARCHIVES, comparable, display_url, is_local, local_path
 
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -28,9 +29,9 @@ class Ends(NamedTuple):
     input: str
     output: str
 
-    def mistake(self, text: str) -> str:
-        """A mistake of this row as one line."""
-        return f'{self.where} (dataset "{self.dataset}"): {text}'
+    def mistake(self, text: str, **names: str) -> Mistake:
+        """A mistake of this row: its text, and what stands in it in braces."""
+        return Mistake(f'{self.where} (dataset "{self.dataset}")', text.format(**names), text)
 
 
 def absent(path: str, sheet: Path | None, what: str) -> str:
@@ -185,8 +186,8 @@ def _has_own_rules(folder: Path) -> bool:
         return False
 
 
-def confused_urls(rows: Sequence[Ends]) -> Iterator[str]:
-    """Web addresses that differ in nothing but what is never written down; one line each.
+def confused_urls(rows: Sequence[Ends]) -> Iterator[Mistake]:
+    """Web addresses that differ in nothing but what is never written down.
 
     Their query may be a signature or a password, so work files and jobs know them without it
     (:func:`uplift.storage.urls.hide_url`), and would take one for the other.
@@ -200,49 +201,60 @@ def confused_urls(rows: Sequence[Ends]) -> Iterator[str]:
             first, other = found.setdefault(shown, (url, row))
             if first != url:
                 yield row.mistake(
-                    f'{side} {shown}: differs from that of dataset "{other.dataset}" only in what '
-                    "follows the question mark, or in the password, which are not kept; convert "
-                    "the two with a sheet, and a results folder, each"
+                    '{side} {shown}: differs from that of dataset "{other}" only in what follows '
+                    "the question mark, or in the password, which are not kept; convert the two "
+                    "with a sheet, and a results folder, each",
+                    side=side,
+                    shown=shown,
+                    other=other.dataset,
                 )
 
 
-def colliding_outputs(rows: Sequence[Ends]) -> Iterator[str]:
-    """Outputs that are, hold or lie in another row's output or any row's input; one line each."""
+def colliding_outputs(rows: Sequence[Ends]) -> Iterator[Mistake]:
+    """Outputs that are, hold or lie in another row's output or any row's input."""
     outputs: dict[str, Ends] = {}
     for row in rows:
         location = comparable(row.output)
         if location in outputs:
-            other = outputs[location].dataset
             yield row.mistake(
-                f'output {row.output} is also that of dataset "{other}"; give each its own'
+                'output {output} is also that of dataset "{other}"; give each its own',
+                output=row.output,
+                other=outputs[location].dataset,
             )
         outputs.setdefault(location, row)
     for location, row in outputs.items():
         for outer in _folders_above(location):
             if outer in outputs:
                 yield row.mistake(
-                    f"output {row.output} lies inside that of dataset "
-                    f'"{outputs[outer].dataset}"; choose a location outside of it'
+                    'output {output} lies inside that of dataset "{other}"; choose a location '
+                    "outside of it",
+                    output=row.output,
+                    other=outputs[outer].dataset,
                 )
     yield from _overlapping_inputs(rows, outputs)
 
 
-def _overlapping_inputs(rows: Sequence[Ends], outputs: Mapping[str, Ends]) -> Iterator[str]:
+def _overlapping_inputs(rows: Sequence[Ends], outputs: Mapping[str, Ends]) -> Iterator[Mistake]:
     inputs: dict[str, list[Ends]] = {}
     for one in rows:
         inputs.setdefault(comparable(one.input), []).append(one)
     for location, row in outputs.items():
         for outer in (location, *_folders_above(location)):
-            yield from (row.mistake(_overlap(row, one)) for one in inputs.get(outer, ()))
+            yield from (_overlap(row, one) for one in inputs.get(outer, ()))
     for location, found in inputs.items():
         for row in (outputs[outer] for outer in _folders_above(location) if outer in outputs):
-            yield from (row.mistake(_overlap(row, one)) for one in found)
+            yield from (_overlap(row, one) for one in found)
 
 
-def _overlap(row: Ends, other: Ends) -> str:
+def _overlap(row: Ends, other: Ends) -> Mistake:
     own = row.dataset == other.dataset
-    whose = "its input" if own else f'the input of dataset "{other.dataset}",'
-    return f"output {row.output} overlaps {whose} {other.input}; choose a location outside of it"
+    whose = "its input" if own else 'the input of dataset "{other}",'
+    return row.mistake(
+        f"output {{output}} overlaps {whose} {{input}}; choose a location outside of it",
+        output=row.output,
+        other=other.dataset,
+        input=other.input,
+    )
 
 
 def _folders_above(location: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from uplift.settings.locations import (
     unusable_input,
     unusable_output,
 )
-from uplift.settings.mistakes import MistakesError, parse_all
+from uplift.settings.mistakes import Mistake, MistakesError, lines_of, parse_all
 from uplift.settings.sheet import Row, rows_of_sheet
 from uplift.settings.urls import ARCHIVES, display_url
 from uplift.settings.values import at_home
@@ -42,17 +42,17 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
     Raises
     ------
     MistakesError
-        Every mistake of the sheet, one line each.
+        Every mistake of the sheet, one line each, or one for those that many rows share.
     """
     sheet = Path(config.samples) if config.input is None else None
-    rows, lines = ([_row_of_config(config)], []) if sheet is None else rows_of_sheet(sheet)
+    rows, mistakes = ([_row_of_config(config)], []) if sheet is None else rows_of_sheet(sheet)
     defaults = {
         key: value for key in COLUMNS if (value := getattr(config.defaults, key)) is not None
     }
     for_all = {} if config.spatialdata is None else {"spatialdata": config.spatialdata}
     samples: dict[str, Sample] = {}
     ends: list[Ends] = []
-    lines_of: dict[str, str] = {}
+    first_lines: dict[str, str] = {}
     for row in rows:
         cells = {**for_all, **defaults, **row.cells}
         dataset = cells.get("dataset")
@@ -60,27 +60,26 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
             cells["output"] = f"{config.output_root.rstrip('/')}/{dataset or 'dataset'}.zarr"
         sample, found = parse_all(Sample, cells)
         named = f'{row.where} (dataset "{dataset}")' if dataset else row.where
-        wrong = [f"{named}: {keys_text(keys)}: {text}" for keys, text in found]
-        wrong += [f"{named}: {text}" for text in _mistakes_here(cells, config, sheet)]
+        wrong = [f"{keys_text(keys)}: {text}" for keys, text in found]
+        wrong += _mistakes_here(cells, config, sheet)
         url = cells.get("input")
-        if look and isinstance(url, str):
-            wrong += [f"{named}: {text}" for text in unusable_input(at_home(url), sheet)]
+        if look and isinstance(url, str) and not any(keys[:1] == ("input",) for keys, _ in found):
+            wrong += unusable_input(at_home(url), sheet)
         if look and sample is not None:
-            wrong += [f"{named}: {text}" for text in unusable_output(sample.output)]
-        lines += wrong
-        if dataset in lines_of:
-            lines.append(
-                f'{row.where}: dataset "{dataset}" is there already ({lines_of[dataset]}); '
-                "give each row a name of its own"
-            )
+            wrong += unusable_output(sample.output)
+        mistakes += [Mistake(named, text, _kind_of(text, cells)) for text in wrong]
+        if dataset in first_lines:
+            what = "give each row a name of its own"
+            text = f'dataset "{dataset}" is there already ({first_lines[dataset]}); {what}'
+            mistakes.append(Mistake(row.where, text, what))
         elif sample is not None and not wrong:
             samples[sample.dataset] = sample
-        if isinstance(dataset, str) and dataset not in lines_of:
-            lines_of[dataset] = row.where
+        if isinstance(dataset, str) and dataset not in first_lines:
+            first_lines[dataset] = row.where
             ends += _ends_of(row.where, cells)
-    lines += [*colliding_outputs(ends), *confused_urls(ends)]
-    if lines:
-        raise MistakesError(lines)
+    mistakes += [*colliding_outputs(ends), *confused_urls(ends)]
+    if mistakes:
+        raise MistakesError(list(lines_of(mistakes)))
     return samples
 
 
@@ -178,6 +177,11 @@ def dataset_of_input(url: str) -> str:
     for suffix in (*ARCHIVES, ".zarr", ".ome"):
         name = name.removesuffix(suffix) or name
     return name
+
+
+def _kind_of(text: str, cells: Mapping[str, Any]) -> str:
+    """A mistake in a cell, without what the cell holds."""
+    return text.replace(str(cells.get(text.partition(":")[0])), "…")
 
 
 def _ends_of(where: str, cells: Mapping[str, Any]) -> Iterator[Ends]:

@@ -10,8 +10,10 @@ from typing import NamedTuple
 from uplift.errors import InputError
 from uplift.models.base import nearest
 from uplift.settings.columns import COLUMNS
+from uplift.settings.mistakes import Mistake
 
 _EXCEL_LINE = re.compile(r"sep=([,;\t])\r?\n")
+_NEEDED = ("dataset", "input")
 _EMPTY = ',;\t "\r\n'
 """What a line of empty cells consists of."""
 
@@ -23,8 +25,10 @@ class Row(NamedTuple):
     cells: dict[str, object]
 
 
-def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
+def rows_of_sheet(path: Path) -> tuple[list[Row], list[Mistake]]:
     """Read the rows of a sheet, and what is wrong with the file and its header.
+
+    Without a column that every row needs there are no rows: each would lack the same.
 
     Raises
     ------
@@ -32,12 +36,17 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
         It cannot be read, or is not CSV.
     """
     text = _sheet_text(path)
+    if not text.strip():
+        raise InputError(
+            f"{path}: is empty; write a line with the names of columns (dataset,input,license), "
+            "and one for each dataset"
+        )
     first, separator = _header_line(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     whole = 0  # lines of rows that were read to their end
     try:
         header = [name.strip() for name in next(itertools.islice(reader, first, None), [])]
-        lines = _mistakes_of_header(f"{path}, line {first + 1}", header)
+        wrong = _mistakes_of_header(f"{path}, line {first + 1}", header)
         rows = []
         whole = reader.line_num
         for cells in reader:
@@ -46,10 +55,9 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
                 continue
             # spreadsheets write as many cells as their longest row has, or as a row once had
             if any(cell.strip() for cell in cells[len(header) :]):
-                lines.append(
-                    f"{where}: has {len(cells)} cells, the header {len(header)}; "
-                    f'put "quotes" around a text that holds {separator!r}'
-                )
+                text = f"has {len(cells)} cells, the header {len(header)}"
+                what = f'put "quotes" around a text that holds {separator!r}'
+                wrong.append(Mistake(where, f"{text}; {what}", what))
                 continue
             pairs = zip(header, (cell.strip() for cell in cells), strict=False)
             rows.append(Row(where, {key: cell for key, cell in pairs if cell and key in COLUMNS}))
@@ -60,9 +68,9 @@ def rows_of_sheet(path: Path) -> tuple[list[Row], list[str]]:
             else f"not CSV: {error}"
         )
         raise InputError(f"{path}, line {whole + 1}: {what}") from None
-    if not rows and not lines:
-        lines.append(f"{path}: has no row; add one for each dataset")
-    return rows, lines
+    if not rows and not wrong:
+        wrong.append(Mistake(str(path), "has no row; add one for each dataset"))
+    return (rows if set(_NEEDED) <= set(header) else []), wrong
 
 
 def _sheet_text(path: Path) -> str:
@@ -74,9 +82,8 @@ def _sheet_text(path: Path) -> str:
             "or one dataset with --config input=in.zarr"
         ) from None
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8 text at byte {error.start}; save it as CSV UTF-8"
-        ) from None
+        line = 1 + error.object[: error.start].count(b"\n")
+        raise InputError(f"{path}, line {line}: not UTF-8 text; save it as CSV UTF-8") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; check it") from None
 
@@ -90,16 +97,19 @@ def _header_line(text: str) -> tuple[int, str]:
     return 0, ","
 
 
-def _mistakes_of_header(where: str, header: list[str]) -> list[str]:
-    lines = [
-        f'{where}: unknown column "{name}"{nearest(name, list(COLUMNS))}'
+def _mistakes_of_header(where: str, header: list[str]) -> list[Mistake]:
+    texts = [
+        f'unknown column "{name}"{nearest(name, list(COLUMNS))}'
         for name in header
         if name not in COLUMNS and name
     ]
-    lines += [
-        f'{where}: column "{name}" is there twice; keep one'
+    texts += [
+        f'column "{name}" is there twice; keep one'
         for name in sorted({name for name in header if header.count(name) > 1 and name})
     ]
-    if "input" not in header:
-        lines.append(f'{where}: no column "input"; the sheet needs dataset and input')
-    return lines
+    texts += [
+        f'no column "{name}"; the sheet needs {" and ".join(_NEEDED)}'
+        for name in _NEEDED
+        if name not in header
+    ]
+    return [Mistake(where, text) for text in texts]
