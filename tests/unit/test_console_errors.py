@@ -74,6 +74,11 @@ ERRORS = [
         "'foo' is not a dataset of the sheet",
     ),
     (
+        'InputError in file "{here}/rules/resources.smk", line 9:\nstorage settings of s3://b/x: '
+        'engine: no\n  File "{here}/rules/resources.smk", line 9, in <module>',
+        "storage settings of s3://b/x: engine: no",
+    ),
+    (
         "WorkflowError:\nUnable to obtain modification time of file results/a/plan.json although "
         "it existed before. It could be that a concurrent process has deleted it.",
         "results/a/plan.json: another run in this folder has just deleted it; wait for that run to "

@@ -16,7 +16,9 @@ _HEAD = re.compile(
     r'(?P<kind>\w+)(?: in rule \S+)?(?: in file "(?P<file>.+?)", line (?P<line>\d+))?[:.]'
 )
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+), in ')
-_OWN = re.compile(r"^\s*(?:Error: )?InputError: (?P<what>.+)$", re.MULTILINE)
+_OWN = re.compile(
+    r"^\s*(?:Error: )?InputError(?:: | in file .+, line \d+:\n)(?P<what>.+)$", re.MULTILINE
+)
 """An error of this project, which is complete, inside one of Snakemake's."""
 _NO_RULE = re.compile(r"No rule to produce (?P<what>\S+)")
 _OF_SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:\n]+)(?:: '(?P<path>.+?)')?")
