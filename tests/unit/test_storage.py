@@ -106,6 +106,8 @@ def test_settings_are_checked():
 def test_engines_are_the_modules_of_their_folder(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"engine: 'curl' is not one of auto, .*obstore, fsspec"):
         options_for("s3://b/x", {"s3://b/": {"engine": "curl"}})
+    with pytest.raises(InputError, match=r"foo://h/x: .* not known: .*foo; correct the URL"):
+        open_store("foo://h/x")
     with pytest.raises(InputError, match=r"ftp://h/x: .*not known to obstore"):
         open_store("ftp://h/x", {"ftp://h": {"engine": "obstore"}})
     (tmp_path / "curl.py").write_text(

@@ -51,7 +51,10 @@ def open_url(url: str, options: StorageOptions, *, writable: bool) -> FsspecStor
         filesystem, root = fsspec.url_to_fs(url)
     except (ValueError, ImportError) as error:
         where = display_url(url)
-        raise InputError(f"{where}: this kind of URL is not known: {error}") from None
+        raise InputError(
+            f"{where}: this kind of URL is not known: {error}; correct the URL (docs/STORAGE.md "
+            "lists which there are)"
+        ) from None
     return FsspecStore(url, filesystem, root, options, writable=writable)
 
 
