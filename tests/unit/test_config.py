@@ -16,8 +16,8 @@ from snakemake.cli import parse_config as snakemake_config
 from uplift.models.base import Model
 from uplift.settings.columns import COLUMNS
 from uplift.settings.config import FOR_ALL_ROWS, Config, Crate, parse_config
+from uplift.settings.duplicate_keys import duplicate_keys
 from uplift.settings.mistakes import MistakesError
-from uplift.settings.twice import keys_twice
 from uplift.settings.typed import quoted_argument
 from uplift.settings.values import codec_from_text, lengths_from_text
 
@@ -152,14 +152,14 @@ def test_keys_that_stand_twice_are_named(tmp_path):
         "storage:\n  s3://a/: {anon: true}\n  s3://a/: {region: x}\nthreads: 2\n"
         "crate: {enabled: true}\nstorage: {}\n"
     )
-    what = "stands there a second time; write all of it in one place"
-    assert list(keys_twice(path)) == [
+    what = "the file has this key twice; merge the two under one key"
+    assert list(duplicate_keys(path)) == [
         f'{path}, line 3: storage["s3://a/"]: {what}',
         f"{path}, line 6: storage: {what}",
     ]
     path.write_text("a: [\n")
-    assert list(keys_twice(path)) == []
-    assert list(keys_twice(ROOT / "config" / "config.yaml")) == []
+    assert list(duplicate_keys(path)) == []
+    assert list(duplicate_keys(ROOT / "config" / "config.yaml")) == []
 
 
 def test_a_sheet_next_to_an_input_is_refused():

@@ -190,7 +190,7 @@ def test_urls_that_lead_nowhere(sheet, side):
     assert said_of("s3://") == "s3://: names no bucket or server; write it as in s3://NAME/in.zarr"
     assert said_of("s3:///in.zarr").startswith("s3:///in.zarr: names no bucket")
     assert said_of("file://data/in.zarr") == (
-        "file://data/in.zarr: data stands where a computer is named; write file:///data/in.zarr "
+        "file://data/in.zarr: data is read as a host name; write file:///data/in.zarr "
         "for a path from the root, or the path alone"
     )
 

@@ -15,9 +15,9 @@ from uplift.errors import InputError
 from uplift.report.facts import Outcome
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
+from uplift.settings.duplicate_keys import duplicate_keys
 from uplift.settings.locations import closed_to_the_group, folders_to_bind
 from uplift.settings.mistakes import MistakesError
-from uplift.settings.twice import keys_twice
 from uplift.workflow import earlier, job_server, start
 
 JOBS = job_server.JobServer()
@@ -42,7 +42,7 @@ def config_sources():
     yield "--config", workflow.config_settings.config
 
 
-def refuse_keys_twice():
+def refuse_duplicate_keys():
     """Refuse files of the user's in which a key stands twice; that of a module is not known here."""
     if IS_MODULE or not workflow.is_main_process:
         return
@@ -50,7 +50,7 @@ def refuse_keys_twice():
         map(Path, (*workflow.configfiles, *workflow.config_settings.configfiles))
     )
     files.pop(HOME / "config" / "config.yaml", None)
-    if lines := [line for path in files for line in keys_twice(path)]:
+    if lines := [line for path in files for line in duplicate_keys(path)]:
         raise MistakesError(lines)
 
 
@@ -88,7 +88,7 @@ def of_those_there(pattern):
 GONE = {}
 TYPED = () if IS_MODULE else tuple(workflow.config_settings.config_args or ())
 try:
-    refuse_keys_twice()
+    refuse_duplicate_keys()
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
     loaded = sheet.load_samples(CONFIG, look=workflow.is_main_process)
     SAMPLES = start.Samples(start.without_secrets(loaded))

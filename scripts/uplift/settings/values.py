@@ -154,7 +154,7 @@ def _somewhere(url: str) -> str:
         return url
     if is_local(url) and host not in ("", "localhost"):
         raise said(
-            f"{url}: {host} stands where a computer is named; write file:///{host}{slash}{key} "
+            f"{url}: {host} is read as a host name; write file:///{host}{slash}{key} "
             f"for a path from the root, or the path alone"
         )
     if not is_local(url) and not host:
