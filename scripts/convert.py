@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift.batches import inputs
-from uplift.batches.context import Place, Settings
+from uplift.batches.context import Locations, Settings
 from uplift.batches.converting import convert_batches
 from uplift.batches.outdated import PlanInForce
 from uplift.batches.space import space_for
@@ -56,7 +56,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     in_force = PlanInForce(work, plan.sha256)
     in_force.begin(plan.batches)
     sides = inventory.source, arguments.output, arguments.claim
-    place = Place(*sides, arguments.storage, arguments.durability)
+    locations = Locations(*sides, arguments.storage, arguments.durability)
     settings = Settings(
         fill_bad_chunks=arguments.on_bad_chunk == "fill",
         verify=arguments.verify,
@@ -66,7 +66,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     warn = arguments.on_little_space == "warn"
     cores, refuse = max(1, arguments.threads), in_force.refuse_other
     with space_for(batches, plan.batches, work, arguments.output, warn=warn):
-        convert_batches(batches, work, place, settings, cores=cores, refuse_outdated=refuse)
+        convert_batches(batches, work, locations, settings, cores=cores, refuse_outdated=refuse)
     done = Slice(
         dataset=arguments.dataset,
         output=arguments.output,

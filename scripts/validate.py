@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uplift.batches import inputs
-from uplift.batches.context import Place, Settings
+from uplift.batches.context import Locations, Settings
 from uplift.batches.validating import Validation
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
@@ -60,12 +60,12 @@ def _validate(arguments: argparse.Namespace) -> None:
         crate=crate,
         with_manifest=arguments.manifest is not None,
     )
-    place = Place(inventory.source, arguments.output, None, arguments.storage)
+    locations = Locations(inventory.source, arguments.output, None, arguments.storage)
     settings = Settings(verify=arguments.verify, with_sums=files.with_manifest)
     with Validation(
         plan.batches,
         files.folder,
-        place,
+        locations,
         settings,
         cores=arguments.threads,
         root=files.root_document,

@@ -15,7 +15,7 @@ from uplift.arrays.source_chunks import ChunkSource
 from uplift.batches.context import Context, Settings
 from uplift.batches.portions import portions_of
 from uplift.batches.records import BatchRun
-from uplift.batches.work import Assignment, Result, carry_out
+from uplift.batches.work import Assignment, Result, run_assignment
 from uplift.codecs.mapping import target_of
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Finding
@@ -57,7 +57,7 @@ def carried_out(batch, source, output, journal, settings) -> list[Result]:
     lines.start(lines.done)
     run = BatchRun(batch, lines)
     job = Assignment([list(run.portions())], {batch.batch: lines})
-    return carry_out(Context(source, output, settings), job)
+    return run_assignment(Context(source, output, settings), job)
 
 
 class Converted:
@@ -105,7 +105,7 @@ class Converted:
         lines = Journal(self.journal).done
         portions = [replace(one, bad=self.bad) for one in portions_of(self.batch, lines)]
         context = Context(self.source, self.output, Settings(verify=verify))
-        return carry_out(context, Assignment([portions]))
+        return run_assignment(context, Assignment([portions]))
 
     def findings(self, verify: str = "once") -> list[Finding]:
         return [found for result in self.validate(verify) for found in result.findings]

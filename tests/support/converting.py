@@ -11,7 +11,7 @@ from support.images import multiscales, write_array, write_image, write_json
 from support.steps import SCRIPTS, Conversion
 from uplift.batches import cores as job_cores
 from uplift.batches import portions
-from uplift.batches.context import Place, Settings
+from uplift.batches.context import Locations, Settings
 from uplift.batches.converting import convert_batches
 from uplift.work.folder import WorkFolder
 
@@ -47,9 +47,9 @@ def claimed(root, plan, size=128):
 
 
 def carried_out(made, cores=1, **settings):
-    place = Place(made.source, made.output, made.path("claim.json"))
+    locations = Locations(made.source, made.output, made.path("claim.json"))
     convert_batches(
-        made.in_force().batches, WorkFolder(made.work), place, Settings(**settings), cores=cores
+        made.in_force().batches, WorkFolder(made.work), locations, Settings(**settings), cores=cores
     )
 
 
@@ -80,27 +80,28 @@ import pickle, sys
 sys.path[:0] = sys.argv[1:2]
 from uplift.running import command  # first of all, as programs do
 from uplift.batches import converting, cores, portions
-from uplift.batches.context import Place, Settings
+from uplift.batches.context import Locations, Settings
 from uplift.batches.records import BatchRun
 from uplift.batches.validating import Validation
 from uplift.work.folder import WorkFolder
 portions.PORTION_BYTES = cores._ALONE_BYTES = 2**16
 if __name__ == "__main__":
-    batches, work, place, given, again = pickle.loads(sys.stdin.buffer.read())
+    batches, work, locations, given, again = pickle.loads(sys.stdin.buffer.read())
     shares, take = [], BatchRun.shares_of
     BatchRun.shares_of = lambda run, result: shares.extend(found := take(run, result)) or found
     work = WorkFolder(work)
     if again:
-        with Validation(batches, work, place, Settings(verify="reread"), cores=given) as validation:
+        settings = Settings(verify="reread")
+        with Validation(batches, work, locations, settings, cores=given) as validation:
             validation.validate_again({(i.path, i.start): "" for b in batches for i in b.items})
     else:
-        converting.convert_batches(batches, work, place, Settings(), cores=given)
+        converting.convert_batches(batches, work, locations, Settings(), cores=given)
     print(len(shares))
 """
 
 
 def job_of(made, script, cores=3, *, again=False):
-    place = Place(made.source, made.output, None if again else made.path("claim.json"))
+    locations = Locations(made.source, made.output, None if again else made.path("claim.json"))
     script.write_text(JOB)
     job = subprocess.Popen(
         [sys.executable, str(script), str(SCRIPTS)],
@@ -109,7 +110,7 @@ def job_of(made, script, cores=3, *, again=False):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    job.stdin.write(pickle.dumps((made.in_force().batches, made.work, place, cores, again)))
+    job.stdin.write(pickle.dumps((made.in_force().batches, made.work, locations, cores, again)))
     job.stdin.close()
     job.stdin = None
     return job

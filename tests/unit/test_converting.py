@@ -126,7 +126,7 @@ def is_of_group(process, group):
 
 def test_a_worker_that_is_killed_is_one_line(tmp_path, small_portions, monkeypatch):
     made = claimed(tmp_path, PLANS["repack"])
-    monkeypatch.setattr(converting, "carry_out", die)
+    monkeypatch.setattr(converting, "run_assignment", die)
     with pytest.raises(WorkerError, match="killed"):
         carried_out(made, cores=2)
 

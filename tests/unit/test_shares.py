@@ -21,10 +21,10 @@ from support.converting import (
 )
 from support.workflow import contents
 from uplift.batches import cores as job_cores
-from uplift.batches.context import Place, Settings
+from uplift.batches.context import Locations, Settings
 from uplift.batches.cores import Cores
 from uplift.batches.portions import portions_of
-from uplift.batches.work import Assignment, carry_out
+from uplift.batches.work import Assignment, run_assignment
 from uplift.codecs.chunks import ChunkEncoder
 from uplift.models.findings import Findings
 from uplift.work.folder import WorkFolder
@@ -169,17 +169,17 @@ def test_shares_find_what_a_whole_check_finds(tmp_path, small_portions, plan, ki
     )
     damaged(shard, kind)
     (batch,) = made.in_force().batches
-    place = Place(made.source, made.output, None)
+    locations = Locations(made.source, made.output, None)
     lines = Journal(WorkFolder(made.work).journal(batch.batch)).done
     (portion,) = portions_of(batch, lines)
     reports = []
     for in_shares in (False, True):
-        context = place.open(Settings(in_shares=in_shares, verify=verify))
-        (result,) = carry_out(context, Assignment([[portion]]))
+        context = locations.open(Settings(in_shares=in_shares, verify=verify))
+        (result,) = run_assignment(context, Assignment([[portion]]))
         assert len(result.shares) == (2 if in_shares else 0)
         results = [result]
         for share in result.shares:
-            results += carry_out(
+            results += run_assignment(
                 context, Assignment(share=ForkingPickler.loads(ForkingPickler.dumps(share)))
             )
         findings = Findings()

@@ -90,8 +90,8 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where to convert from and to: opened by each process.
+class Locations:
+    """Where source and output are, and how to open them, which each process does.
 
     Attributes
     ----------

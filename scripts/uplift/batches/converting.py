@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from uplift.batches.context import Context, Place, Settings
+from uplift.batches.context import Context, Locations, Settings
 from uplift.batches.cores import shared_out
 from uplift.batches.portions import Portion, grouped
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys, is_listed_first
-from uplift.batches.work import Assignment, carry_out, room_for, weight_of
+from uplift.batches.work import Assignment, room_for, run_assignment, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.publication import Claim
@@ -47,7 +47,7 @@ PRELOADED = ("uplift.batches.work", "numcodecs.blosc")
 def convert_batches(
     batches: Sequence[Batch],
     work: WorkFolder,
-    place: Place,
+    locations: Locations,
     settings: Settings,
     *,
     cores: int = 1,
@@ -61,7 +61,7 @@ def convert_batches(
         Of the plan in force.
     work
         Work folder of the dataset.
-    place
+    locations
         Where to convert from and to.
     settings
         How.
@@ -81,20 +81,20 @@ def convert_batches(
     StorageError
         A read or write that failed.
     """
-    job = _CarryOut(work, place, settings, cores, refuse_outdated)
+    job = _ConvertJob(work, locations, settings, cores, refuse_outdated)
     job.run(batches)
 
 
-class _CarryOut:
+class _ConvertJob:
     def __init__(
         self,
         work: WorkFolder,
-        place: Place,
+        locations: Locations,
         settings: Settings,
         cores: int,
         refuse_outdated: Callable[[], None],
     ) -> None:
-        self._work, self._place, self._settings = work, place, settings
+        self._work, self._locations, self._settings = work, locations, settings
         self._cores, self._refuse_outdated = cores, refuse_outdated
         self._runs: dict[str, BatchRun] = {}
         self._locks: dict[str, contextlib.ExitStack] = {}
@@ -106,11 +106,11 @@ class _CarryOut:
     def run(self, batches: Sequence[Batch]) -> None:
         """Convert and validate what is not done."""
         with contextlib.ExitStack() as stack:
-            assert self._place.claim is not None  # noqa: S101
-            generation = json_files.read_model(self._place.claim, Claim).generation
+            assert self._locations.claim is not None  # noqa: S101
+            generation = json_files.read_model(self._locations.claim, Claim).generation
             left = [batch for batch in batches if not self._is_done(batch, generation)]
-            is_local = not self._place.engines()
-            most = self._place.most_processes
+            is_local = not self._locations.engines()
+            most = self._locations.most_processes
             given = shared_out(left, self._cores, most, local=is_local)
             cores, threads = given.processes, given.threads
             busy = min(self._cores, cores * threads)
@@ -121,15 +121,15 @@ class _CarryOut:
                 in_shares=given.in_shares,
             )
             own, each = parts(cores)
-            open_context = functools.partial(self._place.open, settings, part=each)
+            open_context = functools.partial(self._locations.open, settings, part=each)
             items = itertools.chain.from_iterable(batch.items for batch in left)
-            modules = (*PRELOADED, *modules_for(items, local=is_local), *self._place.engines())
+            modules = (*PRELOADED, *modules_for(items, local=is_local), *self._locations.engines())
             spent = (usage.take_spent, usage.add_spent)
             # before anything is asked of a store, whose client has threads: so they are forks
             workers = stack.enter_context(
-                Workers(cores, open_context, modules, spent, room=room_for(self._place))
+                Workers(cores, open_context, modules, spent, room=room_for(self._locations))
             )
-            context = self._place.open(self._settings, part=own)
+            context = self._locations.open(self._settings, part=own)
             if not left:
                 return
             stack.callback(self._release_all)
@@ -138,7 +138,7 @@ class _CarryOut:
             disk = stack.enter_context(ThreadPoolExecutor(1))
             tick = functools.partial(self._tick, context, workers, disk)
             assignments = Inputs(self._assignments(left, context))
-            for results in workers.as_done(carry_out, assignments, tick, weight_of):
+            for results in workers.as_done(run_assignment, assignments, tick, weight_of):
                 for result in results:
                     run = self._runs[result.batch]
                     assignments.add(run.shares_of(result))

@@ -123,11 +123,11 @@ def space_for(
     need = Need(output, work, spaces, own)
     with contextlib.ExitStack() as stack:
         with _alone(work.path.parent / _FOLDER) as folder:
-            place = file_system_of(output)  # now: the lock may have been waited for
-            assert place is not None  # noqa: S101
-            others = [one for one in _under_way(folder) if _is_there(one, place)]
+            file_system = file_system_of(output)  # now: the lock may have been waited for
+            assert file_system is not None  # noqa: S101
+            others = [one for one in _under_way(folder) if _is_there(one, file_system)]
             try:
-                _refuse_little(need, others, place)
+                _refuse_little(need, others, file_system)
             except OutputError as error:
                 if not warn:
                     raise
@@ -137,11 +137,11 @@ def space_for(
         yield
 
 
-def _refuse_little(need: Need, others: Sequence[Need], place: FileSystem) -> None:
+def _refuse_little(need: Need, others: Sequence[Need], file_system: FileSystem) -> None:
     """Compare with the free space; journals and outputs are read only where it is small."""
     all_of_them = [need, *others]
     most = sum((one.batches[name] for one in all_of_them for name in one.own), Space(0))
-    if most.fits(place.free):
+    if most.fits(file_system.free):
         return
     # objects at an output that are not of this plan are replaced one by one
     outputs = {one.output: one for one in all_of_them}
@@ -152,15 +152,15 @@ def _refuse_little(need: Need, others: Sequence[Need], place: FileSystem) -> Non
     for output in outputs:
         left = sum((one.left() for one in all_of_them if one.output == output), Space(0))
         needed += left.less(to_replace[output])
-    if needed.fits(place.free):
+    if needed.fits(file_system.free):
         return
     also = f" for this and {len(others)} more jobs that run" if others else ""
-    raise too_little(need.output, needed, place.free, also)
+    raise too_little(need.output, needed, file_system.free, also)
 
 
-def _is_there(need: Need, place: FileSystem) -> bool:
+def _is_there(need: Need, file_system: FileSystem) -> bool:
     found = file_system_of(need.output)
-    return found is not None and found.device == place.device
+    return found is not None and found.device == file_system.device
 
 
 @contextlib.contextmanager

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import TypeVar
 
 from uplift import grid
-from uplift.batches.context import Context, Place, Settings
+from uplift.batches.context import Context, Locations, Settings
 from uplift.batches.converting import read_record
 from uplift.batches.cores import ALONE_ARRAYS, processes_for, shared_out
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys
-from uplift.batches.work import Assignment, carry_out, room_for, weight_of
+from uplift.batches.work import Assignment, room_for, run_assignment, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
@@ -54,7 +54,7 @@ class Validation:
         Of the plan in force.
     work
         Work folder of the dataset.
-    place
+    locations
         Both sides, for reading.
     settings
         How to validate.
@@ -70,7 +70,7 @@ class Validation:
         self,
         batches: Sequence[Batch],
         work: WorkFolder,
-        place: Place,
+        locations: Locations,
         settings: Settings,
         *,
         cores: int = 1,
@@ -79,8 +79,8 @@ class Validation:
     ) -> None:
         self._batches, self._work = batches, work
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
-        self._cores = min(processes_for(batches, cores), place.most_processes)
-        self._place, self._room = place, room_for(place)
+        self._cores = min(processes_for(batches, cores), locations.most_processes)
+        self._locations, self._room = locations, room_for(locations)
         self._settings = settings
         self._workers = contextlib.ExitStack()
         self._started: Workers[Context] | None = None
@@ -107,10 +107,10 @@ class Validation:
         for value in inputs:
             if self._started is None:
                 spent = (usage.take_spent, usage.add_spent)
-                modules = [__name__, *self._place.engines()]
-                cores = min(cores or self._cores, self._place.most_processes)
+                modules = [__name__, *self._locations.engines()]
+                cores = min(cores or self._cores, self._locations.most_processes)
                 part = parts(cores)[1]
-                opened = functools.partial(self._place.open, self._settings, part=part)
+                opened = functools.partial(self._locations.open, self._settings, part=part)
                 made = Workers(cores, opened, modules, spent, room=self._room)
                 self._started = self._workers.enter_context(made)
             inputs.add([value])
@@ -147,17 +147,17 @@ class Validation:
         if not runs:
             return
         batches = [run.batch for run in runs.values()]
-        is_local, most = not self._place.engines(), self._place.most_processes
+        is_local, most = not self._locations.engines(), self._locations.most_processes
         given = shared_out(batches, self._cores, most, local=is_local)
         self._settings = replace(self._settings, in_shares=given.in_shares)
         part = parts(self._cores)[1]
-        surveys = Surveys(batches, self._place.open(self._settings, part=part), convert=False)
+        surveys = Surveys(batches, self._locations.open(self._settings, part=part), convert=False)
         assignments = Inputs(
             assignment
             for name, run in runs.items()
             for assignment in self._assignments(run, records[name], surveys)
         )
-        for results in self._as_done(carry_out, assignments, weight_of):
+        for results in self._as_done(run_assignment, assignments, weight_of):
             for result in results:
                 run = runs[result.batch]
                 assignments.add(run.shares_of(result))
@@ -178,7 +178,7 @@ class Validation:
                 yield Regions(chosen.path, chosen.compared, ())
             else:
                 left.append(chosen)
-        alone = bool(self._place.engines()) and len(left) < ALONE_ARRAYS
+        alone = bool(self._locations.engines()) and len(left) < ALONE_ARRAYS
         cores = 1 if alone else self._cores
         groups = list(self._groups(left, cores))
         cores = min(cores, len(groups))

@@ -23,7 +23,7 @@ from uplift.arrays.digests import (
 )
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.arrays.tasks import stored_chunks
-from uplift.batches.context import Context, Place
+from uplift.batches.context import Context, Locations
 from uplift.batches.portions import PORTION_BYTES, Portion
 from uplift.batches.shares import Share, shares_of
 from uplift.convert.portion import (
@@ -115,8 +115,8 @@ class Result:
     shares: tuple[Share, ...] = ()
 
 
-def carry_out(context: Context, assignment: Assignment) -> list[Result]:
-    """Carry out an assignment; where reads are round trips a process has several in progress."""
+def run_assignment(context: Context, assignment: Assignment) -> list[Result]:
+    """Convert or validate an assignment; where reads are round trips several are in progress."""
     if assignment.listing is not None:
         item = assignment.listing.item
         refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
@@ -128,11 +128,11 @@ def carry_out(context: Context, assignment: Assignment) -> list[Result]:
     ]
 
 
-def room_for(place: Place) -> int:
+def room_for(locations: Locations) -> int:
     """Total weight of assignments that a process has in progress: on a local disk one at a time."""
-    if place.engines():
+    if locations.engines():
         return _ROOM
-    return _ROOM_OF_FILES if place.is_on_network else 1
+    return _ROOM_OF_FILES if locations.is_on_network else 1
 
 
 def weight_of(assignment: Assignment) -> int:
@@ -246,12 +246,10 @@ class _Timed:
 def _converted(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
     """Convert a portion; one with chunks that cannot be decoded is not validated."""
     with _Timed(result, _cpu_clock(context) if context.has_round_trips else None):
-        return _carried_out(context, portion, result, journal)
+        return _convert(context, portion, result, journal)
 
 
-def _carried_out(
-    context: Context, portion: Portion, result: Result, journal: Lines
-) -> list[_Check]:
+def _convert(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
     item, settings = portion.item, context.settings
     chunks = ChunkSource(context.source, item.path, item.source)
     found = portion.survey

@@ -1,7 +1,7 @@
-"""A fork of Snakemake's process that goes on as a program: what both import is imported once.
+"""Forks of Snakemake's process that run a program: what both need is imported once.
 
-It is to be as if Python had been started for it. Snakemake's files are closed there, its signals
-are the system's again, and what is to be done when Snakemake ends is not done twice.
+Such a fork behaves as a fresh Python does: Snakemake's files are closed, signals have the system's
+defaults, and functions that Snakemake registered for its exit do not run.
 """
 
 import atexit
@@ -22,22 +22,22 @@ from typing import NoReturn
 from uplift.storage.settings import has_clients
 
 FEW_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
-"""Environment of who forks: threads survive none, and nothing here multiplies matrices."""
+"""Environment of processes that fork: threads do not survive a fork; no matrix is multiplied."""
 _SCRIPTS = Path(__file__).resolve().parents[2]
 _USUAL = gc.get_threshold()
 
 
 def collect_seldom() -> None:
-    """Have this process look for cycles once in 100,000 new objects, not in 700.
+    """Have this process search for reference cycles after 100,000 new objects instead of 700.
 
-    The jobs of a long sheet are such objects, and next to none of them ends before the run does:
-    the search is a thirtieth of a dry run. Forks, which hold data, look as often as Python does.
+    The jobs of a long sheet are such objects, and nearly all of them live as long as the run: the
+    search is a thirtieth of a dry run. Forks, which hold data, search as often as Python does.
     """
     gc.set_threshold(100_000)
 
 
 def is_safe() -> bool:
-    """Whether a fork of this process is whole: no thread of Python's, no client of a store.
+    """Whether a fork of this process is complete: no Python thread, no client of an object store.
 
     Threads of numpy's library for matrices end before each fork.
     """
@@ -75,7 +75,7 @@ class Fork:
 
 
 def _leave_behind(kept: Collection[int]) -> None:
-    """Forget what is Snakemake's in a fork of it: files, signals, what is done at its end."""
+    """Drop what a fork has from Snakemake: open files, signal handlers, functions for its exit."""
     # Those that are open: to go through all that there may be, a thousand million, takes minutes
     # where the system cannot close ranges.
     for number in [int(one.name) for one in Path("/proc/self/fd").iterdir()]:
