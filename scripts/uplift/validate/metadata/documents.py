@@ -155,7 +155,11 @@ class Documents:
         return document
 
     def _is_as_written(self, data: bytes, document: Json, kind: str) -> bool:
-        """Whether a document has the bytes that migrate makes of what it says."""
+        """Whether a document has the bytes that migrate makes of what it says.
+
+        Outputs keep the form in which they were written: a version that writes documents in
+        another form has to accept this one as well.
+        """
         if data not in self._as_written:
             same = document_bytes(document) == data and not unknown_keys(document, kind)
             self._as_written[data] = same
