@@ -185,6 +185,7 @@ NAN_PAYLOAD = "0x7fc0dead"
         ("|u1", "7.0", 7),
         ("|b1", "true", True),
         ("|b1", 0.0, False),
+        ("|b1", 255, True),  # as NumPy takes it
         ("<M8[ns]", "5", 5),
         ("<m8[s]", 0.0, 0),
         ("<U3", "äb", "äb"),
@@ -232,7 +233,7 @@ def test_fill_value_of_variable_length(more: Any, given: Any, expected: str) -> 
         ("|u1", 0.5, "a whole number is expected"),
         ("|u1", "NaN", "a whole number is expected"),
         ("|u1", [0], "a whole number is expected"),
-        ("|b1", 2, "true or false"),
+        ("|b1", "2", "true or false"),
         ("<f4", "zero", "a number"),
         ("<f4", "0x7fc0", "8 hexadecimal digits"),
         ("<f4", "0xzz", "hexadecimal"),

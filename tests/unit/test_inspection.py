@@ -7,9 +7,10 @@ import threading
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 
-from support.images import multiscales, write_image, write_json
+from support.images import multiscales, write_array, write_image, write_json
 from support.sources import (
     GROUP,
     Counting,
@@ -277,6 +278,23 @@ def test_path_that_readers_do_not_find(tmp_path):
     }
     assert "backslash" in problems["a\\b"]
     assert problems["c"] is None
+
+
+@pytest.mark.parametrize("number", [1, 3, "3", 2.0])
+def test_a_group_of_zarr_v2_is_one_whatever_its_document_says(tmp_path, number):
+    write_json(tmp_path / ".zgroup", {"zarr_format": number})
+    write_array(tmp_path / "a", np.zeros((4,), "u1"), (2,))
+    found = inspect_source(LocalStore(str(tmp_path)))
+    (text,) = (f.message for f in found.findings if f.code == "source.repaired")
+    assert text == f"zarr_format {json.dumps(number)} is read as 2"
+    assert [array.path for array in found.arrays] == ["a"]
+
+
+@pytest.mark.parametrize("value", [None, True, "two", [2]])
+def test_a_format_that_is_not_a_number_is_refused(tmp_path, value):
+    write_json(tmp_path / ".zgroup", {"zarr_format": value})
+    with pytest.raises(SourceError, match=r"\.zgroup: zarr_format is .*, expected 2"):
+        inspect_source(LocalStore(str(tmp_path)))
 
 
 def test_words_of_other_writers_are_repaired_and_listed(tmp_path):

@@ -156,11 +156,11 @@ def _ticks(value: Any) -> int | str:
 def _integer_json(dtype: np.dtype[Any], value: Any) -> int | bool:
     whole = _whole_number(value)
     if dtype.kind == "b":
-        if whole not in (0, 1):
+        if isinstance(value, str) and whole not in (0, 1):
             raise ValueError("true or false is expected")
         if isinstance(value, str) and not whole:
             raise ValueError("readers take this text for true; write false without quotes")
-        return bool(whole)
+        return bool(whole)  # NumPy, and so zarr-python, takes 255 for true
     limits = np.iinfo(dtype)
     if not int(limits.min) <= whole <= int(limits.max):
         raise ValueError(f"outside {limits.min} to {limits.max}")
