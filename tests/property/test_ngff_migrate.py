@@ -99,7 +99,7 @@ def test_what_is_known_of_a_group_that_is_alike_is_right_for_this_one(
         known = _found(migrate_attributes, words, "0.5", facts, zarr_format=zarr_format)
         assert known == _found(migrate._migrated, words, "0.5", facts, zarr_format)
         read = _found(as_read, words, path)
-        reading._is_read_as_it_stands.cache_clear()
+        reading._is_read_unchanged.cache_clear()
         assert read == _found(as_read, words, path)
         checked = check_metadata(words, "0.5", path)
         versions._is_faultless.cache_clear()

@@ -175,7 +175,16 @@ def test_what_goes_over_storage_is_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "far"), [("nfs4", True), ("lustre", True), ("fuse.sshfs", True), ("ext4", False)]
+    ("kind", "far"),
+    [
+        ("nfs4", True),
+        ("lustre", True),
+        ("fuse.sshfs", True),
+        ("fuse", True),
+        ("autofs", True),
+        ("ext4", False),
+        ("fuseblk", False),
+    ],
 )
 def test_small_files_of_network_file_systems_are_read_ahead(tmp_path, monkeypatch, kind, far):
     mounts = tmp_path / "mountinfo"

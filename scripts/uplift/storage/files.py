@@ -37,6 +37,7 @@ def _cut(name: str) -> str:
 
 _NETWORK = re.compile(
     r"nfs4?|lustre|cifs|smb3?|ceph|gpfs|beegfs|afs|9p|glusterfs|panfs|wekafs|orangefs|fuse(\..+)?"
+    r"|autofs"  # a share that is mounted once something below it is looked at
 )
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -51,9 +52,8 @@ def is_network(path: str) -> bool:
     )
 
 
-@cache
 def _mounted(table: Path) -> list[tuple[str, str]]:
-    """Folder, ending in a slash, and kind of each file system."""
+    """Folder, ending in a slash, and kind of each file system; shares come and go at any time."""
     mounts = []
     for line in table.read_text().splitlines() if table.exists() else ():
         head, _, tail = line.partition(" - ")
