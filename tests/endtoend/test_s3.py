@@ -17,6 +17,7 @@ from support.steps import Conversion, StepError
 from support.workflow import ROOT, contents, snakemake
 from uplift.storage import s3 as storage_s3
 from uplift.storage.engines.obstore import ObstoreStore
+from uplift.validate.pixels.regions import check_arrays
 
 ENGINES = ("obstore", "fsspec")
 PAGE = ROOT / "docs" / "S3.md"
@@ -221,6 +222,30 @@ def test_faults_change_no_byte(local, client, bucket, s3_server, tmp_path, seed,
     assert not s3.dangling(client, bucket)
     assert proxy.counts["error"] > 5
     assert proxy.counts["before"] + proxy.counts["midway"] + proxy.counts["after"] > 0
+
+
+def test_chunks_that_were_read_again_are_compared_from_end_to_end(
+    client, bucket, s3_server, tmp_path, monkeypatch
+):
+    write_image(tmp_path / "in.zarr", size=128, chunk=16, depth=2, labels=False)
+    s3.upload(client, tmp_path / "in.zarr", bucket, "in.zarr")
+    regions, compared = check_arrays, []
+
+    def noted(arrays, *rest):
+        compared.extend(array for array in arrays if array.path == "0")
+        return regions(arrays, *rest)
+
+    monkeypatch.setattr("uplift.batches.validating.check_arrays", noted)
+    found = []
+    for share in (0.0, 0.05):
+        with FaultyProxy(s3_server.port, Faults(error=share)) as proxy:
+            there = storage(bucket, endpoint_url=proxy.endpoint, retries=8)
+            where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out{share}.zarr"
+            conversion = Conversion(*where, tmp_path / str(share), storage=there, threads=1)
+            found.append(conversion.all())
+    assert compared[0].reread == ()
+    assert 0 < len(compared[1].reread) < 2 * 2 * 8 * 8
+    assert found[0]["arrays"] == found[1]["arrays"], "regions are counted alike"
 
 
 def test_a_server_that_is_killed_and_comes_back(

@@ -18,11 +18,13 @@ from uplift.batches.work import Assignment, Result
 from uplift.convert.engine import first_of, largest_of
 from uplift.convert.portion import unique_chunks
 from uplift.errors import INSPECT_AGAIN, SourceError
+from uplift.grid import Index
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
 from uplift.models.json_text import sha256_of
 from uplift.models.record import BadChunk, ItemRecord, Record, Verify
 from uplift.validate.objects.manifest import text_of_sums
+from uplift.validate.pixels.chosen import MOST_NAMED
 from uplift.validate.pixels.digests import digests_file
 from uplift.work import json_files, usage
 from uplift.work.folder import WorkFolder
@@ -207,6 +209,7 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
         trailing=one.of("trailing"),
         first_trailing=functools.reduce(first_of, (r.first_trailing for r in one.results), None),
         largest=None if largest is None else (largest[0], *largest[1]),
+        reread=tuple(sorted(set[Index]().union(*(r.reread for r in one.results))))[:MOST_NAMED],
         wall_seconds=round(sum(result.seconds for result in one.results), 3),
         cpu_seconds=round(sum(result.cpu_seconds for result in one.results), 3),
         **found,

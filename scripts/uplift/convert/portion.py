@@ -283,6 +283,7 @@ def _trusted(
             converted.total.opened += line.opened
             converted.total.opened_sum += int(line.opened_sha256 or "0", 16)
             converted.total.trailing += line.trailing
+            converted.total.reread.update(line.reread)
             if line.largest is not None:
                 size, *chunk = line.largest
                 largest = largest_of(converted.total.largest, (size, tuple(chunk)))
@@ -320,6 +321,7 @@ def _note(
             trailing=outcome.trailing,
             first_trailing=outcome.first_trailing,
             largest=None if outcome.largest is None else (outcome.largest[0], *outcome.largest[1]),
+            reread=tuple(sorted(outcome.reread)),
             digests=rows_to_text(rows),
             boot=None if alone else boot_id(),
         )

@@ -36,6 +36,8 @@ class ItemRecord(Model):
         Chunks with bytes after the end of their compressed stream: how many, and the first.
     largest
         The chunk with the most bytes as stored: these, and its index.
+    reread
+        Chunks of which a read failed and was repeated, a thousand at most.
     objects, bytes, objects_sha256
         Stored objects when they were validated: how many, their bytes, and the digest of their
         listing (keys, sizes, stamps).
@@ -69,6 +71,7 @@ class ItemRecord(Model):
     trailing: int = 0
     first_trailing: tuple[int, ...] | None = None
     largest: tuple[int, ...] | None = None
+    reread: tuple[tuple[int, ...], ...] = ()
     objects: int = 0
     bytes: int = 0
     objects_sha256: str = ""

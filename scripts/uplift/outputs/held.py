@@ -73,7 +73,7 @@ class HeldOutput:
     def __init__(self, store: WritableStore, claim: Claim, folder: Path) -> None:
         self.claim = claim
         self.url, self.can_list, self.is_local = store.url, store.can_list, store.is_local
-        self.reads_ahead = store.reads_ahead
+        self.reads_ahead, self.repeated_reads = store.reads_ahead, store.repeated_reads
         self.get, self.get_range, self.read_into = store.get, store.get_range, store.read_into
         self.open_object = store.open_object
         self.read_many, self.read_ranges = store.read_many, store.read_ranges

@@ -6,6 +6,7 @@ is the root itself. Absence is ``None`` (or ``False``); everything else that goe
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -93,6 +94,10 @@ class Store(Protocol):
     can_list: bool
     """False for plain HTTP: walk by known keys there."""
     is_local: bool
+
+    @property
+    def repeated_reads(self) -> AbstractSet[str]:
+        """Keys of objects of which a read failed and was repeated."""
 
     @property
     def reads_ahead(self) -> bool:

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -149,6 +150,8 @@ class ReadableStore(ABC):
     """The reading half of :class:`~uplift.storage.protocol.Store`, made of one method."""
 
     url: str
+    repeated_reads: AbstractSet[str] = frozenset()
+    """Keys of objects of which a read failed and was repeated."""
     _ahead: ReadAhead | None = None
     """None where reading ahead does not pay, as with files: the page cache does it."""
 

@@ -111,9 +111,17 @@ class RemoteStore(ReadableStore):
         self._cap = cap_of(url, options)
         self._ahead = ReadAhead(self._cap.requests)
         self._pause = Pause(self.url)
+        self.repeated_reads: set[str] = set()
 
     @retried
     def _read(self, wanted: Wanted, start: int, length: int | None) -> Data | None:
+        try:
+            return self._read_once(wanted, start, length)
+        except TransientError:
+            self.repeated_reads.add(key_of(wanted))
+            raise
+
+    def _read_once(self, wanted: Wanted, start: int, length: int | None) -> Data | None:
         """Fetch an object or a range of it, and compare the answer with what was listed."""
         key = key_of(wanted)
         if length == 0:

@@ -42,6 +42,8 @@ class Done(Model):
     """Chunks with bytes after the end of their stream: how many, and the first of them."""
     largest: tuple[int, ...] | None = None
     """Bytes of the largest chunk that was read, and its index."""
+    reread: tuple[tuple[int, ...], ...] = ()
+    """Chunks of which a read failed and was repeated."""
     digests: str = ""
     """Digests of what was read: rows of :mod:`uplift.arrays.digests`; may be empty."""
     boot: str | None = None

@@ -14,7 +14,7 @@ from uplift.validate.pixels.small import MOST_REGION_BYTES
 from uplift.zarr_metadata.data_types import numpy_dtype
 
 MOST_NAMED = 1000
-"""Chunks that were recoded alone or retried, and sides of borders, that are compared."""
+"""Chunks that were recoded alone or read again, and sides of borders, that are compared."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class Chosen:
         The first chunk that is not stored.
     named
         Chunks that were recoded alone.
+    reread
+        Chunks of which a read failed and was repeated. They are compared in addition to all others,
+        and not counted: what a verdict says does not depend on the network.
     filled
         Chunks that cannot be decoded: the output has the fill value there.
     misdeclared
@@ -45,6 +48,7 @@ class Chosen:
     largest: Index | None = None
     absent: Index | None = None
     named: tuple[Index, ...] = ()
+    reread: tuple[Index, ...] = ()
     filled: frozenset[Index] = frozenset()
     misdeclared: bool = False
     borders: tuple[int, ...] = field(default=())
@@ -56,11 +60,17 @@ class Chosen:
         return math.prod(self.source.shape) * numpy_dtype(self.source).itemsize
 
 
-def regions_of(array: Chosen) -> list[Box]:
-    """Boxes of elements to compare, each inside a source chunk; all of a small array."""
+def regions_of(array: Chosen) -> tuple[list[Box], list[Box]]:
+    """Boxes of elements to compare, each inside a source chunk; all of a small array.
+
+    Returns
+    -------
+    list[Box], list[Box]
+        Those of the array, which are counted; those of chunks that were read again.
+    """
     chunks = grid.grid_shape(array.source.shape, array.source.chunks)
     if not math.prod(chunks):
-        return []
+        return [], []
     if math.prod(chunks) <= REGIONS:
         chosen: Iterable[Index] = grid.all_indices(chunks)
     else:
@@ -72,12 +82,18 @@ def regions_of(array: Chosen) -> list[Box]:
                 break
             found[index] = None
         chosen = found
-    itemsize = numpy_dtype(array.source).itemsize
-    return [
-        _beginning(grid.element_box(index, array.source.chunks, array.source.shape), itemsize)
-        for index in chosen
-        if index not in array.filled
-    ]
+    known = set(array.filled)
+    boxes = []
+    for indices in (chosen, array.reread[:MOST_NAMED]):
+        wanted = [index for index in dict.fromkeys(indices) if index not in known]
+        known.update(wanted)
+        boxes.append([_box_in(index, array.source) for index in wanted])
+    return boxes[0], boxes[1]
+
+
+def _box_in(chunk: Index, source: SourceArray) -> Box:
+    box = grid.element_box(chunk, source.chunks, source.shape)
+    return _beginning(box, numpy_dtype(source).itemsize)
 
 
 def _ends(chunks: Shape) -> Iterator[Index]:

@@ -117,7 +117,8 @@ class _ArrayCheck:
     def __init__(self, array: Chosen, source: Store, output: Store, root: bytes | None) -> None:
         self._array, self._output, self._root = array, output, root
         # none where the job that converted the array has compared all of it
-        self._regions = [] if array.compared else regions_of(array)
+        counted, others = ([], []) if array.compared else regions_of(array)
+        self._regions, self._count = [*counted, *others], len(counted)
         self._before = SourceReaders(array, source)
         self._after: Reader | None = None
         self._refused: ReaderError | None = None
@@ -208,7 +209,7 @@ class _ArrayCheck:
                 sha256 = array_sha256(reader, steps)
         except ReaderError as error:
             findings.error("reader.refuses", array.path, str(error))
-        return Regions(array.path, array.compared or len(self._regions), findings.listed(), sha256)
+        return Regions(array.path, array.compared or self._count, findings.listed(), sha256)
 
     def _is_small(self) -> bool:
         """Whether both sides are read whole, with one call each: the regions are all of it."""
