@@ -1,6 +1,7 @@
 """Inspect with several processes: what one process finds, whatever lies in an array's folder."""
 
 import shutil
+from concurrent.futures import CancelledError
 from functools import partial
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from support.images import write_image
 from uplift.errors import SourceError, StorageError
 from uplift.inspect_source import listers
+from uplift.inspect_source.array_keys import sorted_keys
 from uplift.inspect_source.listers import Listers
+from uplift.inspect_source.recent import Newest
 from uplift.inspect_source.walk import inspect_source
 from uplift.running.processes import Workers
+from uplift.running.progress import Progress
 from uplift.storage import local_reading, open_store
 from uplift.storage.local import LocalStore
 
@@ -131,6 +135,30 @@ def test_after_an_error_others_are_not_waited_for(tmp_path, eager, monkeypatch):
     with pytest.raises(StorageError):
         inspect_source(open_store(str(image)), listers=Listers(partial(open_store, str(image)), 3))
     assert ended == [StorageError]
+
+
+def test_answers_about_an_array_that_failed_are_not_those_of_the_next(tmp_path, eager):
+    """On a network file system threads read several arrays: others go on until the walk ends."""
+    image = write_image(tmp_path / "in.zarr", size=64, chunk=16)
+    arrays = {one.path: one.source for one in inspect_source(open_store(str(image))).arrays}
+    first = next(p.parent for p in sorted((image / "0").rglob("[0-9]*")) if p.is_file())
+    (first / "gone").symlink_to("nowhere")
+    processes, reopen = Listers(partial(open_store, str(image)), 3), partial(open_store, str(image))
+
+    def sorted_of(path):
+        about = (arrays[path], None, Newest(), Progress("%d"))
+        return processes.sorted(reopen(), path, *about)
+
+    try:
+        for _ in range(3):
+            with pytest.raises(StorageError, match="leads nowhere"):
+                sorted_of("0")
+            alone = sorted_keys(reopen().list_tree("1"), "1", arrays["1"], None, Newest())
+            assert sorted_of("1").stored == alone.stored
+    finally:
+        processes.close()
+    with pytest.raises(CancelledError):
+        sorted_of("1")
 
 
 def test_a_split_tree_is_the_whole_tree(tmp_path):

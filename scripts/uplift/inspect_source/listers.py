@@ -11,6 +11,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from functools import partial
 from typing import NamedTuple
 
@@ -57,6 +58,8 @@ class Listers:
         self._workers: Workers[Store] | None = None
         # on a network file system threads read several arrays; each gets all processes in turn
         self._one_array = threading.Lock()
+        self._ending = threading.Lock()  # of the workers: one thread ends them
+        self._is_closed = False
 
     def sorted(
         self,
@@ -80,6 +83,11 @@ class Listers:
         -------
         Keys or None
             Of the array.
+
+        Raises
+        ------
+        CancelledError
+            The walk has failed meanwhile.
         """
         if self._cores < 2 or math.prod(object_grid(source)) <= ALONE_OBJECTS:
             return None
@@ -90,7 +98,14 @@ class Listers:
         if split is None:
             return None
         with self._one_array:
-            return self._sorted_together(*split, path, source, other, newest, listed)
+            if self._is_closed:  # the walk has failed: nobody waits for this array
+                raise CancelledError
+            try:
+                return self._sorted_together(*split, path, source, other, newest, listed)
+            except BaseException:
+                # what they still answer about this array is no answer about the next one
+                self._end_workers()
+                raise
 
     def _sorted_together(
         self,
@@ -106,10 +121,12 @@ class Listers:
         step = grid.ceil_div(len(folders), _PARTS * self._cores) or 1
         starts = range(0, len(folders), step)
         parts = (_Part(folders[i : i + step], path, source, other) for i in starts)
-        if self._workers is None:
+        workers = self._workers
+        if workers is None:
             spent = (usage.take_spent, usage.add_spent)
-            self._workers = Workers(self._cores, partial(_opened, self._reopen), spent=spent)
-        for found, last in self._workers.as_done(_sorted_part, parts):
+            workers = Workers(self._cores, partial(_opened, self._reopen), spent=spent)
+            self._workers = workers
+        for found, last in workers.as_done(_sorted_part, parts):
             keys.add(found)
             listed.add(found.stored + found.foreign + len(found.files))
             newest.add(*last)
@@ -117,8 +134,14 @@ class Listers:
 
     def close(self) -> None:
         """End the processes; after an error without waiting for their current work."""
-        if self._workers is not None:
-            self._workers.__exit__(sys.exc_info()[0])
+        self._is_closed = True
+        self._end_workers()
+
+    def _end_workers(self) -> None:
+        with self._ending:
+            workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.__exit__(sys.exc_info()[0])
 
 
 def _opened(reopen: Callable[[], Store], _: Callable[[int], None]) -> Store:
