@@ -113,6 +113,26 @@ def test_a_chunk_of_a_large_array_that_changes_after_the_listing(
     assert "-R inspect_source" in found[0]["message"]
 
 
+def test_chunks_that_a_batch_reads_twice_did_not_change(tmp_path):
+    """The first batch compares each read with its listing, the second one counts its reads."""
+    write_image(tmp_path / "in.zarr", size=512, chunk=512, depth=8)
+    half = '{"z": 1, "y": 256, "x": 512}'
+    conversion = Conversion(
+        str(tmp_path / "in.zarr"),
+        str(tmp_path / "out.zarr"),
+        tmp_path / "work",
+        plan_settings=f'{{"chunks": {half}, "shards": {half}}}',
+        batch_settings='{"batch_mib": 4}',
+        threads=1,
+    )
+    prepared(conversion)
+    conversion.convert()
+    assert len([name for name in conversion.batches() if name.startswith("labels-nuclei-0.")]) == 2
+    conversion.migrate()
+    conversion.write_crate()
+    assert conversion.validate()["verdict"] == "valid"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [("rewritten", "a/0: chunks changed since"), ("removed", "a/0/1.1: .*is absent now")],
