@@ -225,6 +225,11 @@ def add_a_key(output):
     output.edit("labels/nuclei", lambda d: d.update(other={"must_understand": False}))
 
 
+def add_half_a_character(output):
+    file = output.root / "labels" / "nuclei" / "zarr.json"
+    file.write_text(file.read_text().replace('"attributes": {', r'"attributes": {"a": "\ud83d",'))
+
+
 def leave_a_stray_file(output):
     (output.root / "0" / "c" / "9").mkdir()
     (output.root / "0" / "c" / "9" / "0").write_text("stray")
@@ -271,6 +276,7 @@ DAMAGE = [
     (spell_a_number_otherwise, "document.rewritten", "labels/nuclei"),
     (say_a_thing_twice, "document.rewritten", "labels"),
     (add_a_key, "document.rewritten", "labels/nuclei"),
+    (add_half_a_character, "document.rewritten", "labels/nuclei"),
     (leave_a_stray_file, "output.stray", "0/c/9/0"),
     (leave_v2_metadata, "output.v2_metadata", "labels/.zattrs"),
     (change_a_copied_file, "file.differs", "README.txt"),

@@ -161,7 +161,10 @@ class Documents:
         another form has to accept this one as well.
         """
         if data not in self._as_written:
-            same = document_bytes(document) == data and not unknown_keys(document, kind)
+            try:
+                same = document_bytes(document) == data and not unknown_keys(document, kind)
+            except UnicodeEncodeError:  # half of a surrogate pair, which no document is given
+                same = False
             self._as_written[data] = same
         return self._as_written[data]
 
