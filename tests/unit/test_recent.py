@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -33,6 +34,26 @@ def test_what_changed_minutes_ago_is_named():
     unknown = Newest()
     unknown.add(ObjectInfo("0/0", 1, ""))
     assert recent_change("in.zarr", unknown, time.time()) is None
+
+
+def test_what_another_thread_adds_meanwhile_is_not_forgotten():
+    newest, begun = Newest(), []
+    newer = threading.Thread(target=newest.add, args=(ObjectInfo("0/2", 1, "", 940.0),))
+
+    class First:
+        @property
+        def changed(self):
+            if begun == ["compared"]:
+                begun.append("added")
+                newer.start()
+                newer.join(0.2)
+            return 100.0
+
+    newest.add(First())
+    begun.append("compared")
+    newest.add(ObjectInfo("0/1", 1, "", 500.0))
+    newer.join()
+    assert newest.object.key == "0/2"
 
 
 def test_a_copy_that_keeps_the_times_of_the_content_is_seen(source, tmp_path, caplog):

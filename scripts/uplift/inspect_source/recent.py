@@ -1,6 +1,7 @@
 """Sources that something may still be writing to: an object changed minutes ago."""
 
 import operator
+import threading
 from typing import Literal
 
 from uplift.storage.protocol import ObjectInfo
@@ -18,19 +19,18 @@ _changed = operator.attrgetter("changed")
 
 
 class Newest:
-    """The listed object that changed last.
-
-    Threads may add at the same time: at worst one of two that are equally new is forgotten.
-    """
+    """The listed object that changed last (thread-safe)."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # between the comparison and what follows from it
         self.object: ObjectInfo | None = None
 
     def add(self, *infos: ObjectInfo) -> None:
         """Compare with objects."""
         last = max(infos, key=_changed, default=None)
-        if last is not None and (self.object is None or last.changed > self.object.changed):
-            self.object = last
+        with self._lock:
+            if last is not None and (self.object is None or last.changed > self.object.changed):
+                self.object = last
 
 
 def recent_change(url: str, newest: Newest, now: float) -> str | None:
