@@ -22,6 +22,9 @@ from uplift.storage.urls import display_url
 _ARRAYS_AT_ONCE = 64
 """Small arrays that a process handles at the same time where each read is a round trip, over all
 its groups: one for each request that it may make. The groups share threads: these keep codecs."""
+_FILES_AT_ONCE = 16
+"""The same where both sides are files of a network file system: each thread keeps buffers that are
+as large as the largest chunk it met."""
 _READING = 2
 """Large portions of a remote store that a process may read at the same time: if it read all, it
 would also send and read back all at the same time, and the source would be idle."""
@@ -81,7 +84,10 @@ class Context:
         """
         if not self.has_round_trips:
             return map
-        return ThreadPoolExecutor(_ARRAYS_AT_ONCE, thread_name_prefix="array").map
+        at_once = (
+            _FILES_AT_ONCE if self.source.is_local and self.output.is_local else _ARRAYS_AT_ONCE
+        )
+        return ThreadPoolExecutor(at_once, thread_name_prefix="array").map
 
     @property
     def has_round_trips(self) -> bool:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from uplift import __version__
 from uplift.arrays.digests import pixel_index_bytes, sorted_pixel_rows
 from uplift.arrays.source_chunks import ListingDigest
+from uplift.arrays.tasks import is_read_once
 from uplift.batches.portions import Portion, portions_of
 from uplift.batches.work import Assignment, Result
 from uplift.convert.engine import first_of, largest_of
@@ -227,15 +228,16 @@ def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
     """
     objects = math.prod(item.target.object_grid)
     whole = (item.start, item.stop) == (0, objects) and item.source.shards is None
-    if whole and one.of("opened") == item.stored_chunks:
+    once = is_read_once(item.source, item.target)
+    if whole and once and one.of("opened") == item.stored_chunks:
         if _opened(one).hexdigest() != item.listing_sha256:
             raise SourceError(
                 f"{item.path or 'array'}: chunks changed after the source was inspected; "
                 f"{INSPECT_AGAIN}"
             )
         return
-    once = one.of("chunks_read") == item.stored_chunks and not one.of("resumed")
-    if whole and once and item.stored_bytes not in (0, one.of("bytes_read")):
+    read_once = one.of("chunks_read") == item.stored_chunks and not one.of("resumed")
+    if whole and read_once and item.stored_bytes not in (0, one.of("bytes_read")):
         raise SourceError(
             f"{item.path or 'array'}: {one.of('bytes_read')} bytes of chunks were read, "
             f"{item.stored_bytes} were there when the source was inspected; "

@@ -6,6 +6,7 @@ whole dataset (:mod:`uplift.validate.pixels.regions`), which knows more and says
 
 import contextlib
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,10 +20,13 @@ from uplift.models.batch import BatchItem
 from uplift.storage.protocol import Store, has_round_trips
 from uplift.validate.pixels.compare import same_bits
 from uplift.validate.pixels.small import is_for_zarr_python
+from uplift.zarr_metadata.data_types import numpy_dtype
 
-_AHEAD, _AHEAD_OF_ROUND_TRIPS = 1, 15
+_AHEAD = 1
 """Arrays that are being read while one is compared: tensorstore's threads are never idle then. With
-more, memory leaves the cores' caches. Where reads are round trips, all arrays of a group."""
+more, memory leaves the cores' caches."""
+_AHEAD_BYTES = 16 * 2**20
+"""Where reads are round trips, as many as have so many decoded bytes: small ones of a group all."""
 
 _Reading = Callable[[], NDArray[Any]]
 
@@ -53,7 +57,9 @@ def same_values(
     opening = [None if item is None else _opening(item, source, output) for item in items]
     ahead, rooms = _AHEAD, _used_again(_AHEAD + 1)
     if has_round_trips(source, output):
-        ahead, rooms = _AHEAD_OF_ROUND_TRIPS, iter(lambda: (Room(), Room()), None)
+        largest = max((_nbytes(item) for item in items if item is not None), default=1)
+        ahead = max(_AHEAD, _AHEAD_BYTES // largest)
+        rooms = iter(lambda: (Room(), Room()), None)
     reading: deque[tuple[_Reading, _Reading] | None] = deque()
     for pair in opening:
         if len(reading) > ahead:
@@ -61,6 +67,10 @@ def same_values(
         reading.append(None if pair is None else _reading(pair, next(rooms)))
     while reading:
         yield _compared(reading.popleft())
+
+
+def _nbytes(item: BatchItem) -> int:
+    return max(1, math.prod(item.source.shape) * numpy_dtype(item.source).itemsize)
 
 
 def _used_again(count: int) -> Iterator[tuple[Room, Room]]:

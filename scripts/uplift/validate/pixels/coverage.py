@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uplift import grid
 from uplift.arrays.source_chunks import ListingDigest
+from uplift.arrays.tasks import is_read_once
 from uplift.errors import INSPECT_AGAIN, VALIDATE_AGAIN, InputError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray, TargetArray
@@ -205,6 +206,7 @@ def _compare_read(entry: InventoryArray, work: ArrayWork, findings: Findings) ->
     """
     # a batch that compared each read with the listing counts none, others may read chunks twice
     all_counted = all(one.opened for one in work.items if one.objects)
+    all_counted = all_counted and is_read_once(work.source, work.target)
     if all_counted and 0 < sum(one.opened for one in work.items) == entry.stored_chunks:
         sums = [int(one.opened_sha256, 16) for one in work.items if one.opened]
         if ListingDigest(sum(sums)).hexdigest() != entry.listing_sha256:
