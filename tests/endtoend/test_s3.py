@@ -248,6 +248,50 @@ def test_chunks_that_were_read_again_are_compared_from_end_to_end(
     assert found[0]["arrays"] == found[1]["arrays"], "regions are counted alike"
 
 
+@pytest.fixture
+def large(client, bucket, tmp_path, monkeypatch):
+    """An array with too many chunks to compare each with its listing."""
+    for module in ("convert.portion", "batches.surveys"):
+        monkeypatch.setattr(f"uplift.{module}.MOST_LISTED", 4)
+    write_image(tmp_path / "in.zarr", size=64, chunk=16, depth=2, labels=False)
+    s3.upload(client, tmp_path / "in.zarr", bucket, "in.zarr")
+
+    def converted(**more):
+        where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out.zarr"
+        return Conversion(*where, tmp_path / "w", storage=storage(bucket, **more), threads=1)
+
+    return converted
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_objects_of_a_large_array_are_those_that_were_listed(large, engine):
+    conversion = large(engine=engine)
+    assert conversion.all()["verdict"] == "valid"
+    records = [json.loads(path.read_text()) for path in conversion.path("records").glob("*.json")]
+    (item,) = (item for record in records for item in record["items"] if item["path"] == "0")
+    assert item["opened"] == item["chunks_read"] > 4
+
+
+@pytest.mark.parametrize("method", ["keep", "zstd"])
+def test_an_object_of_a_large_array_that_is_replaced_before_it_is_read(
+    large, client, bucket, monkeypatch, capfd, method
+):
+    conversion = large()
+    conversion.plan_settings = json.dumps({"codec": method})
+    for step in (conversion.inspect, conversion.plan, conversion.claim):
+        step()
+    fetch, key = ObstoreStore._fetch, "in.zarr/0/1/1/2/3"
+
+    def late(store, wanted, *rest):
+        if wanted == "0/1/1/2/3":
+            data = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            client.put_object(Bucket=bucket, Key=key, Body=data[:-1] + bytes([data[-1] ^ 1]))
+        return fetch(store, wanted, *rest)
+
+    monkeypatch.setattr(ObstoreStore, "_fetch", late)
+    refused(capfd, conversion.convert, "0: chunks changed after the source was inspected")
+
+
 def test_a_server_that_is_killed_and_comes_back(
     local, client, bucket, s3_server, tmp_path, monkeypatch
 ):

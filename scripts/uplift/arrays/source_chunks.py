@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from uplift.codecs import shard_index
 from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray
-from uplift.storage.protocol import ObjectInfo, Readable, Store, Wanted, join
+from uplift.storage.protocol import NotedKey, ObjectInfo, Readable, Store, Wanted, join
 from uplift.zarr_metadata.v3 import ChunkKeys, chunk_key
 
 _KEPT_INDEXES = 64
@@ -56,8 +57,8 @@ class ChunkSource:
     notes
         Whether each file that is read is noted in :attr:`listed`, where it was not listed before.
     opened
-        Digest of the files that were read, as they were when they were opened, of an array with too
-        many chunks for :attr:`listed`. The sum over all its parts must be that of the listing.
+        Digest of the objects that were read, as they were then, of an array with too many chunks
+        for :attr:`listed`. The sum over all its parts must be that of the listing.
     """
 
     def __init__(self, store: Store, path: str, source: SourceArray) -> None:
@@ -103,7 +104,22 @@ class ChunkSource:
             yield from self._file_blocks(indices)
             return
         ahead, wanted = itertools.tee(indices)
-        for index, data in zip(wanted, self.read(ahead), strict=True):
+        if self._indexes is not None or self.listed or not self.store.can_list:
+            for index, data in zip(wanted, self.read(ahead), strict=True):
+                yield [(index, data)]
+            return
+        asked = deque[NotedKey]()
+
+        def keys() -> Iterator[NotedKey]:
+            for index in ahead:
+                asked.append(NotedKey(self._prefix + chunk_key(self.source, index)))
+                yield asked[-1]
+
+        found = self.store.read_many(keys(), self._chunk_bytes)
+        for index, data in zip(wanted, found, strict=True):
+            info = asked.popleft().info
+            if info is not None:
+                self.opened.add(info.key[len(self._prefix) :], info)
             yield [(index, data)]
 
     @property

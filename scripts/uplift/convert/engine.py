@@ -36,7 +36,7 @@ class Outcome:
     bytes_read: int = 0
     opened: int = 0
     opened_sum: int = 0
-    """Chunks that were opened as files, and the sum of their listing digests."""
+    """Chunks whose objects were described as they were read; the sum of their listing digests."""
     trailing: int = 0
     """Chunks with bytes after the end of their stream, which are left out."""
     first_trailing: Index | None = None

@@ -28,8 +28,8 @@ class ItemRecord(Model):
     Attributes
     ----------
     opened, opened_sha256
-        Source chunks that were opened as files, and the digest of these as of a listing: of arrays
-        with too many chunks to compare each with its listing.
+        Source chunks whose objects were described when they were read, and the digest of these as
+        of a listing: of arrays with too many chunks to compare each with its listing.
     objects_resumed
         Finished by an earlier, interrupted run and not written again.
     trailing, first_trailing

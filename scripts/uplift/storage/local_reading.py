@@ -21,7 +21,7 @@ from uplift.storage.files import (
     refuse_link_out_of,
 )
 from uplift.storage.parallel_listing import files_below, looked_at
-from uplift.storage.protocol import Buffer, ObjectInfo, Wanted, key_of, refuse_changed
+from uplift.storage.protocol import Buffer, NotedKey, ObjectInfo, Wanted, key_of, refuse_changed
 from uplift.storage.reading import ReadableStore, ReadAhead
 from uplift.work.traffic import TRAFFIC
 
@@ -100,7 +100,9 @@ class LocalFiles(ReadableStore):
                 self._refuse_special(key, status.st_mode)
                 return None
             info = _info_of(key, status)
-            if wanted is not key:
+            if isinstance(wanted, NotedKey):
+                wanted.info = info
+            elif wanted is not key:
                 refuse_changed(wanted, info.size, info.stamp, self.url)
             opened, descriptor = OpenFile(self, info, descriptor), -1
         except OSError as error:

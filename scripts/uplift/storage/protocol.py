@@ -26,6 +26,18 @@ class ObjectInfo(NamedTuple):
     changed: float = 0.0
 
 
+class NotedKey(str):
+    """Key of an object to read, with which the store says how the object was when it was read.
+
+    Attributes
+    ----------
+    info
+        None: it was not read, or the store does not know its size and stamp.
+    """
+
+    info: ObjectInfo | None = None
+
+
 Wanted = str | ObjectInfo
 """An object to read: by its key, or as it was listed. The latter guards the read: an object with
 another size or stamp raises :class:`~uplift.errors.ChangedError`."""

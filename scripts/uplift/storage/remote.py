@@ -11,6 +11,7 @@ from uplift.storage import s3, tuning
 from uplift.storage.caps import Cap, cap_of
 from uplift.storage.failures import error_code, failure, is_absent_bucket, refusal_of
 from uplift.storage.protocol import (
+    NotedKey,
     ObjectInfo,
     Readable,
     Store,
@@ -144,6 +145,7 @@ class RemoteStore(ReadableStore):
         if found is None:
             return None
         data, size, stamp = found
+        _describe_to(wanted, size, stamp)
         self._cap.moved(len(data))
         TRAFFIC.add(objects_read=1, bytes_read=len(data))
         if isinstance(wanted, ObjectInfo):
@@ -333,3 +335,9 @@ class RemoteStore(ReadableStore):
             asked = seconds_of(refusal.retry_after)
             self._pause.begin(asked, lambda: seconds_of(self._retry_after(key)))
         return failure(error, f"{self.url}/{key}" if key else self.url, action, refusal)
+
+
+def _describe_to(wanted: Wanted, size: int | None, stamp: str | None) -> None:
+    """Tell whom it concerns how an object was when it was read."""
+    if isinstance(wanted, NotedKey) and size is not None and stamp:
+        wanted.info = ObjectInfo(str(wanted), size, stamp)

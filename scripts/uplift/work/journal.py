@@ -36,7 +36,7 @@ class Done(Model):
     chunks: int
     opened: int = 0
     opened_sha256: str = ""
-    """Chunks that were opened as files, and the digest of these as of a listing."""
+    """Chunks whose objects were described when they were read; their digest as of a listing."""
     trailing: int = 0
     first_trailing: tuple[int, ...] | None = None
     """Chunks with bytes after the end of their stream: how many, and the first of them."""
