@@ -56,9 +56,12 @@ class ChunkSource:
         Objects of chunks as :meth:`survey` found them: reading one that changed since is an error.
     notes
         Whether each file that is read is noted in :attr:`listed`, where it was not listed before.
+    sums
+        Whether the objects that are read are summed up in :attr:`opened`: of an array with too many
+        chunks for :attr:`listed`.
     opened
-        Digest of the objects that were read, as they were then, of an array with too many chunks
-        for :attr:`listed`. The sum over all its parts must be that of the listing.
+        Digest of the objects that were read, as they were then. The sum over all parts of the array
+        must be that of the listing.
     """
 
     def __init__(self, store: Store, path: str, source: SourceArray) -> None:
@@ -68,6 +71,7 @@ class ChunkSource:
         self.grid = grid.grid_shape(source.shape, source.chunks)
         self.listed: dict[Index, ObjectInfo] = {}
         self.notes = False
+        self.sums = False
         self.opened = ListingDigest()
         self._prefix = f"{path}/" if path else ""
         self._keys = ChunkKeys(source)
@@ -104,7 +108,7 @@ class ChunkSource:
             yield from self._file_blocks(indices)
             return
         ahead, wanted = itertools.tee(indices)
-        if self._indexes is not None or self.listed or not self.store.can_list:
+        if self._indexes is not None or not self.sums:
             for index, data in zip(wanted, self.read(ahead), strict=True):
                 yield [(index, data)]
             return
@@ -150,7 +154,7 @@ class ChunkSource:
                     file.close()
                 if self.notes:
                     self.listed[index] = file.info
-                elif not self.listed:
+                elif self.sums:
                     self.opened.add(file.info.key[len(self._prefix) :], file.info)
                 spans.append((index, at, count))
                 at += count

@@ -222,6 +222,7 @@ def convert_portion(
         A read or write that failed.
     """
     converted = Converted()
+    chunks.sums = chunks.store.can_list and item.stored_chunks > MOST_LISTED
     existing = dict(survey.existing)
     finished = _trusted(item, done, existing, converted)
     engine: Engine | None = None
