@@ -37,6 +37,7 @@ MODELS: dict[str, type[base.Model]] = {
     "validation": validation.Validation,
     "claim": publication.Claim,
     "made_from": publication.MadeFrom,
+    "unfinished": publication.UnfinishedObjects,
     "published": publication.Published,
     "archive": publication.Archived,
 }

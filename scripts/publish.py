@@ -15,6 +15,7 @@ from uplift.storage import display_url
 from uplift.storage.addresses import web_url
 from uplift.work import json_files, ledger
 from uplift.work.folder import WorkFolder
+from uplift.work.unfinished import noted_unfinished
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,9 +56,11 @@ def _publish(arguments: argparse.Namespace) -> None:
         was_published=any((job.step, job.exit_code) == ("publish", 0) for job in jobs),
         manifest=None if arguments.manifest is None else arguments.manifest.read_bytes(),
         has_old_manifest=has_old_manifest,
+        unfinished=noted_unfinished(work),
         web_url=web_url(display_url(arguments.output), arguments.storage, as_reached=True),
     )
     json_files.write_json(arguments.published, published)
+    work.unfinished.unlink(missing_ok=True)  # what is published again is listed again
     if has_old_manifest:
         work.manifest.unlink()
     output.release()

@@ -21,6 +21,7 @@ from uplift.validate.dataset import WorkFiles, validate_dataset
 from uplift.validators import ome_zarr
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder
+from uplift.work.unfinished import note_unfinished
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +54,8 @@ def _validate(arguments: argparse.Namespace) -> None:
     output = open_store(arguments.output, arguments.storage)
     crate = json_files.read_model(Path(arguments.crate), CrateRecord) if arguments.crate else None
     files = WorkFiles(
-        folder=WorkFolder(arguments.work),
-        batches=plan.batches,
-        skipped=plan.skipped,
-        root_document=arguments.root.read_bytes(),
-        crate=crate,
+        WorkFolder(arguments.work),
+        *(plan.batches, plan.skipped, arguments.root.read_bytes(), crate),
         with_manifest=arguments.manifest is not None,
     )
     locations = Locations(inventory.source, arguments.output, None, arguments.storage)
@@ -72,16 +70,16 @@ def _validate(arguments: argparse.Namespace) -> None:
         digest_limit_bytes=arguments.digest_limit_mib * 2**20,
     ) as pixels:
         facts = (arguments.dataset, inventory, migration, files, source, output, pixels)
-        validation, manifest = validate_dataset(
-            *facts, verify=arguments.verify, cores=arguments.threads
-        )
+        made = validate_dataset(*facts, verify=arguments.verify, cores=arguments.threads)
     if arguments.manifest is not None:
-        json_files.write_text(arguments.manifest, manifest)
-    json_files.write_json(arguments.validation, validation)
-    counts = [f.severity for f in validation.findings]
-    what = arguments.dataset, validation.verdict, summary(validation.conforms, validation.defects)
-    numbers = counts.count("error"), counts.count("warning")
-    command.log.info("%s: %s (%s), %d errors, %d warnings", *what, *numbers)
+        json_files.write_text(arguments.manifest, made.manifest)
+    verdict = made.validation
+    json_files.write_json(arguments.validation, verdict)
+    note_unfinished(files.folder, made.unfinished)
+    what = arguments.dataset, verdict.verdict, summary(verdict.conforms, verdict.defects)
+    severities = [finding.severity for finding in verdict.findings]
+    counts = severities.count("error"), severities.count("warning")
+    command.log.info("%s: %s (%s), %d errors, %d warnings", *what, *counts)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,22 @@ class MadeFrom(Model):
     files: tuple[str, ...] = ()
 
 
+class UnfinishedObjects(Model):
+    """``unfinished.json``: what killed writers left at the output, as its validation listed it.
+
+    Attributes
+    ----------
+    validation_sha256
+        Of the ``validation.json`` that was written with it: with another one it says nothing.
+    keys
+        Of objects under temporary names.
+    """
+
+    schema_: Literal["ngff-uplift/unfinished/1"] = Field("ngff-uplift/unfinished/1", alias="schema")
+    validation_sha256: str
+    keys: tuple[str, ...]
+
+
 class Cost(Model):
     """What all convert jobs of a dataset cost together; sizes in bytes, times in seconds.
 

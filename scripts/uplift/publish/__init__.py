@@ -1,9 +1,9 @@
 """Show a valid dataset to readers, and hide one that is found invalid."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 from uplift.errors import InputError, StorageError
 from uplift.models.findings import first_error
@@ -13,6 +13,7 @@ from uplift.models.record import Record
 from uplift.models.validation import Validation
 from uplift.outputs import MANIFEST_KEY, ROOT_KEY, HeldOutput
 from uplift.running.parallel import started
+from uplift.storage.protocol import Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def publish_dataset(
     was_published: bool = False,
     manifest: bytes | None = None,
     has_old_manifest: bool = False,
+    unfinished: Sequence[str] | None = None,
     web_url: str | None = None,
 ) -> Published:
     """Write the root document, as the last object; before it the check sums, if there are any.
@@ -43,6 +45,9 @@ def publish_dataset(
         Bytes of ``zarr.json`` and ``manifest.sha256``.
     has_old_manifest
         The output has a manifest of an earlier run, and none is wanted now: it is removed.
+    unfinished
+        Keys of what killed writers left, as validate listed it; None: the output is listed. What
+        an earlier publish left is looked for in either case.
     web_url
         Address of the output for a browser, where it has one.
     validate_command
@@ -78,7 +83,8 @@ def publish_dataset(
         )
     # files of killed jobs are seen by readers, and go first; unfinished uploads are not, and a
     # client that can list them takes longer to start than all else here
-    finding = started([output.find_unfinished], threads=not output.is_local)
+    search = partial(_find_unfinished, output, unfinished)
+    finding = started([search], threads=not output.is_local)
     if output.is_local:
         _remove_unfinished(output, finding)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:
@@ -120,7 +126,14 @@ def total_cost(records: Iterable[Record]) -> Cost:
     )
 
 
-def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Any]]) -> None:
+def _find_unfinished(output: HeldOutput, known: Sequence[str] | None) -> Unfinished:
+    if known is None or not output.is_local:  # uploads are not in the listing of a bucket
+        return output.find_unfinished()
+    own = [*output.find_unfinished(ROOT_KEY), *output.find_unfinished(MANIFEST_KEY)]
+    return [*own, *((key, "") for key in known)]
+
+
+def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Unfinished]]) -> None:
     (found,) = finding()
     if removed := output.remove_unfinished(found):
         log.info("removed %d unfinished objects of killed jobs", removed)

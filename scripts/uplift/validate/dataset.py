@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from uplift.models.batch import Batch
 from uplift.models.crate import CRATE_KEY, CrateRecord
@@ -67,6 +67,14 @@ class WorkFiles:
     with_manifest: bool = False
 
 
+class Validated(NamedTuple):
+    """The verdict, the manifest (empty when there is to be none), keys of unfinished objects."""
+
+    validation: Validation
+    manifest: str
+    unfinished: Sequence[str]
+
+
 def validate_dataset(
     dataset: str,
     inventory: Inventory,
@@ -78,7 +86,7 @@ def validate_dataset(
     *,
     verify: Verify = "once",
     cores: int = 1,
-) -> tuple[Validation, str]:
+) -> Validated:
     """Check everything except single chunks, and sum up what the batches found about those.
 
     Parameters
@@ -99,8 +107,8 @@ def validate_dataset(
 
     Returns
     -------
-    Validation, str
-        The verdict, and the manifest (empty when there is to be none).
+    Validated
+        The verdict, and what else the listing of the output gave.
 
     Raises
     ------
@@ -167,7 +175,7 @@ def validate_dataset(
         manifest_sha256=sha256_of(manifest) if manifest else None,
         validators=releases(),
     )
-    return validation, manifest.decode()
+    return Validated(validation, manifest.decode(), account.unfinished)
 
 
 def _arrays(

@@ -47,6 +47,8 @@ class WorkFolder:
     """What crate wrote."""
     validation = _File("validation.json")
     """The verdict."""
+    unfinished = _File("unfinished.json")
+    """What killed writers left at the output, as validate listed it."""
     manifest = _File("manifest.sha256")
     """Check sums of the output, if they are wanted."""
     published = _File("published.json")

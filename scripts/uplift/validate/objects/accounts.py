@@ -44,6 +44,8 @@ class OutputAccount:
     ----------
     objects, bytes
         At the output, without what publishing adds or removes.
+    unfinished
+        Keys of what killed writers left.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class OutputAccount:
         self._findings = findings
         self._is_manifest_ours = with_manifest or has_old_manifest
         self.objects = self.bytes = 0
+        self.unfinished: list[str] = []
         if with_manifest and MANIFEST_KEY in expected:
             text = f"{MANIFEST_KEY}: the source has such a file; rename it, or set manifest: false"
             findings.error("manifest.taken", MANIFEST_KEY, text)
@@ -71,7 +74,10 @@ class OutputAccount:
     def add(self, info: ObjectInfo) -> None:
         """Account for one object."""
         key = info.key
-        if key in (LOCK_KEY, ROOT_KEY) or is_temporary(key):
+        if is_temporary(key):
+            self.unfinished.append(key)
+            return
+        if key in (LOCK_KEY, ROOT_KEY):
             return
         if self._is_manifest_ours and key == MANIFEST_KEY:
             return
