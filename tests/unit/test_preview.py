@@ -226,7 +226,7 @@ def test_what_a_picture_needs_of_a_bucket_is_asked_for_side_by_side(tmp_path):
     store = Bucket(str(tmp_path / "many"))
     _, found = drawn(store, tmp_path / "far")
     assert np.array_equal(found, expected)
-    assert len(store.spans) > 40, "32 chunks are drawn"
+    assert len(store.spans) > 20, "32 chunks are drawn; newer zarr-python joins reads"
     assert store.longest_wait() <= 14
 
 
