@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from uplift import grid
 from uplift.arrays.source_chunks import ChunkSource, Region
 from uplift.grid import Index
-from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.batch import BatchItem
 
 TASK_CHUNKS = 256
@@ -159,9 +158,3 @@ def _objects_over(chunk: Index, item: BatchItem) -> Region:
             chunk, item.source.chunks, item.target.object_shape, item.target.shape, strict=True
         )
     )
-
-
-def is_read_once(source: SourceArray, target: TargetArray) -> bool:
-    """Whether each source chunk lies in one object alone, for which it is read."""
-    sides = zip(target.object_shape, source.chunks, source.shape, strict=True)
-    return all(length % chunk == 0 or length >= n for length, chunk, n in sides)

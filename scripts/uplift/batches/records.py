@@ -13,12 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from uplift import __version__
 from uplift.arrays.digests import pixel_index_bytes, sorted_pixel_rows
 from uplift.arrays.source_chunks import ListingDigest
-from uplift.arrays.tasks import is_read_once
+from uplift.arrays.source_reads import SourceReads, change_seen_by
 from uplift.batches.portions import Portion, portions_of
 from uplift.batches.work import Assignment, Result
 from uplift.convert.engine import first_of, largest_of
 from uplift.convert.portion import unique_chunks
-from uplift.errors import INSPECT_AGAIN, SourceError
+from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
@@ -187,9 +187,10 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
     }
     if old is not None:
         return old.model_copy(update=found)
-    _refuse_other_bytes(item, one)
+    _refuse_changed_source(item, one)
     sizes = (result.largest for result in one.results)
     largest = functools.reduce(largest_of, sizes, None)
+    opened = ListingDigest(one.of("opened_sum"))
     bad = unique_chunks([bad for result in one.results for bad in result.bad_chunks])
     for chunk in bad:
         log.warning("%s: %s: %s", chunk.key, chunk.action, chunk.reason)
@@ -204,7 +205,7 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
         objects_written=one.of("objects_written"),
         bytes_written=one.of("bytes_written"),
         opened=one.of("opened"),
-        opened_sha256=_opened(one).hexdigest() if one.of("opened") else "",
+        opened_sha256=opened.hexdigest() if one.of("opened") else "",
         objects_resumed=one.of("resumed"),
         bad_chunks=tuple(bad),
         trailing=one.of("trailing"),
@@ -217,32 +218,26 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
     )
 
 
-def _opened(one: _ItemSum) -> ListingDigest:
-    return ListingDigest(one.of("opened_sum"))
+def _refuse_changed_source(item: BatchItem, one: _ItemSum) -> None:
+    """Compare what was read of an array with the inventory, where one item is all of it.
 
-
-def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
-    """Compare what was read of a whole array with the inventory: its files, or its bytes.
-
-    Each chunk was read once, unless the new grid cuts chunks or a run was resumed.
+    Raises
+    ------
+    SourceError
+        They differ.
     """
-    objects = math.prod(item.target.object_grid)
-    whole = (item.start, item.stop) == (0, objects) and item.source.shards is None
-    once = is_read_once(item.source, item.target)
-    if whole and once and one.of("opened") == item.stored_chunks:
-        if _opened(one).hexdigest() != item.listing_sha256:
-            raise SourceError(
-                f"{item.path or 'array'}: chunks changed after the source was inspected; "
-                f"{INSPECT_AGAIN}"
-            )
+    if (item.start, item.stop) != (0, math.prod(item.target.object_grid)):
         return
-    read_once = one.of("chunks_read") == item.stored_chunks and not one.of("resumed")
-    if whole and read_once and item.stored_bytes not in (0, one.of("bytes_read")):
-        raise SourceError(
-            f"{item.path or 'array'}: {one.of('bytes_read')} bytes of chunks were read, "
-            f"{item.stored_bytes} were there when the source was inspected; "
-            f"{INSPECT_AGAIN}"
-        )
+    reads = SourceReads(
+        chunks=one.of("chunks_read"),
+        bytes=one.of("bytes_read"),
+        opened=one.of("opened"),
+        opened_sum=one.of("opened_sum"),
+        has_resumed=one.of("resumed") > 0,
+    )
+    change = change_seen_by(reads, item, item.target)
+    if change is not None:
+        raise SourceError(f"{item.path or 'array'}: {change}")
 
 
 def undecodable_error(bad: Iterable[BadChunk], url: str) -> SourceError:
