@@ -243,8 +243,8 @@ def test_chunks_that_were_read_again_are_compared_from_end_to_end(
             where = f"s3://{bucket}/in.zarr", f"s3://{bucket}/out{share}.zarr"
             conversion = Conversion(*where, tmp_path / str(share), storage=there, threads=1)
             found.append(conversion.all())
-    assert compared[0].reread == ()
-    assert 0 < len(compared[1].reread) < 2 * 2 * 8 * 8
+    assert compared[0].repeated_reads == ()
+    assert 0 < len(compared[1].repeated_reads) < 2 * 2 * 8 * 8
     assert found[0]["arrays"] == found[1]["arrays"], "regions are counted alike"
 
 

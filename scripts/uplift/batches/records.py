@@ -191,6 +191,7 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
     sizes = (result.largest for result in one.results)
     largest = functools.reduce(largest_of, sizes, None)
     opened = ListingDigest(one.of("opened_sum"))
+    repeated = set[Index]().union(*(result.repeated_reads for result in one.results))
     bad = unique_chunks([bad for result in one.results for bad in result.bad_chunks])
     for chunk in bad:
         log.warning("%s: %s: %s", chunk.key, chunk.action, chunk.reason)
@@ -211,7 +212,7 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
         trailing=one.of("trailing"),
         first_trailing=functools.reduce(first_of, (r.first_trailing for r in one.results), None),
         largest=None if largest is None else (largest[0], *largest[1]),
-        reread=tuple(sorted(set[Index]().union(*(r.reread for r in one.results))))[:MOST_NAMED],
+        repeated_reads=tuple(sorted(repeated))[:MOST_NAMED],
         wall_seconds=round(sum(result.seconds for result in one.results), 3),
         cpu_seconds=round(sum(result.cpu_seconds for result in one.results), 3),
         **found,

@@ -98,7 +98,7 @@ class Result:
     trailing: int = 0
     first_trailing: Index | None = None
     largest: tuple[int, Index] | None = None
-    reread: set[Index] = field(default_factory=set)
+    repeated_reads: set[Index] = field(default_factory=set)
     bad_chunks: list[BadChunk] = field(default_factory=list)
     undecodable: list[BadChunk] = field(default_factory=list)
     chunks: int = 0
@@ -277,7 +277,7 @@ def _convert(context: Context, portion: Portion, result: Result, journal: Lines)
     result.opened, result.opened_sum = total.opened, total.opened_sum
     result.resumed, result.unsynced = done.resumed, done.unsynced
     result.trailing, result.first_trailing = total.trailing, total.first_trailing
-    result.largest, result.reread = total.largest, total.reread
+    result.largest, result.repeated_reads = total.largest, total.repeated_reads
     result.bad_chunks, result.undecodable = total.bad_chunks, total.undecodable
     if total.undecodable:
         return []

@@ -42,7 +42,7 @@ class Outcome:
     first_trailing: Index | None = None
     largest: tuple[int, Index] | None = None
     """Largest chunk: its bytes, and which one it is."""
-    reread: set[Index] = field(default_factory=set)
+    repeated_reads: set[Index] = field(default_factory=set)
     """Chunks of which a read failed and was repeated."""
     rows: list[bytes] = field(default_factory=list)
     """Digest rows of the chunks read, for the validation; see :mod:`uplift.arrays.digests`."""
@@ -60,7 +60,7 @@ class Outcome:
         self.trailing += other.trailing
         self.first_trailing = first_of(self.first_trailing, other.first_trailing)
         self.largest = largest_of(self.largest, other.largest)
-        self.reread |= other.reread
+        self.repeated_reads |= other.repeated_reads
         self.rows += other.rows
         self.bad_chunks += other.bad_chunks
         self.undecodable += other.undecodable
@@ -214,7 +214,7 @@ class Engine(ABC):
         outcome.bytes_read += len(data)
         repeated = self._chunks.store.repeated_reads
         if repeated and self._chunks.key_of(chunk) in repeated:
-            outcome.reread.add(chunk)
+            outcome.repeated_reads.add(chunk)
         if outcome.largest is None or len(data) > outcome.largest[0]:
             outcome.largest = (len(data), chunk)
         self._read(len(data))

@@ -284,7 +284,7 @@ def _trusted(
             converted.total.opened += line.opened
             converted.total.opened_sum += int(line.opened_sha256 or "0", 16)
             converted.total.trailing += line.trailing
-            converted.total.reread.update(line.reread)
+            converted.total.repeated_reads.update(line.repeated_reads)
             if line.largest is not None:
                 size, *chunk = line.largest
                 largest = largest_of(converted.total.largest, (size, tuple(chunk)))
@@ -322,7 +322,7 @@ def _note(
             trailing=outcome.trailing,
             first_trailing=outcome.first_trailing,
             largest=None if outcome.largest is None else (outcome.largest[0], *outcome.largest[1]),
-            reread=tuple(sorted(outcome.reread)),
+            repeated_reads=tuple(sorted(outcome.repeated_reads)),
             digests=rows_to_text(rows),
             boot=None if alone else boot_id(),
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 from uplift.errors import CORRECT, SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, Shape, SourceArray
-from uplift.models.changes import Change, reread
+from uplift.models.changes import Change, read_as
 from uplift.models.json_text import cut, without_bare_nan
 from uplift.zarr_metadata import data_types
 
@@ -63,7 +63,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
         repairs += repaired
         meant = data_types.repaired_fill_value(source)
         if meant is not None:
-            repairs.append(reread("fill_value", source.fill_value, meant))
+            repairs.append(read_as("fill_value", source.fill_value, meant))
     return source
 
 
@@ -125,7 +125,7 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
             read[key] = plain(zarray[key])
     changed = [key for key, value in zarray.items() if repr(value) != repr(read.get(key, ...))]
     changed += [key for key in ("zarr_format", "order", "fill_value") if key not in zarray]
-    return read, [reread(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
+    return read, [read_as(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
 
 
 def lengths(value: Any) -> Any:

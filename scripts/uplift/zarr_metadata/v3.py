@@ -9,7 +9,7 @@ from typing import Any
 from uplift.errors import CORRECT, REWRITE, SourceError
 from uplift.grid import Index, Shape, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray, TargetArray
-from uplift.models.changes import Change, reread
+from uplift.models.changes import Change, read_as
 from uplift.models.json_text import without_bare_nan
 from uplift.models.once import once_each
 from uplift.zarr_metadata import data_types
@@ -82,7 +82,7 @@ def parse_v3(document: JsonValue, where: str, repairs: list[Change] | None = Non
     if repairs is not None:
         repairs += repaired
         if type(fill_value) is not type(source.fill_value):
-            repairs.append(reread("fill_value", document.get("fill_value", ...), fill_value))
+            repairs.append(read_as("fill_value", document.get("fill_value", ...), fill_value))
     return source.model_copy(update={"fill_value": fill_value})
 
 
@@ -217,7 +217,7 @@ def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[Change]
             read[key] = {"must_understand": False}
     changed = [key for key, value in read.items() if repr(value) != repr(document.get(key))]
     return read, [
-        reread(key, document.get(key, ...), read[key] if key in ARRAY_KEYS else ...)
+        read_as(key, document.get(key, ...), read[key] if key in ARRAY_KEYS else ...)
         for key in changed
     ]
 

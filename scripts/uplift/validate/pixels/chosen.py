@@ -29,7 +29,7 @@ class Chosen:
         The first chunk that is not stored.
     named
         Chunks that were recoded alone.
-    reread
+    repeated_reads
         Chunks of which a read failed and was repeated. They are compared in addition to all others,
         and not counted: what a verdict says does not depend on the network.
     filled
@@ -48,7 +48,7 @@ class Chosen:
     largest: Index | None = None
     absent: Index | None = None
     named: tuple[Index, ...] = ()
-    reread: tuple[Index, ...] = ()
+    repeated_reads: tuple[Index, ...] = ()
     filled: frozenset[Index] = frozenset()
     misdeclared: bool = False
     borders: tuple[int, ...] = field(default=())
@@ -84,7 +84,7 @@ def regions_of(array: Chosen) -> tuple[list[Box], list[Box]]:
         chosen = found
     known = set(array.filled)
     boxes = []
-    for indices in (chosen, array.reread[:MOST_NAMED]):
+    for indices in (chosen, array.repeated_reads[:MOST_NAMED]):
         wanted = [index for index in dict.fromkeys(indices) if index not in known]
         known.update(wanted)
         boxes.append([_box_in(index, array.source) for index in wanted])

@@ -133,7 +133,7 @@ def chosen_of(
         largest=min(sizes)[1] if sizes else None,
         absent=absent,
         named=tuple(sorted(set(work.bad) - work.filled)),
-        reread=tuple(sorted({chunk for one in work.items for chunk in one.reread})),
+        repeated_reads=tuple(sorted({chunk for one in work.items for chunk in one.repeated_reads})),
         filled=work.filled,
         misdeclared=misdeclared,
         borders=tuple(sorted(one.start for one in work.items if one.start)),
