@@ -21,9 +21,9 @@ CHANGED = "chunks changed after the source was inspected"
 OTHER_BYTES = "159 bytes of chunks were read, 160 were there when the source was inspected"
 
 
-def change(entry=ENTRY, chunks=(16, 16), **facts):
+def change(entry=ENTRY, new_chunks=(16, 16), **facts):
     reads = {"chunks": 16, "bytes": 160, "opened": 0, "opened_sum": 0, "has_resumed": False}
-    target, _ = target_for(Wanted(entry, chunks, None, "keep", ""))
+    target, _ = target_for(Wanted(entry, new_chunks, None, "keep", ""))
     return change_seen_by(SourceReads(**{**reads, **facts}), entry, target)
 
 
@@ -46,7 +46,7 @@ def test_objects_are_compared_where_all_were_described_else_bytes(facts, message
 
 
 def test_objects_of_chunks_that_the_new_grid_cuts_are_not_compared():
-    assert change(chunks=(24, 24), opened=16, opened_sum=LISTED + 1) is None
+    assert change(new_chunks=(24, 24), opened=16, opened_sum=LISTED + 1) is None
 
 
 def test_bytes_of_a_source_that_cannot_be_listed_are_not_compared():
