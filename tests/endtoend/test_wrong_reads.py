@@ -149,7 +149,7 @@ def test_regions_of_a_large_array_are_the_same_every_time():
     assert (regions, others) == (regions_of(chosen)[0], [])
     assert len(set(regions)) == len(regions) >= 16
     chunks = {
-        tuple(a // c for (a, _), c in zip(box, source.chunks, strict=True)) for box in regions
+        tuple(a // c for (a, _), c in zip(region, source.chunks, strict=True)) for region in regions
     }
     for axis, n in enumerate((2, 40, 16, 16)):
         assert {0, n - 1} <= {chunk[axis] for chunk in chunks}

@@ -86,24 +86,24 @@ def rewrapped_body(data: Readable) -> Readable:
 
 
 def index_bytes(*counts: int) -> int:
-    """Bytes of a linear index in rows about grids of so many boxes: 8, or a multiple of that."""
+    """Bytes of a linear index in rows about grids of so many cells: 8, or a multiple of that."""
     return _SHORT * (max(counts).bit_length() // (8 * _SHORT) + 1)
 
 
 def row_index_bytes(item: BatchItem) -> int:
     """Bytes of the indices in rows of what is read of an array."""
     source, target = item.source, item.target
-    objects = _boxes(target.shape, target.object_shape)
-    return index_bytes(_boxes(source.shape, source.chunks), objects)
+    objects = _cells(target.shape, target.object_shape)
+    return index_bytes(_cells(source.shape, source.chunks), objects)
 
 
 def pixel_index_bytes(item: BatchItem) -> int:
     """Bytes of the index in rows of what is found again of an array."""
-    return index_bytes(_boxes(item.source.shape, item.source.chunks))
+    return index_bytes(_cells(item.source.shape, item.source.chunks))
 
 
 @functools.lru_cache(maxsize=1024)
-def _boxes(shape: grid.Shape, steps: grid.Shape) -> int:
+def _cells(shape: grid.Shape, steps: grid.Shape) -> int:
     return math.prod(grid.grid_shape(shape, steps))
 
 

@@ -15,15 +15,13 @@ from uplift.arrays.reused import BUFFER_BYTES, borrowed_buffer, decoder_of
 from uplift.arrays.shards import ShardIndex, read_index
 from uplift.codecs import shard_index
 from uplift.errors import SourceError
-from uplift.grid import Index
+from uplift.grid import Index, Region
 from uplift.models.arrays import SourceArray
 from uplift.storage.protocol import NotedKey, ObjectInfo, Readable, Store, Wanted, join
 from uplift.zarr_metadata.v3 import ChunkKeys, chunk_key
 
 _KEPT_INDEXES = 64
 """Shard indexes held at once: of 4,096 chunks each has 64 KiB."""
-
-Region = tuple[tuple[int, int], ...]
 
 
 class ListingDigest:
@@ -178,7 +176,7 @@ class ChunkSource:
         if self._indexes is not None:
             yield from self._indexes.stored_in(region, self._listed_shards())
         elif self.listed:
-            yield from (index for index in self.listed if inside(index, region))
+            yield from (index for index in self.listed if grid.holds(region, index))
         elif not self.store.can_list:
             indices, again = itertools.tee(grid.indices_in(region))
             answers = self.store.stat_many(map(self.key_of, again))
@@ -187,7 +185,7 @@ class ChunkSource:
             skip = len(self.path) + 1 if self.path else 0
             for info in self.store.list_tree(join(self.path, self.folder_of(region))):
                 index = self._keys.index_of(info.key[skip:])
-                if index is not None and inside(index, region):
+                if index is not None and grid.holds(region, index):
                     yield index
 
     def _listed_shards(self) -> list[Index] | None:
@@ -290,12 +288,12 @@ class _ShardIndexes:
             (a // k, grid.ceil_div(b, k)) for (a, b), k in zip(region, self._per_shard, strict=True)
         )
         for shard in grid.indices_in(ranges) if shards is None else shards:
-            if not inside(shard, ranges) or self._table(shard) is None:
+            if not grid.holds(ranges, shard) or self._table(shard) is None:
                 continue
             for index in grid.indices_in(
                 grid.chunk_region(shard, self._per_shard, self._chunks.grid)
             ):
-                if inside(index, region) and self.locate(index) is not None:
+                if grid.holds(region, index) and self.locate(index) is not None:
                     yield index
 
     def _table(self, shard: Index) -> ShardIndex | None:
@@ -346,8 +344,3 @@ def inside_part(values: NDArray[Any], chunk: Index, source: SourceArray) -> NDAr
     cut: Any = (..., *(slice(part.stop - part.start) for part in parts))
     part: NDArray[Any] = values[cut]
     return part
-
-
-def inside(index: Index, region: Region) -> bool:
-    """Whether an index lies inside half-open ranges."""
-    return all(a <= i < b for i, (a, b) in zip(index, region, strict=True))

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from uplift import grid
-from uplift.arrays.source_chunks import ChunkSource, Region
-from uplift.grid import Index
+from uplift.arrays.source_chunks import ChunkSource
+from uplift.grid import Index, Region
 from uplift.models.batch import BatchItem
 
 TASK_CHUNKS = 256
@@ -135,7 +135,7 @@ def _gaps(start: int, stop: int, finished: list[Run]) -> Iterator[Run]:
 
 
 def region_of(item: BatchItem) -> Region:
-    """Source chunks under an item's objects: a box, cut up to the first axis they differ on."""
+    """Source chunks under an item's objects: a region, cut up to the first axis they differ on."""
     object_grid = item.target.object_grid
     low, high = grid.index_of(item.start, object_grid), grid.index_of(item.stop - 1, object_grid)
     pairs = zip(low, high, strict=True)

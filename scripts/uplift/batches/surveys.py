@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift import grid
 from uplift.arrays.output_objects import listed_objects
-from uplift.arrays.source_chunks import ChunkSource, inside
+from uplift.arrays.source_chunks import ChunkSource
 from uplift.arrays.tasks import by_object, positions_over, region_of
 from uplift.batches.context import Context
 from uplift.batches.portions import Portion, parts_of, with_survey
@@ -120,14 +120,14 @@ class ArraySurvey:
         if part.start >= part.stop:
             return Survey(existing, None if self._stored is None else {})
         region = region_of(part)
-        listed = {at: info for at, info in self._listed.items() if inside(at, region)}
+        listed = {at: info for at, info in self._listed.items() if grid.holds(region, at)}
         if self._stored is None:
             return Survey(existing, None, listed)
         corners = (tuple(a for a, _ in region), tuple(b - 1 for _, b in region))
         low, high = (grid.linear_index(corner, self._grid) for corner in corners)
         first, last = np.searchsorted(self._stored, (low, high + 1)).tolist()
         near = (grid.index_of(number, self._grid) for number in self._stored[first:last].tolist())
-        stored = by_object(part, (one for one in near if inside(one, region)))
+        stored = by_object(part, (one for one in near if grid.holds(region, one)))
         return Survey(existing, stored, listed)
 
 

@@ -18,12 +18,12 @@ from uplift import grid
 from uplift.arrays.digests import NO_CHUNK, Digester, digest_of_values, row
 from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Piece
-from uplift.arrays.source_chunks import Region, inside_part
+from uplift.arrays.source_chunks import inside_part
 from uplift.codecs.chunks import ChunkDecoder, DecodeError
 from uplift.codecs.codec import ElementError
 from uplift.convert.engine import Engine, Outcome
 from uplift.errors import REWRITE, UnsupportedError
-from uplift.grid import Index
+from uplift.grid import Index, Region
 from uplift.planning.estimates import RECODE_BLOCK_BYTES
 from uplift.storage.protocol import Readable
 from uplift.zarr_metadata.data_types import fill_scalar, numpy_dtype_v3
@@ -59,7 +59,7 @@ class RecodeEngine(Engine):
         self, position: int, index: Index, stored: Sequence[Index] | None, outcome: Outcome
     ) -> Iterator[list[Piece]]:
         region = grid.chunk_region(index, self._per_shard, self._target_grid)
-        box = self._elements_of(region)
+        elements = self._elements_of(region)
         present = None if stored is None else set(stored)
         for block in grid.blocks_of(region, self._chunk_bytes(), self._block_bytes):
             needed = [
@@ -72,7 +72,7 @@ class RecodeEngine(Engine):
             if self._alike:
                 yield from self._alike_pieces(position, needed, outcome)
                 continue
-            origin, values = self._decoded(position, box, block, needed, outcome)
+            origin, values = self._decoded(position, elements, block, needed, outcome)
             if not outcome.undecodable:
                 yield from self._encoded(block, needed, present is None, origin, values)
 
@@ -98,43 +98,43 @@ class RecodeEngine(Engine):
         outcome = Outcome()
         decoded = self._decoded_chunk(chunk, data, outcome)
         if decoded is None:
-            inside = self._filled(grid.box_shape(self._elements_of(_alone(chunk))))
+            inside = self._filled(grid.region_shape(self._elements_of(_alone(chunk))))
         else:
             inside = inside_part(decoded, chunk, self.item.source)
             self._note(position, chunk, digest_of_values(inside), outcome)
         return self._piece(chunk, inside), outcome
 
     def _decoded(
-        self, position: int, box: Region, block: Region, needed: list[Index], outcome: Outcome
+        self, position: int, elements: Region, block: Region, needed: list[Index], outcome: Outcome
     ) -> tuple[Index, NDArray[Any]]:
         """Element offset of a block and its values, shape cut at the array's edge."""
         extent = self._elements_of(block)
-        values = self._filled(grid.box_shape(extent))
+        values = self._filled(grid.region_shape(extent))
         source = self.item.source
         for read in self._chunks.blocks(needed):
             for chunk, data in read:
                 decoded = self._decoded_chunk(chunk, self._count(chunk, data, outcome), outcome)
                 if decoded is None:
                     continue
-                covers = grid.element_box(chunk, source.chunks, source.shape)
+                covers = grid.element_region(chunk, source.chunks, source.shape)
                 part = grid.common(extent, covers)
                 values[grid.relative(part, extent)] = decoded[grid.relative(part, covers)]
-                self._note_piece(position, chunk, box, extent, decoded, outcome)
+                self._note_piece(position, chunk, elements, extent, decoded, outcome)
         return tuple(a for a, _ in extent), values
 
     def _note_piece(
         self,
         position: int,
         chunk: Index,
-        box: Region,
+        elements: Region,
         block: Region,
         decoded: NDArray[Any],
         outcome: Outcome,
     ) -> None:
         """Keep the digest of the object's part of a chunk, in the block where it begins."""
         source = self.item.source
-        covers = grid.element_box(chunk, source.chunks, source.shape)
-        piece = grid.common(box, covers)
+        covers = grid.element_region(chunk, source.chunks, source.shape)
+        piece = grid.common(elements, covers)
         if not grid.holds(block, tuple(a for a, _ in piece)):
             return
         self._note(

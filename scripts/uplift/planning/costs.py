@@ -17,7 +17,7 @@ AHEAD_BYTES = 48 * MIB
 """Encoded chunks that a process may have under way or in the buffer that it reads into."""
 
 COMPARE_BYTES = 64 * MIB
-"""Most bytes of a box in which decoded values of both sides are compared, a few chunks at least."""
+"""Most decoded bytes of a region that is compared at a time; it has a few chunks at least."""
 
 FIXED = 40
 """Requests to object stores for each dataset: its lock, root and crate, and listings."""

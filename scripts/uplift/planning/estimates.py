@@ -46,7 +46,7 @@ def element_bytes(source: SourceArray) -> int:
 
 
 def decoded_bytes(source: SourceArray, extent: Shape) -> int:
-    """Decoded bytes of a box of `extent` elements along each axis."""
+    """Decoded bytes of a region of `extent` elements along each axis."""
     return math.prod(extent) * element_bytes(source)
 
 
@@ -150,7 +150,7 @@ def _before(inventory: Inventory, files: Totals) -> Totals:
 
 @lru_cache(maxsize=256)
 def _overlap(chunks: Shape, others: Shape) -> int:
-    """Most boxes of the grid of `others` that one box of the grid of `chunks` can touch."""
+    """Most regions of the grid of `others` that one region of the grid of `chunks` can touch."""
     return math.prod(
         1 if other % chunk == 0 else (chunk + other - 2) // other + 1
         for chunk, other in zip(chunks, others, strict=True)

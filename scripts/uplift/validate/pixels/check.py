@@ -80,7 +80,7 @@ class Part:
         Whether the object itself is checked here: its index, and findings about it as a whole.
     """
 
-    region: grid.Box
+    region: grid.Region
     is_first: bool
 
 
@@ -260,12 +260,12 @@ class PixelCheck(ABC):
         return digest_of_values(inside_part(values, chunk, self.item.source))
 
 
-def filled_array(box: grid.Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]:
-    """Array of fill values with the extent of a box.
+def filled_array(region: grid.Region, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]:
+    """Array of fill values with the extent of a region.
 
     Parameters
     ----------
-    box
+    region
         First and one past the last element along each axis.
     dtype
         Of the elements.
@@ -275,6 +275,6 @@ def filled_array(box: grid.Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]
     Returns
     -------
     NDArray[Any]
-        An array with the extent of the box.
+        An array with the extent of the region.
     """
-    return np.full(grid.box_shape(box), fill, dtype=dtype)
+    return np.full(grid.region_shape(region), fill, dtype=dtype)
