@@ -114,7 +114,7 @@ if "thread" in sys.argv:
 used, before = usage.used_so_far().cpu_seconds, time.process_time()
 while time.process_time() < before + 0.2:
     pass
-with Workers(2, unit_workers.opened, (), (usage.take_spent, usage.add_spent)) as workers:
+with Workers(2, unit_workers.opened, (), (usage.collect_spent, usage.add_spent)) as workers:
     print(*workers.as_done(unit_workers.parent, range(2)))
 end.set()
 print(usage.used_so_far().cpu_seconds - used)
@@ -152,7 +152,7 @@ from uplift.errors import SourceError, WorkerError
 from uplift.running.meanwhile import meanwhile
 from uplift.work import usage
 
-spent = (usage.take_spent, usage.add_spent)
+spent = (usage.collect_spent, usage.add_spent)
 
 
 def fail():

@@ -11,7 +11,7 @@ rule archive:
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 10, passes=1),
+        **job_resources(1000, 10, passes=1),
     params:
         **program(
             "archive",

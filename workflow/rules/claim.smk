@@ -10,7 +10,7 @@ rule claim:
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "claim",

@@ -15,7 +15,7 @@ rule convert:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **room(1000, 20, per_core_mb=700, passes=1),
+        **job_resources(1000, 20, per_core_mb=700, passes=1),
     params:
         **program(
             "convert",

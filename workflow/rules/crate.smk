@@ -12,7 +12,7 @@ rule crate:
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "crate",

@@ -55,7 +55,7 @@ def before_the_first_job():
     faults.watch(workflow)
     start.schedule_quickly(workflow)
     ending.end_from_a_thread(workflow.scheduler)
-    rounds.look_less_often(workflow.scheduler, is_local=not IS_CLUSTER)
+    rounds.schedule_less_often(workflow.scheduler, is_local=not IS_CLUSTER)
     here = {
         one.rule.name
         for one in workflow.dag.needrun_jobs()
@@ -72,11 +72,11 @@ def before_the_first_job():
             is_stopped=lambda: (
                 not workflow.scheduler.keepgoing or workflow.scheduler._user_kill
             ),
-            on_refused=functools.partial(faults.take_refusal, workflow),
+            on_refused=functools.partial(faults.note_refusal, workflow),
             longest=NODES.minutes if NODES else None,
             partition=CONFIG.slurm.partition,
             on_queued=lambda jobs: console.active()
-            and console.active().take_queued(jobs),
+            and console.active().note_queued(jobs),
         )
 
 

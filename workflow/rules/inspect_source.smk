@@ -13,7 +13,7 @@ rule inspect_source:
         ENVIRONMENT
     threads: cores_of_listing
     resources:
-        **room(1000, 30),
+        **job_resources(1000, 30),
     params:
         **program(
             "inspect_source",

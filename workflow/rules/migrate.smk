@@ -15,7 +15,7 @@ rule migrate:
         ENVIRONMENT
     threads: cores_of_arrays
     resources:
-        **room(1000, 10),
+        **job_resources(1000, 10),
     params:
         **program(
             "migrate",

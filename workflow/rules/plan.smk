@@ -13,7 +13,7 @@ rule plan:
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "plan",

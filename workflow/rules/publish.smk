@@ -14,7 +14,7 @@ rule publish:
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "publish",

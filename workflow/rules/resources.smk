@@ -106,7 +106,7 @@ def cores_of_arrays(wildcards):
     return min(CONFIG.threads, 2, slicing.cores_for(0, known.arrays))
 
 
-def room(base_mb, minutes, per_core_mb=0, passes=0):
+def job_resources(base_mb, minutes, per_core_mb=0, passes=0):
     """Resources of a job on a cluster, from its plan: more of both for each further attempt.
 
     Parameters

@@ -18,7 +18,7 @@ rule validate:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **room(1000, 10, per_core_mb=500, passes=1),
+        **job_resources(1000, 10, per_core_mb=500, passes=1),
     params:
         **program(
             "validate",

@@ -213,8 +213,8 @@ def _cells_inside(
 
 
 def _filled(buffer: bytearray, file: OpenObject, start: int, length: int) -> memoryview:
-    room = memoryview(buffer if len(buffer) >= length else bytearray(length))[:length]
-    return room[: file.read_into(room, start=start, length=length)]
+    view = memoryview(buffer if len(buffer) >= length else bytearray(length))[:length]
+    return view[: file.read_into(view, start=start, length=length)]
 
 
 def listed_objects(

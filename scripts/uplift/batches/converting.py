@@ -15,7 +15,7 @@ from uplift.batches.cores import shared_out
 from uplift.batches.portions import Portion, grouped
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys, is_listed_first
-from uplift.batches.work import Assignment, room_for, run_assignment, weight_of
+from uplift.batches.work import Assignment, capacity_for, run_assignment, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.publication import Claim
@@ -124,10 +124,10 @@ class _ConvertJob:
             open_context = functools.partial(self._locations.open, settings, part=each)
             items = itertools.chain.from_iterable(batch.items for batch in left)
             modules = (*PRELOADED, *modules_for(items, local=is_local), *self._locations.engines())
-            spent = (usage.take_spent, usage.add_spent)
+            spent = (usage.collect_spent, usage.add_spent)
             # before anything is asked of a store, whose client has threads: so they are forks
             workers = stack.enter_context(
-                Workers(cores, open_context, modules, spent, room=room_for(self._locations))
+                Workers(cores, open_context, modules, spent, capacity=capacity_for(self._locations))
             )
             context = self._locations.open(self._settings, part=own)
             if not left:

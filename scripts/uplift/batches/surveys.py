@@ -87,13 +87,13 @@ class ArraySurvey:
         self._number: Any = object if wide else np.int64
         pairs = np.dtype([("position", self._number), ("size", np.int64)])
         chunks = ChunkSource(context.source, item.path, item.source)
-        looks: list[Callable[[], Any]] = [
+        requests: list[Callable[[], Any]] = [
             # numpy takes Python's own integers from a list alone
             lambda: np.array(list(there), pairs) if wide else np.fromiter(there, pairs)
         ]
         if convert and is_listed_first(item, context):
-            looks.append(lambda: refuse_other_listing(item, chunks))
-        existing = at_once(looks, threads=context.has_round_trips)[0]
+            requests.append(lambda: refuse_other_listing(item, chunks))
+        existing = at_once(requests, threads=context.has_round_trips)[0]
         self._existing = existing[np.argsort(existing["position"])]
         self._grid, self._listed = chunks.grid, chunks.listed
         self._stored = None

@@ -43,7 +43,7 @@ from uplift.work import usage
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal, Lines
 
-_ROOM, _ROOM_OF_FILES = 9, 3
+_CAPACITY, _CAPACITY_OF_FILES = 9, 3
 """Groups of small arrays (mostly round trips) in progress in one process: of an object store; of a
 network file system, where other readers hold the values of all arrays of a group twice."""
 _LARGE = 3
@@ -129,11 +129,11 @@ def run_assignment(context: Context, assignment: Assignment) -> list[Result]:
     ]
 
 
-def room_for(locations: Locations) -> int:
+def capacity_for(locations: Locations) -> int:
     """Total weight of assignments that a process has in progress: on a local disk one at a time."""
     if locations.engines():
-        return _ROOM
-    return _ROOM_OF_FILES if locations.is_on_network else 1
+        return _CAPACITY
+    return _CAPACITY_OF_FILES if locations.is_on_network else 1
 
 
 def weight_of(assignment: Assignment) -> int:

@@ -19,7 +19,7 @@ from uplift.codecs.table import BY_ID, BY_V3_NAME, codec_v3_of, config_of
 from uplift.errors import UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray, TargetArray
-from uplift.models.changes import Change, read_as
+from uplift.models.changes import Change, respelling
 from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.fill_values import Vlen
 
@@ -102,10 +102,10 @@ def renamed_codecs(source: SourceArray) -> list[Change]:
     """Say which codecs of a Zarr v2 array are written in other words than zarr-python's."""
     changed = []
     if source.compressor is not None and (new := config_of(source.compressor)) != source.compressor:
-        changed.append(read_as("compressor", source.compressor, new))
+        changed.append(respelling("compressor", source.compressor, new))
     filters = [one for one in map(config_of, source.filters or ()) if one is not None]
     if filters != list(source.filters or ()):
-        changed.append(read_as("filters", list(source.filters or ()), filters))
+        changed.append(respelling("filters", list(source.filters or ()), filters))
     return changed
 
 
@@ -134,7 +134,7 @@ def plain_codecs(
         ordered = sized or key != "codecs"
         found[key] = tuple(codec_v3_of(one, ndim, ordered=ordered) for one in given)
         if found[key] != given:
-            changed.append(read_as(key, holder[key], list(found[key]), f"{inner}/{key}"))
+            changed.append(respelling(key, holder[key], list(found[key]), f"{inner}/{key}"))
     return source.model_copy(update=found) if changed else source, changed
 
 

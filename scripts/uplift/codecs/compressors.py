@@ -73,9 +73,9 @@ def check_blosc(data: Encoded, nbytes: int) -> int:
 
 
 def decode_blosc(
-    data: Buffer, config: Config, limit: int, room: NDArray[np.uint8] | None = None
+    data: Buffer, config: Config, limit: int, out: NDArray[np.uint8] | None = None
 ) -> Decoded:
-    """Decode blosc data as long as their header says, into `room` when they fill that.
+    """Decode blosc data as long as their header says, into `out` when they fill that.
 
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """
@@ -88,9 +88,9 @@ def decode_blosc(
     if decoded > limit:
         raise DecodeError(f"decodes to {decoded} bytes, {limit} expected")
     try:
-        if room is not None and decoded == room.nbytes:
-            _numcodecs("blosc").decompress(data[:encoded], room)
-            return Decoded(room, encoded)
+        if out is not None and decoded == out.nbytes:
+            _numcodecs("blosc").decompress(data[:encoded], out)
+            return Decoded(out, encoded)
         return Decoded(bytes(_numcodecs("blosc").decompress(data[:encoded])), encoded)
     except (RuntimeError, ValueError) as error:
         raise DecodeError(f"the blosc data are damaged ({first_line(error)})") from error

@@ -102,11 +102,11 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
     SourceError
         The source changed since it was inspected.
     """
-    looks: list[Callable[[], Any]] = [lambda: dict(existing_objects(item, output))]
+    requests: list[Callable[[], Any]] = [lambda: dict(existing_objects(item, output))]
     chunks.notes = _is_seen_by_reading(item, chunks)
     if not chunks.notes:
-        looks.insert(0, lambda: refuse_changed_source(item, chunks))
-    existing = at_once(looks, threads=has_round_trips(chunks.store, output))[-1]
+        requests.insert(0, lambda: refuse_changed_source(item, chunks))
+    existing = at_once(requests, threads=has_round_trips(chunks.store, output))[-1]
     return Survey(existing, stored_chunks(item, chunks))
 
 

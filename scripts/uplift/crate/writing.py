@@ -68,12 +68,12 @@ def write_crate(
         of the sheet or config cannot be understood.
     """
     copy_key = _copy_key(inventory)
-    looks: list[Callable[[], Any]] = [
+    requests: list[Callable[[], Any]] = [
         lambda: _original(inventory, source),
         lambda: output.get(CRATE_KEY),
         lambda: output.get(copy_key),
     ]
-    original, *there = at_once(looks, threads=not output.is_local)
+    original, *there = at_once(requests, threads=not output.is_local)
     before = dict(zip((CRATE_KEY, copy_key), there, strict=True))
     if not settings.enabled:
         _put_changed(output, before, {CRATE_KEY: original, copy_key: None})

@@ -32,13 +32,13 @@ class SourceFiles:
         self.copied: list[InventoryFile] = []
         self.dropped: list[InventoryFile] = []
 
-    def take(self, files: Iterable[ObjectInfo]) -> None:
+    def add(self, files: Iterable[ObjectInfo]) -> None:
         """Sort the files of a folder that is not an array."""
         for info in self._without_litter(files):
             name = info.key.rpartition("/")[2]
             (self.dropped if name in DROPPED else self.copied).append(_entry(info))
 
-    def take_in_array(self, path: str, files: Iterable[ObjectInfo], *, has_chunks: bool) -> None:
+    def add_from_array(self, path: str, files: Iterable[ObjectInfo], *, has_chunks: bool) -> None:
         """Sort objects of an array that are not chunks; the output needs the path of some.
 
         Parameters
@@ -83,7 +83,7 @@ class SourceFiles:
             text = f"{outside} outside the chunk grid, such as {hidden[0]}; left out"
             self._findings.warning("array.outside_grid", path, text)
 
-    def take_older(self, path: str, older: list[ObjectInfo]) -> None:
+    def add_older(self, path: str, older: list[ObjectInfo]) -> None:
         """List the Zarr v2 form of a node that is one of v3."""
         if older:
             self.dropped += map(_entry, older)

@@ -90,7 +90,7 @@ def inspect_source(
     try:
         walk.run(target, refuse_defects=refuse_defects)
         if on_recent != "ignore":
-            walk.look_for_recent_change(refuse=on_recent == "fail")
+            walk.check_recent_change(refuse=on_recent == "fail")
         return walk.inventory()
     except (SourceError, UnsupportedError) as error:
         if store.url in str(error):
@@ -134,7 +134,7 @@ class _Walk:
                 pool.shutdown(cancel_futures=True)
         self._findings.extend(self._reader.consolidated.findings())
         self._collect_groups()
-        self._refuse_other_than_one_zarr()
+        self._refuse_unless_zarr()
         predicted = self._predict(target)
         repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
         predicted.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
@@ -153,7 +153,7 @@ class _Walk:
                 "the source cannot be listed: what no metadata name is not seen and not converted",
             )
 
-    def look_for_recent_change(self, *, refuse: bool) -> None:
+    def check_recent_change(self, *, refuse: bool) -> None:
         """Warn of a source that something may still write to, or refuse it.
 
         It is not a finding: it depends on the time of the inspection, not on the source.
@@ -166,7 +166,7 @@ class _Walk:
             log.warning("%s", text)
 
     def _walk(self, pool: ThreadPoolExecutor | None) -> None:
-        looked_into = Progress("%d groups and arrays so far")
+        walked = Progress("%d groups and arrays so far")
         waiting = [_PendingFolder("", Context(), None)]
         for _ in range(MAX_DEPTH):
             below: list[_PendingFolder] = []
@@ -177,8 +177,8 @@ class _Walk:
                 2 * FOLDERS_AT_ONCE,
             )
             for pending, folder in folders:
-                below += self._take(pending, folder)
-                looked_into.add()
+                below += self._add_folder(pending, folder)
+                walked.add()
             if not below:
                 return
             waiting = below
@@ -187,7 +187,7 @@ class _Walk:
             "remove what does not belong there"
         )
 
-    def _take(self, pending: _PendingFolder, folder: Folder) -> list[_PendingFolder]:
+    def _add_folder(self, pending: _PendingFolder, folder: Folder) -> list[_PendingFolder]:
         """Note one folder; return those below it."""
         path, node = pending.path, folder.node
         self._refuse_odd_names([*(info.key for info in folder.files), *folder.folders])
@@ -198,10 +198,10 @@ class _Walk:
             for text in node.repeated:
                 self._findings.warning("source.repaired", path, text)
             if node.array is not None:
-                self._take_array(folder, node, node.array)
+                self._add_array(folder, node, node.array)
                 return []
-        self._files.take(folder.files)
-        self._files.take_older(path, folder.older)
+        self._files.add(folder.files)
+        self._files.add_older(path, folder.older)
         attributes = as_read(node.attributes, path) if node is not None else {}
         roles = roles_of(path, attributes, pending.context)
         self._folders[path] = (node, roles)
@@ -211,12 +211,12 @@ class _Walk:
         names = self._reader.names_below(folder)
         return [_PendingFolder(join(path, name), context, zarr_format) for name in names]
 
-    def _take_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
+    def _add_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
         path, chunks = folder.path, folder.chunks
         self._refuse_image_in_array(path, node.attributes)
         assert chunks is not None  # noqa: S101
-        self._files.take_in_array(path, folder.files, has_chunks=bool(chunks.stored))
-        self._files.take_older(path, folder.older)
+        self._files.add_from_array(path, folder.files, has_chunks=bool(chunks.stored))
+        self._files.add_older(path, folder.older)
         if source.zarr_format == 2 and source.fill_value is None:
             text = "fill value is null; the output has zero instead"
             self._findings.info("fill_value.null", path, text)
@@ -282,7 +282,7 @@ class _Walk:
                 )
             )
 
-    def _refuse_other_than_one_zarr(self) -> None:
+    def _refuse_unless_zarr(self) -> None:
         url = self._store.url
         if not self._groups and not self._arrays:
             if not (self._files.copied or self._files.dropped or len(self._folders) > 1):

@@ -58,7 +58,7 @@ def _set(draft: Draft, keys: tuple[str, ...]) -> None:
     asks="the metadata say the version",
     refuse="readers go by it",
 )
-def version_is_said(spot: Spot) -> Iterator[str]:
+def version_is_given(spot: Spot) -> Iterator[str]:
     """Section OME-Zarr metadata; migrate writes it, so a source cannot break it."""
     if str(spot.value).partition("-")[0] != _NAME:
         yield f"ome.version is {shown(spot.value)}, expected {_NAME!r}"

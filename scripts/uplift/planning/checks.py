@@ -102,10 +102,10 @@ def check_lengths(wanted: Wanted) -> None:
         A wrong number of lengths, a length below 1, a shard that is not a multiple of its chunk or
         holds too many, an array that cannot be sharded.
     """
-    _check_one(wanted, "chunks", wanted.chunks, wanted.entry.source.chunks)
+    _check_shape(wanted, "chunks", wanted.chunks, wanted.entry.source.chunks)
     if wanted.shards is None:
         return
-    _check_one(wanted, "shards", wanted.shards, wanted.chunks)
+    _check_shape(wanted, "shards", wanted.shards, wanted.chunks)
     if not may_shard(wanted.entry.source):
         raise PlanError(
             f"{wanted.named('shards')}: readers cannot read shards of records or raw bytes: "
@@ -122,7 +122,7 @@ def check_lengths(wanted: Wanted) -> None:
     _check_cells(wanted, wanted.shards)
 
 
-def _check_one(wanted: Wanted, key: str, lengths: Shape, works: Shape) -> None:
+def _check_shape(wanted: Wanted, key: str, lengths: Shape, works: Shape) -> None:
     entry, ndim = wanted.entry, len(wanted.entry.source.shape)
     if len(lengths) != ndim:
         names = ",".join(axis_name(entry, axis) for axis in range(ndim))

@@ -121,14 +121,14 @@ def _ends(names: Sequence[str]) -> str:
 
 def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
     inventory, published = facts.files["inventory"], facts.files["published"]
-    yield "name", facts.said("name")
-    yield "description", facts.said("description")
+    yield "name", facts.stated("name")
+    yield "description", facts.stated("description")
     for key in ("author", "publisher", "funder", "contact"):
         yield key, facts.parties(key)
-    yield "organism", _term(facts.said("organism"))
-    yield "modality", _term(facts.said("modality"))
-    yield "license", _license(facts.said("license"))
-    yield "notes", facts.said("notes")
+    yield "organism", _term(facts.stated("organism"))
+    yield "modality", _term(facts.stated("modality"))
+    yield "license", _license(facts.stated("license"))
+    yield "notes", facts.stated("notes")
     yield "source", facts.input
     yield "output", facts.output
     if inventory:

@@ -139,7 +139,7 @@ class Facts:
         """Whether readers can see it."""
         return self.outcome.state in ("valid", "inherited")
 
-    def said(self, key: str) -> str | None:
+    def stated(self, key: str) -> str | None:
         """What the crate says (name, organism, modality, license ...), else the sheet."""
         value = self.files["crate"].get(key) or getattr(self.asked, key, None)
         return None if value is None else str(value)

@@ -78,16 +78,16 @@ class Row:
 
 def row_of(facts: Facts) -> Row:
     """Take from the facts what the table shows."""
-    said = (facts.said(key) for key in ("name", "organism", "modality", "license", "description"))
+    stated = map(facts.stated, ("name", "organism", "modality", "license", "description"))
     severities = facts.severities
     return Row(
         dataset=facts.dataset,
         state=facts.outcome.state,
         message=facts.outcome.message.removeprefix("not finished: "),
         stopped=facts.outcome.message.startswith(STOPPED),
-        name=facts.said("name"),
+        name=facts.stated("name"),
         kind=facts.kind,
-        search=" ".join(filter(None, (*said, facts.input, facts.output))),
+        search=" ".join(filter(None, (*stated, facts.input, facts.output))),
         before=facts.before,
         after=facts.after,
         errors=severities["error"],

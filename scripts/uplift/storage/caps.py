@@ -108,7 +108,7 @@ def most_processes(share: Share) -> int:
     return max(1, int(share.requests * (1 - _OWN_PART)))
 
 
-def take_part(part: float) -> None:
+def set_part(part: float) -> None:
     """Say what part of what this job may do is this process's, before it opens a store."""
     global _part
     _part = part

@@ -11,7 +11,7 @@ from pathlib import Path
 from uplift.errors import StorageError
 from uplift.storage import tuning
 from uplift.storage.protocol import Buffer, Readable
-from uplift.storage.reading import room_in
+from uplift.storage.reading import view_in_buffer
 
 _TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
 _LONGEST_TEMPORARY = 200
@@ -130,7 +130,7 @@ def read_piece(descriptor: int, start: int, length: int) -> bytes:
     return data
 
 
-def read_into_room(descriptor: int, start: int, length: int, buffer: Buffer, at: int) -> int:
+def read_into_buffer(descriptor: int, start: int, length: int, buffer: Buffer, at: int) -> int:
     """Read a piece of an open file into memory that is there.
 
     Parameters
@@ -149,9 +149,9 @@ def read_into_room(descriptor: int, start: int, length: int, buffer: Buffer, at:
     int
         Bytes that were read, fewer where the file ends.
     """
-    room = room_in(buffer, at, length)
-    done = os.preadv(descriptor, (room,), start)
-    while done < length and (more := os.preadv(descriptor, (room[done:],), start + done)):
+    view = view_in_buffer(buffer, at, length)
+    done = os.preadv(descriptor, (view,), start)
+    while done < length and (more := os.preadv(descriptor, (view[done:],), start + done)):
         done += more  # as above
     return done
 

@@ -16,11 +16,11 @@ from uplift.storage import tuning
 from uplift.storage.files import (
     is_file,
     is_network,
-    read_into_room,
+    read_into_buffer,
     read_piece,
     refuse_link_out_of,
 )
-from uplift.storage.parallel_listing import files_below, looked_at
+from uplift.storage.parallel_listing import files_below, map_in_groups
 from uplift.storage.protocol import Buffer, NotedKey, ObjectInfo, Wanted, key_of, refuse_changed
 from uplift.storage.reading import ReadableStore, ReadAhead
 from uplift.work.traffic import TRAFFIC
@@ -146,7 +146,7 @@ class LocalFiles(ReadableStore):
             infos: Iterator[ObjectInfo | None] = itertools.starmap(self._info, found)
         else:
             pool, at_once = self._ahead.pool, self._ahead.concurrency
-            infos = looked_at(pool, at_once, lambda one: self._info(*one), found)
+            infos = map_in_groups(pool, at_once, lambda one: self._info(*one), found)
         yield from filter(None, infos)
 
     def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
@@ -254,7 +254,7 @@ class OpenFile:
 
         Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
         """
-        return self._filled(start, length, read_into_room, buffer, at)
+        return self._filled(start, length, read_into_buffer, buffer, at)
 
     def read(self, start: int, length: int | None) -> bytes:
         """Return `length` bytes from `start` (negative: from the end), or all that follow."""

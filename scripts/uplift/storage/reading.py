@@ -201,8 +201,8 @@ class ReadableStore(ABC):
         data = self._read(wanted, start, length)
         if data is None:
             return None
-        with room_in(buffer, at, len(data)) as room:
-            room[:] = data
+        with view_in_buffer(buffer, at, len(data)) as view:
+            view[:] = data
         return len(data)
 
     def open_object(self, wanted: Wanted) -> OpenObject | None:
@@ -263,7 +263,7 @@ class _Described:
         return found
 
 
-def room_in(buffer: Buffer, at: int, length: int) -> memoryview:
+def view_in_buffer(buffer: Buffer, at: int, length: int) -> memoryview:
     """Return the part of a buffer that takes `length` bytes from `at`; it grows where it can.
 
     Parameters

@@ -142,7 +142,7 @@ def reason_of(url: str, options: StorageOptions) -> Refusal | None:
 
     said: list[Refusal] = []
 
-    def note(response: Any, **_: Any) -> None:
+    def note_answer(response: Any, **_: Any) -> None:
         answer = response[1] if response is not None else {}
         error = answer.get("Error", {})
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -155,7 +155,7 @@ def reason_of(url: str, options: StorageOptions) -> Refusal | None:
     )
     try:
         client = s3_client(quick)
-        client.meta.events.register_first("needs-retry.s3", note)
+        client.meta.events.register_first("needs-retry.s3", note_answer)
         client.list_objects_v2(Bucket=split_url(url).authority, MaxKeys=1)
     except (BotoCoreError, ClientError):
         pass  # noted above

@@ -115,13 +115,13 @@ def validate_dataset(
     check = _DatasetCheck(inventory, migration, files, findings)
     root_document = files.root_document
     # asked for before the listing, so that all of them wait for the stores together
-    asked = check.asked(source, output, root_document)
+    asked = check.request_documents(source, output, root_document)
     asked_for = iter(output.read_many((ROOT_KEY, CRATE_KEY), DOCUMENT_BYTES))
     pays = len(inventory.arrays) >= _MANY_ARRAYS and source.is_local and output.is_local
     with meanwhile(
         partial(check.documents, *asked),
         cores=cores if pays else 1,
-        spent=(usage.take_spent, usage.add_spent),
+        spent=(usage.collect_spent, usage.add_spent),
     ) as documents:
         has_old = (
             not files.with_manifest
@@ -246,7 +246,7 @@ class _DatasetCheck:
         self._about_documents = Findings()
         self.groups = inventory.all_groups()
 
-    def asked(
+    def request_documents(
         self, source: Store, output: Store, root_document: bytes
     ) -> tuple[Iterator[Node], Iterator[Node]]:
         """Ask for the documents of all groups and of all arrays."""

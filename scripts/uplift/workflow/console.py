@@ -126,7 +126,7 @@ class Console(logging.Handler):
             for line in error_lines({name: self._reason(name) for name in failed}):
                 self._display.failed(line)
             for text in self._errors:
-                self._say_error(text)
+                self._print_error(text)
             self._errors.clear()
             waiting = set(self._left) - set(finished) - set(failed)
             if (failed or self._failures.is_ending) and waiting:
@@ -135,12 +135,12 @@ class Console(logging.Handler):
                 )
             return failed
 
-    def take_refusal(self, text: str) -> None:
+    def note_refusal(self, text: str) -> None:
         """Note why a cluster did not accept a job, which then has no log."""
         with self._lines:
             self._failures.refusal = text
 
-    def take_queued(self, jobs: Collection[int]) -> None:
+    def note_queued(self, jobs: Collection[int]) -> None:
         """Note which of the submitted jobs wait in a cluster's queue, by their numbers."""
         with self._lines:
             changed, self._queued = self._queued.symmetric_difference(jobs), set(jobs)
@@ -264,16 +264,16 @@ class Console(logging.Handler):
             self._on_job_error(job)
 
     def _on_error(self, about: Mapping[str, Any]) -> None:
-        self._take_error(str(about.get("msg") or ""))
+        self._report_error(str(about.get("msg") or ""))
 
-    def _take_error(self, text: str) -> None:
+    def _report_error(self, text: str) -> None:
         """Keep an error for the end; before and after the jobs print it immediately."""
         if self._is_started:
             self._errors[text] = None
         else:
-            self._say_error(text)
+            self._print_error(text)
 
-    def _say_error(self, text: str) -> None:
+    def _print_error(self, text: str) -> None:
         failures = self._failures
         is_known = failures.has_any or failures.is_ending
         if is_known and snakemake_errors.is_consequence(text):
@@ -308,11 +308,11 @@ class Console(logging.Handler):
     def _on_text(self, record: logging.LogRecord) -> None:
         text = record.getMessage().strip()
         if "This was a dry-run" in text:
-            self._say_what_would_be_done()
+            self._print_dry_run()
         elif text.startswith("Nothing to be done"):
-            self._say_nothing_to_do()
+            self._print_nothing_to_do()
         elif record.levelno >= logging.ERROR or text.startswith("Error: "):
-            self._take_error(text)
+            self._report_error(text)
         elif text.startswith(HIDDEN):
             return
         elif record.levelno >= logging.WARNING:
@@ -328,7 +328,7 @@ class Console(logging.Handler):
         elif text.startswith(SHOWN) or self._workflow.execution_settings is None:
             self._display.note(text)  # the answer of --summary and its like
 
-    def _say_nothing_to_do(self) -> None:
+    def _print_nothing_to_do(self) -> None:
         valid = sum(self._outcome(name).message.startswith("valid") for name in self._datasets)
         self._display.note(
             f"Nothing to be done: valid when published, {valid} of {len(self._datasets)} "
@@ -347,7 +347,7 @@ class Console(logging.Handler):
         """Datasets with an edited plan and a different proposal next to it."""
         return [name for name in names if WorkFolder(self._results / name).proposed.exists()]
 
-    def _say_what_would_be_done(self) -> None:
+    def _print_dry_run(self) -> None:
         jobs: dict[str, Counter[str]] = defaultdict(Counter)
         for rule, dataset, _ in self._jobs.values():
             jobs[dataset][rule] += 1
@@ -377,14 +377,14 @@ def install(workflow: Any) -> None:
 
 
 @functools.cache
-def _say_log_error(what: str) -> None:
+def _print_log_error(what: str) -> None:
     """Say once that Snakemake's log cannot be written, as on a full disk."""
     sys.stderr.write(f"warning: .snakemake/log: {what}\n")
 
 
 def _without_traceback(_record: logging.LogRecord) -> None:
     """Replace ``Handler.handleError``, which prints a traceback for each message."""
-    _say_log_error(str(sys.exc_info()[1]).partition("] ")[2] or "cannot be written")
+    _print_log_error(str(sys.exc_info()[1]).partition("] ")[2] or "cannot be written")
 
 
 def active() -> Console | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from uplift.errors import CORRECT, SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, Shape, SourceArray
-from uplift.models.changes import Change, read_as
+from uplift.models.changes import Change, respelling
 from uplift.models.json_text import cut, without_bare_nan
 from uplift.zarr_metadata import data_types
 
@@ -43,7 +43,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
     """
     if not isinstance(zarray, dict):
         raise SourceError(f"{where}: not a JSON object; {CORRECT}")
-    zarray, repaired = _one_reading(zarray)
+    zarray, repaired = _with_unique_readings(zarray)
     if zarray.get("zarr_format") != 2:
         raise _bad(where, "zarr_format", zarray.get("zarr_format"), "2")
     shape = parse_shape(zarray.get("shape"), where, "shape", least=0)
@@ -53,8 +53,8 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
         chunks=_chunks(zarray.get("chunks"), shape, where),
         data_type=_data_type(zarray.get("dtype"), where),
         fill_value=without_bare_nan(zarray.get("fill_value")),
-        order=_one_of(zarray, "order", ("C", "F"), "C", where),
-        separator=_one_of(zarray, "dimension_separator", (".", "/"), ".", where),
+        order=_allowed_value(zarray, "order", ("C", "F"), "C", where),
+        separator=_allowed_value(zarray, "dimension_separator", (".", "/"), ".", where),
         compressor=_codec(zarray.get("compressor"), where, "compressor"),
         filters=_filters(zarray.get("filters"), where),
     )
@@ -63,7 +63,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
         repairs += repaired
         meant = data_types.repaired_fill_value(source)
         if meant is not None:
-            repairs.append(read_as("fill_value", source.fill_value, meant))
+            repairs.append(respelling("fill_value", source.fill_value, meant))
     return source
 
 
@@ -106,7 +106,7 @@ def check_fill_value(source: SourceArray, where: str) -> None:
         return  # the data type has a reason of its own, see mapping.unsupported_reason
 
 
-def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
+def _with_unique_readings(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read what has one reading: numbers as texts, a codec without its list, and the like."""
     read = {key: _alone(value) if key in _NO_LISTS else value for key, value in zarray.items()}
     read["zarr_format"] = whole(read.get("zarr_format", 2))
@@ -120,12 +120,12 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     read.setdefault("fill_value", None)
     if read.get("dimension_separator", "") is None:
         del read["dimension_separator"]
-    for key, plain in (("compressor", _one_codec), ("filters", _list_of_codecs)):
+    for key, plain in (("compressor", _codec_alone), ("filters", _list_of_codecs)):
         if key in zarray:
             read[key] = plain(zarray[key])
     changed = [key for key, value in zarray.items() if repr(value) != repr(read.get(key, ...))]
     changed += [key for key in ("zarr_format", "order", "fill_value") if key not in zarray]
-    return read, [read_as(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
+    return read, [respelling(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
 
 
 def lengths(value: Any) -> Any:
@@ -141,7 +141,7 @@ def _alone(value: Any) -> Any:
     return value[0] if one else value
 
 
-def _one_codec(value: Any) -> Any:
+def _codec_alone(value: Any) -> Any:
     """Read a name alone, a list of one, and what stands for none."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
@@ -154,10 +154,10 @@ def _one_codec(value: Any) -> Any:
 
 def _list_of_codecs(value: Any) -> Any:
     if isinstance(value, list):
-        return [_one_codec(item) if isinstance(item, dict) else item
+        return [_codec_alone(item) if isinstance(item, dict) else item
                 for item in value if item is not None]  # fmt: skip
     if isinstance(value, dict):
-        return [_one_codec(value)]
+        return [_codec_alone(value)]
     return None if value in (False, "") else value
 
 
@@ -198,7 +198,7 @@ def _data_type(value: Any, where: str) -> Any:
     raise _bad(where, "dtype", value, 'a data type such as "<u2"')
 
 
-def _one_of(
+def _allowed_value(
     zarray: dict[str, Any], key: str, allowed: tuple[str, ...], default: str, where: str
 ) -> Any:
     value = zarray.get(key)

@@ -123,7 +123,7 @@ class TensorstoreReader:
 
         return wait
 
-    def begin_whole(self, room: Room) -> Callable[[], NDArray[Any]]:
+    def begin_whole(self, buffer: ReusedBuffer) -> Callable[[], NDArray[Any]]:
         """Begin to read all elements into memory that is used again: a fresh one costs page faults.
 
         They are valid until the next array is read into it.
@@ -131,7 +131,7 @@ class TensorstoreReader:
         dtype = self._array.dtype.numpy_dtype
         if dtype.kind not in "biufc":
             return self.begin(tuple(slice(0, n) for n in self.shape))
-        values = room.array(self.shape, dtype)
+        values = buffer.array(self.shape, dtype)
         pending = tensorstore.array(values, context=self._context).write(self._array)
 
         def wait() -> NDArray[Any]:
@@ -142,7 +142,7 @@ class TensorstoreReader:
         return wait
 
 
-class Room:
+class ReusedBuffer:
     """Memory for the values of one array after the other."""
 
     def __init__(self) -> None:
