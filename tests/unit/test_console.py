@@ -296,7 +296,7 @@ def test_less_than_snakemakes_messages_is_what_is_said_here(snakemake_logger):
 def test_snakemakes_messages_come_back(snakemake_logger):
     console.install(workflow())
     assert console.is_quiet()
-    console.active().restore()
+    console.restore()
     snakemake_logger.info("hello")
     assert not console.is_quiet()
     assert snakemake_logger.handlers[0].stream.getvalue() == "hello\n"

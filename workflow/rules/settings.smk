@@ -119,7 +119,7 @@ def outcome_of(dataset):
 
 if console.active() is not None:
     if CONFIG.console == "snakemake":
-        console.active().restore()
+        console.restore()
     else:
         console.active().configure(SAMPLES, RESULTS, outcome_of)
 
