@@ -8,7 +8,7 @@ import pytest
 
 from support.consoles import Run
 from uplift.inspect_source.recent import MARK
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.report.page import last_line
 from uplift.workflow import console_events, faults, last_words
 

@@ -12,7 +12,7 @@ import sys
 from snakemake.common.configfile import load_configfile
 
 from uplift.errors import InputError
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
 from uplift.settings.duplicate_keys import duplicate_keys

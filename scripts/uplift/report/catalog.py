@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from uplift.models.words import size_text
-from uplift.report.facts import STATES, Facts
+from uplift.report.facts import Facts
+from uplift.report.outcomes import STATES
 from uplift.terms.tables import label_of
 from uplift.work import ledger
 from uplift.work.json_files import write_text

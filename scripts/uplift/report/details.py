@@ -15,8 +15,9 @@ from uplift.errors import InputError
 from uplift.models.crate import CRATE_KEY
 from uplift.models.words import size_text
 from uplift.planning.plan_files import is_edited
-from uplift.report.facts import STATES, Facts
+from uplift.report.facts import Facts
 from uplift.report.opening import viewers_of
+from uplift.report.outcomes import STATES
 from uplift.report.tables import TIMES, Limits, money_text, span_text, tables_of
 from uplift.storage import is_local
 from uplift.terms.tables import link_of

@@ -24,7 +24,8 @@ from uplift import __version__
 from uplift.models.words import size_text
 from uplift.report.details import PICTURES, Details
 from uplift.report.explanations import FINDINGS, explain
-from uplift.report.facts import STATES, STOPPED, Facts, State
+from uplift.report.facts import Facts
+from uplift.report.outcomes import STATES, STOPPED, State
 from uplift.report.tables import Limits, money_text, span_text
 from uplift.work import ledger
 from uplift.work.json_files import write_text

@@ -11,7 +11,7 @@ from typing import Any
 
 from uplift.inspect_source.recent import MARK, RECENT_S
 from uplift.models.words import counted
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.work.folder import WorkFolder
 from uplift.workflow import ending, snakemake_errors
 from uplift.workflow.attempts import text_of
