@@ -219,7 +219,7 @@ def answer_oddly(_, __):
     return threading.Lock()
 
 
-@pytest.mark.parametrize("room", [1, 9])
+@pytest.mark.parametrize("capacity", [1, 9])
 @pytest.mark.parametrize(
     ("function", "kind", "said"),
     [
@@ -228,7 +228,7 @@ def answer_oddly(_, __):
         (answer_oddly, "lock", "cannot pickle"),
     ],
 )
-def test_what_cannot_be_handed_over_is_an_error_that_says_what(room, function, kind, said):
+def test_what_cannot_be_handed_over_is_an_error_that_says_what(capacity, function, kind, said):
     refused = pytest.raises(WorkerError, match=f"in a worker process: .*{said}")
-    with refused, Workers(2, opened, room=room) as workers:
+    with refused, Workers(2, opened, capacity=capacity) as workers:
         list(workers.as_done(function, [kind] * 3))
