@@ -1,7 +1,8 @@
 """Fast digests of chunks: of bytes as stored, and of decoded values.
 
-XXH3-128 (xxhash.com), sixteen bytes in canonical, big-endian order: quicker than memory is read, so
-that every chunk can be looked at again. It finds accidents; it keeps nobody from forging data.
+XXH3-128 (xxhash.com), sixteen bytes in canonical, big-endian order: faster than memory can be read,
+so that every chunk can be checked again. It detects accidental changes; it does not protect from
+forgery.
 """
 
 import base64
@@ -36,10 +37,12 @@ _SHORT = 8
 """Bytes of an index in nearly all arrays."""
 
 NO_OBJECT = -1
-"""In place of an object: the digest is of all values of the chunk, which several objects share."""
+"""Instead of an object's index: the digest is of all values of the chunk, which several objects
+share."""
 
 NO_CHUNK = -1
-"""In place of a chunk: the digest is of the encoded chunks of the object, one after the other."""
+"""Instead of a chunk's index: the digest is of the encoded chunks of the object, one after the
+other."""
 
 PIXEL_ROW = np.dtype([("index", "<u8"), ("digest", "V16")])
 """What validation found: C-order linear index of a source chunk (of more bytes where its grid needs
@@ -113,11 +116,11 @@ def row(position: int, chunk: int, digest: bytes, width: int = _SHORT) -> bytes:
     Parameters
     ----------
     position
-        Of the chunk's object in the object grid, in C order.
+        C-order linear index of the object in its grid, or :data:`NO_OBJECT`.
     chunk
-        Position of the chunk in its object, in C order.
+        C-order linear index in the source's chunk grid, or :data:`NO_CHUNK`.
     digest
-        Of the chunk, 16 bytes.
+        Of the values or bytes, 16 bytes.
     width
         Of an index, in bytes.
 

@@ -19,7 +19,7 @@ from uplift.zarr_metadata.v3 import ChunkKeys, chunk_key
 
 
 class ListingDigest:
-    """Digest of the stored objects of an array by key, size and stamp, in whatever order."""
+    """Digest of the stored objects of an array by key, size and stamp, whatever their order."""
 
     def __init__(self, total: int = 0) -> None:
         self.total = total
@@ -94,7 +94,7 @@ class ChunkSource:
 
         What a block holds is valid until the next one is asked for: files are read into the same
         few MiB again and again, since fresh memory costs a page fault every 4 KiB. Those of a
-        network file system are read ahead, but for the few of an array that is not listed.
+        network file system are read ahead, except for the few of an array that is not listed.
         """
         if self.are_files and (self.notes or not self.store.reads_ahead):
             yield from self._file_blocks(indices)
@@ -139,7 +139,7 @@ class ChunkSource:
                     continue
                 try:
                     count = file.read_into(buffer, at)
-                except BufferError:  # it must grow, while the last block is still looked at
+                except BufferError:  # it has to grow while views of the last block exist
                     buffer = bytearray(buffer[:at])
                     count = file.read_into(buffer, at)
                 finally:
@@ -163,7 +163,7 @@ class ChunkSource:
         return decoder_of(self.source).nbytes or 0
 
     def stored_in(self, region: Region) -> Iterator[Index]:
-        """Indices of the chunks that exist inside half-open ranges, in no promised order.
+        """Indices of the chunks that exist inside half-open ranges, in any order.
 
         A store that cannot list is asked for each of them.
         """
@@ -190,7 +190,7 @@ class ChunkSource:
         return sorted(index for index in map(self._keys.index_of, keys) if index is not None)
 
     def survey(self, *, keep: bool) -> str:
-        """List all that is stored now, once; return its digest: inspect noted the one of then.
+        """List what is stored now; return the listing's digest, to compare with the inventory's.
 
         Parameters
         ----------

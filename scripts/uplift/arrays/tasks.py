@@ -74,7 +74,7 @@ def by_object(item: BatchItem, chunks: Iterable[Index]) -> Stored:
 
 
 def positions_over(item: BatchItem, chunks: Iterable[Index]) -> Iterator[int]:
-    """Objects of an item that take these source chunks; those of several chunks come again."""
+    """Objects of an item that take these source chunks; one that takes several is repeated."""
     object_grid = item.target.object_grid
     for chunk in chunks:
         for index in grid.indices_in(_objects_over(chunk, item)):

@@ -1,4 +1,4 @@
-"""Can what a plan asks of an array be carried out? If not: both numbers and a value that works."""
+"""Check that a plan can be carried out; messages give both numbers and a value that works."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def axis_name(entry: InventoryArray, axis: int) -> str:
 def target_for(
     wanted: Wanted, memory_mib: int | None = RECODE_MEMORY_MIB
 ) -> tuple[TargetArray, Method]:
-    """Describe the output array and how its chunks come about.
+    """Describe the output array, and how its chunks are converted.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _target_of(wanted: Wanted) -> tuple[TargetArray, Method]:
 
 
 _target_of_known = once_each(target_of)
-"""With codecs that are a word of the plan."""
+"""For codecs that the plan gives by name."""
 
 
 def check_lengths(wanted: Wanted) -> None:

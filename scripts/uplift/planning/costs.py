@@ -27,7 +27,7 @@ FAR_DOCUMENT, FAR_ARRAY = 9, 10
 of the end-to-end check and writing it among them: as a server counted them."""
 
 COPIES = 3
-"""Of a chunk that is at work in a recode: encoded, decoded, and in between."""
+"""Copies in memory of a chunk that is recoded: encoded, decoded, and intermediate results."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     Parameters
     ----------
     targets
-        Array path to what becomes of it.
+        Array path to target and method.
     rates
         Of the machine; None: those measured when this version was made.
 
@@ -121,7 +121,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
 
 
 def _is_far(source: str) -> bool:
-    """Whether a source is in an object store; then the output is taken to be, too."""
+    """Whether a source is in an object store; then the output is assumed to be, too."""
     return "://" in source and not source.lower().startswith("file://")
 
 

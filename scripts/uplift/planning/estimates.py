@@ -25,7 +25,7 @@ number from here. Large enough that most source chunks are decoded once."""
 
 RECODE_WINDOW = 8
 """Chunks of either side that a recode is allowed for in memory, decoded and encoded. The engine has
-one at work (see `costs`); the bound stays, since proposals of plans that stand rest on it."""
+one at work (see `costs`); the bound is kept, since existing plans were proposed with it."""
 
 RECODE_MEMORY_MIB = Planning().recode_memory_mib
 """Default of the setting ``recode_memory_mib``."""
@@ -35,7 +35,7 @@ _GZIP_MINUS_ZLIB_BYTES = 12
 _SERIALIZERS = frozenset({"bytes", "transpose"})
 
 Targets = Mapping[str, tuple[TargetArray, Method]]
-"""Array path to what becomes of it."""
+"""Array path to target and method."""
 
 
 @once_each

@@ -13,7 +13,7 @@ def reason_of(wanted: Wanted, target: TargetArray, method: Method) -> str:
     wanted
         What the plan asks of the array.
     target, method
-        What that comes to.
+        The array as it will be written, and how.
 
     Returns
     -------

@@ -29,12 +29,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and where and with what it is to be carried out.
+    """A plan, the cores and the space that it has.
 
     Attributes
     ----------
     load
-        What the plan brings with it.
+        Of the plan.
     cores
         That its jobs can use at once.
     is_local
