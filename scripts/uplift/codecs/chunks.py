@@ -29,9 +29,9 @@ class DecodedChunk(NamedTuple):
     values
         Shape ``source.chunks``, perhaps read-only.
     note
-        What was odd and is not damage, or None.
+        What is unusual about the chunk and no damage, or None.
     trailing_bytes
-        Bytes after the end of the compressed stream, which belong to nothing.
+        Bytes after the end of the compressed stream, which are left out.
     """
 
     values: NDArray[Any]
@@ -78,7 +78,7 @@ class ChunkDecoder:
         return self.read(data, index).values
 
     def read(self, data: Encoded, index: Index | None = None) -> DecodedChunk:
-        """Decode one chunk, and say what was odd about it.
+        """Decode one chunk, and say what is unusual about it.
 
         Parameters
         ----------

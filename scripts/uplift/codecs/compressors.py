@@ -1,6 +1,6 @@
 """Compressors: each with its check, decoder and encoder. Encoders give the same bytes on every run.
 
-``numcodecs`` is imported on first need, so that packing chunks as they are does not pay for it.
+``numcodecs`` is imported on first need, so that a repack does not import it.
 """
 
 import bz2
@@ -27,7 +27,7 @@ _LZMA_MEMORY_BYTES = 1 << 30
 
 
 def blosc_problem(config: Config) -> str | None:
-    """Say what is wrong with the settings of blosc; others than these decide nothing."""
+    """Say what is wrong with the settings of blosc; other settings have no effect."""
     if config.get("cname", "lz4") not in BLOSC_NAMES:
         return f'blosc with compressor "{config["cname"]}" is not supported'
     if config.get("shuffle", 1) not in (-1, 0, 1, 2):
@@ -36,7 +36,7 @@ def blosc_problem(config: Config) -> str | None:
 
 
 def blosc_v3(config: Config, element_bytes: int) -> Config:
-    """Write out what Zarr v3 wants: ``typesize``, and the shuffle that -1 stands for."""
+    """Write out what Zarr v3 requires: ``typesize``, and the shuffle that -1 stands for."""
     shuffle = config.get("shuffle", 1)
     if shuffle == -1:  # numcodecs resolves the automatic shuffle by the size of one element
         shuffle = 2 if element_bytes == 1 else 1
@@ -105,7 +105,7 @@ def encode_blosc(data: Buffer, config: Config) -> bytes:
 
 
 def zstd_v3(config: Config, element_bytes: int) -> Config:
-    """Write out level and checksum flag, within what Zarr v3 has."""
+    """Write out level and checksum flag, within the range of Zarr v3."""
     level = config.get("level")
     level = min(22, max(-131072, level)) if type(level) is int else 0
     return {"level": level, "checksum": bool(config.get("checksum", False))}
@@ -147,7 +147,7 @@ def decode_zstd(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def _several(frames: list[streams.ZstdFrame]) -> str | None:
-    """What few readers accept."""
+    """Note on several frames, which few readers accept."""
     if len(frames) > 1:
         return f"holds {len(frames)} zstd frames one after the other"
     return "holds a skippable zstd frame before its data" if frames[0].start else None
@@ -160,7 +160,7 @@ def encode_zstd(data: Buffer, config: Config) -> bytes:
 
 
 def gzip_v3(config: Config, element_bytes: int) -> Config:
-    """Write out the level; Zarr v3 has no -1, which is zlib's word for its default."""
+    """Write out the level; Zarr v3 has no -1, which stands for zlib's default."""
     level = config.get("level")
     level = level if type(level) is int else 1
     return {"level": level if 0 <= level <= 9 else _ZLIB_DEFAULT_LEVEL}

@@ -48,7 +48,7 @@ def decode_checksum(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def decode_numcodecs(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Undo a filter of numcodecs; none of them makes much more of its input than it is.
+    """Undo a filter of numcodecs; none of them makes its input much larger.
 
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """
@@ -176,7 +176,7 @@ def decode_pcodec(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def pcodec_problem(config: Config) -> str | None:
-    """Say which types pcodec has no numbers of."""
+    """Say which data types pcodec does not support."""
     elements = config["elements"]
     if re.fullmatch("<[iu][248]|<f[248]", elements):
         return None

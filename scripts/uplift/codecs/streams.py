@@ -1,4 +1,4 @@
-"""Compressed streams: what they look like, where they end, and decoding that cannot run away."""
+"""Compressed streams: how they are recognized, where they end, and decoding of bounded size."""
 
 import lzma
 import struct
@@ -12,7 +12,7 @@ from uplift.codecs.codec import Decoded, DecodeError, Encoded
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 ZSTD_BLOCK_BYTES = 128 * 1024
-"""Most that a block decodes to (RFC 8878, 3.1.1.2.4)."""
+"""Most bytes that a block decodes to (RFC 8878, 3.1.1.2.4)."""
 BLOSC_HEADER = struct.Struct("<BBBBIII")
 BLOSC_FORMATS = ("blosclz", "lz4", "snappy", "zlib", "zstd")
 MAX_STREAMS = 4096

@@ -1,4 +1,4 @@
-"""The table of codecs: a row a codec.
+"""The table of codecs: one row for each codec.
 
 What is not here is not read; what has no `encode` is not written. To add a codec, add its row, and
 its function next to the others of its kind.
@@ -211,7 +211,7 @@ def codec_v3_of(codec: Config, ndim: int, *, ordered: bool) -> Config:
 
 
 def _decides(key: str, value: Any) -> bool:
-    """Whether a setting of blosc is a sound one: readers go by the data's header, not by these."""
+    """Whether a setting of blosc is valid: readers go by the data's header, not by these."""
     more = {"shuffle": (-1, *SHUFFLES.values()), "cname": (*BLOSC_NAMES, "snappy")}
     allowed = {**_BLOSC, **more}.get(key)  # snappy is one, which no reader has any more
     return allowed is None or allows(allowed, value)

@@ -82,7 +82,7 @@ def decode_msgpack(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def _count(data: bytes, limit: int) -> int:
-    """Items that a buffer says it holds, if it can hold them and is allowed to."""
+    """Number of items that a buffer declares, where it can hold them and the limit allows it."""
     if len(data) < 4:
         raise DecodeError("is too short for a list of strings")
     count: int = _LENGTH.unpack_from(data)[0]

@@ -186,7 +186,7 @@ def _unreadable(copy_key: str) -> Finding:
 
 
 def _unless_written(conversion: Conversion, data: bytes | None) -> Conversion:
-    """The times of a crate that stands at the output already, if it is about this conversion.
+    """The times of a crate that is at the output already, if it is about this conversion.
 
     Written again, after an edit of the sheet, it says the same about when it was converted.
     """

@@ -98,7 +98,7 @@ class Model(BaseModel):
 
 @functools.cache
 def _layout(model: type[Model]) -> tuple[tuple[str, str, bool], ...]:
-    """Name, key and need of each field: asking pydantic takes longer than everything else."""
+    """Name and key of each field, and whether it is required: asking pydantic each time is slow."""
     fields = model.model_fields.items()
     return tuple((name, one.alias or name, one.is_required()) for name, one in fields)
 
@@ -113,7 +113,7 @@ def build_all(but: Collection[str] = ()) -> None:
     """
     waiting = deque(Model.__subclasses__())
     while waiting:
-        model = waiting.popleft()  # as they were defined: what others are made of comes first
+        model = waiting.popleft()  # in the order of definition: parts come first
         waiting += model.__subclasses__()
         if model.__module__ not in but:
             model.model_rebuild()

@@ -47,7 +47,7 @@ class ItemRecord(Model):
         Stored objects when they were validated: how many, their bytes, and the digest of their
         listing (keys, sizes, stamps).
     chunks_compared
-        Source chunks that were found again.
+        Source chunks whose values were found in the output.
     bytes_compared
         Their decoded bytes.
     regions_compared

@@ -1,7 +1,7 @@
-"""Groups that differ in a name alone are looked at once: a plate has thousands of such images.
+"""Groups that differ in a name alone are checked once: a plate has thousands of such images.
 
 What is said about a group may quote its name and its path. So what was found of one counts for all
-that are like it only where it quotes neither; else each is looked at by itself.
+that are like it only where it quotes neither; else each is checked by itself.
 """
 
 import re

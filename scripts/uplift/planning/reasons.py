@@ -6,7 +6,7 @@ from uplift.planning.checks import Wanted, shape_text
 
 
 def reason_of(wanted: Wanted, target: TargetArray, method: Method) -> str:
-    """Say why chunks are kept, re-wrapped or recoded.
+    """Say why chunks are kept, rewrapped or recoded.
 
     Parameters
     ----------

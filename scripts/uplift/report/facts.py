@@ -24,9 +24,9 @@ _FILES = (
     "preview",
 )  # fmt: skip
 _TRACES = ("inventory.json", "published.json", "made_from.json", ledger.NAME)
-"""Of which a dataset that was ever worked on has one: Snakemake deletes what a failed job made."""
+"""A dataset that was ever worked on has one of these: Snakemake deletes what a failed job made."""
 _ASIDE = ("claim",)
-"""Of which the jobs say it where one is damaged, and not the report."""
+"""Files whose damage is reported by the jobs, and not here."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Facts:
 
     @cached_property
     def output(self) -> str:
-        """Where the output is, without secrets: of a published dataset where that stands."""
+        """Where the output is, without secrets: of a published dataset, where that is."""
         if self.is_published:
             return self.published_at
         found = self.files["migration"].get("output", "")

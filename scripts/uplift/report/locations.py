@@ -1,4 +1,4 @@
-"""Where a published dataset is and what it was made from: what was done, not what is asked for now.
+"""Where a published dataset is and what it was made from: as it was then, not as the sheet is now.
 
 The sheet may name another output or source since, at which nothing was made.
 """

@@ -1,8 +1,8 @@
-"""The report: one file of HTML that asks for nothing else.
+"""The report: one file of HTML that loads nothing else.
 
-The table stands in the page as it is, so that it can be read without scripts; what is shown of one
-dataset is JSON data that ``page.js`` turns into elements when it is opened. All texts that come
-from datasets are escaped or set as text, and the page's policy runs no script but its own.
+The table is part of the HTML, so that it can be read without scripts; what is shown of one dataset
+is JSON data that ``page.js`` turns into elements when it is opened. All texts that come from
+datasets are escaped or set as text, and the page's policy runs no script but its own.
 """
 
 import base64
@@ -179,7 +179,7 @@ def write_page(
 
 
 def data_url(file: Path) -> str | None:
-    """A WebP picture as it stands in a page."""
+    """A WebP picture as a URL that holds its data."""
     if not file.is_file():
         return None
     return f"data:image/webp;base64,{base64.b64encode(file.read_bytes()).decode()}"

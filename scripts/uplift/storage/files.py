@@ -131,7 +131,7 @@ def read_piece(descriptor: int, start: int, length: int) -> bytes:
 
 
 def read_into_buffer(descriptor: int, start: int, length: int, buffer: Buffer, at: int) -> int:
-    """Read a piece of an open file into memory that is there.
+    """Read a piece of an open file into a buffer.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def read_into_buffer(descriptor: int, start: int, length: int, buffer: Buffer, a
     start, length
         Of the piece, in bytes.
     buffer
-        That takes it, from byte `at` on; it grows where it can.
+        Gets the piece, from byte `at` on; it grows where it can.
     at
         Bytes from its start.
 

@@ -29,8 +29,8 @@ L = TypeVar("L", bytes, int)
 
 
 _MOST_LEVELS = 8
-"""Folders inside each other that are looked through for as many as are wanted: those of chunk keys
-are as deep as an array has axes, and a link may lead in a circle."""
+"""Folders inside each other that are searched for as many as are wanted: those of chunk keys are as
+deep as an array has axes, and a link may lead in a circle."""
 _MOST_BESIDE = 1000
 """Files next to them: a flat folder of millions is streamed."""
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
@@ -218,7 +218,7 @@ class LocalFiles(ReadableStore):
             raise SourceError(f"{self.root}/{key}: is a pipe, socket or device; remove it")
 
     def refused(self, error: OSError, action: str, key: str) -> StorageError:
-        """Say which file the system refused what with, and what to do.
+        """Error that names the file that the system refused, and what to do.
 
         Parameters
         ----------
@@ -279,7 +279,7 @@ class OpenFile:
         return found
 
     def refuse_changed(self) -> None:
-        """Look whether nothing was written to it since it was opened."""
+        """Check that nothing was written to it since it was opened."""
         status = os.fstat(self._descriptor)
         refuse_changed(self.info, status.st_size, str(status.st_mtime_ns), self._store.url)
 

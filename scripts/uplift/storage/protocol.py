@@ -80,7 +80,7 @@ class OpenObject(Protocol):
         """Return `length` bytes from `start`."""
 
     def refuse_changed(self) -> None:
-        """Look whether it is still as it was; nothing to do where each read looks."""
+        """Check that it is still as it was; nothing to do where each read checks it."""
 
     def close(self) -> None:
         """Read no more."""

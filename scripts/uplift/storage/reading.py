@@ -1,4 +1,4 @@
-"""What all stores share in reading: whole objects, ranges, buffers, and many side by side."""
+"""What all stores share in reading: whole objects, ranges, buffers, and many in parallel."""
 
 import hashlib
 import heapq
@@ -35,8 +35,8 @@ class ReadAhead:
     """A pool of `concurrency` requests shared by all readers of one store.
 
     The reader that came first is served first; the others get the requests that it leaves. So a
-    shard that was read is sent and read back while the next one is read: if several went on side by
-    side, all would be sent at the same time, and no request would be under way meanwhile.
+    shard that was read is sent and read back while the next one is read: if several went on in
+    parallel, all would be sent at the same time, and no request would be under way meanwhile.
     """
 
     def __init__(self, concurrency: int) -> None:

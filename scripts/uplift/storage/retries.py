@@ -1,4 +1,4 @@
-"""Try again what may pass by itself: the one place that says who repeats what, and how often.
+"""Repeat what failed for a transient reason: what repeats what, and how often.
 
 * **A request** (read, listing, small write): :func:`retried`, once more after each failure that may
   pass, `retries` times; exponential back-off with jitter, or when the server says. The engines

@@ -1,4 +1,4 @@
-"""Read a zip archive in place, wherever it lies: its directory once, then ranges of bytes.
+"""Read a zip archive in place, in any store: its directory once, then ranges of bytes.
 
 Nothing is unpacked and no position is shared, so many threads read at once. Each object that is
 read whole is checked against the CRC-32 of the archive's directory.
