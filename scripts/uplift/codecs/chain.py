@@ -148,7 +148,7 @@ def _is_sized(source: SourceArray) -> bool:
 
 
 def _written(source: SourceArray) -> tuple[Any, ...]:
-    """Codecs as they stand in the document of a Zarr v2 array, in the order of encoding."""
+    """Codecs as the document of a Zarr v2 array has them, in the order of encoding."""
     compressor = () if source.compressor is None else (source.compressor,)
     return (*(source.filters or ()), *compressor)
 

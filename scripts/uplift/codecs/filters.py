@@ -111,7 +111,7 @@ def numcodecs_codec(config: Config) -> Any:
         return _BUILT[key]
     import numcodecs
 
-    # astype and dtype may be given as None; numcodecs wants them left out
+    # astype and dtype may be given as None; numcodecs accepts them only where they are left out
     given = {key: value for key, value in config.items() if value is not None}
     try:
         return _BUILT.setdefault(key, numcodecs.get_codec(given))

@@ -261,7 +261,7 @@ def _check_name(codec: Codec) -> None:
 
 
 def _completed(codec: Codec, chain: Chain) -> Codec:
-    """One codec as readers want it: ``endian``, ``typesize`` and defaults written out."""
+    """One codec as readers need it: ``endian``, ``typesize`` and defaults written out."""
     name, given = codec["name"], dict(codec.get("configuration") or {})
     if name == "bytes":
         little = given.get("endian", "little") == "little"

@@ -143,7 +143,7 @@ def decompress_streams(
 def walk_zstd(data: Encoded) -> tuple[list[ZstdFrame], int]:
     """Find the frames of a zstd stream from their headers, without decoding (RFC 8878, 3.1.1).
 
-    Skippable frames (3.1.2) may stand before each, as pzstd writes them.
+    Skippable frames (3.1.2) may precede each, as pzstd writes them.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def lz4_end(data: bytes, start: int, decoded: int) -> int | None:
     Parameters
     ----------
     data
-        In which the block stands.
+        Bytes that hold the block.
     start
         Of the block, in bytes.
     decoded

@@ -129,7 +129,7 @@ _NUMBERS = frozenset({"level", "clevel", "blocksize", "shuffle", "elementsize", 
 
 
 def config_of(value: Any) -> Config | None:
-    """Read a Zarr v2 codec as its writer wrote it; None: it stands for no codec.
+    """Read a Zarr v2 codec as its writer wrote it; None: it means that there is no codec.
 
     Other writers than zarr-python call the ``id`` ``type`` (N5 and its relatives) or ``name``, know
     codecs by other names, write the name alone, and numbers as texts.
@@ -142,7 +142,7 @@ def config_of(value: Any) -> Config | None:
     Returns
     -------
     config
-        With the ``id`` of the table where there is one; else as it stands there.
+        With the ``id`` of the table where there is one; else as it is written there.
     """
     given: Config = {"id": value} if isinstance(value, str) else dict(value or {})
     name = next((given.pop(key) for key in ("id", "type", "name") if key in given), None)

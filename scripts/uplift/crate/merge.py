@@ -281,7 +281,7 @@ def _is(entity: Entity, kind: str) -> bool:
 
 
 def _iri(meaning: Any) -> Any:
-    """What a term stands for, http and https alike."""
+    """Address of a term, https written as http."""
     iri = meaning.get("@id", meaning.get("@reverse")) if isinstance(meaning, Mapping) else meaning
     return iri.replace("https://", "http://") if isinstance(iri, str) else iri
 

@@ -44,7 +44,7 @@ class People:
         """All parties, with their affiliations and contact points."""
         return list(self._entities.values())
 
-    def know(self, parties: Parties) -> None:
+    def note_addresses(self, parties: Parties) -> None:
         """Note the addresses of parties that another one, named earlier, may belong to."""
         for one in parties if isinstance(parties, tuple) else (parties,):
             if isinstance(one, Party) and (identity := one.orcid or one.id):
@@ -75,7 +75,7 @@ class People:
         ]
         return found[0] if len(found) == 1 else found
 
-    def reachable(self, references: Any) -> None:
+    def add_contacts(self, references: Any) -> None:
         """Give the parties of `references` contact points, where an e-mail address is known."""
         for reference in listed(references):
             party = self._entities[reference["@id"]]

@@ -2,7 +2,7 @@
 
 RO-Crate 1.1, with the conversion as a Process Run Crate action. Programs that collect metadata of
 OME-Zarr datasets read plain JSON and take ``license``, ``name`` and ``description`` from whichever
-entity has them, so these three keys stand on the root alone; other entities use ``label`` and
+entity has them, so only the root has these three keys; other entities use ``label`` and
 ``summary``, which mean the same to readers of linked data.
 """
 

@@ -61,7 +61,7 @@ class Context:
     listed
         Path from the root to role, for groups that a plate, well or ``labels`` group lists.
     in_labels
-        Whether a ``labels`` group stands above.
+        Whether a ``labels`` group is above.
     """
 
     parent_roles: tuple[GroupRole, ...] = ()
@@ -150,7 +150,7 @@ def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[Group
 
 
 def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
-    """Keys of a group that belong to OME-Zarr, in the order in which they stand there.
+    """Keys of a group that belong to OME-Zarr, in the order of its document.
 
     ``labels`` counts only in a group of that name and ``series`` only in one named ``OME``:
     elsewhere they are the user's own attributes. At the root, which may have any name,

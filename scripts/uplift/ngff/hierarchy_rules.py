@@ -51,7 +51,7 @@ class Tree:
     Attributes
     ----------
     occupied
-        Paths without a node at which something lies all the same: a folder, files.
+        Paths without a node at which there is something else: a folder, files.
     """
 
     groups: Mapping[str, GroupNode]

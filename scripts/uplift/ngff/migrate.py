@@ -147,7 +147,7 @@ def keep_attributes(
     Parameters
     ----------
     attributes
-        Of the node, as they stand in the source.
+        Of the node, as they are in the source.
     path
         Of the node, from the root of the dataset.
     spatialdata

@@ -19,7 +19,7 @@ _VERSIONED = ("plate", "well", "image-label")
 
 
 def finish(draft: Draft, declared: str | None) -> None:
-    """Put the version where 0.5 wants it.
+    """Put the version where 0.5 has it.
 
     A plate has to have one, a well and a label image may (0.5, sections of these).
 

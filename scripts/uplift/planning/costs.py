@@ -22,7 +22,7 @@ COMPARE_BYTES = 64 * MIB
 FIXED = 40
 """Requests to object stores for each dataset: its lock, root and crate, and listings."""
 
-FAR_DOCUMENT, FAR_ARRAY = 9, 10
+REMOTE_DOCUMENT, REMOTE_ARRAY = 9, 10
 """Requests to object stores for each document and for each array, listings of both sides, readers
 of the end-to-end check and writing it among them: as a server counted them."""
 
@@ -95,8 +95,8 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     rates = rates or Rates()
     entries = [entry for entry in inventory.arrays if entry.path in targets]
     others = len(inventory.groups) + len(inventory.files)
-    far = _is_far(inventory.source)
-    requests = FIXED + FAR_DOCUMENT * others if far else 2 * others
+    far = _is_remote(inventory.source)
+    requests = FIXED + REMOTE_DOCUMENT * others if far else 2 * others
     memory, read, written = PROGRAM_BYTES, 0, 0
     cpu = rates.dataset
     for entry in entries:
@@ -106,7 +106,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
         requests += entry.stored_chunks + 2 * after.objects + 4
         if far:
             compared = 2 * REGIONS if entry.stored_chunks > REGIONS else entry.stored_chunks
-            requests += FAR_ARRAY + after.objects + compared
+            requests += REMOTE_ARRAY + after.objects + compared
         read += entry.stored_bytes + after.bytes
         written += after.bytes
         decoded = estimates.stored_decoded_bytes(entry)
@@ -120,7 +120,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     )
 
 
-def _is_far(source: str) -> bool:
+def _is_remote(source: str) -> bool:
     """Whether a source is in an object store; then the output is assumed to be, too."""
     return "://" in source and not source.lower().startswith("file://")
 

@@ -77,7 +77,7 @@ def plan_in_force(
     output: str,
     where: str = "plan.json",
 ) -> InForce:
-    """Apply a plan as it stands in its file.
+    """Apply a plan as it is in its file.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class PlanRow:
 def rows_of(
     planned: Sequence[Planned], measured: Measured, costs: SiteCosts, cores: int = 1
 ) -> list[PlanRow]:
-    """One row a plan that has an estimate, and the total of several in the end.
+    """A row for each plan that has an estimate, and the total of several at the end.
 
     Parameters
     ----------

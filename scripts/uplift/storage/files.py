@@ -43,10 +43,10 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def is_network(path: str) -> bool:
-    """Whether a path lies on a network file system, where each file costs a round trip (Linux)."""
+    """Whether a path is on a network file system, where each file costs a round trip (Linux)."""
     location = f"{os.path.realpath(path)}/"
     found = [one for one in _mounted(_MOUNTS) if location.startswith(one[0])]
-    # the last of equal ones lies over the others
+    # the last of equal ones hides the others
     return (
         bool(found) and _NETWORK.fullmatch(max(found, key=lambda one: len(one[0]))[1]) is not None
     )

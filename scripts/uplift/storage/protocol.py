@@ -46,7 +46,7 @@ Buffer = bytearray | memoryview
 
 
 Readable = bytes | memoryview
-"""Bytes that may lie in memory that is used again."""
+"""Bytes that may be in memory that is reused."""
 
 
 class ObjectWriter(Protocol):

@@ -104,7 +104,7 @@ class ReadAhead:
                 future.cancel()
 
     def _ask(self, reader: int, read: Callable[[K], A], key: K) -> Future[A]:
-        """Have a thread of the pool read, after what readers before want."""
+        """Have a thread of the pool read, after what earlier readers asked for."""
         future: Future[A] = Future()
         with self._taking:
             heapq.heappush(self._wanted, (reader, next(self._requests), future, read, key))

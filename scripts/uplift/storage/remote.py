@@ -314,7 +314,7 @@ class RemoteStore(ReadableStore):
             return request()
 
     def _retry_after(self, key: str) -> str | None:
-        """Ask a busy server how long it wants to rest, where the engine's error does not tell."""
+        """Ask a busy server how long to wait, where the engine's error does not have it."""
         return None
 
     def _refuse_writing(self) -> None:
