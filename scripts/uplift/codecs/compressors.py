@@ -50,7 +50,10 @@ def blosc_v3(config: Config, element_bytes: int) -> Config:
 
 
 def check_blosc(data: Encoded, nbytes: int) -> int:
-    """Check a blosc header; blosc readers take the stream's end from it."""
+    """Check a blosc header; blosc readers take the stream's end from it.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `check`.
+    """
     size = len(data)
     if size < BLOSC_HEADER.size:
         raise DecodeError(_no_blosc(data))
@@ -112,7 +115,10 @@ def zstd_v3(config: Config, element_bytes: int) -> Config:
 
 
 def check_zstd(data: Encoded, nbytes: int) -> int | None:
-    """Walk the frames' headers; None where the only frame does not say what it decodes to."""
+    """Walk the frames' headers; None where the only frame does not say what it decodes to.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `check`.
+    """
     frames, end = streams.walk_zstd(data)
     if (several := _several(frames)) is not None:
         raise DecodeError(several)
