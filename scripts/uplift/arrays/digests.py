@@ -27,8 +27,8 @@ ALGORITHM = "xxh3-128"
 _IS_LITTLE = sys.byteorder == "little"
 _ROW = struct.Struct("<qq16s")
 """What convert read: the object that takes it and the source chunk, both as C-order linear indices
-in their grids (of more bytes where a grid needs them: :func:`index_bytes`), and the digest. Of a
-repack it is of the encoded bytes (of a rewrap, of the deflate body; of a chunk that had to be
+in their grids (of more bytes where a grid needs them: :func:`linear_index_bytes`), and the digest.
+Of a repack it is of the encoded bytes (of a rewrap, of the deflate body; of a chunk that had to be
 recoded, of its values); of a recode, of the values that the object takes of the chunk."""
 
 _NUMBERS = struct.Struct("<qq")
@@ -46,7 +46,7 @@ other."""
 
 PIXEL_ROW = np.dtype([("index", "<u8"), ("digest", "V16")])
 """What validation found: C-order linear index of a source chunk (of more bytes where its grid needs
-them, see :func:`index_bytes`), and the digest of its values."""
+them, see :func:`linear_index_bytes`), and the digest of its values."""
 
 Digests = dict[tuple[int, int], bytes]
 """Digest by object and chunk."""
@@ -88,7 +88,7 @@ def rewrapped_body(data: Readable) -> Readable:
     return memoryview(data)[10:-8]
 
 
-def index_bytes(*counts: int) -> int:
+def linear_index_bytes(*counts: int) -> int:
     """Bytes of a linear index in rows about grids of so many cells: 8, or a multiple of that."""
     return _SHORT * (max(counts).bit_length() // (8 * _SHORT) + 1)
 
@@ -97,12 +97,12 @@ def row_index_bytes(item: BatchItem) -> int:
     """Bytes of the indices in rows of what is read of an array."""
     source, target = item.source, item.target
     objects = _cells(target.shape, target.object_shape)
-    return index_bytes(_cells(source.shape, source.chunks), objects)
+    return linear_index_bytes(_cells(source.shape, source.chunks), objects)
 
 
 def pixel_index_bytes(item: BatchItem) -> int:
     """Bytes of the index in rows of what is found again of an array."""
-    return index_bytes(_cells(item.source.shape, item.source.chunks))
+    return linear_index_bytes(_cells(item.source.shape, item.source.chunks))
 
 
 @functools.lru_cache(maxsize=1024)

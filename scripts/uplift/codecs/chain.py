@@ -80,7 +80,7 @@ def chain_of_source(source: SourceArray) -> Chain:
     if source.zarr_format == 3:
         return _chain_v3(source, dtype, vlen)
     configs = [config for config in map(config_of, _written(source)) if config is not None]
-    codecs = _rows(configs, dtype, vlen)
+    codecs = _rows_of_table(configs, dtype, vlen)
     reverse = source.order == "F" and ndim > 1
     if reverse and codecs and codecs[0][0].id in ("json2", "msgpack2"):
         raise UnsupportedError(f'codec "{codecs[0][0].id}" in F order: writers do not agree on it')
@@ -181,7 +181,7 @@ def _chain_v3(array: SourceArray | TargetArray, dtype: np.dtype[Any], vlen: Vlen
                 configs.append(_config_of_v3(row, configuration, dtype))
     if not serialized:
         raise UnsupportedError("no codec turns the array into bytes")
-    rows = _rows(configs, dtype, vlen)
+    rows = _rows_of_table(configs, dtype, vlen)
     if not data_types.is_little(dtype) and any(row.kind == "array" for row, _ in rows):
         raise UnsupportedError("array codecs on big-endian data are not supported")
     return Chain(order, dtype, vlen, rows)
@@ -236,7 +236,7 @@ def _config_of_v3(row: Codec, configuration: Config, dtype: np.dtype[Any]) -> Co
     return config
 
 
-def _rows(
+def _rows_of_table(
     configs: Iterable[Config], dtype: np.dtype[Any], vlen: Vlen | None
 ) -> tuple[tuple[Codec, Config], ...]:
     """Find the codecs in the table, and check that they go with the elements and each other."""

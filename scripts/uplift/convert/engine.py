@@ -197,7 +197,7 @@ class Engine(ABC):
             self._made_encoder = ChunkEncoder(self.item.target)
         return self._made_encoder
 
-    def _count(self, chunk: Index, data: Readable | None, outcome: Outcome) -> Readable:
+    def _count_read(self, chunk: Index, data: Readable | None, outcome: Outcome) -> Readable:
         """Count a chunk that was read.
 
         Raises
@@ -220,18 +220,18 @@ class Engine(ABC):
         self._read(len(data))
         return data
 
-    def _note(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
+    def _add_row(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
         """Keep the digest of an object's part of a chunk; no object: of the whole chunk."""
         number = sum(map(operator.mul, chunk, self._strides))
         position = NO_OBJECT if position is None else position
         outcome.rows.append(row(position, number, digest, self._index_bytes))
 
-    def _trail(self, chunk: Index, outcome: Outcome) -> None:
+    def _count_trailing(self, chunk: Index, outcome: Outcome) -> None:
         """Count a chunk with bytes after the end of its stream."""
         outcome.trailing += 1
         outcome.first_trailing = first_of(outcome.first_trailing, chunk)
 
-    def _bad(self, chunk: Index, reason: str, outcome: Outcome, *, recoded: bool) -> None:
+    def _note_bad(self, chunk: Index, reason: str, outcome: Outcome, *, recoded: bool) -> None:
         key = self._chunks.key_of(chunk)
         action = "recoded" if recoded else "filled"
         bad = BadChunk(chunk=chunk, key=key, reason=reason, action=action)

@@ -224,7 +224,7 @@ def convert_portion(
     converted = Converted()
     chunks.sums = chunks.store.can_list and item.stored_chunks > MOST_LISTED
     existing = dict(survey.existing)
-    finished = _trusted(item, done, existing, converted)
+    finished = _trusted_runs(item, done, existing, converted)
     engine: Engine | None = None
     journal.refuse_superseded()
     for task in tasks_of(item, survey.stored, finished) if item.stored_chunks else ():
@@ -241,7 +241,8 @@ def convert_portion(
             outcome += one
         if chunks.notes:
             _refuse_other_files(item, chunks)
-        _note(item, task, outcome, journal, converted)  # at once: what no line is about is redone
+        # immediately: what the journal has no line about is done again
+        _journal_task(item, task, outcome, journal, converted)
     if chunks.notes:  # nothing was read: an earlier run finished all
         refuse_changed_source(item, chunks)
     if existing:
@@ -265,7 +266,7 @@ def _refuse_other_files(item: BatchItem, chunks: ChunkSource) -> None:
         raise _changed(item, chunks)
 
 
-def _trusted(
+def _trusted_runs(
     item: BatchItem, done: Sequence[Done], existing: dict[int, int], converted: Converted
 ) -> list[Run]:
     """Finished runs whose objects are at the output as noted; these are removed from `existing`."""
@@ -296,7 +297,7 @@ def _trusted(
     return sorted(runs)
 
 
-def _note(
+def _journal_task(
     item: BatchItem, task: Task, outcome: Outcome, journal: Lines, converted: Converted
 ) -> None:
     """Journal a finished task, unless it has bad chunks, which a resumed job must find again."""

@@ -80,16 +80,18 @@ class RecodeEngine(Engine):
         self, position: int, needed: Sequence[Index], outcome: Outcome
     ) -> Iterator[list[Piece]]:
         for piece, part in self._helpers.map(
-            partial(self._alike_piece, position), self._each(needed, outcome)
+            partial(self._alike_piece, position), self._counted(needed, outcome)
         ):
             outcome += part
             if not outcome.undecodable:
                 yield [piece]
 
-    def _each(self, needed: Sequence[Index], outcome: Outcome) -> Iterator[tuple[Index, Readable]]:
+    def _counted(
+        self, needed: Sequence[Index], outcome: Outcome
+    ) -> Iterator[tuple[Index, Readable]]:
         for block in self._chunks.blocks(needed):
             for chunk, found in block:
-                data = self._count(chunk, found, outcome)
+                data = self._count_read(chunk, found, outcome)
                 # the next block is read into the same memory while helpers are at this one
                 yield chunk, data if self._helpers.count == 1 else bytes(data)
 
@@ -98,10 +100,10 @@ class RecodeEngine(Engine):
         outcome = Outcome()
         decoded = self._decoded_chunk(chunk, data, outcome)
         if decoded is None:
-            inside = self._filled(grid.region_shape(self._elements_of(_alone(chunk))))
+            inside = self._filled(grid.region_shape(self._elements_of(_region_of(chunk))))
         else:
             inside = inside_part(decoded, chunk, self.item.source)
-            self._note(position, chunk, digest_of_values(inside), outcome)
+            self._add_row(position, chunk, digest_of_values(inside), outcome)
         return self._piece(chunk, inside), outcome
 
     def _decoded(
@@ -113,7 +115,8 @@ class RecodeEngine(Engine):
         source = self.item.source
         for read in self._chunks.blocks(needed):
             for chunk, data in read:
-                decoded = self._decoded_chunk(chunk, self._count(chunk, data, outcome), outcome)
+                encoded = self._count_read(chunk, data, outcome)
+                decoded = self._decoded_chunk(chunk, encoded, outcome)
                 if decoded is None:
                     continue
                 covers = grid.element_region(chunk, source.chunks, source.shape)
@@ -137,12 +140,12 @@ class RecodeEngine(Engine):
         piece = grid.common(elements, covers)
         if not grid.holds(block, tuple(a for a, _ in piece)):
             return
-        self._note(
+        self._add_row(
             position, chunk, digest_of_values(decoded[grid.relative(piece, covers)]), outcome
         )
         if piece != covers and grid.holds(block, tuple(a for a, _ in covers)):
             inside = inside_part(decoded, chunk, source)
-            self._note(None, chunk, digest_of_values(inside), outcome)
+            self._add_row(None, chunk, digest_of_values(inside), outcome)
 
     def _decoded_chunk(self, chunk: Index, data: Readable, outcome: Outcome) -> NDArray[Any] | None:
         try:
@@ -151,12 +154,12 @@ class RecodeEngine(Engine):
             where = f"{self._chunks.store.url}/{self._chunks.key_of(chunk)}"
             raise UnsupportedError(f"{where}: cannot be converted: {error}; {REWRITE}") from None
         except DecodeError as error:
-            self._bad(chunk, str(error), outcome, recoded=False)
+            self._note_bad(chunk, str(error), outcome, recoded=False)
             return None
         if note is not None:
-            self._bad(chunk, note, outcome, recoded=True)
+            self._note_bad(chunk, note, outcome, recoded=True)
         if trailing:
-            self._trail(chunk, outcome)
+            self._count_trailing(chunk, outcome)
         return decoded
 
     def _decoder_here(self) -> ChunkDecoder:
@@ -176,7 +179,7 @@ class RecodeEngine(Engine):
         stored = (
             chunk
             for chunk in grid.indices_in(block)
-            if dense or not covered.isdisjoint(grid.indices_in(self._overlapped(_alone(chunk))))
+            if dense or not covered.isdisjoint(grid.indices_in(self._overlapped(_region_of(chunk))))
         )
         encode = partial(self._encoded_piece, origin, values)
         return ([piece] for piece in self._helpers.map(encode, stored))
@@ -226,5 +229,5 @@ class RecodeEngine(Engine):
         return max(1, math.prod(self.item.target.chunks) * self._dtype.itemsize)
 
 
-def _alone(chunk: Index) -> Region:
+def _region_of(chunk: Index) -> Region:
     return tuple((i, i + 1) for i in chunk)

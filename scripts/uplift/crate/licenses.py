@@ -48,7 +48,7 @@ def drops_conditions(earlier: str, later: str) -> bool:
     earlier, later
         SPDX identifiers or addresses of licenses.
     """
-    before, after = (_CONDITIONS.get(_kind(text)) for text in (earlier, later))
+    before, after = (_CONDITIONS.get(_license_kind(text)) for text in (earlier, later))
     return before is not None and after is not None and not before <= after
 
 
@@ -63,7 +63,7 @@ def same_license(one: str, other: str) -> bool:
     )
 
 
-def _kind(text: str) -> str:
+def _license_kind(text: str) -> str:
     """What a license is, without version and port: ``by-nc``, ``cc0``, ``MIT``."""
     known = re.match(
         r"https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)", text

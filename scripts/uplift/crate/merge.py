@@ -46,7 +46,7 @@ class SourceCrate:
         """Id that `key` refers to in the first entity of type `kind`."""
         for entity in self.entities:
             value = entity.get(key)
-            if _is(entity, kind) and isinstance(value, Mapping):
+            if _has_type(entity, kind) and isinstance(value, Mapping):
                 identifier = value.get("@id")
                 return identifier if isinstance(identifier, str) else None
         return None
@@ -172,7 +172,7 @@ def _adopt_chain(
     """
     renames: dict[str, str] = {}
     for own_id, kind, key in _CHAIN:
-        found = [entity for entity in theirs.values() if _is(entity, kind)]
+        found = [entity for entity in theirs.values() if _has_type(entity, kind)]
         mine = ours.get(own_id)
         if not found or mine is None:
             continue
@@ -276,7 +276,7 @@ def _free_id(identifier: str, taken: Mapping[str, Any]) -> str:
     return f"{identifier}-{number}"
 
 
-def _is(entity: Entity, kind: str) -> bool:
+def _has_type(entity: Entity, kind: str) -> bool:
     return kind in listed(entity.get("@type"))
 
 

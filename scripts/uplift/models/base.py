@@ -90,7 +90,7 @@ class Model(BaseModel):
         """Plain JSON data in field order; optional fields that are ``None`` are left out."""
         values = self.__dict__
         return {
-            key: value if type(value) in ATOMS else _plain(value)
+            key: value if type(value) in ATOMS else _plain_json(value)
             for name, key, required in _layout(type(self))
             if (value := values[name]) is not None or required
         }
@@ -124,15 +124,15 @@ def _shared_json(model: Model) -> dict[str, Any]:
     return model.to_json()
 
 
-def _plain(value: Any) -> Any:
+def _plain_json(value: Any) -> Any:
     if type(value) in ATOMS:
         return value
     if isinstance(value, Model):
         return _shared_json(value) if value.is_shared else value.to_json()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain_json(item) for item in value]
     return value
 
 

@@ -166,8 +166,8 @@ def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
         for key in attributes
         if key in OME_KEYS
         and not (key in _OBJECTS and isinstance(attributes[key], (str, int, float)))
-        and not (key == "labels" and name != "labels" and not _alone(path, key, attributes))
-        and not (key == "series" and name != "OME" and not _alone(path, key, attributes))
+        and not (key == "labels" and name != "labels" and not _is_only_key(path, key, attributes))
+        and not (key == "series" and name != "OME" and not _is_only_key(path, key, attributes))
     )
 
 
@@ -258,7 +258,7 @@ def _version_by_content(multiscales: list[Any]) -> str:
     return "0.3" if axes else "0.1"
 
 
-def _alone(path: str, key: str, attributes: Attributes) -> bool:
+def _is_only_key(path: str, key: str, attributes: Attributes) -> bool:
     values = attributes[key]
     texts = isinstance(values, list) and all(isinstance(value, str) for value in values)
     return not path and texts and not any(k in attributes for k in OME_KEYS if k != key)

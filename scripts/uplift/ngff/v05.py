@@ -36,7 +36,7 @@ def finish(draft: Draft, declared: str | None) -> None:
         if isinstance(value, Mapping) and (
             "version" in value or key == "plate" or declared is not None
         ):
-            _set(draft, (key, "version"))
+            _set_version(draft, (key, "version"))
     omero = words.get("omero")
     if (
         isinstance(omero, Mapping)
@@ -44,10 +44,10 @@ def finish(draft: Draft, declared: str | None) -> None:
         and str(omero.get("version")) == declared
     ):
         draft.apply(Edit(("omero", "version"), ABSENT, "now ome.version"))
-    _set(draft, ("version",))
+    _set_version(draft, ("version",))
 
 
-def _set(draft: Draft, keys: tuple[str, ...]) -> None:
+def _set_version(draft: Draft, keys: tuple[str, ...]) -> None:
     if value_at(draft.words, keys) != _NAME:
         draft.apply(Edit(keys, _NAME))
 

@@ -135,7 +135,7 @@ class LocalFiles(ReadableStore):
         for entry in self._entries(prefix):
             if entry.is_dir():
                 folders.append(entry.name)
-            elif (info := self._info(entry, prefix)) is not None:
+            elif (info := self._describe_entry(entry, prefix)) is not None:
                 files.append(info)
         return sorted(folders), sorted(files)
 
@@ -143,10 +143,10 @@ class LocalFiles(ReadableStore):
         """Every file under the folder `prefix`, streamed: a folder may hold millions."""
         found = self._files_below(prefix)
         if self._ahead is None:
-            infos: Iterator[ObjectInfo | None] = itertools.starmap(self._info, found)
+            infos: Iterator[ObjectInfo | None] = itertools.starmap(self._describe_entry, found)
         else:
             pool, at_once = self._ahead.pool, self._ahead.concurrency
-            infos = map_in_groups(pool, at_once, lambda one: self._info(*one), found)
+            infos = map_in_groups(pool, at_once, lambda one: self._describe_entry(*one), found)
         yield from filter(None, infos)
 
     def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
@@ -163,7 +163,7 @@ class LocalFiles(ReadableStore):
                 for entry in self._entries(folder):
                     if entry.is_dir():
                         folders.append(f"{folder}/{entry.name}" if folder else entry.name)
-                    elif (info := self._info(entry, folder)) is not None:
+                    elif (info := self._describe_entry(entry, folder)) is not None:
                         files.append(info)
                         if len(files) > _MOST_BESIDE:
                             return None
@@ -196,7 +196,7 @@ class LocalFiles(ReadableStore):
             if error.errno not in ABSENT:
                 raise self.refused(error, "list", prefix) from error
 
-    def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo | None:
+    def _describe_entry(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo | None:
         """Describe a file; None when it is gone from an output since it was listed.
 
         Another job renamed it into its place, or deleted it.

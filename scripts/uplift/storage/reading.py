@@ -76,7 +76,7 @@ class ReadAhead:
         if expected_bytes:
             window = self._window(expected_bytes)
         source, reader = iter(keys), next(self._readers)
-        ask = partial(self._ask, reader, read)
+        ask = partial(self._submit, reader, read)
         first = map(ask, itertools.islice(source, window - 1))
         return self._in_order(ask, source, deque(first), window)
 
@@ -103,7 +103,7 @@ class ReadAhead:
             for future in waiting:
                 future.cancel()
 
-    def _ask(self, reader: int, read: Callable[[K], A], key: K) -> Future[A]:
+    def _submit(self, reader: int, read: Callable[[K], A], key: K) -> Future[A]:
         """Have a thread of the pool read, after what earlier readers asked for."""
         future: Future[A] = Future()
         with self._taking:

@@ -175,10 +175,10 @@ class Console(logging.Handler):
         self._display.note(
             f"{verb} {counted(len(self._left), 'dataset')}: {listed(names)}{already}"
         )
-        self._count()
+        self._show_count()
         self._display.start(self._results)
 
-    def _count(self) -> None:
+    def _show_count(self) -> None:
         """Show how many of several datasets are done."""
         if len(self._left) > 1:
             count = len(self._failures.names)
@@ -217,7 +217,7 @@ class Console(logging.Handler):
             if not outcome.message.startswith(_UNFINISHED) and dataset not in self._finished:
                 self._finished[dataset] = outcome
                 self._display.done(f"{dataset}: {outcome.message}")
-        self._count()
+        self._show_count()
 
     def _note_recent_change(self, rule: str, dataset: str, logs: Iterable[str]) -> None:
         """Note that a source may still be written to, until it has not changed for long enough.
@@ -241,7 +241,7 @@ class Console(logging.Handler):
         if text:
             self._display.stumbled(f"{name}: {text}")
         if is_new:
-            self._count()
+            self._show_count()
 
     def _on_group_error(self, about: Mapping[str, Any]) -> None:
         for job in about.get("job_error_info") or ():

@@ -52,9 +52,9 @@ class FaultWatch(logging.Handler):
     def _count_error(self, about: Mapping[str, Any]) -> None:
         rule = self._rules.get(about["jobid"], "")
         for log in about.get("log") or ():
-            self._count(Path(str(log)), rule)
+            self._count_failure(Path(str(log)), rule)
 
-    def _count(self, log: Path, rule: str) -> None:
+    def _count_failure(self, log: Path, rule: str) -> None:
         """Count a failed job; stop when enough datasets failed for the same reason."""
         text = error_in(log)
         reason = common_reason(text)

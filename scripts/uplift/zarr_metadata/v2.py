@@ -45,7 +45,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
         raise SourceError(f"{where}: not a JSON object; {CORRECT}")
     zarray, repaired = _with_unique_readings(zarray)
     if zarray.get("zarr_format") != 2:
-        raise _bad(where, "zarr_format", zarray.get("zarr_format"), "2")
+        raise _bad_value(where, "zarr_format", zarray.get("zarr_format"), "2")
     shape = parse_shape(zarray.get("shape"), where, "shape", least=0)
     source = SourceArray(
         zarr_format=2,
@@ -92,7 +92,7 @@ def parse_shape(value: Any, where: str, key: str, *, least: int) -> Shape:
     if not isinstance(value, (list, tuple)) or not all(
         type(n) is int and least <= n < 2**63 for n in value
     ):
-        raise _bad(where, key, value, f"a list of integers, each at least {least}")
+        raise _bad_value(where, key, value, f"a list of integers, each at least {least}")
     return tuple(value)
 
 
@@ -108,7 +108,7 @@ def check_fill_value(source: SourceArray, where: str) -> None:
 
 def _with_unique_readings(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read what has one reading: numbers as texts, a codec without its list, and the like."""
-    read = {key: _alone(value) if key in _NO_LISTS else value for key, value in zarray.items()}
+    read = {key: _unlisted(value) if key in _NO_LISTS else value for key, value in zarray.items()}
     read["zarr_format"] = whole(read.get("zarr_format", 2))
     if isinstance(read.get("dtype"), str):
         read["dtype"] = _with_byte_order(read["dtype"])
@@ -135,7 +135,7 @@ def lengths(value: Any) -> Any:
     return [whole(item) for item in value] if isinstance(value, list) else value
 
 
-def _alone(value: Any) -> Any:
+def _unlisted(value: Any) -> Any:
     """Take a text or number out of a list of one, in which programs in R write it."""
     one = isinstance(value, list) and len(value) == 1 and isinstance(value[0], (str, int, float))
     return value[0] if one else value
@@ -148,7 +148,7 @@ def _codec_alone(value: Any) -> Any:
     if isinstance(value, str):
         return {"id": value}
     if isinstance(value, dict):
-        return {key: _alone(item) for key, item in value.items()}
+        return {key: _unlisted(item) for key, item in value.items()}
     return None if value in (False, []) else value
 
 
@@ -188,14 +188,14 @@ def _chunks(value: Any, shape: Shape, where: str) -> Shape:
             f"{where}: chunks {list(chunks)} and shape {list(shape)} differ in length; {CORRECT}"
         )
     if any(c == 0 and n > 0 for c, n in zip(chunks, shape, strict=True)):
-        raise _bad(where, "chunks", list(chunks), "a list of integers, each at least 1")
+        raise _bad_value(where, "chunks", list(chunks), "a list of integers, each at least 1")
     return tuple(max(1, c) for c in chunks)
 
 
 def _data_type(value: Any, where: str) -> Any:
     if isinstance(value, str) or (isinstance(value, list) and value):
         return value
-    raise _bad(where, "dtype", value, 'a data type such as "<u2"')
+    raise _bad_value(where, "dtype", value, 'a data type such as "<u2"')
 
 
 def _allowed_value(
@@ -205,7 +205,7 @@ def _allowed_value(
     if value is None:
         return default
     if value not in allowed:
-        raise _bad(where, key, value, " or ".join(f'"{item}"' for item in allowed))
+        raise _bad_value(where, key, value, " or ".join(f'"{item}"' for item in allowed))
     return value
 
 
@@ -217,16 +217,16 @@ def _codec(value: Any, where: str, key: str) -> dict[str, Any] | None:
         names = [value[name] for name in _NAMES if name in value]
         if names and all(name is None or isinstance(name, str) for name in names):
             return value
-    raise _bad(where, key, value, 'null or an object with an "id"')
+    raise _bad_value(where, key, value, 'null or an object with an "id"')
 
 
 def _filters(value: Any, where: str) -> tuple[dict[str, Any], ...] | None:
     if value is None:
         return None
     if not isinstance(value, list):
-        raise _bad(where, "filters", value, "null or a list of objects")
+        raise _bad_value(where, "filters", value, "null or a list of objects")
     return tuple(_codec(item, where, "filters") or {} for item in value)
 
 
-def _bad(where: str, key: str, value: Any, wanted: str) -> SourceError:
+def _bad_value(where: str, key: str, value: Any, wanted: str) -> SourceError:
     return SourceError(f"{where}: {key} is {cut(repr(value), 80)}, expected {wanted}; {CORRECT}")

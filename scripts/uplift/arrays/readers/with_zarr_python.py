@@ -80,7 +80,7 @@ def _bytes_alone(found: NDArray[Any]) -> NDArray[Any]:
     return np.array(found.tobytes() if found.itemsize > 1 else found.item(), dtype=object)
 
 
-class _Here(ThreadPoolExecutor):
+class _DirectExecutor(ThreadPoolExecutor):
     """Executor that calls a function immediately, in the calling thread."""
 
     def submit(self, function: Callable[..., T], /, *given: Any, **named: Any) -> Future[T]:
@@ -95,7 +95,7 @@ class _Here(ThreadPoolExecutor):
         """Nothing to do: each event loop calls it when it is closed."""
 
 
-_HERE = _Here()
+_DIRECT = _DirectExecutor()
 
 
 def _awaited(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -107,7 +107,7 @@ def _awaited(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     loop = asyncio.new_event_loop()
     try:
-        loop.set_default_executor(_HERE)
+        loop.set_default_executor(_DIRECT)
         return loop.run_until_complete(coroutine)
     finally:
         loop.close()
@@ -171,9 +171,9 @@ class _ReadOnlyStore(ZarrStore):
             info = self._store.stat(key)
             length = info.size - byte_range.offset if info is not None else 0
             return self._store.get_range(key, byte_range.offset, length)
-        return self._end(key, byte_range.suffix)
+        return self._last_bytes(key, byte_range.suffix)
 
-    def _end(self, key: str, length: int) -> bytes | None:
+    def _last_bytes(self, key: str, length: int) -> bytes | None:
         """Last bytes of an object, such as a shard's index; kept where the store is remote."""
         if self._store.is_local:
             return self._store.get_range(key, -length, length)

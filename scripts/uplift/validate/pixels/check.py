@@ -246,7 +246,7 @@ class PixelCheck(ABC):
                     if data is not None:
                         self._source_values(chunk, data)
 
-    def _count(self, chunk: Index, digest: bytes, nbytes: int) -> None:
+    def _count_compared(self, chunk: Index, digest: bytes, nbytes: int) -> None:
         """Count a chunk whose values were the expected ones."""
         self.counts.rows.append(pixel_row(self._number(chunk), digest, self._index_bytes))
         self.counts.chunks += 1

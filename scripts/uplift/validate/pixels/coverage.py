@@ -75,10 +75,10 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
         runs = {(run.path, run.start): run for run in runs_of(digests)}
         for item in batch.items:
             key = (item.path, item.start)
-            one = _current(item, done.get(key), file)
+            one = _current_record(item, done.get(key), file)
             array = arrays.setdefault(item.path, ArrayWork(item.source, item.target))
             array.items.append(one)
-            array.runs.append(_rows(item, one, runs.get(key), digests))
+            array.runs.append(_current_run(item, one, runs.get(key), digests))
     for path, array in arrays.items():
         trailing = sum(one.trailing for one in array.items)
         if trailing:
@@ -213,7 +213,7 @@ def _reads_of(items: list[ItemRecord]) -> SourceReads:
     )
 
 
-def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
+def _current_record(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
     if one is None or one.fingerprint != item.fingerprint or one.stop != item.stop:
         raise InputError(
             f"{file}: is not about {item.path or '/'} as it is planned now; "
@@ -222,7 +222,7 @@ def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
     return one
 
 
-def _rows(item: BatchItem, one: ItemRecord, run: Run | None, file: Path) -> Run:
+def _current_run(item: BatchItem, one: ItemRecord, run: Run | None, file: Path) -> Run:
     if run is None or run.sha256 != one.rows_sha256:
         raise InputError(
             f"{file}: does not hold the digests that {file.with_suffix('.json').name} speaks of, "

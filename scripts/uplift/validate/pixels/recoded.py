@@ -149,12 +149,12 @@ class RecodeCheck(PixelCheck):
         covers = self._region_of(chunk)
         self.counts.compared_bytes += got.nbytes
         if piece == covers:
-            self._count(chunk, digest, 0)
+            self._count_compared(chunk, digest, 0)
         elif all(a == b for (a, _), (b, _) in zip(piece, covers, strict=True)):
             noted = self.expected.digests.get((NO_OBJECT, self._number(chunk)))
             whole = self._whole.pop(chunk, noted)
             if whole is not None:
-                self._count(chunk, whole, 0)
+                self._count_compared(chunk, whole, 0)
 
     def _digest_of_source(self, chunk: Index, data: Readable, region: Region) -> bytes | None:
         """Digest of an object's part of a source chunk, as convert makes it."""
