@@ -17,8 +17,7 @@ from uplift.models.migration import Migration
 from uplift.ngff.conformity import summary
 from uplift.running import command
 from uplift.storage import open_store
-from uplift.validate.dataset import validate_dataset
-from uplift.validate.inventory_checks import WorkFiles
+from uplift.validate.dataset import WorkFiles, validate_dataset
 from uplift.validators import ome_zarr
 from uplift.work import json_files
 from uplift.work.folder import WorkFolder

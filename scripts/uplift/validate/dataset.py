@@ -29,6 +29,8 @@ from uplift.validate.pixels.regions import Regions
 from uplift.validators.ome_zarr import releases
 from uplift.work import usage
 
+__all__ = ["PixelChecks", "WorkFiles", "validate_dataset"]
+
 _MANY_ARRAYS = 100
 """From this many arrays on, checking documents takes longer than starting a process."""
 
