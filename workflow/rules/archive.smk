@@ -7,7 +7,7 @@ rule archive:
     log:
         f"{WORK}/logs/archive.log",
     group:
-        together("archive")
+        job_group("archive")
     conda:
         ENVIRONMENT
     resources:

@@ -6,7 +6,7 @@ rule claim:
     log:
         f"{WORK}/logs/claim.log",
     group:
-        together("claim")
+        job_group("claim")
     conda:
         ENVIRONMENT
     resources:

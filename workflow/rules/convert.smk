@@ -10,7 +10,7 @@ rule convert:
     log:
         f"{WORK}/logs/convert/{{k}}-of-{{K}}.log",
     group:
-        together("convert")
+        job_group("convert")
     conda:
         ENVIRONMENT
     threads: cores_of_size

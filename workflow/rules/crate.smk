@@ -8,7 +8,7 @@ rule crate:
     log:
         f"{WORK}/logs/crate.log",
     group:
-        together("crate")
+        job_group("crate")
     conda:
         ENVIRONMENT
     resources:

@@ -8,7 +8,7 @@ rule inspect_source:
     log:
         f"{WORK}/logs/inspect_source.log",
     group:
-        together("inspect_source")
+        job_group("inspect_source")
     conda:
         ENVIRONMENT
     threads: cores_of_listing

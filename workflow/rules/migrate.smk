@@ -10,7 +10,7 @@ rule migrate:
     log:
         f"{WORK}/logs/migrate.log",
     group:
-        together("migrate")
+        job_group("migrate")
     conda:
         ENVIRONMENT
     threads: cores_of_arrays

@@ -1,6 +1,6 @@
 rule plan:
     input:
-        look_for_damage,
+        find_damage,
         inventory=f"{WORK}/inventory.json",
         supplied=supplied_plan,
     output:
@@ -9,7 +9,7 @@ rule plan:
     log:
         f"{WORK}/logs/plan.log",
     group:
-        together("plan")
+        job_group("plan")
     conda:
         ENVIRONMENT
     resources:

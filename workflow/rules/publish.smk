@@ -10,7 +10,7 @@ rule publish:
     log:
         f"{WORK}/logs/publish.log",
     group:
-        together("publish")
+        job_group("publish")
     conda:
         ENVIRONMENT
     resources:

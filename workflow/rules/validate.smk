@@ -13,7 +13,7 @@ rule validate:
     log:
         f"{WORK}/logs/validate.log",
     group:
-        together("validate")
+        job_group("validate")
     conda:
         ENVIRONMENT
     threads: cores_of_size
