@@ -5,7 +5,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -121,6 +121,34 @@ class BatchRun:
         sums = {
             k: v for one in self._sums for result in one.results for k, v in result.sums.items()
         }
+        record = self._record(items, cores, verify, generation, before).to_json()
+
+        def write_record() -> None:
+            json_files.write_lines(work.record(self.batch.batch), record, "items")
+
+        def write() -> None:
+            if before is not None:  # killed here, the old record must not count any more
+                work.digests(self.batch.batch).unlink(missing_ok=True)
+                write_record()
+            if sums:
+                json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
+            elif before is None:  # those of an earlier conversion are not of these bytes
+                work.sums(self.batch.batch).unlink(missing_ok=True)
+            json_files.write_bytes(work.digests(self.batch.batch), digests)
+            if before is None:
+                write_record()
+
+        return write
+
+    def _record(
+        self,
+        items: Sequence[tuple[BatchItem, _ItemSum, bytes]],
+        cores: int,
+        verify: Verify,
+        generation: str,
+        before: Record | None,
+    ) -> Record:
+        """Record of the batch; `items` with their sums and digest rows."""
         records = before.items if before is not None else [None] * len(items)
         made = [
             _item_record(item, one, row, old)
@@ -145,24 +173,7 @@ class BatchRun:
         if before is not None:  # what converting it cost stays
             kept = ("wall_seconds", "peak_memory_bytes", "threads", "started", "versions")
             new = new.model_copy(update={name: getattr(before, name) for name in kept})
-        record = new.to_json()
-
-        def write_record() -> None:
-            json_files.write_lines(work.record(self.batch.batch), record, "items")
-
-        def write() -> None:
-            if before is not None:  # killed here, the old record must not count any more
-                work.digests(self.batch.batch).unlink(missing_ok=True)
-                write_record()
-            if sums:
-                json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
-            elif before is None:  # those of an earlier conversion are not of these bytes
-                work.sums(self.batch.batch).unlink(missing_ok=True)
-            json_files.write_bytes(work.digests(self.batch.batch), digests)
-            if before is None:
-                write_record()
-
-        return write
+        return new
 
 
 def kept_lines(batch: Batch, journal: Journal) -> list[Done]:
@@ -175,11 +186,10 @@ def kept_lines(batch: Batch, journal: Journal) -> list[Done]:
 
 
 def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | None) -> ItemRecord:
-    listing = ListingDigest(one.of("listing"))
     found = {
         "objects": one.of("objects"),
         "bytes": one.of("object_bytes"),
-        "objects_sha256": listing.hexdigest(),
+        "objects_sha256": ListingDigest(one.of("listing")).hexdigest(),
         "chunks_compared": one.of("chunks"),
         "bytes_compared": one.of("compared_bytes"),
         "regions_compared": one.of("regions"),
@@ -188,8 +198,7 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
     if old is not None:
         return old.model_copy(update=found)
     _refuse_changed_source(item, one)
-    sizes = (result.largest for result in one.results)
-    largest = functools.reduce(largest_of, sizes, None)
+    largest = functools.reduce(largest_of, (result.largest for result in one.results), None)
     opened = ListingDigest(one.of("opened_sum"))
     repeated = set[Index]().union(*(result.repeated_reads for result in one.results))
     bad = unique_chunks([bad for result in one.results for bad in result.bad_chunks])
