@@ -62,7 +62,7 @@ def main() -> int:
         _show(f"{rows}", rows, converted(home / str(rows), rows, given.cores))
     if given.dry:
         place = home / f"dry-{given.dry}"
-        _show(f"{given.dry}, `--dry-run`", given.dry, looked_at(place, given.dry, given.cores))
+        _show(f"{given.dry}, `--dry-run`", given.dry, dry_run_cost(place, given.dry, given.cores))
     return 0
 
 
@@ -76,7 +76,7 @@ def converted(folder: Path, rows: int, cores: int) -> Cost:
     return cost
 
 
-def looked_at(folder: Path, rows: int, cores: int) -> Cost:
+def dry_run_cost(folder: Path, rows: int, cores: int) -> Cost:
     """A dry run of a sheet of so many rows, which names every job."""
     write_sheet(folder, rows)
     cost = _run(folder, "--cores", str(cores), "--dry-run")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from servers import rgw
-from support import browser
+from support import browser, s3
 from uplift.storage import s3 as storage_s3
 from uplift.workflow import console
 
@@ -101,6 +101,17 @@ def s3_server(tmp_path_factory) -> Iterator[rgw.Rgw]:
     running = rgw.Rgw(tmp_path_factory.mktemp("rgw") / "s3")
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_server):
+    return s3.client(s3_server)
+
+
+@pytest.fixture
+def bucket(s3_client):
+    """An empty bucket of the S3 server."""
+    return s3.new_bucket(s3_client)
 
 
 @pytest.fixture

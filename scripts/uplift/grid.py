@@ -8,6 +8,8 @@ from typing import Any
 
 Shape = tuple[int, ...]
 Index = tuple[int, ...]
+Region = tuple[tuple[int, int], ...]
+"""Half-open ranges along each axis, of elements or of chunks."""
 
 _remembered = functools.lru_cache(maxsize=1024)
 """Thousands of small arrays have few shapes, and each is asked for many times an array."""
@@ -78,7 +80,7 @@ def cell_of(chunk: Index, per_shard: Shape) -> int:
     return cell
 
 
-def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> tuple[tuple[int, int], ...]:
+def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> Region:
     """Half-open ranges of chunk indices along each axis that a shard covers, cut at the grid.
 
     Parameters
@@ -92,7 +94,7 @@ def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> tuple[tuple[int
 
     Returns
     -------
-    tuple[tuple[int, int], ...]
+    Region
         First and one past the last chunk along each axis.
     """
     return tuple(
@@ -100,7 +102,7 @@ def chunk_region(shard: Index, per_shard: Shape, grid: Shape) -> tuple[tuple[int
     )
 
 
-def indices_in(region: tuple[tuple[int, int], ...]) -> Iterator[Index]:
+def indices_in(region: Region) -> Iterator[Index]:
     """Grid indices of a region in C order."""
     return itertools.product(*(range(a, b) for a, b in region))
 
@@ -138,14 +140,10 @@ def element_slices(index: Index, chunks: Shape, shape: Shape) -> tuple[slice, ..
     tuple[slice, ...]
         A slice for each axis.
     """
-    return tuple(slice(a, b) for a, b in element_box(index, chunks, shape))
+    return slices_of(element_region(index, chunks, shape))
 
 
-Box = tuple[tuple[int, int], ...]
-"""Half-open ranges along each axis, of elements or of chunks."""
-
-
-def element_box(index: Index, chunks: Shape, shape: Shape) -> Box:
+def element_region(index: Index, chunks: Shape, shape: Shape) -> Region:
     """Elements of the array that a chunk covers, cut at the array's edge.
 
     Parameters
@@ -159,56 +157,63 @@ def element_box(index: Index, chunks: Shape, shape: Shape) -> Box:
 
     Returns
     -------
-    Box
+    Region
         First and one past the last element along each axis.
     """
     return tuple((i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunks, shape, strict=True))
 
 
-def box_shape(box: Box) -> Shape:
-    """Extent of a box along each axis."""
-    return tuple(b - a for a, b in box)
+def region_shape(region: Region) -> Shape:
+    """Extent of a region along each axis."""
+    return tuple(b - a for a, b in region)
 
 
-def common(one: Box, other: Box) -> Box:
-    """What lies in both boxes."""
+def slices_of(region: Region) -> tuple[slice, ...]:
+    """A region as the slices that select it."""
+    return tuple(slice(a, b) for a, b in region)
+
+
+def common(one: Region, other: Region) -> Region:
+    """What lies in both regions."""
     return tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
 
 
-def overlap(one: Box, other: Box) -> bool:
-    """Whether two boxes have elements in common."""
+def overlap(one: Region, other: Region) -> bool:
+    """Whether two regions have elements in common."""
     return all(low < high for low, high in common(one, other))
 
 
-def chunks_over(box: Box, chunks: Shape) -> Box:
-    """Half-open ranges of the indices of the chunks that lie in a box, or reach into it."""
-    return tuple((low // c, ceil_div(high, c)) for (low, high), c in zip(box, chunks, strict=True))
+def chunks_over(region: Region, chunks: Shape) -> Region:
+    """Half-open ranges of the indices of the chunks that lie in a region, or reach into it."""
+    return tuple(
+        (low // c, ceil_div(high, c)) for (low, high), c in zip(region, chunks, strict=True)
+    )
 
 
-def holds(box: Box, element: Index) -> bool:
-    """Whether an element, or a chunk, lies in a box."""
-    return all(a <= i < b for i, (a, b) in zip(element, box, strict=True))
+def holds(region: Region, element: Index) -> bool:
+    """Whether an element, or a chunk, lies in a region."""
+    return all(a <= i < b for i, (a, b) in zip(element, region, strict=True))
 
 
-def relative(box: Box, origin: Box) -> Any:
-    """Selection of `box` in an array that begins where `origin` does; always an array."""
-    return (..., *(slice(a - o, b - o) for (a, b), (o, _) in zip(box, origin, strict=True)))
+def relative(region: Region, origin: Region) -> Any:
+    """Selection of `region` in an array that begins where `origin` does; always an array."""
+    return (..., *(slice(a - o, b - o) for (a, b), (o, _) in zip(region, origin, strict=True)))
 
 
-def boxes_in(box: Box, steps: Shape) -> Iterator[Box]:
-    """Cut a box at all multiples of `steps`, in C order."""
+def regions_in(region: Region, steps: Shape) -> Iterator[Region]:
+    """Cut a region at all multiples of `steps`, in C order."""
     ranges = [
         range(low // step, ceil_div(high, step))
-        for (low, high), step in zip(box, steps, strict=True)
+        for (low, high), step in zip(region, steps, strict=True)
     ]
     for index in itertools.product(*ranges):
         yield tuple(
             (max(low, i * step), min(high, (i + 1) * step))
-            for i, (low, high), step in zip(index, box, steps, strict=True)
+            for i, (low, high), step in zip(index, region, steps, strict=True)
         )
 
 
-def blocks_of(region: Box, chunk_bytes: int, budget: int) -> Iterator[Box]:
+def blocks_of(region: Region, chunk_bytes: int, budget: int) -> Iterator[Region]:
     """Cut a region into C-contiguous runs of chunks: `budget` bytes at most, one chunk at least.
 
     Parameters
@@ -222,7 +227,7 @@ def blocks_of(region: Box, chunk_bytes: int, budget: int) -> Iterator[Box]:
 
     Yields
     ------
-    Box
+    Region
         Regions that cover `region`, in C order.
     """
     extents = [b - a for a, b in region]

@@ -60,7 +60,7 @@ def test_options_of_the_challenges_tool():
         *("--output-shards", "1,128,128", "--output-overwrite", "--rocrate-skip"),
         *("--output-threads", "3", "--log", "debug", "--config", "ozx=true"),
     )
-    (sample,) = load_samples(config, look=False).values()
+    (sample,) = load_samples(config, check_locations=False).values()
     assert (sample.input, sample.output) == ("s3://one/a/in.zarr", "s3://two/b/out.zarr")
     assert (config.input_endpoint, config.input_anon) == ("https://s3.example.org", True)
     assert (config.output_region, config.output_anon) == ("x", None)

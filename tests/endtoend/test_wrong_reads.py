@@ -149,13 +149,15 @@ def test_regions_of_a_large_array_are_the_same_every_time():
     assert (regions, others) == (regions_of(chosen)[0], [])
     assert len(set(regions)) == len(regions) >= 16
     chunks = {
-        tuple(a // c for (a, _), c in zip(box, source.chunks, strict=True)) for box in regions
+        tuple(a // c for (a, _), c in zip(region, source.chunks, strict=True)) for region in regions
     }
     for axis, n in enumerate((2, 40, 16, 16)):
         assert {0, n - 1} <= {chunk[axis] for chunk in chunks}
     assert {(0, 0, 0, 0), (1, 39, 15, 15), (1, 3, 3, 3), (0, 9, 9, 9), (1, 5, 6, 7)} <= chunks
     assert {(0, 39, 15, 15), (1, 0, 0, 0)} <= chunks, "both sides of the border"
     again = ((0, 7, 7, 7), (1, 3, 3, 3), (1, 7, 8, 9))
-    counted, others = regions_of(replace(chosen, reread=again, filled=frozenset({(1, 7, 8, 9)})))
+    counted, others = regions_of(
+        replace(chosen, repeated_reads=again, filled=frozenset({(1, 7, 8, 9)}))
+    )
     assert counted == regions, "what a verdict says does not depend on the network"
     assert others == [((0, 1), (7, 8), (7 * 256, 8 * 256), (7 * 256, 8 * 256))]

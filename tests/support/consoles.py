@@ -3,7 +3,7 @@
 import io
 from types import SimpleNamespace
 
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.workflow import console, display
 
 

@@ -5,8 +5,10 @@ import uuid
 from pathlib import Path
 
 import botocore.session
+import pytest
 
 from servers.rgw import USER, Rgw
+from support.steps import StepError
 
 PUBLIC = ("s3:GetObject", "s3:ListBucket")
 
@@ -69,3 +71,27 @@ def objects(s3, bucket: str, prefix: str) -> dict[str, bytes]:
 def dangling(s3, bucket: str) -> list[str]:
     """Keys of uploads that were neither finished nor aborted."""
     return [one["Key"] for one in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
+
+
+def storage(bucket: str, **options) -> str:
+    """Storage settings of a bucket, as programs take them; what fails is soon tried again."""
+    return json.dumps({f"s3://{bucket}/": {"retries": 2, "timeout": 20, **options}})
+
+
+def without_crate(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Everything but the crate, which says where the source was and when it was converted."""
+    return {key: data for key, data in files.items() if "ro-crate" not in key}
+
+
+def refused(capfd, step, *words, code=1):
+    """Check that a step is refused with one line that names `words` and holds no secret."""
+    capfd.readouterr()
+    with pytest.raises(StepError) as caught:
+        step()
+    text = capfd.readouterr().err
+    assert caught.value.code == code, text
+    assert "Traceback" not in text
+    assert USER[1] not in text
+    (line,) = [one for one in text.splitlines() if one.startswith("error: ")]
+    for word in words:
+        assert word in line

@@ -13,9 +13,9 @@ def sheet_reader(tmp_path, monkeypatch):
     """Work in `tmp_path`; a function that writes a sheet there and loads it."""
     monkeypatch.chdir(tmp_path)
 
-    def read(text, encoding="utf-8", look=False, **settings):
+    def read(text, encoding="utf-8", check_locations=False, **settings):
         (tmp_path / "s.csv").write_bytes(text.encode(encoding))
-        return load_samples(Config(samples="s.csv", **settings), look=look)
+        return load_samples(Config(samples="s.csv", **settings), check_locations=check_locations)
 
     return read
 

@@ -35,7 +35,7 @@ from uplift.validate.pixels.digests import (
     first_gap,
     runs_of,
 )
-from uplift.validate.pixels.recoded import box_steps
+from uplift.validate.pixels.recoded import region_steps
 
 
 def write_digests(file, items):
@@ -102,34 +102,34 @@ def test_slabs_follow_each_other_in_c_order(axes, small, most):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(whole, "SLAB_BYTES", small)
         patch.setattr(whole, "MOST_SLAB_BYTES", most)
-        boxes = whole.slabs_of(shape, steps, 4)
+        regions = whole.slabs_of(shape, steps, 4)
         digest = whole.array_sha256(InMemory(values), steps)
-    if boxes is None:
+    if regions is None:
         assert values.nbytes > most
         assert digest is None
         return
-    for box in boxes:
-        assert all(low % step == 0 for (low, _), step in zip(box, steps, strict=True))
-        piece = values[tuple(slice(a, b) for a, b in box)]
+    for region in regions:
+        assert all(low % step == 0 for (low, _), step in zip(region, steps, strict=True))
+        piece = values[tuple(slice(a, b) for a, b in region)]
         assert piece.nbytes <= max(small, most)
     assert digest == hashlib.sha256(values.tobytes()).hexdigest()
 
 
 @given(shapes, st.lists(st.integers(1, 7), min_size=4, max_size=4))
-def test_boxes_tile_the_array_and_respect_source_chunks(axes, target):
+def test_regions_tile_the_array_and_respect_source_chunks(axes, target):
     shape, chunks = tuple(a[0] for a in axes), tuple(a[1] for a in axes)
-    steps = box_steps(shape, chunks, tuple(target[: len(shape)]), 4)
+    steps = region_steps(shape, chunks, tuple(target[: len(shape)]), 4)
     seen = np.zeros(shape, int)
-    for box in grid.boxes_in(tuple((0, n) for n in shape), steps):
-        seen[tuple(slice(a, b) for a, b in box)] += 1
-        assert all(low % c == 0 for (low, _), c in zip(box, chunks, strict=True))
+    for region in grid.regions_in(tuple((0, n) for n in shape), steps):
+        seen[tuple(slice(a, b) for a, b in region)] += 1
+        assert all(low % c == 0 for (low, _), c in zip(region, chunks, strict=True))
     assert (seen == 1).all()
 
 
-def test_boxes_are_not_larger_than_they_must_be():
-    steps = box_steps((1000, 4096, 4096), (1, 1024, 1024), (64, 256, 256), 2)
+def test_regions_are_not_larger_than_they_must_be():
+    steps = region_steps((1000, 4096, 4096), (1, 1024, 1024), (64, 256, 256), 2)
     assert math.prod(steps) * 2 <= 64 * 2**20
-    assert box_steps((9, 9), (9, 9), (7, 7), 1) == (9, 9)
+    assert region_steps((9, 9), (9, 9), (7, 7), 1) == (9, 9)
 
 
 def test_index_of_a_sound_shard():

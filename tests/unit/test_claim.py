@@ -246,7 +246,7 @@ def bucket(tmp_path):
 
 def opened(store, claimed):
     one = hold(store, claimed)
-    one.look()
+    one.begin_check()
     return one
 
 

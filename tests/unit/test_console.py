@@ -296,7 +296,7 @@ def test_less_than_snakemakes_messages_is_what_is_said_here(snakemake_logger):
 def test_snakemakes_messages_come_back(snakemake_logger):
     console.install(workflow())
     assert console.is_quiet()
-    console.active().restore()
+    console.restore()
     snakemake_logger.info("hello")
     assert not console.is_quiet()
     assert snakemake_logger.handlers[0].stream.getvalue() == "hello\n"
@@ -335,7 +335,7 @@ def test_an_old_verdict_is_not_why_another_step_failed(snakemake_logger, tmp_pat
 def test_why_a_cluster_did_not_take_a_job(snakemake_logger):
     run = Run(snakemake_logger, {"a": "not finished: interrupted"})
     run.begin("plan", "a")
-    run.console.take_refusal("invalid partition specified: nosuch")
+    run.console.note_refusal("invalid partition specified: nosuch")
     run.fail("plan", "a")
     run.console.conclude()
     assert "SLURM refused the job: invalid partition specified: nosuch" in run.lines[-1][1]
@@ -367,9 +367,9 @@ def test_jobs_in_a_queue_are_not_said_to_run(snakemake_logger):
         return [*display.progress_lines(run.display._work)][1:]
 
     assert shown() == ["a: converting, validating", "b: converting"]
-    run.console.take_queued({0, 2, 77})
+    run.console.note_queued({0, 2, 77})
     assert shown() == ["a: validating", "b: waiting in SLURM's queue"]
-    run.console.take_queued({1})
+    run.console.note_queued({1})
     assert shown() == ["a: converting", "b: converting"]
     run.end("convert", "a")
     assert shown() == ["a: waiting in SLURM's queue", "b: converting"]

@@ -24,11 +24,11 @@ def journal(folder, *sizes, whole=True):
 
 def test_progress_is_read_from_journals(tmp_path):
     watch = Watch(tmp_path)
-    assert watch.look() is None
+    assert watch.status() is None
     arrays = [{"path": str(n), "objects": 2, "bytes": 200} for n in range(2)]
     (tmp_path / "plan.json").write_text(json.dumps({"arrays": arrays}))
     journal(tmp_path, 100, 50, whole=False)
-    first = watch.look()
+    first = watch.status()
     assert (first.objects, first.bytes, first.planned_objects, first.planned_bytes) == (
         2,
         150,
@@ -36,17 +36,17 @@ def test_progress_is_read_from_journals(tmp_path):
         400,
     )
     assert first.share == 0.375
-    assert watch.look().bytes == 150
+    assert watch.status().bytes == 150
     journal(tmp_path, 100, 50, 60)
-    assert watch.look().bytes == 210
+    assert watch.status().bytes == 210
     journal(tmp_path, 30)  # a job has started from the start
-    assert watch.look().bytes == 30
+    assert watch.status().bytes == 30
 
 
 def test_a_damaged_plan_leaves_progress_without_a_share(tmp_path):
     (tmp_path / "plan.json").write_text("{")
     journal(tmp_path, 100)
-    status = Watch(tmp_path).look()
+    status = Watch(tmp_path).status()
     assert (status.share, status.bytes) == (0.0, 100)
     assert display.status_texts(status) == ["0 %", "100 B", "1 shard"]
 
@@ -96,14 +96,14 @@ def test_a_bar_is_full_when_all_slices_are_there_and_not_before(tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps({"arrays": [{"objects": 1, "bytes": 100}]}))
     journal(tmp_path, 120)
     watch = Watch(tmp_path)
-    assert watch.look().share == 0.99
-    assert display.status_texts(watch.look()) == ["99 %", "120 B", "1 shard"]
+    assert watch.status().share == 0.99
+    assert display.status_texts(watch.status()) == ["99 %", "120 B", "1 shard"]
     (tmp_path / "convert").mkdir()
     (tmp_path / "convert" / "2-of-2.json").touch()
-    assert not watch.look().is_done
+    assert not watch.status().is_done
     (tmp_path / "convert" / "1-of-2.json").touch()
-    assert watch.look().is_done
-    assert watch.look().share == 1.0
+    assert watch.status().is_done
+    assert watch.status().share == 1.0
 
 
 STATUS = ["62 %", "0:07 left", "4.3 MB of 6.9 MB", "3.9 MB/s", "12 shards"]

@@ -43,11 +43,11 @@ ENDINGS = ("json", "jsonld", "sha256", "zarr", "tsv", "blosc", "datetime64", "ti
 def test_every_code_of_a_finding_is_explained():
     docs = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
     explained = set(re.findall(r"`([a-z][a-z0-9_-]*\.[a-z0-9_*-]+)`", docs))
-    rooms = ("inspect_source", "migrate", "ngff", "validate", "batches", "crate", "models")
+    packages = ("inspect_source", "migrate", "ngff", "validate", "batches", "crate", "models")
     said = {
         text
-        for room in rooms
-        for file in (ROOT / "scripts" / "uplift" / room).rglob("*.py")
+        for package in packages
+        for file in (ROOT / "scripts" / "uplift" / package).rglob("*.py")
         for text in texts_of(ast.parse(file.read_bytes()))
         if re.fullmatch(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*", text) and not text.endswith(ENDINGS)
     }

@@ -35,6 +35,14 @@ def test_lines_are_read_back(path):
     assert Journal(path).done == [done(), done(start=1, stop=2)]
 
 
+def test_lines_of_earlier_versions_are_read(path):
+    line = done(repeated_reads=((0, 1),)).to_json()
+    line["reread"] = line.pop("repeated_reads")
+    path.parent.mkdir()
+    path.write_text(json.dumps(line) + "\n")
+    assert Journal(path).done == [done(repeated_reads=((0, 1),))]
+
+
 @pytest.mark.parametrize("damage", [b'{"path": "0"', b"\xff\xfe", b'{"path": 1}\n', b"[]\n"])
 def test_damage_ends_the_trust(path, damage):
     written(path, done())

@@ -8,9 +8,9 @@ import pytest
 
 from support.consoles import Run
 from uplift.inspect_source.recent import MARK
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.report.page import last_line
-from uplift.workflow import console, faults, last_words
+from uplift.workflow import console_events, faults, last_words
 
 MEANING = " · what valid means: docs/VALIDATION.md"
 NO_AUTHOR = ("crate.author_missing", "no author; give one")
@@ -120,7 +120,7 @@ def test_a_source_that_kept_quiet_while_it_was_converted_is_not_mentioned(
     snakemake_logger, tmp_path, monkeypatch
 ):
     run = run_of(snakemake_logger, tmp_path, "a", messages={"a": "valid"})
-    monkeypatch.setattr(console, "RECENT_S", 0.0)
+    monkeypatch.setattr(console_events, "RECENT_S", 0.0)
     for rule in ("convert", "publish"):
         run.begin(rule, "a")
         run.end(rule, "a")

@@ -114,7 +114,7 @@ if "thread" in sys.argv:
 used, before = usage.used_so_far().cpu_seconds, time.process_time()
 while time.process_time() < before + 0.2:
     pass
-with Workers(2, unit_workers.opened, (), (usage.take_spent, usage.add_spent)) as workers:
+with Workers(2, unit_workers.opened, (), (usage.collect_spent, usage.add_spent)) as workers:
     print(*workers.as_done(unit_workers.parent, range(2)))
 end.set()
 print(usage.used_so_far().cpu_seconds - used)
@@ -152,7 +152,7 @@ from uplift.errors import SourceError, WorkerError
 from uplift.running.meanwhile import meanwhile
 from uplift.work import usage
 
-spent = (usage.take_spent, usage.add_spent)
+spent = (usage.collect_spent, usage.add_spent)
 
 
 def fail():
@@ -219,7 +219,7 @@ def answer_oddly(_, __):
     return threading.Lock()
 
 
-@pytest.mark.parametrize("room", [1, 9])
+@pytest.mark.parametrize("capacity", [1, 9])
 @pytest.mark.parametrize(
     ("function", "kind", "said"),
     [
@@ -228,7 +228,7 @@ def answer_oddly(_, __):
         (answer_oddly, "lock", "cannot pickle"),
     ],
 )
-def test_what_cannot_be_handed_over_is_an_error_that_says_what(room, function, kind, said):
+def test_what_cannot_be_handed_over_is_an_error_that_says_what(capacity, function, kind, said):
     refused = pytest.raises(WorkerError, match=f"in a worker process: .*{said}")
-    with refused, Workers(2, opened, room=room) as workers:
+    with refused, Workers(2, opened, capacity=capacity) as workers:
         list(workers.as_done(function, [kind] * 3))

@@ -16,8 +16,9 @@ from uplift.errors import INSPECT_AGAIN, INTERRUPTED
 from uplift.report import page
 from uplift.report.catalog import COST_COLUMNS, catalog_row
 from uplift.report.explanations import explain
-from uplift.report.facts import STATES, facts_of
+from uplift.report.facts import facts_of
 from uplift.report.opening import viewers_of
+from uplift.report.outcomes import STATES
 from uplift.report.tables import TIMES
 from uplift.work import ledger
 

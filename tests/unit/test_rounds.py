@@ -19,13 +19,13 @@ def test_names_of_snakemake():
 
 def test_here_only_jobs_that_end_are_a_reason_to_look():
     scheduler = SimpleNamespace(job_rate_limiter=object())
-    rounds.look_less_often(scheduler, is_local=True)
+    rounds.schedule_less_often(scheduler, is_local=True)
     assert scheduler.job_rate_limiter is None
 
 
 def test_on_a_cluster_one_look_waits_at_a_time():
     scheduler = SimpleNamespace(job_rate_limiter=object(), _open_jobs=threading.Semaphore(0))
-    rounds.look_less_often(scheduler, is_local=False)
+    rounds.schedule_less_often(scheduler, is_local=False)
     assert scheduler.job_rate_limiter is not None
     for _ in range(5):
         scheduler._schedule_reevalutation(0.05)

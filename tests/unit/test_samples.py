@@ -161,7 +161,9 @@ def test_a_thousand_rows_are_read_in_a_moment(sheet, tmp_path):
         (tmp_path / f"in{number}").mkdir()
     rows = "".join(f"d{n},in{n},CC-BY-4.0,NCBI:txid9606,1 1 64 64\n" for n in range(1000))
     begin = time.process_time()
-    assert len(sheet(f"dataset,input,license,organism,chunks\n{rows}", look=True)) == 1000
+    assert (
+        len(sheet(f"dataset,input,license,organism,chunks\n{rows}", check_locations=True)) == 1000
+    )
     assert time.process_time() - begin < 1
 
 
@@ -174,7 +176,7 @@ def test_one_dataset_without_a_sheet():
         chunks=(1, 64, 64),
         storage={"s3://bucket/": {"region": "x"}},
     )
-    (sample,) = load_samples(config, look=False).values()
+    (sample,) = load_samples(config, check_locations=False).values()
     assert sample.dataset == "my set"
     assert sample.output == "output/my set.zarr"
     assert plan_settings(sample, config)["chunks"] == [1, 64, 64]
@@ -187,7 +189,7 @@ def test_one_dataset_without_a_sheet():
 @pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr", "a.zarr.zip", "a.ozx", "a.zip", "a"])
 def test_dataset_is_named_after_its_input(name):
     config = Config(input=f"in/{name}", license="MIT")
-    assert list(load_samples(config, look=False)) == ["a"]
+    assert list(load_samples(config, check_locations=False)) == ["a"]
 
 
 def test_state_of_a_local_archive(tmp_path):
@@ -213,7 +215,7 @@ def test_a_source_that_cannot_be_read_is_for_its_own_job_to_name(tmp_path):
 )
 def test_which_license_is_compared_with_the_sources(crate, license_):
     config = Config(input="in/a.zarr", license="MIT", crate=crate)
-    (sample,) = load_samples(config, look=False).values()
+    (sample,) = load_samples(config, check_locations=False).values()
     assert license_to_check(sample, config) == license_
 
 

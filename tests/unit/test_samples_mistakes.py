@@ -156,7 +156,9 @@ def test_header(sheet):
 
 def test_mistakes_of_many_rows_that_are_alike_are_one_line(sheet):
     rows = [f"d{n},in/{n}.zarr,same,CC-BY" for n in range(300)]
-    found = lines(sheet, *rows, "", "e,,,MIT", header="dataset,input,output,license", look=True)
+    found = lines(
+        sheet, *rows, "", "e,,,MIT", header="dataset,input,output,license", check_locations=True
+    )
     assert [line.partition(": ")[0] for line in found] == [
         's.csv, line 2 (dataset "d0")',
         's.csv, line 2 (dataset "d0")',
@@ -232,7 +234,7 @@ def test_inputs_are_looked_at_with_all_other_mistakes(sheet, tmp_path):
         "f,s3://bucket/x.zarr,s3://bucket/x.zarr/y,MIT",
         "g,there.zarr,,MIT",
         header="dataset,input,output,license",
-        look=True,
+        check_locations=True,
     )
     (tmp_path / "s.csv").unlink()
     assert sorted(tmp_path.rglob("*")) == before  # a parse writes nothing

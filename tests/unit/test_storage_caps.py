@@ -45,14 +45,14 @@ class Crowd(LoopbackServer):
 @pytest.fixture(autouse=True)
 def alone():
     yield
-    caps.take_part(1.0)
+    caps.set_part(1.0)
 
 
 @pytest.mark.parametrize("engine", ["obstore", "fsspec"])
 @pytest.mark.parametrize(("part", "most"), [(1.0, 6), (1 / 3, 2), (0.01, 1)])
 def test_all_stores_of_an_endpoint_pass_one_gate(engine, part, most):
     with Crowd() as server:
-        caps.take_part(part)
+        caps.set_part(part)
         settings = {server.url: {"engine": engine, "concurrency": 6}}
         stores = [open_store(f"{server.url}/{name}.zarr", settings) for name in "ab"]
         with ThreadPoolExecutor(16) as pool:

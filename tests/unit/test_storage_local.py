@@ -323,7 +323,7 @@ class OverNetwork(LocalStore):
 def pages(monkeypatch):
     """Folders come in pages of three entries, and two files are looked at by a thread at a time."""
     monkeypatch.setattr(parallel_listing, "_PAGE", 3)
-    monkeypatch.setattr(parallel_listing, "_LOOKS", 2)
+    monkeypatch.setattr(parallel_listing, "_GROUP", 2)
 
 
 def write_tree(root):

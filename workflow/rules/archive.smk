@@ -7,11 +7,11 @@ rule archive:
     log:
         f"{WORK}/logs/archive.log",
     group:
-        together("archive")
+        job_group("archive")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 10, passes=1),
+        **job_resources(1000, 10, passes=1),
     params:
         **program(
             "archive",

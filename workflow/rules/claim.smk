@@ -6,11 +6,11 @@ rule claim:
     log:
         f"{WORK}/logs/claim.log",
     group:
-        together("claim")
+        job_group("claim")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "claim",

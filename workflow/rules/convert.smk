@@ -10,12 +10,12 @@ rule convert:
     log:
         f"{WORK}/logs/convert/{{k}}-of-{{K}}.log",
     group:
-        together("convert")
+        job_group("convert")
     conda:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **room(1000, 20, per_core_mb=700, passes=1),
+        **job_resources(1000, 20, per_core_mb=700, passes=1),
     params:
         **program(
             "convert",

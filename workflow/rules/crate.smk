@@ -8,11 +8,11 @@ rule crate:
     log:
         f"{WORK}/logs/crate.log",
     group:
-        together("crate")
+        job_group("crate")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "crate",

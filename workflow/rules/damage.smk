@@ -5,15 +5,15 @@ from uplift.workflow import damage, start
 DAMAGE = {}
 
 
-@quick
+@with_signature
 def in_sheet(wildcards):
     """Input function without inputs: refuses datasets that are not in the sheet."""
     SAMPLES[wildcards.dataset]
     return []
 
 
-@quick
-def look_for_damage(wildcards):
+@with_signature
+def find_damage(wildcards):
     """Input function without inputs, of a rule that every dataset's jobs depend on.
 
     Called while Snakemake lists the jobs, before it decides which of them run. Files that cannot be

@@ -55,7 +55,7 @@ def before_the_first_job():
     faults.watch(workflow)
     start.schedule_quickly(workflow)
     ending.end_from_a_thread(workflow.scheduler)
-    rounds.look_less_often(workflow.scheduler, is_local=not IS_CLUSTER)
+    rounds.schedule_less_often(workflow.scheduler, is_local=not IS_CLUSTER)
     here = {
         one.rule.name
         for one in workflow.dag.needrun_jobs()
@@ -72,11 +72,11 @@ def before_the_first_job():
             is_stopped=lambda: (
                 not workflow.scheduler.keepgoing or workflow.scheduler._user_kill
             ),
-            on_refused=functools.partial(faults.take_refusal, workflow),
+            on_refused=functools.partial(faults.note_refusal, workflow),
             longest=NODES.minutes if NODES else None,
             partition=CONFIG.slurm.partition,
             on_queued=lambda jobs: console.active()
-            and console.active().take_queued(jobs),
+            and console.active().note_queued(jobs),
         )
 
 
@@ -122,7 +122,7 @@ def after_no_job():
     """Make the report where nothing is to be done and something that it shows has changed."""
     if not workflow.is_main_process or workflow.touch or not Path(RESULTS).is_dir():
         return
-    say_what_is_gone()
+    print_gone_outputs()
     table, given = start.note_samples(SAMPLES, RESULTS), report_options()
     options = [given[name] for name in ("previews", "storage", "costs")]
     line = stamps.line_of_current(Path(RESULTS), options, table.samples)
@@ -130,7 +130,7 @@ def after_no_job():
         write_report()
     else:
         sys.stderr.write(f"{line}\n")
-    if gone():
+    if gone_outputs():
         raise SystemExit(1)
 
 
@@ -149,7 +149,7 @@ def after_the_last_job():
     else:
         lines = start.summary_lines(SAMPLES, RESULTS)
         sys.stderr.writelines(f"{line}\n" for line in lines)
-    say_what_is_gone()
+    print_gone_outputs()
     write_report()
     if NAMES["plans"] in workflow.dag_settings.targets:
         given = workflow.resource_settings
@@ -167,10 +167,10 @@ def after_the_last_job():
         sys.stderr.flush()
         code = subprocess.run(words, check=False).returncode
     JOBS.stop()
-    return 1 if gone() else code
+    return 1 if gone_outputs() else code
 
 
-def end():
+def end_run():
     """The last thing of a run: a hook can set Snakemake's exit code only by raising."""
     if after_the_last_job():
         raise SystemExit(1)

@@ -8,12 +8,12 @@ rule inspect_source:
     log:
         f"{WORK}/logs/inspect_source.log",
     group:
-        together("inspect_source")
+        job_group("inspect_source")
     conda:
         ENVIRONMENT
     threads: cores_of_listing
     resources:
-        **room(1000, 30),
+        **job_resources(1000, 30),
     params:
         **program(
             "inspect_source",

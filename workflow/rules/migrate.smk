@@ -10,12 +10,12 @@ rule migrate:
     log:
         f"{WORK}/logs/migrate.log",
     group:
-        together("migrate")
+        job_group("migrate")
     conda:
         ENVIRONMENT
     threads: cores_of_arrays
     resources:
-        **room(1000, 10),
+        **job_resources(1000, 10),
     params:
         **program(
             "migrate",

@@ -9,7 +9,7 @@ from uplift.work.folder import WorkFolder
 from uplift.workflow import job, start
 
 
-def quick(function):
+def with_signature(function):
     """Store a function's signature, so that Snakemake does not determine it for each job."""
     function.__signature__ = inspect.signature(function)
     return function
@@ -47,7 +47,7 @@ def from_sample(function):
     return value
 
 
-@quick
+@with_signature
 def supplied_plan(wildcards):
     """The sheet's plan, else ``config/plans/<dataset>.json`` where there is one."""
     return sheet.supplied_plan(SAMPLES[wildcards.dataset]) or []
@@ -177,7 +177,7 @@ def program(step, *states, part=None, **options):
             begin = JOBS.command(file)
         return shlex.join([*begin, job.OPTION, f"{folder}/{log_name}", *words])
 
-    return {"compared": quick(compared), "command": quick(command)}
+    return {"compared": with_signature(compared), "command": with_signature(command)}
 
 
 def with_manifest(file):

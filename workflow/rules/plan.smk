@@ -1,6 +1,6 @@
 rule plan:
     input:
-        look_for_damage,
+        find_damage,
         inventory=f"{WORK}/inventory.json",
         supplied=supplied_plan,
     output:
@@ -9,11 +9,11 @@ rule plan:
     log:
         f"{WORK}/logs/plan.log",
     group:
-        together("plan")
+        job_group("plan")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "plan",

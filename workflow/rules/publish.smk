@@ -10,11 +10,11 @@ rule publish:
     log:
         f"{WORK}/logs/publish.log",
     group:
-        together("publish")
+        job_group("publish")
     conda:
         ENVIRONMENT
     resources:
-        **room(1000, 5),
+        **job_resources(1000, 5),
     params:
         **program(
             "publish",

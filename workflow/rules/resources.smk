@@ -63,16 +63,16 @@ def groups_of(dataset):
     }
 
 
-def together(step):
+def job_group(step):
     """Group of a step's jobs on a cluster: several steps are one job (`cluster`)."""
 
     def group(wildcards):
         return groups_of(wildcards.dataset)[step] if workflow.is_main_process else None
 
-    return quick(group) if IS_CLUSTER else None
+    return with_signature(group) if IS_CLUSTER else None
 
 
-@quick
+@with_signature
 def slices(wildcards):
     """Files of all slices of a dataset; how many depends on what earlier runs left, on no job."""
     count = count_of(wildcards.dataset)
@@ -82,14 +82,14 @@ def slices(wildcards):
     ]
 
 
-@quick
+@with_signature
 def cores_of_size(wildcards):
     """Threads of a job. Asked again when it is about to start: by then there is a plan."""
     known = slicing.planned(work_of(wildcards)) or slicing.Planned()
     return min(CONFIG.threads, slicing.cores_for(known.bytes, known.arrays))
 
 
-@quick
+@with_signature
 def cores_of_listing(wildcards):
     """Threads of a job that knows nothing of its source yet: cores that other datasets do not need.
 
@@ -99,14 +99,14 @@ def cores_of_listing(wildcards):
     return max(1, min(CONFIG.threads, slicing.MOST_LISTING, cores // len(SAMPLES)))
 
 
-@quick
+@with_signature
 def cores_of_arrays(wildcards):
     """Threads of a job whose work are documents: a second one pays where they are many."""
     known = slicing.planned(work_of(wildcards)) or slicing.Planned()
     return min(CONFIG.threads, 2, slicing.cores_for(0, known.arrays))
 
 
-def room(base_mb, minutes, per_core_mb=0, passes=0):
+def job_resources(base_mb, minutes, per_core_mb=0, passes=0):
     """Resources of a job on a cluster, from its plan: more of both for each further attempt.
 
     Parameters
@@ -143,4 +143,9 @@ def room(base_mb, minutes, per_core_mb=0, passes=0):
     # Snakemake looks at each resource of each job many times, and nothing else asks for these
     if not IS_CLUSTER:
         return {**TEMPORARY, **REQUESTS}
-    return {"mem_mb": quick(mem_mb), "runtime": quick(runtime), **SITE, **REQUESTS}
+    return {
+        "mem_mb": with_signature(mem_mb),
+        "runtime": with_signature(runtime),
+        **SITE,
+        **REQUESTS,
+    }

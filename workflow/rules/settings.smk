@@ -12,7 +12,7 @@ import sys
 from snakemake.common.configfile import load_configfile
 
 from uplift.errors import InputError
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.settings import config as settings
 from uplift.settings import samples as sheet
 from uplift.settings.duplicate_keys import duplicate_keys
@@ -54,7 +54,7 @@ def refuse_duplicate_keys():
         raise MistakesError(lines)
 
 
-def gone():
+def gone_outputs():
     """What is wrong with outputs that are gone, by dataset; none where all are asked for again.
 
     Known once Snakemake has read its command line, which is after the rules.
@@ -67,20 +67,22 @@ def gone():
 
 
 @functools.cache
-def say_what_is_gone():
+def print_gone_outputs():
     """Name the datasets whose outputs are gone, once; nothing is done about them."""
-    sys.stderr.writelines(f"error: {line}\n" for line in gone().values())
+    sys.stderr.writelines(f"error: {line}\n" for line in gone_outputs().values())
 
 
-def of_those_there(pattern):
+def of_present(pattern):
     """Files of all datasets but those whose outputs are gone; a function where there are such."""
     if not GONE:
         return expand(pattern, dataset=ACTIVE)
 
     def files(_):
         if workflow.dryrun:  # no hook is called then
-            say_what_is_gone()
-        return expand(pattern, dataset=[one for one in ACTIVE if one not in gone()])
+            print_gone_outputs()
+        return expand(
+            pattern, dataset=[one for one in ACTIVE if one not in gone_outputs()]
+        )
 
     return files
 
@@ -90,7 +92,7 @@ TYPED = () if IS_MODULE else tuple(workflow.config_settings.config_args or ())
 try:
     refuse_duplicate_keys()
     CONFIG = settings.parse_config(config, config_sources(), TYPED)
-    loaded = sheet.load_samples(CONFIG, look=workflow.is_main_process)
+    loaded = sheet.load_samples(CONFIG, check_locations=workflow.is_main_process)
     SAMPLES = start.Samples(start.without_secrets(loaded))
     STORAGE = sheet.storage_settings(CONFIG)
     WORK = f"{CONFIG.results}/{{dataset}}"
@@ -112,14 +114,14 @@ except InputError as error:
 
 def outcome_of(dataset):
     """What became of a dataset, with its output as it is now."""
-    if dataset in gone():
-        return Outcome("failed", gone()[dataset])
+    if dataset in gone_outputs():
+        return Outcome("failed", gone_outputs()[dataset])
     return start.outcome(SAMPLES[dataset], RESULTS)
 
 
 if console.active() is not None:
     if CONFIG.console == "snakemake":
-        console.active().restore()
+        console.restore()
     else:
         console.active().configure(SAMPLES, RESULTS, outcome_of)
 

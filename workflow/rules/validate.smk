@@ -13,12 +13,12 @@ rule validate:
     log:
         f"{WORK}/logs/validate.log",
     group:
-        together("validate")
+        job_group("validate")
     conda:
         ENVIRONMENT
     threads: cores_of_size
     resources:
-        **room(1000, 10, per_core_mb=500, passes=1),
+        **job_resources(1000, 10, per_core_mb=500, passes=1),
     params:
         **program(
             "validate",

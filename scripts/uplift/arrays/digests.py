@@ -1,7 +1,8 @@
 """Fast digests of chunks: of bytes as stored, and of decoded values.
 
-XXH3-128 (xxhash.com), sixteen bytes in canonical, big-endian order: quicker than memory is read, so
-that every chunk can be looked at again. It finds accidents; it keeps nobody from forging data.
+XXH3-128 (xxhash.com), sixteen bytes in canonical, big-endian order: faster than memory can be read,
+so that every chunk can be checked again. It detects accidental changes; it does not protect from
+forgery.
 """
 
 import base64
@@ -26,8 +27,8 @@ ALGORITHM = "xxh3-128"
 _IS_LITTLE = sys.byteorder == "little"
 _ROW = struct.Struct("<qq16s")
 """What convert read: the object that takes it and the source chunk, both as C-order linear indices
-in their grids (of more bytes where a grid needs them: :func:`index_bytes`), and the digest. Of a
-repack it is of the encoded bytes (of a rewrap, of the deflate body; of a chunk that had to be
+in their grids (of more bytes where a grid needs them: :func:`linear_index_bytes`), and the digest.
+Of a repack it is of the encoded bytes (of a rewrap, of the deflate body; of a chunk that had to be
 recoded, of its values); of a recode, of the values that the object takes of the chunk."""
 
 _NUMBERS = struct.Struct("<qq")
@@ -36,14 +37,16 @@ _SHORT = 8
 """Bytes of an index in nearly all arrays."""
 
 NO_OBJECT = -1
-"""In place of an object: the digest is of all values of the chunk, which several objects share."""
+"""Instead of an object's index: the digest is of all values of the chunk, which several objects
+share."""
 
 NO_CHUNK = -1
-"""In place of a chunk: the digest is of the encoded chunks of the object, one after the other."""
+"""Instead of a chunk's index: the digest is of the encoded chunks of the object, one after the
+other."""
 
 PIXEL_ROW = np.dtype([("index", "<u8"), ("digest", "V16")])
 """What validation found: C-order linear index of a source chunk (of more bytes where its grid needs
-them, see :func:`index_bytes`), and the digest of its values."""
+them, see :func:`linear_index_bytes`), and the digest of its values."""
 
 Digests = dict[tuple[int, int], bytes]
 """Digest by object and chunk."""
@@ -85,25 +88,25 @@ def rewrapped_body(data: Readable) -> Readable:
     return memoryview(data)[10:-8]
 
 
-def index_bytes(*counts: int) -> int:
-    """Bytes of a linear index in rows about grids of so many boxes: 8, or a multiple of that."""
+def linear_index_bytes(*counts: int) -> int:
+    """Bytes of a linear index in rows about grids of so many cells: 8, or a multiple of that."""
     return _SHORT * (max(counts).bit_length() // (8 * _SHORT) + 1)
 
 
 def row_index_bytes(item: BatchItem) -> int:
     """Bytes of the indices in rows of what is read of an array."""
     source, target = item.source, item.target
-    objects = _boxes(target.shape, target.object_shape)
-    return index_bytes(_boxes(source.shape, source.chunks), objects)
+    objects = _cells(target.shape, target.object_shape)
+    return linear_index_bytes(_cells(source.shape, source.chunks), objects)
 
 
 def pixel_index_bytes(item: BatchItem) -> int:
     """Bytes of the index in rows of what is found again of an array."""
-    return index_bytes(_boxes(item.source.shape, item.source.chunks))
+    return linear_index_bytes(_cells(item.source.shape, item.source.chunks))
 
 
 @functools.lru_cache(maxsize=1024)
-def _boxes(shape: grid.Shape, steps: grid.Shape) -> int:
+def _cells(shape: grid.Shape, steps: grid.Shape) -> int:
     return math.prod(grid.grid_shape(shape, steps))
 
 
@@ -113,11 +116,11 @@ def row(position: int, chunk: int, digest: bytes, width: int = _SHORT) -> bytes:
     Parameters
     ----------
     position
-        Of the chunk's object in the object grid, in C order.
+        C-order linear index of the object in its grid, or :data:`NO_OBJECT`.
     chunk
-        Position of the chunk in its object, in C order.
+        C-order linear index in the source's chunk grid, or :data:`NO_CHUNK`.
     digest
-        Of the chunk, 16 bytes.
+        Of the values or bytes, 16 bytes.
     width
         Of an index, in bytes.
 

@@ -12,7 +12,7 @@ Problem = tuple[str, str]
 def is_packed(index: NDArray[np.uint64], body_bytes: int) -> bool:
     """Whether every cell has a chunk, and they fill the shard one after the other, in C order.
 
-    So most shards are; nothing is wrong with such an index.
+    Most shards are like that; such an index has no problem.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def index_problems(
     Returns
     -------
     list[Problem]
-        Code and text of each; empty when all is well.
+        Code and text of each; empty for a sound index.
     """
     present = present_cells(index)
     problems: list[Problem] = []

@@ -38,7 +38,7 @@ class Opened:
 
     @property
     def info(self) -> ObjectInfo:
-        """How it was when it was opened."""
+        """Size and stamp when it was opened."""
         return self.file.info
 
 
@@ -75,7 +75,7 @@ class StoredObjects:
         return grid.chunks_in_shard(index, self.per_object, self.chunk_grid)
 
     def existing(self) -> Iterator[tuple[int | None, ObjectInfo]]:
-        """List what lies among the array's objects, each with its position; None: it has none."""
+        """List what is stored under the array's keys; None as position of what is no object."""
         yield from listed_objects(self._store, self.path, self.grid)
 
     @contextlib.contextmanager
@@ -178,7 +178,7 @@ class StoredObjects:
         return digester.digest()
 
     def _runs(self, opened: Opened, runs: Iterable[tuple[int, list[int]]]) -> Iterator[memoryview]:
-        """Read each run at once."""
+        """Read each run with one call."""
         ranges = ((start, sum(lengths)) for start, lengths in runs)
         if self._store.is_local:
             with borrowed_buffer() as buffer:
@@ -213,14 +213,14 @@ def _cells_inside(
 
 
 def _filled(buffer: bytearray, file: OpenObject, start: int, length: int) -> memoryview:
-    room = memoryview(buffer if len(buffer) >= length else bytearray(length))[:length]
-    return room[: file.read_into(room, start=start, length=length)]
+    view = memoryview(buffer if len(buffer) >= length else bytearray(length))[:length]
+    return view[: file.read_into(view, start=start, length=length)]
 
 
 def listed_objects(
     store: Store, path: str, object_grid: grid.Shape
 ) -> Iterator[tuple[int | None, ObjectInfo]]:
-    """List what lies where the objects of an array lie: the only such listing.
+    """List what is stored under the keys of an array's objects.
 
     Parameters
     ----------

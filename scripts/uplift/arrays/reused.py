@@ -1,7 +1,7 @@
-"""What is made once a thread and used for array after array: buffers, decoders, checks.
+"""What each thread makes once and uses for many arrays: buffers, decoders, checks.
 
-A plate has thousands of small arrays that are all alike; making a decoder for each, or touching
-fresh memory, costs more than their chunks do.
+A plate has thousands of small arrays that are all alike; making a decoder for each, or using fresh
+memory, costs more than the chunks themselves.
 """
 
 import contextlib

@@ -38,7 +38,7 @@ def write_shard(
     cells
         Cells of its index.
     blocks
-        Chunks in the order in which they are to lie; the memory of a block may be used again once
+        Chunks in the order in which they are written; the memory of a block may be used again once
         the next one is asked for. Raises :class:`Abandoned` to discard the shard.
 
     Returns

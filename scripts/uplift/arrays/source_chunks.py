@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -12,22 +11,15 @@ from numpy.typing import NDArray
 
 from uplift import grid
 from uplift.arrays.reused import BUFFER_BYTES, borrowed_buffer, decoder_of
-from uplift.arrays.shards import ShardIndex, read_index
-from uplift.codecs import shard_index
-from uplift.errors import SourceError
-from uplift.grid import Index
+from uplift.arrays.source_shards import ShardIndexes
+from uplift.grid import Index, Region
 from uplift.models.arrays import SourceArray
 from uplift.storage.protocol import NotedKey, ObjectInfo, Readable, Store, Wanted, join
 from uplift.zarr_metadata.v3 import ChunkKeys, chunk_key
 
-_KEPT_INDEXES = 64
-"""Shard indexes held at once: of 4,096 chunks each has 64 KiB."""
-
-Region = tuple[tuple[int, int], ...]
-
 
 class ListingDigest:
-    """Digest of the stored objects of an array by key, size and stamp, in whatever order."""
+    """Digest of the stored objects of an array by key, size and stamp, whatever their order."""
 
     def __init__(self, total: int = 0) -> None:
         self.total = total
@@ -75,12 +67,12 @@ class ChunkSource:
         self.opened = ListingDigest()
         self._prefix = f"{path}/" if path else ""
         self._keys = ChunkKeys(source)
-        self._indexes = _ShardIndexes(self) if source.shards is not None else None
+        self._indexes = ShardIndexes(store, path, source) if source.shards is not None else None
 
     def key_of(self, index: Index) -> str:
         """Key of the object that holds a chunk."""
         if self._indexes is not None:
-            index = self._indexes.shard_of(index)
+            return self._indexes.key_of(index)
         return join(self.path, chunk_key(self.source, index))
 
     def read(self, indices: Iterable[Index]) -> Iterator[bytes | None]:
@@ -102,7 +94,7 @@ class ChunkSource:
 
         What a block holds is valid until the next one is asked for: files are read into the same
         few MiB again and again, since fresh memory costs a page fault every 4 KiB. Those of a
-        network file system are read ahead, but for the few of an array that is not listed.
+        network file system are read ahead, except for the few of an array that is not listed.
         """
         if self.are_files and (self.notes or not self.store.reads_ahead):
             yield from self._file_blocks(indices)
@@ -147,7 +139,7 @@ class ChunkSource:
                     continue
                 try:
                     count = file.read_into(buffer, at)
-                except BufferError:  # it must grow, while the last block is still looked at
+                except BufferError:  # it has to grow while views of the last block exist
                     buffer = bytearray(buffer[:at])
                     count = file.read_into(buffer, at)
                 finally:
@@ -171,14 +163,14 @@ class ChunkSource:
         return decoder_of(self.source).nbytes or 0
 
     def stored_in(self, region: Region) -> Iterator[Index]:
-        """Indices of the chunks that exist inside half-open ranges, in no promised order.
+        """Indices of the chunks that exist inside half-open ranges, in any order.
 
         A store that cannot list is asked for each of them.
         """
         if self._indexes is not None:
             yield from self._indexes.stored_in(region, self._listed_shards())
         elif self.listed:
-            yield from (index for index in self.listed if inside(index, region))
+            yield from (index for index in self.listed if grid.holds(region, index))
         elif not self.store.can_list:
             indices, again = itertools.tee(grid.indices_in(region))
             answers = self.store.stat_many(map(self.key_of, again))
@@ -187,7 +179,7 @@ class ChunkSource:
             skip = len(self.path) + 1 if self.path else 0
             for info in self.store.list_tree(join(self.path, self.folder_of(region))):
                 index = self._keys.index_of(info.key[skip:])
-                if index is not None and inside(index, region):
+                if index is not None and grid.holds(region, index):
                     yield index
 
     def _listed_shards(self) -> list[Index] | None:
@@ -198,7 +190,7 @@ class ChunkSource:
         return sorted(index for index in map(self._keys.index_of, keys) if index is not None)
 
     def survey(self, *, keep: bool) -> str:
-        """List all that is stored now, once; return its digest: inspect noted the one of then.
+        """List what is stored now; return the listing's digest, to compare with the inventory's.
 
         Parameters
         ----------
@@ -240,83 +232,6 @@ class ChunkSource:
         return "/".join(common)
 
 
-class _ShardIndexes:
-    """Locates inner chunks of a sharded v3 source; keeps the indexes of the shards last used."""
-
-    def __init__(self, chunks: ChunkSource) -> None:
-        source = chunks.source
-        assert source.shards is not None  # noqa: S101
-        self._chunks = chunks
-        self._per_shard = grid.chunks_per_shard(source.shards, source.chunks)
-        self._cells = math.prod(self._per_shard)
-        self._kept: dict[Index, ShardIndex | None] = {}
-
-    def shard_of(self, index: Index) -> Index:
-        return tuple(i // k for i, k in zip(index, self._per_shard, strict=True))
-
-    def locate(self, index: Index) -> tuple[int, int] | None:
-        """Offset and length in bytes of an inner chunk, or None when absent."""
-        table = self._table(self.shard_of(index))
-        if table is None:
-            return None
-        offset, length = table[grid.cell_of(index, self._per_shard)]
-        return None if offset == shard_index.ABSENT else (int(offset), int(length))
-
-    def count(self, shard: Index) -> int:
-        table = self._table(shard)
-        return 0 if table is None else int((table[:, 0] != shard_index.ABSENT).sum())
-
-    def read(self, indices: Iterable[Index]) -> Iterator[bytes | None]:
-        chunks = self._chunks
-        wanted = list(indices)
-        ranges = [self.locate(index) for index in wanted]
-        found = chunks.store.read_ranges(
-            (chunks.key_of(index), *found_at)
-            for index, found_at in zip(wanted, ranges, strict=True)
-            if found_at is not None
-        )
-        for index, found_at in zip(wanted, ranges, strict=True):
-            data = None if found_at is None else next(found)
-            if found_at is not None and (data is None or len(data) != found_at[1]):
-                raise SourceError(
-                    f"{chunks.store.url}/{chunks.key_of(index)}: the shard ends before chunk "
-                    f"{index} does; restore it from a good copy"
-                )
-            yield data
-
-    def stored_in(self, region: Region, shards: Iterable[Index] | None) -> Iterator[Index]:
-        """Chunks that exist inside a region; `shards` that there are, where that is known."""
-        ranges = tuple(
-            (a // k, grid.ceil_div(b, k)) for (a, b), k in zip(region, self._per_shard, strict=True)
-        )
-        for shard in grid.indices_in(ranges) if shards is None else shards:
-            if not inside(shard, ranges) or self._table(shard) is None:
-                continue
-            for index in grid.indices_in(
-                grid.chunk_region(shard, self._per_shard, self._chunks.grid)
-            ):
-                if inside(index, region) and self.locate(index) is not None:
-                    yield index
-
-    def _table(self, shard: Index) -> ShardIndex | None:
-        if shard in (kept := self._kept):
-            return kept[shard]
-        table = self._fetch(shard)
-        # A new mapping each time: threads that read the old one are not disturbed.
-        self._kept = {**(kept if len(kept) < _KEPT_INDEXES else {}), shard: table}
-        return table
-
-    def _fetch(self, shard: Index) -> ShardIndex | None:
-        source = self._chunks.source
-        return read_index(
-            self._chunks.store,
-            join(self._chunks.path, chunk_key(source, shard)),
-            self._cells,
-            at_start=source.index_location == "start",
-            checksum=any(codec["name"] == "crc32c" for codec in source.index_codecs or ()),
-        )
-
-
 def _views(
     buffer: bytearray, spans: list[tuple[Index, int, int | None]]
 ) -> list[tuple[Index, Readable | None]]:
@@ -346,8 +261,3 @@ def inside_part(values: NDArray[Any], chunk: Index, source: SourceArray) -> NDAr
     cut: Any = (..., *(slice(part.stop - part.start) for part in parts))
     part: NDArray[Any] = values[cut]
     return part
-
-
-def inside(index: Index, region: Region) -> bool:
-    """Whether an index lies inside half-open ranges."""
-    return all(a <= i < b for i, (a, b) in zip(index, region, strict=True))

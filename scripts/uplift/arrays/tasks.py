@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from uplift import grid
-from uplift.arrays.source_chunks import ChunkSource, Region
-from uplift.grid import Index
-from uplift.models.arrays import SourceArray, TargetArray
+from uplift.arrays.source_chunks import ChunkSource
+from uplift.grid import Index, Region
 from uplift.models.batch import BatchItem
 
 TASK_CHUNKS = 256
@@ -75,7 +74,7 @@ def by_object(item: BatchItem, chunks: Iterable[Index]) -> Stored:
 
 
 def positions_over(item: BatchItem, chunks: Iterable[Index]) -> Iterator[int]:
-    """Objects of an item that take these source chunks; those of several chunks come again."""
+    """Objects of an item that take these source chunks; one that takes several is repeated."""
     object_grid = item.target.object_grid
     for chunk in chunks:
         for index in grid.indices_in(_objects_over(chunk, item)):
@@ -136,7 +135,7 @@ def _gaps(start: int, stop: int, finished: list[Run]) -> Iterator[Run]:
 
 
 def region_of(item: BatchItem) -> Region:
-    """Source chunks under an item's objects: a box, cut up to the first axis they differ on."""
+    """Source chunks under an item's objects: a region, cut up to the first axis they differ on."""
     object_grid = item.target.object_grid
     low, high = grid.index_of(item.start, object_grid), grid.index_of(item.stop - 1, object_grid)
     pairs = zip(low, high, strict=True)
@@ -159,9 +158,3 @@ def _objects_over(chunk: Index, item: BatchItem) -> Region:
             chunk, item.source.chunks, item.target.object_shape, item.target.shape, strict=True
         )
     )
-
-
-def is_read_once(source: SourceArray, target: TargetArray) -> bool:
-    """Whether each source chunk lies in one object alone, for which it is read."""
-    sides = zip(target.object_shape, source.chunks, source.shape, strict=True)
-    return all(length % chunk == 0 or length >= n for length, chunk, n in sides)

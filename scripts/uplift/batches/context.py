@@ -14,7 +14,7 @@ from uplift.models.record import Verify
 from uplift.outputs import hold
 from uplift.running.parallel import Helpers, Turns
 from uplift.storage import is_on_network, open_store
-from uplift.storage.caps import most_processes, share_of, take_part
+from uplift.storage.caps import most_processes, set_part, share_of
 from uplift.storage.protocol import Store, has_round_trips
 from uplift.storage.settings import engines_of, options_for
 from uplift.storage.urls import display_url
@@ -157,7 +157,7 @@ class Locations:
         Context
             Both sides, open.
         """
-        take_part(part)
+        set_part(part)
         source = open_store(self.source, self.storage)
         if self.claim is None:
             return Context(source, open_store(self.output, self.storage), settings, read)

@@ -15,7 +15,7 @@ from uplift.batches.cores import shared_out
 from uplift.batches.portions import Portion, grouped
 from uplift.batches.records import BatchRun, kept_lines, undecodable_error
 from uplift.batches.surveys import Surveys, is_listed_first
-from uplift.batches.work import Assignment, room_for, run_assignment, weight_of
+from uplift.batches.work import Assignment, capacity_for, run_assignment, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.publication import Claim
@@ -124,10 +124,10 @@ class _ConvertJob:
             open_context = functools.partial(self._locations.open, settings, part=each)
             items = itertools.chain.from_iterable(batch.items for batch in left)
             modules = (*PRELOADED, *modules_for(items, local=is_local), *self._locations.engines())
-            spent = (usage.take_spent, usage.add_spent)
+            spent = (usage.collect_spent, usage.add_spent)
             # before anything is asked of a store, whose client has threads: so they are forks
             workers = stack.enter_context(
-                Workers(cores, open_context, modules, spent, room=room_for(self._locations))
+                Workers(cores, open_context, modules, spent, capacity=capacity_for(self._locations))
             )
             context = self._locations.open(self._settings, part=own)
             if not left:
@@ -145,7 +145,7 @@ class _ConvertJob:
                     if run.add(result):
                         del self._runs[result.batch]
                         self._bad += run.undecodable
-                        self._ends.append(disk.submit(self._end, run, context, busy))
+                        self._ends.append(disk.submit(self._finish_batch, run, context, busy))
                         self._await(_WAITING_ENDS)
             self._await(0)
         if self._bad:
@@ -179,11 +179,11 @@ class _ConvertJob:
             journals = {batch.batch: journal}
             yield from self._listings(run, context)
             # one array is looked at while others are worked on
-            parts = self._parts(run, portions, surveys)
+            parts = self._cut_sparse(run, portions, surveys)
             for group in grouped(surveys.given_to(parts)):
                 yield Assignment([group], journals)
 
-    def _parts(
+    def _cut_sparse(
         self, run: BatchRun, portions: Sequence[Portion], surveys: Surveys
     ) -> Iterator[Portion]:
         """Cut portions of sparse arrays, once their stored chunks are known."""
@@ -201,7 +201,7 @@ class _ConvertJob:
                 run.waiting += 1
                 yield Assignment(listing=Portion(run.batch.batch, number, item, whole=True))
 
-    def _end(self, run: BatchRun, context: Context, cores: int) -> None:
+    def _finish_batch(self, run: BatchRun, context: Context, cores: int) -> None:
         """Sync what a batch wrote, then its record, to disk; then release its lock."""
 
         def composed() -> Callable[[], None] | None:

@@ -23,7 +23,7 @@ _THREADS_BYTES = 32 * 2**20
 """Memory of all threads of a process, in addition to the plan's: a quarter of that is kept free."""
 _EVEN = 1.1
 """Portions that keep all cores busy except for a tenth of the time need no threads."""
-_LOOKED_AT = 64
+_SAMPLED = 64
 """With this many portions for each core the work is even, whatever the largest portion is."""
 
 
@@ -84,17 +84,17 @@ def shared_out(
     if cores == 1:
         return Cores(1)
     groups = (group for batch in batches for group in grouped(portions_of(batch)))
-    looked_at = list(itertools.islice(groups, cores * _LOOKED_AT))
-    each = itertools.chain.from_iterable(map(_costs, looked_at))
-    costs = list(itertools.islice(each, cores * _LOOKED_AT))
+    sample = list(itertools.islice(groups, cores * _SAMPLED))
+    each = itertools.chain.from_iterable(map(_costs, sample))
+    costs = list(itertools.islice(each, cores * _SAMPLED))
     processes = max(1, min(cores, most, len(costs)))
-    if len(costs) == cores * _LOOKED_AT or _outlast(costs, cores) <= _EVEN:
+    if len(costs) == cores * _SAMPLED or _outlast(costs, cores) <= _EVEN:
         return Cores(processes, cores // processes)
     if local:
-        parts = sum(g[0].likely_parts if len(g) == 1 else 1 for g in looked_at)
+        parts = sum(g[0].likely_parts if len(g) == 1 else 1 for g in sample)
         processes = max(1, min(cores, most, parts))
     shared = local and processes > 1
-    threads, least = _threads(looked_at, processes, cores)
+    threads, least = _threads(sample, processes, cores)
     if threads > cores // processes:
         return Cores(processes, threads, least, shared)
     return Cores(processes, cores // processes, 0, shared)
@@ -139,5 +139,5 @@ def _threads_in_memory(item: BatchItem) -> int:
     chunk_bytes = max(itertools.starmap(decoded_bytes, sides))
     block = min(RECODE_BLOCK_BYTES, object_bytes(item))
     # where chunks stay what they are, no block of them is put together
-    room = block if item.source.chunks == item.target.chunks else _THREADS_BYTES
-    return room // (_THREAD_CHUNKS * chunk_bytes)
+    budget = block if item.source.chunks == item.target.chunks else _THREADS_BYTES
+    return budget // (_THREAD_CHUNKS * chunk_bytes)

@@ -101,7 +101,7 @@ def forget_outdated(work: WorkFolder, batches: Sequence[Batch]) -> None:
         Such a job does not end.
     """
     planned = {batch.batch: batch for batch in batches}
-    made = sorted(_made(work))
+    made = sorted(_batches_with_files(work))
     gone = [name for name in made if name not in planned]
     changed = [n for n in made if n in planned and read_record(work, planned[n]) is None]
     for name in (*gone, *changed):
@@ -114,7 +114,7 @@ def forget_outdated(work: WorkFolder, batches: Sequence[Batch]) -> None:
         log.info("forgot %d batches of an older plan", len(gone))
 
 
-def _made(work: WorkFolder) -> set[str]:
+def _batches_with_files(work: WorkFolder) -> set[str]:
     """Names of all batches that have such files."""
     return {
         path.name.removesuffix(ending)

@@ -5,7 +5,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,12 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from uplift import __version__
 from uplift.arrays.digests import pixel_index_bytes, sorted_pixel_rows
 from uplift.arrays.source_chunks import ListingDigest
-from uplift.arrays.tasks import is_read_once
+from uplift.arrays.source_reads import SourceReads, change_seen_by
 from uplift.batches.portions import Portion, portions_of
 from uplift.batches.work import Assignment, Result
 from uplift.convert.engine import first_of, largest_of
 from uplift.convert.portion import unique_chunks
-from uplift.errors import INSPECT_AGAIN, SourceError
+from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.models.batch import Batch, BatchItem
 from uplift.models.findings import Findings
@@ -121,6 +121,34 @@ class BatchRun:
         sums = {
             k: v for one in self._sums for result in one.results for k, v in result.sums.items()
         }
+        record = self._record(items, cores, verify, generation, before).to_json()
+
+        def write_record() -> None:
+            json_files.write_lines(work.record(self.batch.batch), record, "items")
+
+        def write() -> None:
+            if before is not None:  # killed here, the old record must not count any more
+                work.digests(self.batch.batch).unlink(missing_ok=True)
+                write_record()
+            if sums:
+                json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
+            elif before is None:  # those of an earlier conversion are not of these bytes
+                work.sums(self.batch.batch).unlink(missing_ok=True)
+            json_files.write_bytes(work.digests(self.batch.batch), digests)
+            if before is None:
+                write_record()
+
+        return write
+
+    def _record(
+        self,
+        items: Sequence[tuple[BatchItem, _ItemSum, bytes]],
+        cores: int,
+        verify: Verify,
+        generation: str,
+        before: Record | None,
+    ) -> Record:
+        """Record of the batch; `items` with their sums and digest rows."""
         records = before.items if before is not None else [None] * len(items)
         made = [
             _item_record(item, one, row, old)
@@ -145,24 +173,7 @@ class BatchRun:
         if before is not None:  # what converting it cost stays
             kept = ("wall_seconds", "peak_memory_bytes", "threads", "started", "versions")
             new = new.model_copy(update={name: getattr(before, name) for name in kept})
-        record = new.to_json()
-
-        def write_record() -> None:
-            json_files.write_lines(work.record(self.batch.batch), record, "items")
-
-        def write() -> None:
-            if before is not None:  # killed here, the old record must not count any more
-                work.digests(self.batch.batch).unlink(missing_ok=True)
-                write_record()
-            if sums:
-                json_files.write_text(work.sums(self.batch.batch), text_of_sums(sums))
-            elif before is None:  # those of an earlier conversion are not of these bytes
-                work.sums(self.batch.batch).unlink(missing_ok=True)
-            json_files.write_bytes(work.digests(self.batch.batch), digests)
-            if before is None:
-                write_record()
-
-        return write
+        return new
 
 
 def kept_lines(batch: Batch, journal: Journal) -> list[Done]:
@@ -175,11 +186,10 @@ def kept_lines(batch: Batch, journal: Journal) -> list[Done]:
 
 
 def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | None) -> ItemRecord:
-    listing = ListingDigest(one.of("listing"))
     found = {
         "objects": one.of("objects"),
         "bytes": one.of("object_bytes"),
-        "objects_sha256": listing.hexdigest(),
+        "objects_sha256": ListingDigest(one.of("listing")).hexdigest(),
         "chunks_compared": one.of("chunks"),
         "bytes_compared": one.of("compared_bytes"),
         "regions_compared": one.of("regions"),
@@ -187,9 +197,10 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
     }
     if old is not None:
         return old.model_copy(update=found)
-    _refuse_other_bytes(item, one)
-    sizes = (result.largest for result in one.results)
-    largest = functools.reduce(largest_of, sizes, None)
+    _refuse_changed_source(item, one)
+    largest = functools.reduce(largest_of, (result.largest for result in one.results), None)
+    opened = ListingDigest(one.of("opened_sum"))
+    repeated = set[Index]().union(*(result.repeated_reads for result in one.results))
     bad = unique_chunks([bad for result in one.results for bad in result.bad_chunks])
     for chunk in bad:
         log.warning("%s: %s: %s", chunk.key, chunk.action, chunk.reason)
@@ -204,45 +215,39 @@ def _item_record(item: BatchItem, one: _ItemSum, rows: bytes, old: ItemRecord | 
         objects_written=one.of("objects_written"),
         bytes_written=one.of("bytes_written"),
         opened=one.of("opened"),
-        opened_sha256=_opened(one).hexdigest() if one.of("opened") else "",
+        opened_sha256=opened.hexdigest() if one.of("opened") else "",
         objects_resumed=one.of("resumed"),
         bad_chunks=tuple(bad),
         trailing=one.of("trailing"),
         first_trailing=functools.reduce(first_of, (r.first_trailing for r in one.results), None),
         largest=None if largest is None else (largest[0], *largest[1]),
-        reread=tuple(sorted(set[Index]().union(*(r.reread for r in one.results))))[:MOST_NAMED],
+        repeated_reads=tuple(sorted(repeated))[:MOST_NAMED],
         wall_seconds=round(sum(result.seconds for result in one.results), 3),
         cpu_seconds=round(sum(result.cpu_seconds for result in one.results), 3),
         **found,
     )
 
 
-def _opened(one: _ItemSum) -> ListingDigest:
-    return ListingDigest(one.of("opened_sum"))
+def _refuse_changed_source(item: BatchItem, one: _ItemSum) -> None:
+    """Compare what was read of an array with the inventory, where one item is all of it.
 
-
-def _refuse_other_bytes(item: BatchItem, one: _ItemSum) -> None:
-    """Compare what was read of a whole array with the inventory: its files, or its bytes.
-
-    Each chunk was read once, unless the new grid cuts chunks or a run was resumed.
+    Raises
+    ------
+    SourceError
+        They differ.
     """
-    objects = math.prod(item.target.object_grid)
-    whole = (item.start, item.stop) == (0, objects) and item.source.shards is None
-    once = is_read_once(item.source, item.target)
-    if whole and once and one.of("opened") == item.stored_chunks:
-        if _opened(one).hexdigest() != item.listing_sha256:
-            raise SourceError(
-                f"{item.path or 'array'}: chunks changed after the source was inspected; "
-                f"{INSPECT_AGAIN}"
-            )
+    if (item.start, item.stop) != (0, math.prod(item.target.object_grid)):
         return
-    read_once = one.of("chunks_read") == item.stored_chunks and not one.of("resumed")
-    if whole and read_once and item.stored_bytes not in (0, one.of("bytes_read")):
-        raise SourceError(
-            f"{item.path or 'array'}: {one.of('bytes_read')} bytes of chunks were read, "
-            f"{item.stored_bytes} were there when the source was inspected; "
-            f"{INSPECT_AGAIN}"
-        )
+    reads = SourceReads(
+        chunks=one.of("chunks_read"),
+        bytes=one.of("bytes_read"),
+        opened=one.of("opened"),
+        opened_sum=one.of("opened_sum"),
+        has_resumed=one.of("resumed") > 0,
+    )
+    change = change_seen_by(reads, item, item.target)
+    if change is not None:
+        raise SourceError(f"{item.path or 'array'}: {change}")
 
 
 def undecodable_error(bad: Iterable[BadChunk], url: str) -> SourceError:

@@ -122,7 +122,7 @@ def space_for(
     own = tuple(one.batch for one in batches if not work.record(one.batch).exists())
     need = Need(output, work, spaces, own)
     with contextlib.ExitStack() as stack:
-        with _alone(work.path.parent / _FOLDER) as folder:
+        with _exclusive(work.path.parent / _FOLDER) as folder:
             file_system = file_system_of(output)  # now: the lock may have been waited for
             assert file_system is not None  # noqa: S101
             others = [one for one in _under_way(folder) if _is_there(one, file_system)]
@@ -164,7 +164,7 @@ def _is_there(need: Need, file_system: FileSystem) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[Path | None]:
+def _exclusive(folder: Path) -> Iterator[Path | None]:
     """Let one job at a time check and note; None on a file system without locks.
 
     The last job to leave removes the folder.
@@ -226,5 +226,5 @@ def _noted(need: Need, folder: Path) -> Iterator[None]:
             stream.flush()
             yield
         finally:
-            with _alone(folder):
+            with _exclusive(folder):
                 path.unlink(missing_ok=True)

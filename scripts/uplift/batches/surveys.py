@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift import grid
 from uplift.arrays.output_objects import listed_objects
-from uplift.arrays.source_chunks import ChunkSource, inside
+from uplift.arrays.source_chunks import ChunkSource
 from uplift.arrays.tasks import by_object, positions_over, region_of
 from uplift.batches.context import Context
 from uplift.batches.portions import Portion, parts_of, with_survey
@@ -87,13 +87,13 @@ class ArraySurvey:
         self._number: Any = object if wide else np.int64
         pairs = np.dtype([("position", self._number), ("size", np.int64)])
         chunks = ChunkSource(context.source, item.path, item.source)
-        looks: list[Callable[[], Any]] = [
+        requests: list[Callable[[], Any]] = [
             # numpy takes Python's own integers from a list alone
             lambda: np.array(list(there), pairs) if wide else np.fromiter(there, pairs)
         ]
         if convert and is_listed_first(item, context):
-            looks.append(lambda: refuse_other_listing(item, chunks))
-        existing = at_once(looks, threads=context.has_round_trips)[0]
+            requests.append(lambda: refuse_other_listing(item, chunks))
+        existing = at_once(requests, threads=context.has_round_trips)[0]
         self._existing = existing[np.argsort(existing["position"])]
         self._grid, self._listed = chunks.grid, chunks.listed
         self._stored = None
@@ -120,14 +120,14 @@ class ArraySurvey:
         if part.start >= part.stop:
             return Survey(existing, None if self._stored is None else {})
         region = region_of(part)
-        listed = {at: info for at, info in self._listed.items() if inside(at, region)}
+        listed = {at: info for at, info in self._listed.items() if grid.holds(region, at)}
         if self._stored is None:
             return Survey(existing, None, listed)
         corners = (tuple(a for a, _ in region), tuple(b - 1 for _, b in region))
         low, high = (grid.linear_index(corner, self._grid) for corner in corners)
         first, last = np.searchsorted(self._stored, (low, high + 1)).tolist()
         near = (grid.index_of(number, self._grid) for number in self._stored[first:last].tolist())
-        stored = by_object(part, (one for one in near if inside(one, region)))
+        stored = by_object(part, (one for one in near if grid.holds(region, one)))
         return Survey(existing, stored, listed)
 
 

@@ -18,7 +18,7 @@ from uplift.batches.cores import ALONE_ARRAYS, processes_for, shared_out
 from uplift.batches.portions import PORTION_ARRAYS, grouped
 from uplift.batches.records import BatchRun
 from uplift.batches.surveys import Surveys
-from uplift.batches.work import Assignment, room_for, run_assignment, weight_of
+from uplift.batches.work import Assignment, capacity_for, run_assignment, weight_of
 from uplift.errors import InputError
 from uplift.models.batch import Batch
 from uplift.models.record import Record
@@ -80,7 +80,7 @@ class Validation:
         self._batches, self._work = batches, work
         self._root, self._digest_limit_bytes = root, digest_limit_bytes
         self._cores = min(processes_for(batches, cores), locations.most_processes)
-        self._locations, self._room = locations, room_for(locations)
+        self._locations, self._capacity = locations, capacity_for(locations)
         self._settings = settings
         self._workers = contextlib.ExitStack()
         self._started: Workers[Context] | None = None
@@ -106,12 +106,12 @@ class Validation:
         """Results as they come; processes are started when there is work."""
         for value in inputs:
             if self._started is None:
-                spent = (usage.take_spent, usage.add_spent)
+                spent = (usage.collect_spent, usage.add_spent)
                 modules = [__name__, *self._locations.engines()]
                 cores = min(cores or self._cores, self._locations.most_processes)
                 part = parts(cores)[1]
                 opened = functools.partial(self._locations.open, self._settings, part=part)
-                made = Workers(cores, opened, modules, spent, room=self._room)
+                made = Workers(cores, opened, modules, spent, capacity=self._capacity)
                 self._started = self._workers.enter_context(made)
             inputs.add([value])
             yield from self._started.as_done(function, inputs, weigh=weigh)
@@ -183,7 +183,7 @@ class Validation:
         groups = list(self._groups(left, cores))
         cores = min(cores, len(groups))
         for found in self._as_done(
-            _check_arrays, Inputs(groups), lambda _: self._room, cores=cores
+            _check_arrays, Inputs(groups), lambda _: self._capacity, cores=cores
         ):
             yield from found
 

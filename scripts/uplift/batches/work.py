@@ -43,7 +43,7 @@ from uplift.work import usage
 from uplift.work.job_lock import same_job
 from uplift.work.journal import Journal, Lines
 
-_ROOM, _ROOM_OF_FILES = 9, 3
+_CAPACITY, _CAPACITY_OF_FILES = 9, 3
 """Groups of small arrays (mostly round trips) in progress in one process: of an object store; of a
 network file system, where other readers hold the values of all arrays of a group twice."""
 _LARGE = 3
@@ -98,7 +98,7 @@ class Result:
     trailing: int = 0
     first_trailing: Index | None = None
     largest: tuple[int, Index] | None = None
-    reread: set[Index] = field(default_factory=set)
+    repeated_reads: set[Index] = field(default_factory=set)
     bad_chunks: list[BadChunk] = field(default_factory=list)
     undecodable: list[BadChunk] = field(default_factory=list)
     chunks: int = 0
@@ -123,17 +123,17 @@ def run_assignment(context: Context, assignment: Assignment) -> list[Result]:
         refuse_changed_source(item, ChunkSource(context.source, item.path, item.source))
         return [Result(assignment.listing.batch, assignment.listing.number, item.start)]
     if assignment.share is not None:
-        return [_found_again(context, assignment.share)]
+        return [_validate_share(context, assignment.share)]
     return [
         result for group in assignment.groups for result in _run_group(context, assignment, group)
     ]
 
 
-def room_for(locations: Locations) -> int:
+def capacity_for(locations: Locations) -> int:
     """Total weight of assignments that a process has in progress: on a local disk one at a time."""
     if locations.engines():
-        return _ROOM
-    return _ROOM_OF_FILES if locations.is_on_network else 1
+        return _CAPACITY
+    return _CAPACITY_OF_FILES if locations.is_on_network else 1
 
 
 def weight_of(assignment: Assignment) -> int:
@@ -167,20 +167,20 @@ def _run_group(context: Context, assignment: Assignment, group: Sequence[Portion
             checks = list(each(lambda pair: _to_validate(context, *pair), pairs))
         else:
             with _lines_of(journal, group) as lines:
-                found = each(lambda pair: _converted(context, pair[0], pair[1], lines), pairs)
+                found = each(lambda pair: _timed_convert(context, pair[0], pair[1], lines), pairs)
                 checks = list(itertools.chain.from_iterable(found))
         if context.settings.in_shares:
-            checks = _left_over(group, checks)
+            checks = _shares_or_checks(group, checks)
         values = values_at_once([one.item for one in checks], context.source, context.output)
         list(each(lambda pair: _validate(context, *pair), zip(checks, values, strict=True)))
     if each is map:
-        _share_out(results, cpu_clock() - cpu)
+        _divide_cpu_time(results, cpu_clock() - cpu)
     # asking the system takes as long as a small read
     results[-1].peak_memory_bytes = usage.own_peak_memory_bytes()
     return results
 
 
-def _left_over(group: Sequence[Portion], checks: list[_Check]) -> list[_Check]:
+def _shares_or_checks(group: Sequence[Portion], checks: list[_Check]) -> list[_Check]:
     """Return as shares an existing object that several processes can validate."""
     if len(group) > 1 or not group[0].can_be_shared:
         return checks
@@ -191,7 +191,7 @@ def _left_over(group: Sequence[Portion], checks: list[_Check]) -> list[_Check]:
     return []
 
 
-def _found_again(context: Context, share: Share) -> Result:
+def _validate_share(context: Context, share: Share) -> Result:
     """Validate a share of an object."""
     portion = share.portion
     result = Result(portion.batch, portion.number, portion.item.start)
@@ -208,7 +208,7 @@ def _lines_of(journal: Journal, group: Sequence[Portion]) -> AbstractContextMana
     return journal.kept_open() if len(group) > 1 else contextlib.nullcontext(journal)
 
 
-def _share_out(results: Sequence[Result], cpu_seconds: float) -> None:
+def _divide_cpu_time(results: Sequence[Result], cpu_seconds: float) -> None:
     """Divide the CPU time of a group by the time that each portion took.
 
     When asked for a thread's CPU time, Linux often switches to another thread: with two such calls
@@ -244,7 +244,9 @@ class _Timed:
             self._result.cpu_seconds += self._cpu() - self._before
 
 
-def _converted(context: Context, portion: Portion, result: Result, journal: Lines) -> list[_Check]:
+def _timed_convert(
+    context: Context, portion: Portion, result: Result, journal: Lines
+) -> list[_Check]:
     """Convert a portion; one with chunks that cannot be decoded is not validated."""
     with _Timed(result, _cpu_clock(context) if context.has_round_trips else None):
         return _convert(context, portion, result, journal)
@@ -277,7 +279,7 @@ def _convert(context: Context, portion: Portion, result: Result, journal: Lines)
     result.opened, result.opened_sum = total.opened, total.opened_sum
     result.resumed, result.unsynced = done.resumed, done.unsynced
     result.trailing, result.first_trailing = total.trailing, total.first_trailing
-    result.largest, result.reread = total.largest, total.reread
+    result.largest, result.repeated_reads = total.largest, total.repeated_reads
     result.bad_chunks, result.undecodable = total.bad_chunks, total.undecodable
     if total.undecodable:
         return []

@@ -76,12 +76,12 @@ def claim_output(
     output = unclaimed.store
     if source_url is not None:
         refuse_overlap(source_url, output.url)
-    looks: list[Callable[[], Any]] = [
+    requests: list[Callable[[], Any]] = [
         lambda: read_lock(output),
         lambda: output.get(ROOT_KEY),
         lambda: output.list_folder(""),
     ]
-    lock, root, (folders, files) = at_once(looks, threads=not output.is_local)
+    lock, root, (folders, files) = at_once(requests, threads=not output.is_local)
     abandoned = lock is not None and lock.run_id != run_id and is_abandoned(lock)
     # a run that was killed while it took the lock leaves a leftover, which is not a dataset
     names = {*folders, *(info.key for info in files if not is_temporary(info.key))} - {LOCK_KEY}
@@ -103,11 +103,11 @@ def claim_output(
                 f"{output.url}: holds the dataset made from {made_from}; with overwrite: true it "
                 f"is emptied and made from {source_url}; or name another output"
             )
-        held = unclaimed.take(run_id, uuid.uuid4().hex, folder, replacing=lock)
+        held = unclaimed.take_lock(run_id, uuid.uuid4().hex, folder, replacing=lock)
         _empty(held)
         return held.claim
     if lock is not None and not abandoned:
-        held = unclaimed.take(run_id, lock.generation, folder)
+        held = unclaimed.take_lock(run_id, lock.generation, folder)
         held.hide(is_shown=root is not None)
         return held.claim
     if names and not ours:
@@ -124,7 +124,7 @@ def claim_output(
     # another location says nothing about the rest there: every batch is looked at again
     whole = known is not None and ours and root is not None and known.output == output.url
     generation = known.generation if known is not None and whole else uuid.uuid4().hex
-    held = unclaimed.take(run_id, generation, folder, replacing=lock)
+    held = unclaimed.take_lock(run_id, generation, folder, replacing=lock)
     held.hide(is_shown=root is not None)
     if names and not ours:
         _empty(held)

@@ -1,4 +1,4 @@
-"""Codecs of Zarr v2 and v3: one table of them, their parts, and what one becomes: values to values.
+"""Codecs of Zarr v2 and v3: their table, their functions, and how each is written in the output.
 
 ``numcodecs`` is imported only when a chunk has to be decoded or encoded.
 """

@@ -19,7 +19,7 @@ from uplift.codecs.table import BY_ID, BY_V3_NAME, codec_v3_of, config_of
 from uplift.errors import UnsupportedError
 from uplift.grid import Shape
 from uplift.models.arrays import SourceArray, TargetArray
-from uplift.models.changes import Change, reread
+from uplift.models.changes import Change, respelling
 from uplift.zarr_metadata import data_types
 from uplift.zarr_metadata.fill_values import Vlen
 
@@ -80,7 +80,7 @@ def chain_of_source(source: SourceArray) -> Chain:
     if source.zarr_format == 3:
         return _chain_v3(source, dtype, vlen)
     configs = [config for config in map(config_of, _written(source)) if config is not None]
-    codecs = _rows(configs, dtype, vlen)
+    codecs = _rows_of_table(configs, dtype, vlen)
     reverse = source.order == "F" and ndim > 1
     if reverse and codecs and codecs[0][0].id in ("json2", "msgpack2"):
         raise UnsupportedError(f'codec "{codecs[0][0].id}" in F order: writers do not agree on it')
@@ -102,10 +102,10 @@ def renamed_codecs(source: SourceArray) -> list[Change]:
     """Say which codecs of a Zarr v2 array are written in other words than zarr-python's."""
     changed = []
     if source.compressor is not None and (new := config_of(source.compressor)) != source.compressor:
-        changed.append(reread("compressor", source.compressor, new))
+        changed.append(respelling("compressor", source.compressor, new))
     filters = [one for one in map(config_of, source.filters or ()) if one is not None]
     if filters != list(source.filters or ()):
-        changed.append(reread("filters", list(source.filters or ()), filters))
+        changed.append(respelling("filters", list(source.filters or ()), filters))
     return changed
 
 
@@ -134,7 +134,7 @@ def plain_codecs(
         ordered = sized or key != "codecs"
         found[key] = tuple(codec_v3_of(one, ndim, ordered=ordered) for one in given)
         if found[key] != given:
-            changed.append(reread(key, holder[key], list(found[key]), f"{inner}/{key}"))
+            changed.append(respelling(key, holder[key], list(found[key]), f"{inner}/{key}"))
     return source.model_copy(update=found) if changed else source, changed
 
 
@@ -148,7 +148,7 @@ def _is_sized(source: SourceArray) -> bool:
 
 
 def _written(source: SourceArray) -> tuple[Any, ...]:
-    """Codecs as they stand in the document of a Zarr v2 array, in the order of encoding."""
+    """Codecs as the document of a Zarr v2 array has them, in the order of encoding."""
     compressor = () if source.compressor is None else (source.compressor,)
     return (*(source.filters or ()), *compressor)
 
@@ -181,7 +181,7 @@ def _chain_v3(array: SourceArray | TargetArray, dtype: np.dtype[Any], vlen: Vlen
                 configs.append(_config_of_v3(row, configuration, dtype))
     if not serialized:
         raise UnsupportedError("no codec turns the array into bytes")
-    rows = _rows(configs, dtype, vlen)
+    rows = _rows_of_table(configs, dtype, vlen)
     if not data_types.is_little(dtype) and any(row.kind == "array" for row, _ in rows):
         raise UnsupportedError("array codecs on big-endian data are not supported")
     return Chain(order, dtype, vlen, rows)
@@ -236,7 +236,7 @@ def _config_of_v3(row: Codec, configuration: Config, dtype: np.dtype[Any]) -> Co
     return config
 
 
-def _rows(
+def _rows_of_table(
     configs: Iterable[Config], dtype: np.dtype[Any], vlen: Vlen | None
 ) -> tuple[tuple[Codec, Config], ...]:
     """Find the codecs in the table, and check that they go with the elements and each other."""

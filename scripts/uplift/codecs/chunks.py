@@ -29,9 +29,9 @@ class DecodedChunk(NamedTuple):
     values
         Shape ``source.chunks``, perhaps read-only.
     note
-        What was odd and is not damage, or None.
+        What is unusual about the chunk and no damage, or None.
     trailing_bytes
-        Bytes after the end of the compressed stream, which belong to nothing.
+        Bytes after the end of the compressed stream, which are left out.
     """
 
     values: NDArray[Any]
@@ -65,18 +65,20 @@ class ChunkDecoder:
         self.are_truths = self.dtype.kind == "b"
         only_blosc = [row.id for row, _ in self.chain.codecs] == ["blosc"] and not self.are_truths
         # Fresh memory for each chunk costs a page fault every 4 KiB.
-        self._room = np.empty(limits[0], np.uint8) if reuse and only_blosc and self.nbytes else None
+        self._buffer = (
+            np.empty(limits[0], np.uint8) if reuse and only_blosc and self.nbytes else None
+        )
         self.own_values: NDArray[Any] | None = None
         """What every chunk of the usual size is decoded into; None: each has memory of its own."""
-        if self._room is not None:
-            self.own_values = _arranged(self._room.view(self.dtype), source.chunks, self.chain)
+        if self._buffer is not None:
+            self.own_values = _arranged(self._buffer.view(self.dtype), source.chunks, self.chain)
 
     def decode(self, data: Encoded, index: Index | None = None) -> NDArray[Any]:
         """Decode one chunk to an array of shape ``source.chunks``; parameters as :meth:`read`."""
         return self.read(data, index).values
 
     def read(self, data: Encoded, index: Index | None = None) -> DecodedChunk:
-        """Decode one chunk, and say what was odd about it.
+        """Decode one chunk, and say what is unusual about it.
 
         Parameters
         ----------
@@ -92,7 +94,7 @@ class ChunkDecoder:
             The chunk cannot be decoded, or has another size.
         """
         buffer, notes, end = self._undone(data)
-        if self.own_values is not None and buffer is self._room:
+        if self.own_values is not None and buffer is self._buffer:
             return DecodedChunk(self.own_values, None, len(data) - end)
         chunks, trailing = self.source.chunks, len(data) - end
         size = buffer.nbytes if isinstance(buffer, np.ndarray) else len(buffer)
@@ -123,8 +125,8 @@ class ChunkDecoder:
         buffer: Buffer = data
         notes: list[str] = []
         end = len(data)
-        if self._room is not None:
-            buffer, stop, _ = decode_blosc(data, {}, self._room.nbytes, self._room)
+        if self._buffer is not None:
+            buffer, stop, _ = decode_blosc(data, {}, self._buffer.nbytes, self._buffer)
             return buffer, notes, end if stop is None else stop
         for depth, ((row, config), limit) in enumerate(self._undo):
             before = buffer

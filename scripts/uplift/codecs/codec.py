@@ -1,4 +1,4 @@
-"""What a codec is to the conversion: columns of the table, and what their functions take."""
+"""A codec as a row of the table: its columns, and the types that its functions take."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ bytes, bytes to bytes."""
 
 
 class DecodeError(SourceError):
-    """A chunk that is not sound; `reason` says why, the caller knows which chunk."""
+    """A damaged chunk; `reason` says why, the caller knows which chunk."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -28,7 +28,7 @@ class DecodeError(SourceError):
 
 
 class ElementError(DecodeError):
-    """A chunk that is sound, and holds an element that has no place in the output's data type."""
+    """A valid chunk with an element that the output's data type cannot hold."""
 
 
 class Decoded(NamedTuple):
@@ -37,7 +37,7 @@ class Decoded(NamedTuple):
     data: Buffer
     end: int | None = None
     note: str | None = None
-    """What was odd and is not damage, such as two streams one after the other."""
+    """What is unusual and no damage, such as two streams one after the other."""
 
 
 def _same_size(config: Config, size: int, dtype: np.dtype[Any]) -> int | None:
@@ -105,7 +105,7 @@ class Codec:
 
 
 def allows(allowed: range | tuple[Any, ...], value: Any) -> bool:
-    """Whether a setting may have a value; a range would be walked for one of another type."""
+    """Whether a setting may have a value; a range is not searched for one of another type."""
     return bool(allowed) and type(value) is type(allowed[0]) and value in allowed
 
 

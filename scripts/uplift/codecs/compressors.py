@@ -1,6 +1,6 @@
 """Compressors: each with its check, decoder and encoder. Encoders give the same bytes on every run.
 
-``numcodecs`` is imported on first need, so that packing chunks as they are does not pay for it.
+``numcodecs`` is imported on first need, so that a repack does not import it.
 """
 
 import bz2
@@ -27,7 +27,7 @@ _LZMA_MEMORY_BYTES = 1 << 30
 
 
 def blosc_problem(config: Config) -> str | None:
-    """Say what is wrong with the settings of blosc; others than these decide nothing."""
+    """Say what is wrong with the settings of blosc; other settings have no effect."""
     if config.get("cname", "lz4") not in BLOSC_NAMES:
         return f'blosc with compressor "{config["cname"]}" is not supported'
     if config.get("shuffle", 1) not in (-1, 0, 1, 2):
@@ -36,7 +36,7 @@ def blosc_problem(config: Config) -> str | None:
 
 
 def blosc_v3(config: Config, element_bytes: int) -> Config:
-    """Write out what Zarr v3 wants: ``typesize``, and the shuffle that -1 stands for."""
+    """Write out what Zarr v3 requires: ``typesize``, and the shuffle that -1 stands for."""
     shuffle = config.get("shuffle", 1)
     if shuffle == -1:  # numcodecs resolves the automatic shuffle by the size of one element
         shuffle = 2 if element_bytes == 1 else 1
@@ -50,7 +50,10 @@ def blosc_v3(config: Config, element_bytes: int) -> Config:
 
 
 def check_blosc(data: Encoded, nbytes: int) -> int:
-    """Check a blosc header; blosc readers take the stream's end from it."""
+    """Check a blosc header; blosc readers take the stream's end from it.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `check`.
+    """
     size = len(data)
     if size < BLOSC_HEADER.size:
         raise DecodeError(_no_blosc(data))
@@ -73,9 +76,9 @@ def check_blosc(data: Encoded, nbytes: int) -> int:
 
 
 def decode_blosc(
-    data: Buffer, config: Config, limit: int, room: NDArray[np.uint8] | None = None
+    data: Buffer, config: Config, limit: int, out: NDArray[np.uint8] | None = None
 ) -> Decoded:
-    """Decode blosc data as long as their header says, into `room` when they fill that.
+    """Decode blosc data as long as their header says, into `out` when they fill that.
 
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """
@@ -88,9 +91,9 @@ def decode_blosc(
     if decoded > limit:
         raise DecodeError(f"decodes to {decoded} bytes, {limit} expected")
     try:
-        if room is not None and decoded == room.nbytes:
-            _numcodecs("blosc").decompress(data[:encoded], room)
-            return Decoded(room, encoded)
+        if out is not None and decoded == out.nbytes:
+            _numcodecs("blosc").decompress(data[:encoded], out)
+            return Decoded(out, encoded)
         return Decoded(bytes(_numcodecs("blosc").decompress(data[:encoded])), encoded)
     except (RuntimeError, ValueError) as error:
         raise DecodeError(f"the blosc data are damaged ({first_line(error)})") from error
@@ -105,14 +108,17 @@ def encode_blosc(data: Buffer, config: Config) -> bytes:
 
 
 def zstd_v3(config: Config, element_bytes: int) -> Config:
-    """Write out level and checksum flag, within what Zarr v3 has."""
+    """Write out level and checksum flag, within the range of Zarr v3."""
     level = config.get("level")
     level = min(22, max(-131072, level)) if type(level) is int else 0
     return {"level": level, "checksum": bool(config.get("checksum", False))}
 
 
 def check_zstd(data: Encoded, nbytes: int) -> int | None:
-    """Walk the frames' headers; None where the only frame does not say what it decodes to."""
+    """Walk the frames' headers; None where the only frame does not say what it decodes to.
+
+    Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `check`.
+    """
     frames, end = streams.walk_zstd(data)
     if (several := _several(frames)) is not None:
         raise DecodeError(several)
@@ -147,7 +153,7 @@ def decode_zstd(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def _several(frames: list[streams.ZstdFrame]) -> str | None:
-    """What few readers accept."""
+    """Note on several frames, which few readers accept."""
     if len(frames) > 1:
         return f"holds {len(frames)} zstd frames one after the other"
     return "holds a skippable zstd frame before its data" if frames[0].start else None
@@ -160,7 +166,7 @@ def encode_zstd(data: Buffer, config: Config) -> bytes:
 
 
 def gzip_v3(config: Config, element_bytes: int) -> Config:
-    """Write out the level; Zarr v3 has no -1, which is zlib's word for its default."""
+    """Write out the level; Zarr v3 has no -1, which stands for zlib's default."""
     level = config.get("level")
     level = level if type(level) is int else 1
     return {"level": level if 0 <= level <= 9 else _ZLIB_DEFAULT_LEVEL}

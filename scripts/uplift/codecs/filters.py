@@ -48,7 +48,7 @@ def decode_checksum(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def decode_numcodecs(data: Buffer, config: Config, limit: int) -> Decoded:
-    """Undo a filter of numcodecs; none of them makes much more of its input than it is.
+    """Undo a filter of numcodecs; none of them makes its input much larger.
 
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """
@@ -111,7 +111,7 @@ def numcodecs_codec(config: Config) -> Any:
         return _BUILT[key]
     import numcodecs
 
-    # astype and dtype may be given as None; numcodecs wants them left out
+    # astype and dtype may be given as None; numcodecs accepts them only where they are left out
     given = {key: value for key, value in config.items() if value is not None}
     try:
         return _BUILT.setdefault(key, numcodecs.get_codec(given))
@@ -176,7 +176,7 @@ def decode_pcodec(data: Buffer, config: Config, limit: int) -> Decoded:
 
 
 def pcodec_problem(config: Config) -> str | None:
-    """Say which types pcodec has no numbers of."""
+    """Say which data types pcodec does not support."""
     elements = config["elements"]
     if re.fullmatch("<[iu][248]|<f[248]", elements):
         return None

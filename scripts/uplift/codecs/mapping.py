@@ -1,4 +1,4 @@
-"""Decide what becomes of an array's codecs: kept, re-wrapped, or decoded and encoded again."""
+"""Decide how an array's chunks are converted: kept, rewrapped, or decoded and encoded again."""
 
 import math
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _CORE = frozenset({"transpose", "bytes", *(n for n, row in _WRITABLE.items() if 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The v3 pipeline to declare when chunk bytes are kept (or only re-wrapped)."""
+    """The v3 pipeline to declare when chunk bytes are kept (or only rewrapped)."""
 
     codecs: tuple[Codec, ...]
     method: Literal["repack", "rewrap"]
@@ -52,8 +52,8 @@ def unsupported_reason(source: SourceArray) -> str | None:
 def kept_codecs(source: SourceArray) -> Kept | None:
     """Pipeline under which every reader accepts the chunk bytes as they are, or None.
 
-    The metadata are honest: what the source says, with the automatic shuffle resolved as the
-    writer did, and ``typesize`` written out.
+    The metadata describe the bytes: they are the source's, with the automatic shuffle resolved as
+    the writer did, and ``typesize`` written out.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def target_of(
     shards: Shape | None,
     codecs: Literal["keep"] | tuple[Codec, ...],
 ) -> tuple[TargetArray, Method]:
-    """Describe the output array, and how its chunks come about.
+    """Describe the output array, and how its chunks are converted.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def target_of(
     -------
     TargetArray, Method
         The array as its ``zarr.json`` is to describe it, and whether its chunks are kept,
-        re-wrapped or recoded.
+        rewrapped or recoded.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def _check_name(codec: Codec) -> None:
 
 
 def _completed(codec: Codec, chain: Chain) -> Codec:
-    """One codec as readers want it: ``endian``, ``typesize`` and defaults written out."""
+    """One codec as readers need it: ``endian``, ``typesize`` and defaults written out."""
     name, given = codec["name"], dict(codec.get("configuration") or {})
     if name == "bytes":
         little = given.get("endian", "little") == "little"

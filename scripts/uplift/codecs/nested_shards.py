@@ -73,7 +73,7 @@ def config_of_shard(
 def decode_shard(data: Buffer, config: Config, limit: int) -> Decoded:
     """Decode a whole shard to the elements in C order, little endian; `limit` is its size.
 
-    In the place of the arrays in `config` are their decoders by now, and `index_bytes` with them.
+    `config` has decoders in place of the descriptions of arrays, and ``index_bytes``.
 
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """

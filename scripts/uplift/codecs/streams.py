@@ -1,4 +1,4 @@
-"""Compressed streams: what they look like, where they end, and decoding that cannot run away."""
+"""Compressed streams: how they are recognized, where they end, and decoding of bounded size."""
 
 import lzma
 import struct
@@ -12,7 +12,7 @@ from uplift.codecs.codec import Decoded, DecodeError, Encoded
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 ZSTD_BLOCK_BYTES = 128 * 1024
-"""Most that a block decodes to (RFC 8878, 3.1.1.2.4)."""
+"""Most bytes that a block decodes to (RFC 8878, 3.1.1.2.4)."""
 BLOSC_HEADER = struct.Struct("<BBBBIII")
 BLOSC_FORMATS = ("blosclz", "lz4", "snappy", "zlib", "zstd")
 MAX_STREAMS = 4096
@@ -143,7 +143,7 @@ def decompress_streams(
 def walk_zstd(data: Encoded) -> tuple[list[ZstdFrame], int]:
     """Find the frames of a zstd stream from their headers, without decoding (RFC 8878, 3.1.1).
 
-    Skippable frames (3.1.2) may stand before each, as pzstd writes them.
+    Skippable frames (3.1.2) may precede each, as pzstd writes them.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def lz4_end(data: bytes, start: int, decoded: int) -> int | None:
     Parameters
     ----------
     data
-        In which the block stands.
+        Bytes that hold the block.
     start
         Of the block, in bytes.
     decoded

@@ -1,4 +1,4 @@
-"""The table of codecs: a row a codec.
+"""The table of codecs: one row for each codec.
 
 What is not here is not read; what has no `encode` is not written. To add a codec, add its row, and
 its function next to the others of its kind.
@@ -129,7 +129,7 @@ _NUMBERS = frozenset({"level", "clevel", "blocksize", "shuffle", "elementsize", 
 
 
 def config_of(value: Any) -> Config | None:
-    """Read a Zarr v2 codec as its writer wrote it; None: it stands for no codec.
+    """Read a Zarr v2 codec as its writer wrote it; None: it means that there is no codec.
 
     Other writers than zarr-python call the ``id`` ``type`` (N5 and its relatives) or ``name``, know
     codecs by other names, write the name alone, and numbers as texts.
@@ -142,7 +142,7 @@ def config_of(value: Any) -> Config | None:
     Returns
     -------
     config
-        With the ``id`` of the table where there is one; else as it stands there.
+        With the ``id`` of the table where there is one; else as it is written there.
     """
     given: Config = {"id": value} if isinstance(value, str) else dict(value or {})
     name = next((given.pop(key) for key in ("id", "type", "name") if key in given), None)
@@ -211,7 +211,7 @@ def codec_v3_of(codec: Config, ndim: int, *, ordered: bool) -> Config:
 
 
 def _decides(key: str, value: Any) -> bool:
-    """Whether a setting of blosc is a sound one: readers go by the data's header, not by these."""
+    """Whether a setting of blosc is valid: readers go by the data's header, not by these."""
     more = {"shuffle": (-1, *SHUFFLES.values()), "cname": (*BLOSC_NAMES, "snappy")}
     allowed = {**_BLOSC, **more}.get(key)  # snappy is one, which no reader has any more
     return allowed is None or allows(allowed, value)

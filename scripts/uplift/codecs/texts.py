@@ -31,7 +31,7 @@ def decode_vlen(data: Buffer, config: Config, limit: int) -> Decoded:
     Result, errors and parameters as :class:`~uplift.codecs.codec.Codec` says of `decode`.
     """
     data = raw(data)
-    items = np.empty(_count(data, limit), dtype=object)
+    items = np.empty(_item_count(data, limit), dtype=object)
     position = 4
     for index in range(len(items)):
         if position + 4 > len(data):
@@ -81,8 +81,8 @@ def decode_msgpack(data: Buffer, config: Config, limit: int) -> Decoded:
     return Decoded(_texts_of(listed, limit))
 
 
-def _count(data: bytes, limit: int) -> int:
-    """Items that a buffer says it holds, if it can hold them and is allowed to."""
+def _item_count(data: bytes, limit: int) -> int:
+    """Number of items that a buffer declares, where it can hold them and the limit allows it."""
     if len(data) < 4:
         raise DecodeError("is too short for a list of strings")
     count: int = _LENGTH.unpack_from(data)[0]

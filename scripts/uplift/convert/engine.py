@@ -42,7 +42,7 @@ class Outcome:
     first_trailing: Index | None = None
     largest: tuple[int, Index] | None = None
     """Largest chunk: its bytes, and which one it is."""
-    reread: set[Index] = field(default_factory=set)
+    repeated_reads: set[Index] = field(default_factory=set)
     """Chunks of which a read failed and was repeated."""
     rows: list[bytes] = field(default_factory=list)
     """Digest rows of the chunks read, for the validation; see :mod:`uplift.arrays.digests`."""
@@ -60,7 +60,7 @@ class Outcome:
         self.trailing += other.trailing
         self.first_trailing = first_of(self.first_trailing, other.first_trailing)
         self.largest = largest_of(self.largest, other.largest)
-        self.reread |= other.reread
+        self.repeated_reads |= other.repeated_reads
         self.rows += other.rows
         self.bad_chunks += other.bad_chunks
         self.undecodable += other.undecodable
@@ -197,7 +197,7 @@ class Engine(ABC):
             self._made_encoder = ChunkEncoder(self.item.target)
         return self._made_encoder
 
-    def _count(self, chunk: Index, data: Readable | None, outcome: Outcome) -> Readable:
+    def _count_read(self, chunk: Index, data: Readable | None, outcome: Outcome) -> Readable:
         """Count a chunk that was read.
 
         Raises
@@ -214,24 +214,24 @@ class Engine(ABC):
         outcome.bytes_read += len(data)
         repeated = self._chunks.store.repeated_reads
         if repeated and self._chunks.key_of(chunk) in repeated:
-            outcome.reread.add(chunk)
+            outcome.repeated_reads.add(chunk)
         if outcome.largest is None or len(data) > outcome.largest[0]:
             outcome.largest = (len(data), chunk)
         self._read(len(data))
         return data
 
-    def _note(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
+    def _add_row(self, position: int | None, chunk: Index, digest: bytes, outcome: Outcome) -> None:
         """Keep the digest of an object's part of a chunk; no object: of the whole chunk."""
         number = sum(map(operator.mul, chunk, self._strides))
         position = NO_OBJECT if position is None else position
         outcome.rows.append(row(position, number, digest, self._index_bytes))
 
-    def _trail(self, chunk: Index, outcome: Outcome) -> None:
+    def _count_trailing(self, chunk: Index, outcome: Outcome) -> None:
         """Count a chunk with bytes after the end of its stream."""
         outcome.trailing += 1
         outcome.first_trailing = first_of(outcome.first_trailing, chunk)
 
-    def _bad(self, chunk: Index, reason: str, outcome: Outcome, *, recoded: bool) -> None:
+    def _note_bad(self, chunk: Index, reason: str, outcome: Outcome, *, recoded: bool) -> None:
         key = self._chunks.key_of(chunk)
         action = "recoded" if recoded else "filled"
         bad = BadChunk(chunk=chunk, key=key, reason=reason, action=action)

@@ -102,11 +102,11 @@ def survey_item(item: BatchItem, chunks: ChunkSource, output: WritableStore) -> 
     SourceError
         The source changed since it was inspected.
     """
-    looks: list[Callable[[], Any]] = [lambda: dict(existing_objects(item, output))]
+    requests: list[Callable[[], Any]] = [lambda: dict(existing_objects(item, output))]
     chunks.notes = _is_seen_by_reading(item, chunks)
     if not chunks.notes:
-        looks.insert(0, lambda: refuse_changed_source(item, chunks))
-    existing = at_once(looks, threads=has_round_trips(chunks.store, output))[-1]
+        requests.insert(0, lambda: refuse_changed_source(item, chunks))
+    existing = at_once(requests, threads=has_round_trips(chunks.store, output))[-1]
     return Survey(existing, stored_chunks(item, chunks))
 
 
@@ -224,7 +224,7 @@ def convert_portion(
     converted = Converted()
     chunks.sums = chunks.store.can_list and item.stored_chunks > MOST_LISTED
     existing = dict(survey.existing)
-    finished = _trusted(item, done, existing, converted)
+    finished = _trusted_runs(item, done, existing, converted)
     engine: Engine | None = None
     journal.refuse_superseded()
     for task in tasks_of(item, survey.stored, finished) if item.stored_chunks else ():
@@ -241,7 +241,8 @@ def convert_portion(
             outcome += one
         if chunks.notes:
             _refuse_other_files(item, chunks)
-        _note(item, task, outcome, journal, converted)  # at once: what no line is about is redone
+        # immediately: what the journal has no line about is done again
+        _journal_task(item, task, outcome, journal, converted)
     if chunks.notes:  # nothing was read: an earlier run finished all
         refuse_changed_source(item, chunks)
     if existing:
@@ -265,7 +266,7 @@ def _refuse_other_files(item: BatchItem, chunks: ChunkSource) -> None:
         raise _changed(item, chunks)
 
 
-def _trusted(
+def _trusted_runs(
     item: BatchItem, done: Sequence[Done], existing: dict[int, int], converted: Converted
 ) -> list[Run]:
     """Finished runs whose objects are at the output as noted; these are removed from `existing`."""
@@ -284,7 +285,7 @@ def _trusted(
             converted.total.opened += line.opened
             converted.total.opened_sum += int(line.opened_sha256 or "0", 16)
             converted.total.trailing += line.trailing
-            converted.total.reread.update(line.reread)
+            converted.total.repeated_reads.update(line.repeated_reads)
             if line.largest is not None:
                 size, *chunk = line.largest
                 largest = largest_of(converted.total.largest, (size, tuple(chunk)))
@@ -296,7 +297,7 @@ def _trusted(
     return sorted(runs)
 
 
-def _note(
+def _journal_task(
     item: BatchItem, task: Task, outcome: Outcome, journal: Lines, converted: Converted
 ) -> None:
     """Journal a finished task, unless it has bad chunks, which a resumed job must find again."""
@@ -322,7 +323,7 @@ def _note(
             trailing=outcome.trailing,
             first_trailing=outcome.first_trailing,
             largest=None if outcome.largest is None else (outcome.largest[0], *outcome.largest[1]),
-            reread=tuple(sorted(outcome.reread)),
+            repeated_reads=tuple(sorted(outcome.repeated_reads)),
             digests=rows_to_text(rows),
             boot=None if alone else boot_id(),
         )

@@ -18,12 +18,12 @@ from uplift import grid
 from uplift.arrays.digests import NO_CHUNK, Digester, digest_of_values, row
 from uplift.arrays.reused import decoder_of
 from uplift.arrays.shards import Piece
-from uplift.arrays.source_chunks import Region, inside_part
+from uplift.arrays.source_chunks import inside_part
 from uplift.codecs.chunks import ChunkDecoder, DecodeError
 from uplift.codecs.codec import ElementError
 from uplift.convert.engine import Engine, Outcome
 from uplift.errors import REWRITE, UnsupportedError
-from uplift.grid import Index
+from uplift.grid import Index, Region
 from uplift.planning.estimates import RECODE_BLOCK_BYTES
 from uplift.storage.protocol import Readable
 from uplift.zarr_metadata.data_types import fill_scalar, numpy_dtype_v3
@@ -59,7 +59,7 @@ class RecodeEngine(Engine):
         self, position: int, index: Index, stored: Sequence[Index] | None, outcome: Outcome
     ) -> Iterator[list[Piece]]:
         region = grid.chunk_region(index, self._per_shard, self._target_grid)
-        box = self._elements_of(region)
+        elements = self._elements_of(region)
         present = None if stored is None else set(stored)
         for block in grid.blocks_of(region, self._chunk_bytes(), self._block_bytes):
             needed = [
@@ -72,7 +72,7 @@ class RecodeEngine(Engine):
             if self._alike:
                 yield from self._alike_pieces(position, needed, outcome)
                 continue
-            origin, values = self._decoded(position, box, block, needed, outcome)
+            origin, values = self._decoded(position, elements, block, needed, outcome)
             if not outcome.undecodable:
                 yield from self._encoded(block, needed, present is None, origin, values)
 
@@ -80,16 +80,18 @@ class RecodeEngine(Engine):
         self, position: int, needed: Sequence[Index], outcome: Outcome
     ) -> Iterator[list[Piece]]:
         for piece, part in self._helpers.map(
-            partial(self._alike_piece, position), self._each(needed, outcome)
+            partial(self._alike_piece, position), self._counted(needed, outcome)
         ):
             outcome += part
             if not outcome.undecodable:
                 yield [piece]
 
-    def _each(self, needed: Sequence[Index], outcome: Outcome) -> Iterator[tuple[Index, Readable]]:
+    def _counted(
+        self, needed: Sequence[Index], outcome: Outcome
+    ) -> Iterator[tuple[Index, Readable]]:
         for block in self._chunks.blocks(needed):
             for chunk, found in block:
-                data = self._count(chunk, found, outcome)
+                data = self._count_read(chunk, found, outcome)
                 # the next block is read into the same memory while helpers are at this one
                 yield chunk, data if self._helpers.count == 1 else bytes(data)
 
@@ -98,51 +100,52 @@ class RecodeEngine(Engine):
         outcome = Outcome()
         decoded = self._decoded_chunk(chunk, data, outcome)
         if decoded is None:
-            inside = self._filled(grid.box_shape(self._elements_of(_alone(chunk))))
+            inside = self._filled(grid.region_shape(self._elements_of(_region_of(chunk))))
         else:
             inside = inside_part(decoded, chunk, self.item.source)
-            self._note(position, chunk, digest_of_values(inside), outcome)
+            self._add_row(position, chunk, digest_of_values(inside), outcome)
         return self._piece(chunk, inside), outcome
 
     def _decoded(
-        self, position: int, box: Region, block: Region, needed: list[Index], outcome: Outcome
+        self, position: int, elements: Region, block: Region, needed: list[Index], outcome: Outcome
     ) -> tuple[Index, NDArray[Any]]:
         """Element offset of a block and its values, shape cut at the array's edge."""
         extent = self._elements_of(block)
-        values = self._filled(grid.box_shape(extent))
+        values = self._filled(grid.region_shape(extent))
         source = self.item.source
         for read in self._chunks.blocks(needed):
             for chunk, data in read:
-                decoded = self._decoded_chunk(chunk, self._count(chunk, data, outcome), outcome)
+                encoded = self._count_read(chunk, data, outcome)
+                decoded = self._decoded_chunk(chunk, encoded, outcome)
                 if decoded is None:
                     continue
-                covers = grid.element_box(chunk, source.chunks, source.shape)
+                covers = grid.element_region(chunk, source.chunks, source.shape)
                 part = grid.common(extent, covers)
                 values[grid.relative(part, extent)] = decoded[grid.relative(part, covers)]
-                self._note_piece(position, chunk, box, extent, decoded, outcome)
+                self._note_piece(position, chunk, elements, extent, decoded, outcome)
         return tuple(a for a, _ in extent), values
 
     def _note_piece(
         self,
         position: int,
         chunk: Index,
-        box: Region,
+        elements: Region,
         block: Region,
         decoded: NDArray[Any],
         outcome: Outcome,
     ) -> None:
         """Keep the digest of the object's part of a chunk, in the block where it begins."""
         source = self.item.source
-        covers = grid.element_box(chunk, source.chunks, source.shape)
-        piece = grid.common(box, covers)
+        covers = grid.element_region(chunk, source.chunks, source.shape)
+        piece = grid.common(elements, covers)
         if not grid.holds(block, tuple(a for a, _ in piece)):
             return
-        self._note(
+        self._add_row(
             position, chunk, digest_of_values(decoded[grid.relative(piece, covers)]), outcome
         )
         if piece != covers and grid.holds(block, tuple(a for a, _ in covers)):
             inside = inside_part(decoded, chunk, source)
-            self._note(None, chunk, digest_of_values(inside), outcome)
+            self._add_row(None, chunk, digest_of_values(inside), outcome)
 
     def _decoded_chunk(self, chunk: Index, data: Readable, outcome: Outcome) -> NDArray[Any] | None:
         try:
@@ -151,12 +154,12 @@ class RecodeEngine(Engine):
             where = f"{self._chunks.store.url}/{self._chunks.key_of(chunk)}"
             raise UnsupportedError(f"{where}: cannot be converted: {error}; {REWRITE}") from None
         except DecodeError as error:
-            self._bad(chunk, str(error), outcome, recoded=False)
+            self._note_bad(chunk, str(error), outcome, recoded=False)
             return None
         if note is not None:
-            self._bad(chunk, note, outcome, recoded=True)
+            self._note_bad(chunk, note, outcome, recoded=True)
         if trailing:
-            self._trail(chunk, outcome)
+            self._count_trailing(chunk, outcome)
         return decoded
 
     def _decoder_here(self) -> ChunkDecoder:
@@ -176,7 +179,7 @@ class RecodeEngine(Engine):
         stored = (
             chunk
             for chunk in grid.indices_in(block)
-            if dense or not covered.isdisjoint(grid.indices_in(self._overlapped(_alone(chunk))))
+            if dense or not covered.isdisjoint(grid.indices_in(self._overlapped(_region_of(chunk))))
         )
         encode = partial(self._encoded_piece, origin, values)
         return ([piece] for piece in self._helpers.map(encode, stored))
@@ -226,5 +229,5 @@ class RecodeEngine(Engine):
         return max(1, math.prod(self.item.target.chunks) * self._dtype.itemsize)
 
 
-def _alone(chunk: Index) -> Region:
+def _region_of(chunk: Index) -> Region:
     return tuple((i, i + 1) for i in chunk)

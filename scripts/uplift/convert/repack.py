@@ -40,7 +40,7 @@ class RepackEngine(Engine):
         for block in self._chunks.blocks(self._turn.until_taken(stored)):
             pieces = []
             for chunk, data in block:
-                kept = self._kept(position, chunk, self._count(chunk, data, outcome), outcome)
+                kept = self._kept(position, chunk, self._count_read(chunk, data, outcome), outcome)
                 if kept is not None:
                     pieces.append(Piece(grid.cell_of(chunk, self._per_shard), kept))
                 self._as_read = data
@@ -63,12 +63,12 @@ class RepackEngine(Engine):
         if self._rewraps:
             # a zlib stream is 12 bytes shorter than the gzip stream with its body
             if len(kept) - 12 != len(data):
-                self._trail(chunk, outcome)
-            self._note(position, chunk, digest_of(rewrapped_body(kept)), outcome)
+                self._count_trailing(chunk, outcome)
+            self._add_row(position, chunk, digest_of(rewrapped_body(kept)), outcome)
             return kept
         if len(kept) != len(data):
-            self._trail(chunk, outcome)
-        self._note(position, chunk, digest_of(kept), outcome)
+            self._count_trailing(chunk, outcome)
+        self._add_row(position, chunk, digest_of(kept), outcome)
         return kept
 
     def _recoded(
@@ -77,9 +77,9 @@ class RepackEngine(Engine):
         try:
             values = self._decoder.decode(data, chunk)
         except DecodeError as error:
-            self._bad(chunk, str(error), outcome, recoded=False)
+            self._note_bad(chunk, str(error), outcome, recoded=False)
             return None
-        self._bad(chunk, reason, outcome, recoded=True)
+        self._note_bad(chunk, reason, outcome, recoded=True)
         inside = inside_part(values, chunk, self.item.source)
-        self._note(position, chunk, digest_of_values(inside), outcome)
+        self._add_row(position, chunk, digest_of_values(inside), outcome)
         return self._encoder.encode(values)

@@ -1,1 +1,1 @@
-"""The RO-Crate next to the data: what they are, whose, and how they were made."""
+"""The RO-Crate next to the data: what they are, whose they are, and how they were made."""

@@ -193,7 +193,7 @@ def _stated(
     """What the sheet says of the root, and the grants of its funders."""
     for mark, value in stated:
         if mark.kind is not None:
-            people.know(value)
+            people.note_addresses(value)
     root, grants = Entity(), list[Entity]()
     for mark, value in stated:
         if mark.kind is None:
@@ -201,7 +201,7 @@ def _stated(
             continue
         root[mark.name] = people.references(value, mark.name, mark.kind)
         if mark.name == "maintainer":
-            people.reachable(root[mark.name])
+            people.add_contacts(root[mark.name])
         if mark.name == "funder":
             grants = people.grants(value)
     if grants:

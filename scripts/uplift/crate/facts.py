@@ -1,4 +1,4 @@
-"""What a crate says: the sheet's words, else those of the source's crate or metadata, or ours."""
+"""What a crate says: by the sheet, else by the source's crate or metadata, else by default."""
 
 import os
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ def collect_facts(
     Raises
     ------
     InputError
-        No license anywhere, or a day that is none.
+        There is no license, or a date is not valid.
     """
 
     def stated(column: str, key: str) -> str | None:
@@ -140,13 +140,13 @@ def _source_address(url: str) -> tuple[str, str]:
 
 
 def _given_name(inventory: Inventory) -> str | None:
-    """The name in the source's metadata, unless it says nothing, as what writers put there."""
+    """The name in the source's metadata, unless it is one that a program wrote by default."""
     name = (inventory.name or "").strip()
     return None if is_vague(name) else name
 
 
 def is_vague(name: str) -> bool:
-    """Whether a name could be that of any dataset: a mere path such as ``/``, or a writer's own."""
+    """Whether a name could be that of any dataset: a path such as ``/``, or a writer's default."""
     return name.strip("/. ").casefold() in _VAGUE
 
 

@@ -1,4 +1,4 @@
-"""Licenses: their addresses and names, and what one asks of people that another does not."""
+"""Licenses: their addresses, their names, and the conditions that they set."""
 
 import re
 
@@ -15,8 +15,8 @@ _PUBLIC_DOMAIN = {
 def license_term(text: str, where: str) -> tuple[str, str]:
     """URL and label of a license given as SPDX identifier or URL.
 
-    Creative Commons licenses get the address under which everybody knows them, others that of
-    the SPDX list; a URL stays as it is.
+    Creative Commons licenses get their usual address, others that of the SPDX list; a URL stays as
+    it is.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def drops_conditions(earlier: str, later: str) -> bool:
     earlier, later
         SPDX identifiers or addresses of licenses.
     """
-    before, after = (_CONDITIONS.get(_kind(text)) for text in (earlier, later))
+    before, after = (_CONDITIONS.get(_license_kind(text)) for text in (earlier, later))
     return before is not None and after is not None and not before <= after
 
 
@@ -63,7 +63,7 @@ def same_license(one: str, other: str) -> bool:
     )
 
 
-def _kind(text: str) -> str:
+def _license_kind(text: str) -> str:
     """What a license is, without version and port: ``by-nc``, ``cc0``, ``MIT``."""
     known = re.match(
         r"https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)", text
@@ -92,4 +92,4 @@ _CONDITIONS: dict[str, frozenset[str]] = {
     "GPL": frozenset({"by", "sa"}),
 }
 """What licenses ask of those who use the data: naming the authors (by), sharing alike (sa), no
-commerce (nc), no changes (nd). Of others nothing is said."""
+commerce (nc), no changes (nd). Other licenses are not compared."""

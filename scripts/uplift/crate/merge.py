@@ -46,7 +46,7 @@ class SourceCrate:
         """Id that `key` refers to in the first entity of type `kind`."""
         for entity in self.entities:
             value = entity.get(key)
-            if _is(entity, kind) and isinstance(value, Mapping):
+            if _has_type(entity, kind) and isinstance(value, Mapping):
                 identifier = value.get("@id")
                 return identifier if isinstance(identifier, str) else None
         return None
@@ -54,7 +54,7 @@ class SourceCrate:
 
 @dataclass(frozen=True)
 class Merged:
-    """The new document, ids of the entities that stayed, and what gave way to something else."""
+    """The new document, ids of the entities that stayed, and values that were replaced."""
 
     document: Document
     kept: tuple[str, ...]
@@ -87,7 +87,7 @@ def parse_source_crate(data: bytes) -> SourceCrate | None:
 
 
 def merge_crates(own: Document, source: SourceCrate) -> Merged:
-    """Put the entities of the source's crate into ours."""
+    """Put the entities of the source's crate into the new one."""
     own_root, own_descriptor, *rest = own["@graph"]
     overridden: dict[str, str] = {}
     findings: list[Finding] = []
@@ -95,7 +95,7 @@ def merge_crates(own: Document, source: SourceCrate) -> Merged:
     theirs = {entity["@id"]: _aliased(entity) for entity in source.entities}
     renames = _adopt_chain(ours, theirs, overridden, findings)
     for identifier, entity in ours.items():
-        # the same id for another thing; every conversion is an action of its own
+        # the same id for another entity; every conversion is an action of its own
         other = identifier == ACTION_ID or theirs.get(identifier, entity) != entity
         if other and identifier in theirs and identifier.startswith("#"):
             renames[identifier] = _free_id(identifier, theirs)
@@ -124,8 +124,8 @@ def merge_crates(own: Document, source: SourceCrate) -> Merged:
 def _linked(graph: Sequence[Entity]) -> set[str]:
     """Ids of the root, the descriptor, and of all that leads to them or that they lead to.
 
-    An entity that nothing links any longer (the license, the author that gave way) would only
-    confuse; the source's own crate is kept next to this one, byte for byte.
+    An entity that is not linked any longer (a replaced license or author) is left out; the source's
+    own crate is kept next to this one, byte for byte.
     """
     neighbours: dict[str, set[str]] = {entity["@id"]: set() for entity in graph}
     for entity in graph:
@@ -166,13 +166,13 @@ def _adopt_chain(
     overridden: dict[str, str],
     findings: list[Finding],
 ) -> dict[str, str]:
-    """Use the source's biosample, specimen and acquisition in place of ours; ids to rename.
+    """Use the source's biosample, specimen and acquisition; return the ids to rename.
 
-    Its one organism or modality gives way to the sheet's; of several, all stay.
+    The sheet's organism or modality replaces its own; where it has several, all stay.
     """
     renames: dict[str, str] = {}
     for own_id, kind, key in _CHAIN:
-        found = [entity for entity in theirs.values() if _is(entity, kind)]
+        found = [entity for entity in theirs.values() if _has_type(entity, kind)]
         mine = ours.get(own_id)
         if not found or mine is None:
             continue
@@ -218,7 +218,7 @@ def _union(first: Any, second: Any) -> Any:
 
 
 def _context(own: list[Any], source: list[Any], findings: list[Finding]) -> list[Any]:
-    """RO-Crate 1.1, the source's further contexts, and the terms of both; ours win."""
+    """RO-Crate 1.1, the source's further contexts, and the terms of both; the new crate's win."""
     base, own_terms = own[0], own[1]
     addresses: list[Any] = []
     terms: dict[str, Any] = {}
@@ -276,12 +276,12 @@ def _free_id(identifier: str, taken: Mapping[str, Any]) -> str:
     return f"{identifier}-{number}"
 
 
-def _is(entity: Entity, kind: str) -> bool:
+def _has_type(entity: Entity, kind: str) -> bool:
     return kind in listed(entity.get("@type"))
 
 
 def _iri(meaning: Any) -> Any:
-    """What a term stands for, http and https alike."""
+    """Address of a term, https written as http."""
     iri = meaning.get("@id", meaning.get("@reverse")) if isinstance(meaning, Mapping) else meaning
     return iri.replace("https://", "http://") if isinstance(iri, str) else iri
 

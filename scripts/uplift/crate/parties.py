@@ -10,7 +10,7 @@ Entity = dict[str, Any]
 
 
 def entity(identifier: str, kind: str, label: str, /, **properties: Any) -> Entity:
-    """Describe a thing of the crate's graph.
+    """Build an entity of the crate's graph.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ def entity(identifier: str, kind: str, label: str, /, **properties: Any) -> Enti
     Returns
     -------
     Entity
-        As the graph holds it.
+        As it is in the graph.
     """
     return {"@id": identifier, "@type": kind, "label": label, **properties}
 
 
 def reference_to(identifier: str) -> Entity:
-    """Refer to a thing of the graph, or of the web."""
+    """Refer to an entity of the graph, or to a URL."""
     return {"@id": identifier}
 
 
@@ -44,8 +44,8 @@ class People:
         """All parties, with their affiliations and contact points."""
         return list(self._entities.values())
 
-    def know(self, parties: Parties) -> None:
-        """Learn the addresses of parties that another one, named earlier, may belong to."""
+    def note_addresses(self, parties: Parties) -> None:
+        """Note the addresses of parties that another one, named earlier, may belong to."""
         for one in parties if isinstance(parties, tuple) else (parties,):
             if isinstance(one, Party) and (identity := one.orcid or one.id):
                 self._by_name.setdefault(one.name, identity)
@@ -75,7 +75,7 @@ class People:
         ]
         return found[0] if len(found) == 1 else found
 
-    def reachable(self, references: Any) -> None:
+    def add_contacts(self, references: Any) -> None:
         """Give the parties of `references` contact points, where an e-mail address is known."""
         for reference in listed(references):
             party = self._entities[reference["@id"]]
@@ -88,7 +88,7 @@ class People:
     def grants(self, parties: Parties) -> list[Entity]:
         """Grants of funders that are entities already, each with its funder.
 
-        The number of a grant stands for nothing without its funder, so that is part of its name.
+        A grant's number identifies nothing without its funder, so that is part of its name.
         """
         given = parties if isinstance(parties, tuple) else (parties,)
         return [

@@ -19,14 +19,14 @@ _NUMBERED = re.compile(r"(?!https?://)(\S.*?)\s+((?:\S*\d){5}\S*)")
 
 
 def gaps(document: Document, organism: str | None, modality: str | None) -> Iterator[Finding]:
-    """What nobody said, and terms that are not known here.
+    """What is not stated, and terms that the tables do not have.
 
     Parameters
     ----------
     document
         The crate.
     organism, modality
-        Identifiers that it states; None where nobody said.
+        Identifiers that it states; None where it states none.
 
     Yields
     ------
@@ -51,7 +51,7 @@ def gaps(document: Document, organism: str | None, modality: str | None) -> Iter
 
 
 def assumptions(facts: CrateFacts) -> Iterator[Finding]:
-    """What was taken from words that may mean something else: who converted, names of funders."""
+    """What was inferred and may be wrong: who converted, names of funders."""
     column = facts.action.agent_from
     if column not in (None, "agent"):
         text = f"who converted is taken from {column}; name them in the column agent, or for all "

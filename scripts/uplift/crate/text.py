@@ -1,4 +1,4 @@
-"""Sentences about a dataset, for those who gave no description."""
+"""Sentences about a dataset, where no description is given."""
 
 from uplift.models.inventory import GroupRole, Inventory, InventoryArray
 from uplift.models.words import counted

@@ -2,7 +2,7 @@
 
 RO-Crate 1.1, with the conversion as a Process Run Crate action. Programs that collect metadata of
 OME-Zarr datasets read plain JSON and take ``license``, ``name`` and ``description`` from whichever
-entity has them, so these three keys stand on the root alone; other entities use ``label`` and
+entity has them, so only the root has these three keys; other entities use ``label`` and
 ``summary``, which mean the same to readers of linked data.
 """
 
@@ -68,12 +68,12 @@ def write_crate(
         of the sheet or config cannot be understood.
     """
     copy_key = _copy_key(inventory)
-    looks: list[Callable[[], Any]] = [
+    requests: list[Callable[[], Any]] = [
         lambda: _original(inventory, source),
         lambda: output.get(CRATE_KEY),
         lambda: output.get(copy_key),
     ]
-    original, *there = at_once(looks, threads=not output.is_local)
+    original, *there = at_once(requests, threads=not output.is_local)
     before = dict(zip((CRATE_KEY, copy_key), there, strict=True))
     if not settings.enabled:
         _put_changed(output, before, {CRATE_KEY: original, copy_key: None})
@@ -186,7 +186,7 @@ def _unreadable(copy_key: str) -> Finding:
 
 
 def _unless_written(conversion: Conversion, data: bytes | None) -> Conversion:
-    """The times of a crate that stands at the output already, if it is about this conversion.
+    """The times of a crate that is at the output already, if it is about this conversion.
 
     Written again, after an edit of the sheet, it says the same about when it was converted.
     """

@@ -34,11 +34,11 @@ class Consolidated:
     def load(self, info: ObjectInfo | None) -> None:
         """Read it, if it exists and is not too large."""
         if info is not None and info.size <= LARGEST:
-            self.take(self._store.get(info.key), info.key.rpartition("/")[0])
+            self.add(self._store.get(info.key), info.key.rpartition("/")[0])
         elif info is not None:
             log.info("%s has %d MiB: not looked into", info.key, info.size >> 20)
 
-    def take(self, data: bytes | None, path: str = "") -> None:
+    def add(self, data: bytes | None, path: str = "") -> None:
         """Note the content of the group's at `path`; None: it has none."""
         for key, document in documents_v2(data or b"", path).items():
             if self._held.setdefault(key, document) is document and path:

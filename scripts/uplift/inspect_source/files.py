@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable
 
-from uplift.errors import SourceError
 from uplift.models.findings import Findings
-from uplift.models.inventory import Inventory, InventoryFile
+from uplift.models.inventory import InventoryFile
 from uplift.models.litter import is_litter
 from uplift.models.words import counted
-from uplift.outputs.keys import LOCK_KEY
-from uplift.storage.protocol import ObjectInfo, join
+from uplift.storage.protocol import ObjectInfo
 from uplift.zarr_metadata.consolidated import KEY_V2
 
 DROPPED = (KEY_V2,)
 """Objects that the output does not need: consolidated metadata of Zarr v2."""
-_NESTED = (".zarray", ".zgroup", "zarr.json")
+NODE_DOCUMENTS = (".zarray", ".zgroup", "zarr.json")
+"""Objects that make a folder a node."""
 
 
 class SourceFiles:
@@ -32,13 +31,13 @@ class SourceFiles:
         self.copied: list[InventoryFile] = []
         self.dropped: list[InventoryFile] = []
 
-    def take(self, files: Iterable[ObjectInfo]) -> None:
+    def add(self, files: Iterable[ObjectInfo]) -> None:
         """Sort the files of a folder that is not an array."""
         for info in self._without_litter(files):
             name = info.key.rpartition("/")[2]
             (self.dropped if name in DROPPED else self.copied).append(_entry(info))
 
-    def take_in_array(self, path: str, files: Iterable[ObjectInfo], *, has_chunks: bool) -> None:
+    def add_from_array(self, path: str, files: Iterable[ObjectInfo], *, has_chunks: bool) -> None:
         """Sort objects of an array that are not chunks; the output needs the path of some.
 
         Parameters
@@ -60,7 +59,7 @@ class SourceFiles:
             else:
                 copied.append(info.key)
                 self.copied.append(_entry(info))
-        nested = [key for key in copied if key.rpartition("/")[2] in _NESTED]
+        nested = [key for key in copied if key.rpartition("/")[2] in NODE_DOCUMENTS]
         if nested:
             text = (
                 f"{nested[0]}: Zarr metadata inside an array is not a node; copied, not converted"
@@ -83,7 +82,7 @@ class SourceFiles:
             text = f"{outside} outside the chunk grid, such as {hidden[0]}; left out"
             self._findings.warning("array.outside_grid", path, text)
 
-    def take_older(self, path: str, older: list[ObjectInfo]) -> None:
+    def add_older(self, path: str, older: list[ObjectInfo]) -> None:
         """List the Zarr v2 form of a node that is one of v3."""
         if older:
             self.dropped += map(_entry, older)
@@ -103,51 +102,6 @@ class SourceFiles:
             else:
                 self._litter.append(info)
                 self.dropped.append(_entry(info))
-
-
-def refuse_conflicts(inventory: Inventory) -> None:
-    """Refuse nodes and files whose keys the output needs for its documents.
-
-    Raises
-    ------
-    SourceError
-        One line, with the first.
-    """
-    arrays, groups = inventory.arrays, inventory.groups
-    for path in (*(one.path for one in arrays), *(one.path for one in groups)):
-        if "zarr.json" in path.split("/"):
-            raise SourceError(
-                f"{inventory.source}/{path}: a folder has the name zarr.json, which Zarr v3 keeps "
-                "for its documents; rename it in the source"
-            )
-    _refuse_two_kinds(inventory)
-    for file in inventory.files:
-        if file.path == LOCK_KEY:
-            raise SourceError(
-                f"{inventory.source}/{file.path}: a run of this workflow writes this dataset, or "
-                "was stopped before its end; let it end first, or delete the file if all is there"
-            )
-        if file.path.rpartition("/")[2] == "zarr.json":
-            raise SourceError(
-                f"{inventory.source}/{file.path}: Zarr v3 metadata in a Zarr v2 dataset; the "
-                "output keeps its own there: remove one of the two"
-            )
-
-
-def _refuse_two_kinds(inventory: Inventory) -> None:
-    """Refuse an array that is a group too, with nodes below it: readers differ in what it is."""
-    arrays = {one.path for one in inventory.arrays if one.source.zarr_format == 2}
-    groups = {one.path.rpartition("/")[0] for one in inventory.dropped
-              if one.path.rpartition("/")[2] == ".zgroup"}  # fmt: skip
-    for path in sorted(arrays & groups):
-        inside = (file.path for file in inventory.files
-                  if file.path.rpartition("/")[2] in _NESTED
-                  and file.path.startswith(f"{path}/" if path else ""))  # fmt: skip
-        if found := next(inside, None):
-            raise SourceError(
-                f"{join(inventory.source, path)}: has both .zarray and .zgroup, and {found} below; "
-                "readers take it for an array or for a group: remove the document that is wrong"
-            )
 
 
 def _entry(info: ObjectInfo) -> InventoryFile:

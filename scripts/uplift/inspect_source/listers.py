@@ -123,7 +123,7 @@ class Listers:
         parts = (_Part(folders[i : i + step], path, source, other) for i in starts)
         workers = self._workers
         if workers is None:
-            spent = (usage.take_spent, usage.add_spent)
+            spent = (usage.collect_spent, usage.add_spent)
             workers = Workers(self._cores, partial(_opened, self._reopen), spent=spent)
             self._workers = workers
         for found, last in workers.as_done(_sorted_part, parts):

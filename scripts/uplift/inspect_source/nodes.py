@@ -9,7 +9,7 @@ from typing import Any, Literal
 from uplift.codecs.chain import plain_codecs, renamed_codecs
 from uplift.errors import CORRECT, SourceError
 from uplift.models.arrays import SourceArray
-from uplift.models.changes import Change, reread
+from uplift.models.changes import Change, respelling
 from uplift.models.once import once_each
 from uplift.ngff.documents import attributes_of, parse_document, text_of
 from uplift.storage.protocol import Store, join
@@ -102,7 +102,7 @@ def _node_of(documents: Mapping[str, Document], where: str) -> Node | None:
             )
         # readers go by the name of the file, which no other version of Zarr has
         is_right = type(found) is int and found == 2
-        return Node(2, attributes, words=() if is_right else (reread("zarr_format", found, 2),))
+        return Node(2, attributes, words=() if is_right else (respelling("zarr_format", found, 2),))
     return Node(2, attributes, explicit=False) if ".zattrs" in documents else None
 
 
@@ -208,7 +208,7 @@ def _node_v3(document: Document, where: str) -> Node:
     kind = document.get("node_type")
     if kind is None:
         kind = "array" if "shape" in document else "group"
-        words.append(reread("node_type", document.get("node_type", ...), kind))
+        words.append(respelling("node_type", document.get("node_type", ...), kind))
     if kind == "group":
         return Node(3, attributes, words=tuple(words))
     if kind != "array":
@@ -216,9 +216,9 @@ def _node_v3(document: Document, where: str) -> Node:
     array, renamed = plain_codecs(parse_v3({**document, "node_type": kind}, where, words), document)
     names = dimension_names(document, len(array.shape))
     if names is None and document.get("dimension_names") is not None:
-        words.append(reread("dimension_names", document["dimension_names"], ...))
+        words.append(respelling("dimension_names", document["dimension_names"], ...))
     return Node(3, attributes, array, names, words=(*words, *renamed))
 
 
 def _format_words(found: Any) -> tuple[Change, ...]:
-    return () if type(found) is int else (reread("zarr_format", found, whole(found)),)
+    return () if type(found) is int else (respelling("zarr_format", found, whole(found)),)

@@ -89,7 +89,7 @@ class UnlistedSource:
         """Look for the documents of a folder, and for the chunks of an array."""
         node = self._node(path, zarr_format)
         if not path and (node is None or (node.zarr_format == 2 and not node.attributes)):
-            self.consolidated.take(self._store.get(KEY_V2))
+            self.consolidated.add(self._store.get(KEY_V2))
             node = self._node(path, zarr_format)
         if node is not None and node.array is not None:
             return self._read_array(path, node, node.array)
@@ -154,7 +154,7 @@ class UnlistedSource:
         if zarr_format == 3:
             document = document.get("consolidated_metadata") or {}
         else:
-            self.consolidated.take(data)
+            self.consolidated.add(data)
         metadata = document.get("metadata") if isinstance(document, dict) else None
         for name in metadata if isinstance(metadata, dict) else ():
             path = name if zarr_format == 3 else name.rpartition("/")[0]

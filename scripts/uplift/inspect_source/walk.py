@@ -5,18 +5,23 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from uplift.codecs.mapping import unsupported_reason
 from uplift.errors import SourceError, UnsupportedError
 from uplift.inspect_source import prediction, remarks
-from uplift.inspect_source.files import SourceFiles, refuse_conflicts
+from uplift.inspect_source.files import SourceFiles
 from uplift.inspect_source.listers import Listers
 from uplift.inspect_source.listing import FOLDERS_AT_ONCE, Folder, ListedSource
 from uplift.inspect_source.nodes import Node, axis_names_of
 from uplift.inspect_source.probing import UnlistedSource
 from uplift.inspect_source.recent import RecentChange, recent_change
+from uplift.inspect_source.refusals import (
+    refuse_conflicts,
+    refuse_image_in_array,
+    refuse_no_zarr,
+    refuse_odd_names,
+)
 from uplift.models.arrays import SourceArray
 from uplift.models.findings import Findings
 from uplift.models.inventory import (
@@ -35,7 +40,6 @@ from uplift.ngff.detect import (
     ome_version,
     roles_of,
 )
-from uplift.ngff.json_kinds import objects_in, paths_in
 from uplift.ngff.reading import as_read
 from uplift.ngff.versions import DEFAULT_TARGET
 from uplift.running.parallel import in_order
@@ -90,7 +94,7 @@ def inspect_source(
     try:
         walk.run(target, refuse_defects=refuse_defects)
         if on_recent != "ignore":
-            walk.look_for_recent_change(refuse=on_recent == "fail")
+            walk.check_recent_change(refuse=on_recent == "fail")
         return walk.inventory()
     except (SourceError, UnsupportedError) as error:
         if store.url in str(error):
@@ -134,7 +138,10 @@ class _Walk:
                 pool.shutdown(cancel_futures=True)
         self._findings.extend(self._reader.consolidated.findings())
         self._collect_groups()
-        self._refuse_other_than_one_zarr()
+        self._refuse_without_nodes()
+        if len(self._formats) > 1:
+            text = "nodes of Zarr v2 and of v3; each read as what it is"
+            self._findings.info("zarr.mixed", "", text)
         predicted = self._predict(target)
         repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
         predicted.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
@@ -153,7 +160,7 @@ class _Walk:
                 "the source cannot be listed: what no metadata name is not seen and not converted",
             )
 
-    def look_for_recent_change(self, *, refuse: bool) -> None:
+    def check_recent_change(self, *, refuse: bool) -> None:
         """Warn of a source that something may still write to, or refuse it.
 
         It is not a finding: it depends on the time of the inspection, not on the source.
@@ -166,7 +173,7 @@ class _Walk:
             log.warning("%s", text)
 
     def _walk(self, pool: ThreadPoolExecutor | None) -> None:
-        looked_into = Progress("%d groups and arrays so far")
+        walked = Progress("%d groups and arrays so far")
         waiting = [_PendingFolder("", Context(), None)]
         for _ in range(MAX_DEPTH):
             below: list[_PendingFolder] = []
@@ -177,8 +184,8 @@ class _Walk:
                 2 * FOLDERS_AT_ONCE,
             )
             for pending, folder in folders:
-                below += self._take(pending, folder)
-                looked_into.add()
+                below += self._add_folder(pending, folder)
+                walked.add()
             if not below:
                 return
             waiting = below
@@ -187,10 +194,10 @@ class _Walk:
             "remove what does not belong there"
         )
 
-    def _take(self, pending: _PendingFolder, folder: Folder) -> list[_PendingFolder]:
+    def _add_folder(self, pending: _PendingFolder, folder: Folder) -> list[_PendingFolder]:
         """Note one folder; return those below it."""
         path, node = pending.path, folder.node
-        self._refuse_odd_names([*(info.key for info in folder.files), *folder.folders])
+        refuse_odd_names(self._store.url, [*(info.key for info in folder.files), *folder.folders])
         if node is not None:
             self._formats.add(node.zarr_format)
             for change in node.words:
@@ -198,10 +205,10 @@ class _Walk:
             for text in node.repeated:
                 self._findings.warning("source.repaired", path, text)
             if node.array is not None:
-                self._take_array(folder, node, node.array)
+                self._add_array(folder, node, node.array)
                 return []
-        self._files.take(folder.files)
-        self._files.take_older(path, folder.older)
+        self._files.add(folder.files)
+        self._files.add_older(path, folder.older)
         attributes = as_read(node.attributes, path) if node is not None else {}
         roles = roles_of(path, attributes, pending.context)
         self._folders[path] = (node, roles)
@@ -211,12 +218,15 @@ class _Walk:
         names = self._reader.names_below(folder)
         return [_PendingFolder(join(path, name), context, zarr_format) for name in names]
 
-    def _take_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
+    def _add_array(self, folder: Folder, node: Node, source: SourceArray) -> None:
         path, chunks = folder.path, folder.chunks
-        self._refuse_image_in_array(path, node.attributes)
+        if isinstance(node.attributes.get("multiscales"), (list, dict)):
+            refuse_image_in_array(path, node.attributes["multiscales"])
+            text = "multiscales in the attributes of an array: not an OME-Zarr image; kept as it is"
+            self._findings.warning("array.multiscales", path, text)
         assert chunks is not None  # noqa: S101
-        self._files.take_in_array(path, folder.files, has_chunks=bool(chunks.stored))
-        self._files.take_older(path, folder.older)
+        self._files.add_from_array(path, folder.files, has_chunks=bool(chunks.stored))
+        self._files.add_older(path, folder.older)
         if source.zarr_format == 2 and source.fill_value is None:
             text = "fill value is null; the output has zero instead"
             self._findings.info("fill_value.null", path, text)
@@ -234,21 +244,6 @@ class _Walk:
             problem=unsupported_reason(source) or _unreadable(path),
             words=node.words or None,
         )
-
-    def _refuse_image_in_array(self, path: str, attributes: dict[str, Any]) -> None:
-        """In OME-Zarr an image is a group, and its levels are arrays in it."""
-        if not isinstance(attributes.get("multiscales"), (list, dict)):
-            return
-        for entry in objects_in(as_read({"multiscales": attributes["multiscales"]})["multiscales"]):
-            for name in paths_in(entry.get("datasets")):
-                if not name.strip("./"):
-                    raise SourceError(
-                        f"{path or 'root'}: an array that is its own image (the path of a level is "
-                        f"{name!r}), which OME-Zarr 0.5 has not: move the array into a folder 0, "
-                        "with a .zgroup and its multiscales outside"
-                    )
-        text = "multiscales in the attributes of an array: not an OME-Zarr image; kept as it is"
-        self._findings.warning("array.multiscales", path, text)
 
     def _find_separator(self, path: str, source: SourceArray, how: str) -> None:
         separator = source.separator or "."
@@ -282,45 +277,18 @@ class _Walk:
                 )
             )
 
-    def _refuse_other_than_one_zarr(self) -> None:
-        url = self._store.url
+    def _refuse_without_nodes(self) -> None:
         if not self._groups and not self._arrays:
-            if not (self._files.copied or self._files.dropped or len(self._folders) > 1):
-                if (
-                    self._store.is_local
-                    and Path(url).is_file()
-                    and not url.lower().endswith(ARCHIVES)
-                ):
-                    raise SourceError(
-                        f"{url}: is a file; a dataset is a folder, or an archive that ends in "
-                        f"{' or '.join(ARCHIVES)}"
-                    )
-                raise SourceError(f"{url}: no such dataset, or an empty one; check the path")
-            raise SourceError(
-                f"{url}: not a Zarr: no .zgroup, .zarray or zarr.json there or below; "
-                "check the path"
-            )
+            has_objects = self._files.copied or self._files.dropped or len(self._folders) > 1
+            refuse_no_zarr(self._store, is_empty=not has_objects)
         if not self._arrays and not self._store.can_list:
             raise SourceError(
-                f"{url}: its metadata name no array that is there, and this source cannot be "
-                "listed; give the URL of one image, or of a store that can be listed"
+                f"{self._store.url}: its metadata name no array that is there, and this source "
+                "cannot be listed; give the URL of one image, or of a store that can be listed"
             )
-        if len(self._formats) > 1:
-            text = "nodes of Zarr v2 and of v3; each read as what it is"
-            self._findings.info("zarr.mixed", "", text)
 
     def _is_archive(self) -> bool:
         return self._store.url.lower().endswith(ARCHIVES)
-
-    def _refuse_odd_names(self, names: list[str]) -> None:
-        for name in names:
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                raise SourceError(
-                    f"{self._store.url}: the name {name!a} is not UTF-8, which Zarr keys are; "
-                    "rename it"
-                ) from None
 
     def _predict(self, target: str) -> prediction.Prediction:
         """Migrate the metadata as a dry run, to find now what would be invalid later."""

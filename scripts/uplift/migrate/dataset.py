@@ -112,7 +112,7 @@ def migrate_dataset(
                 held |= {path: json.loads(data) for path, data in some}
 
     apart = cores > 1 and output.is_local
-    spent = (usage.take_spent, usage.add_spent)
+    spent = (usage.collect_spent, usage.add_spent)
     with Workers(1, lambda _: output, spent=spent, apart=apart) as workers:
         for _ in workers.as_done(_write, portions()):
             pass

@@ -56,9 +56,9 @@ class TargetArray(Model):
     shards
         Elements along each axis of one shard, a multiple of `chunks`; ``None``: one object a chunk.
     data_type, fill_value
-        As they stand in ``zarr.json``.
+        As in ``zarr.json``.
     codecs
-        Codec pipeline of one (inner) chunk, as it stands in ``zarr.json``, all in v3 JSON.
+        Codec pipeline of one (inner) chunk, as in ``zarr.json``, all in v3 JSON.
     """
 
     is_shared: ClassVar[bool] = True

@@ -90,7 +90,7 @@ class Model(BaseModel):
         """Plain JSON data in field order; optional fields that are ``None`` are left out."""
         values = self.__dict__
         return {
-            key: value if type(value) in ATOMS else _plain(value)
+            key: value if type(value) in ATOMS else _plain_json(value)
             for name, key, required in _layout(type(self))
             if (value := values[name]) is not None or required
         }
@@ -98,7 +98,7 @@ class Model(BaseModel):
 
 @functools.cache
 def _layout(model: type[Model]) -> tuple[tuple[str, str, bool], ...]:
-    """Name, key and need of each field: asking pydantic takes longer than everything else."""
+    """Name and key of each field, and whether it is required: asking pydantic each time is slow."""
     fields = model.model_fields.items()
     return tuple((name, one.alias or name, one.is_required()) for name, one in fields)
 
@@ -113,7 +113,7 @@ def build_all(but: Collection[str] = ()) -> None:
     """
     waiting = deque(Model.__subclasses__())
     while waiting:
-        model = waiting.popleft()  # as they were defined: what others are made of comes first
+        model = waiting.popleft()  # in the order of definition: parts come first
         waiting += model.__subclasses__()
         if model.__module__ not in but:
             model.model_rebuild()
@@ -124,15 +124,15 @@ def _shared_json(model: Model) -> dict[str, Any]:
     return model.to_json()
 
 
-def _plain(value: Any) -> Any:
+def _plain_json(value: Any) -> Any:
     if type(value) in ATOMS:
         return value
     if isinstance(value, Model):
         return _shared_json(value) if value.is_shared else value.to_json()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain_json(item) for item in value]
     return value
 
 
@@ -163,9 +163,9 @@ def did_you_mean(word: str, known: list[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def said(message: str) -> PydanticCustomError:
+def mistake(message: str) -> PydanticCustomError:
     """A mistake whose message is complete: it is not followed by the value and what it is not."""
-    return PydanticCustomError("said", "{message}", {"message": message})
+    return PydanticCustomError("complete", "{message}", {"message": message})
 
 
 def mistakes(
@@ -191,7 +191,7 @@ def mistakes(
     found: dict[Keys, str] = {}
     for item in error.errors():
         keys, owner, field = _descend(model, item["loc"])
-        if keys not in found or item["type"] == "said":
+        if keys not in found or item["type"] == "complete":
             found[keys] = _message(item, keys, owner, field, data)
     yield from found.items()
 
@@ -205,7 +205,7 @@ def _message(item: Any, keys: Keys, owner: Any, field: Any, data: object) -> str
         return f'{_UNKNOWN}{getattr(owner, "noun", "key")} "{key}"{hint}'
     if kind == "missing" and keys == item["loc"]:
         return f"missing; give {description}" if description else "missing; add it"
-    if kind == "said":
+    if kind == "complete":
         return str(item["msg"])
     value = _value_at(data, keys, item.get("input"))
     if kind == "model_type":

@@ -47,7 +47,7 @@ class Change(Model):
         return f"{old} is read as {shown(self.new)}"
 
 
-def reread(key: str, old: JsonValue, new: JsonValue, place: str | None = None) -> Change:
+def respelling(key: str, old: JsonValue, new: JsonValue, place: str | None = None) -> Change:
     """A spelling that the document's specification does not have, and what it is read as.
 
     Parameters

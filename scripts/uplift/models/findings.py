@@ -41,7 +41,7 @@ def warning(code: str, path: str, message: str) -> Finding:
 
 
 def first_error(findings: Iterable[Finding]) -> Finding | None:
-    """Return the finding that a message should quote."""
+    """Return the first error, which a message quotes."""
     return next((finding for finding in findings if finding.severity == "error"), None)
 
 

@@ -38,7 +38,7 @@ def once_each(
     def remembered(first: A, /, *others: P.args, **named: P.kwargs) -> M:
         key = (id(first), *others)
         found = known.get(key)
-        # what is kept has its identity for as long as it is kept
+        # an object that is kept keeps its identity
         if found is not None and found[0] is first:
             return found[1]
         made = function(first, *others, **named)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from uplift.models.base import Model, said
+from uplift.models.base import Model, mistake
 
 ORCID = re.compile(r"(?:https?://orcid\.org/)?([0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X])/?")
 URL = re.compile(r"https?://[^\s<>\"]+")
@@ -20,7 +20,7 @@ _BRACKETS = re.compile(r"\s*(?:<([^<>]+)>|\(([^()]+)\)|\[([^\[\]]+)\])")
 def _orcid_url(text: str) -> str:
     match = ORCID.fullmatch(text)
     if match is None or not _check_digit_holds(match.group(1)):
-        raise said(f"{text!r} is not an ORCID iD; copy it from the person's page at orcid.org")
+        raise mistake(f"{text!r} is not an ORCID iD; copy it from the person's page at orcid.org")
     return f"https://orcid.org/{match.group(1)}"
 
 
@@ -35,13 +35,13 @@ def _check_digit_holds(orcid: str) -> bool:
 
 def _web_address(text: str) -> str:
     if not URL.fullmatch(text):
-        raise said(f"id {text!r} is not a URL; write https://…")
+        raise mistake(f"id {text!r} is not a URL; write https://…")
     return text
 
 
 def _e_mail(text: str) -> str:
     if not re.match(_ADDRESS, text):
-        raise said(f"{text!r} is not an e-mail address; write it as in ann@example.org")
+        raise mistake(f"{text!r} is not an e-mail address; write it as in ann@example.org")
     return text
 
 
@@ -102,7 +102,7 @@ def refuse_two_in_one(value: object) -> object:
             len(words) in (2, 3) and all(word[0].isupper() for word in words) for words in sides
         ):
             each = "; ".join(" ".join(words) for words in sides)
-            raise said(
+            raise mistake(
                 f"{name.strip()!r} looks like {len(sides)} people; write a semicolon between them "
                 f"({each}), or one person's given name first"
             )
@@ -125,16 +125,18 @@ def _split(text: str) -> Iterator[str]:
         if opened and sign == _PAIRS[opened]:
             opened = ""
         elif opened and sign in "<>()[]":
-            raise said(f"{text!r}: the bracket '{opened}' is not closed before '{sign}'")
+            raise mistake(f"{text!r}: the bracket '{opened}' is not closed before '{sign}'")
         elif sign in _PAIRS:
             opened = sign
         elif sign in _PAIRS.values():
-            raise said(f"{text!r}: '{sign}' closes no bracket; write its other half, or remove it")
+            raise mistake(
+                f"{text!r}: '{sign}' closes no bracket; write its other half, or remove it"
+            )
         elif sign == ";" and not opened:
             yield from filter(None, [text[start:position].strip()])
             start = position + 1
     if opened:
-        raise said(f"{text!r}: the bracket '{opened}' is not closed; write '{_PAIRS[opened]}'")
+        raise mistake(f"{text!r}: the bracket '{opened}' is not closed; write '{_PAIRS[opened]}'")
     yield from filter(None, [text[start:].strip()])
 
 
@@ -148,19 +150,21 @@ def _party_from_text(text: str) -> object:
     parts = _BRACKETS.findall(text)
     rest = _BRACKETS.sub("", text)[len(name) :].strip()
     if rest:
-        raise said(f"{text!r}: {rest!r} stands behind brackets; write a semicolon between parties")
+        raise mistake(
+            f"{text!r}: {rest!r} stands behind brackets; write a semicolon between parties"
+        )
     if " " in name.strip() and "://" in name:
-        raise said(f"{name!r}: write an address in pointed brackets, as in Ann Lee <https://…>")
+        raise mistake(f"{name!r}: write an address in pointed brackets, as in Ann Lee <https://…>")
     inside = [(angled or rounded or squared).strip() for angled, rounded, squared in parts]
     if not name.strip():
         if len(inside) == 1 and text.startswith("<"):
             return _party_from_text(inside[0])
-        raise said(f"{text!r}: write a name before the brackets")
+        raise mistake(f"{text!r}: write a name before the brackets")
     found = {"name": name.strip()}
     for (*_, squared), inner in zip(parts, inside, strict=True):
         key = "grants" if squared else _kind_of(inner)
         if key in found and key != "grants":
-            raise said(f"{text!r}: two values for {key}; keep one, or put a semicolon between")
+            raise mistake(f"{text!r}: two values for {key}; keep one, or put a semicolon between")
         found[key] = f"{found[key]},{inner}" if key in found else inner
     return text if len(found) == 1 else found
 

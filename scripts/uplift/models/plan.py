@@ -54,9 +54,9 @@ class Planning(Model):
     Attributes
     ----------
     image_order
-        How elements lie inside the chunks of images. ``C``: images in F order are recoded, since
+        Order of elements inside the chunks of images. ``C``: images in F order are recoded, since
         several viewers show them black. ``keep``: as in the source. ``auto``: ``C``, except where
-        a plan stands already: it keeps what it was made with.
+        there is a plan already: it keeps what it was made with.
     """
 
     min_shards: Whole = Field(8, ge=1, description="a number of shards, 1 or more")

@@ -1,4 +1,4 @@
-"""Which run holds an output and what is published there: the lock and two work files."""
+"""Which run holds an output, and what is published there: the lock, and work files about it."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ Generation = Annotated[str, Field(validation_alias=AliasChoices("generation", "b
 
 
 class Lock(Model):
-    """The object at the output that keeps other runs away while one is under way.
+    """The object at the output that keeps other runs from writing to it.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class Lock(Model):
 class Claim(Model):
     """``claim.json``: this run may write to the output.
 
-    `generation` is new whenever the output starts from nothing. It travels through the lock and
-    ``published.json``, so that every later step runs again after the output was emptied. `asked`
-    is the output as the sheet names it: it stays the same when the whole folder is moved.
+    `generation` is new whenever the output starts from nothing. The lock and ``published.json``
+    have it, too, so that every later step runs again after the output was emptied. `asked` is the
+    output as the sheet names it: it stays the same when the whole folder is moved.
     """
 
     schema_: Literal["ngff-uplift/claim/1"] = Field("ngff-uplift/claim/1", alias="schema")
@@ -62,7 +62,7 @@ class MadeFrom(Model):
     outputs
         Every output that this source was converted to.
     arrays, groups, files
-        Paths of all that may stand at the output: of this source, and of what was there before it
+        Paths of all that may be at the output: of this source, and of what was there before it
         changed.
     """
 
@@ -108,7 +108,7 @@ class Cost(Model):
 
 
 class Published(Model):
-    """``published.json``: what stands at the output, since when.
+    """``published.json``: what is at the output, and since when.
 
     `web_url` is its address for a browser, by the storage settings of that run; None for a folder.
     """

@@ -1,12 +1,17 @@
 """What became of a batch and what it cost: ``records/<batch>.json``."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from uplift.models.arrays import Method
 from uplift.models.base import Model
 from uplift.models.findings import Finding
+
+RepeatedReads = Annotated[
+    tuple[tuple[int, ...], ...], Field(validation_alias=AliasChoices("repeated_reads", "reread"))
+]
+"""Chunks of which a read failed and was repeated. Earlier versions wrote it as ``reread``."""
 
 
 class BadChunk(Model):
@@ -36,13 +41,13 @@ class ItemRecord(Model):
         Chunks with bytes after the end of their compressed stream: how many, and the first.
     largest
         The chunk with the most bytes as stored: these, and its index.
-    reread
+    repeated_reads
         Chunks of which a read failed and was repeated, a thousand at most.
     objects, bytes, objects_sha256
         Stored objects when they were validated: how many, their bytes, and the digest of their
         listing (keys, sizes, stamps).
     chunks_compared
-        Source chunks that were found again.
+        Source chunks whose values were found in the output.
     bytes_compared
         Their decoded bytes.
     regions_compared
@@ -71,7 +76,7 @@ class ItemRecord(Model):
     trailing: int = 0
     first_trailing: tuple[int, ...] | None = None
     largest: tuple[int, ...] | None = None
-    reread: tuple[tuple[int, ...], ...] = ()
+    repeated_reads: RepeatedReads = ()
     objects: int = 0
     bytes: int = 0
     objects_sha256: str = ""

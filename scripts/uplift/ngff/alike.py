@@ -1,7 +1,7 @@
-"""Groups that differ in a name alone are looked at once: a plate has thousands of such images.
+"""Groups that differ in a name alone are checked once: a plate has thousands of such images.
 
 What is said about a group may quote its name and its path. So what was found of one counts for all
-that are like it only where it quotes neither; else each is looked at by itself.
+that are like it only where it quotes neither; else each is checked by itself.
 """
 
 import re
@@ -13,7 +13,7 @@ from uplift.models.once import content_of
 from uplift.ngff.json_paths import Keys, value_at
 
 NAME = "\N{REPLACEMENT CHARACTER} a name"
-"""Stands for a name: any text is right there."""
+"""Represents a name: any text is right there."""
 _PATHS: tuple[Keys, ...] = (("multiscales", 0, "name"), ("omero", "name"))
 _ANY_PATH = "\N{REPLACEMENT CHARACTER} a path"
 _NAMED_FOR_THEIR_ROLE = ("labels", "OME")
@@ -30,7 +30,7 @@ class Alike:
     content
         Of the attributes, :data:`NAME` in the place of each name.
     path
-        Of the group where something depends on it, else one that stands for any.
+        Of the group where something depends on it, else one that represents any path.
     names
         How many names there are.
     attributes

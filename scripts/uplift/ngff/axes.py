@@ -1,4 +1,4 @@
-"""Axes, dimension names, and what versions before 0.4 left unsaid about them."""
+"""Axes, dimension names, and what versions before 0.4 do not say about them."""
 
 import itertools
 import math

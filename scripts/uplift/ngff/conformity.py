@@ -41,7 +41,7 @@ def defects_of(findings: Iterable[Finding]) -> tuple[Defect, ...]:
             found.setdefault(one.code, []).append(one)
     explained = {one.path for one in listed if one.code in found or one.code in _SHOULD}
     for one in listed:
-        if one.code == VALIDATED and not _near(one.path, explained):
+        if one.code == VALIDATED and not _is_known_nearby(one.path, explained):
             found.setdefault(one.code, []).append(one)
     return tuple(_defect(code, same) for code, same in sorted(found.items()))
 
@@ -71,7 +71,7 @@ def summary(conforms_as: Conforms | None, defects: tuple[Defect, ...]) -> str:
     return f"OME-Zarr with defects of its source: {first.message}: {first.breaks}{others}"
 
 
-def _near(path: str, explained: set[str]) -> bool:
+def _is_known_nearby(path: str, explained: set[str]) -> bool:
     """Whether a defect at this group, just above or somewhere below is known already."""
     prefix = f"{path}/" if path else ""
     above = path.rpartition("/")[0] if path else None

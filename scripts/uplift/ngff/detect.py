@@ -61,7 +61,7 @@ class Context:
     listed
         Path from the root to role, for groups that a plate, well or ``labels`` group lists.
     in_labels
-        Whether a ``labels`` group stands above.
+        Whether a ``labels`` group is above.
     """
 
     parent_roles: tuple[GroupRole, ...] = ()
@@ -150,7 +150,7 @@ def roles_of(path: str, attributes: Attributes, context: Context) -> tuple[Group
 
 
 def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
-    """Keys of a group that belong to OME-Zarr, in the order in which they stand there.
+    """Keys of a group that belong to OME-Zarr, in the order of its document.
 
     ``labels`` counts only in a group of that name and ``series`` only in one named ``OME``:
     elsewhere they are the user's own attributes. At the root, which may have any name,
@@ -166,8 +166,8 @@ def ome_keys_of(path: str, attributes: Attributes) -> tuple[str, ...]:
         for key in attributes
         if key in OME_KEYS
         and not (key in _OBJECTS and isinstance(attributes[key], (str, int, float)))
-        and not (key == "labels" and name != "labels" and not _alone(path, key, attributes))
-        and not (key == "series" and name != "OME" and not _alone(path, key, attributes))
+        and not (key == "labels" and name != "labels" and not _is_only_key(path, key, attributes))
+        and not (key == "series" and name != "OME" and not _is_only_key(path, key, attributes))
     )
 
 
@@ -258,7 +258,7 @@ def _version_by_content(multiscales: list[Any]) -> str:
     return "0.3" if axes else "0.1"
 
 
-def _alone(path: str, key: str, attributes: Attributes) -> bool:
+def _is_only_key(path: str, key: str, attributes: Attributes) -> bool:
     values = attributes[key]
     texts = isinstance(values, list) and all(isinstance(value, str) for value in values)
     return not path and texts and not any(k in attributes for k in OME_KEYS if k != key)

@@ -51,7 +51,7 @@ class Tree:
     Attributes
     ----------
     occupied
-        Paths without a node at which something lies all the same: a folder, files.
+        Paths without a node at which there is something else: a folder, files.
     """
 
     groups: Mapping[str, GroupNode]
@@ -231,7 +231,7 @@ def label_is_there(tree: Tree) -> Iterator[tuple[str, str]]:
     asks="a label image says so (image-label)",
     keep="napari-ome-zarr does not show it with its image; ome-zarr-py and ngio open it",
 )
-def label_says_so(tree: Tree) -> Iterator[tuple[str, str]]:
+def label_is_declared(tree: Tree) -> Iterator[tuple[str, str]]:
     """Section labels metadata."""
     for _, label in _labels(tree):
         if "multiscales" in tree.words(label) and "image-label" not in tree.words(label):

@@ -27,14 +27,14 @@ class PathFinder:
 
         A last key with ``?`` matches also where an object does not have it.
         """
-        return [keys for keys, _ in self._at(value, _parsed(pattern))]
+        return [keys for keys, _ in self._found_at(value, _parsed(pattern))]
 
-    def _at(self, value: Any, names: tuple[tuple[str, bool], ...]) -> list[tuple[Keys, Any]]:
+    def _found_at(self, value: Any, names: tuple[tuple[str, bool], ...]) -> list[tuple[Keys, Any]]:
         if not names:
             return [((), value)]
         found = self._found.get(names)
         if found is None:
-            above = self._at(value, names[:-1])
+            above = self._found_at(value, names[:-1])
             found = self._found[names] = _below(above, *names[-1]) if above else []
         return found
 

@@ -1,9 +1,9 @@
 """Proof that a migrated group still says everything that its source said.
 
-Written against the format alone, without a look at how the migration goes about it. Two things are
-shown: with the listed changes undone, from the last to the first, the output's attributes are the
-source's, value for value; and each change is one that says the same in other words, or adds what
-the format wants said, under a key where it may (OME-Zarr 0.5). Anything else is a loss.
+It follows from the format alone, and uses no code of the migration. Two things are shown: with the
+listed changes undone, from the last to the first, the output's attributes are the source's, value
+for value; and each change is one that says the same in other words, or adds what the format
+requires, under a key where it may (OME-Zarr 0.5). Anything else is a loss.
 
 The same in other words: a text and the number that it states, a path and its plain form, a text
 and the list of its letters, a word in capitals and in small letters, a list and its only item, an
@@ -71,7 +71,7 @@ def lost_attributes(
 
 
 def _undo(change: Change, value: Any) -> str | None:
-    """Take one change back in place; returns what stands against it."""
+    """Undo one change in place; return why it cannot be undone, or None."""
     if change.action == "kept":
         return None
     if change.action == "moved":

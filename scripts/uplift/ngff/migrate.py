@@ -1,9 +1,9 @@
 """Bring the attributes of one group to another version of OME-Zarr: attributes to attributes.
 
-What OME-Zarr defines moves below ``ome`` (0.5, section OME-Zarr metadata), all else stays at its
-side. Then the source's faults that have one reading are repaired, the version's own edits are made,
-and what still breaks a rule is said. Each edit is listed with the old and the new words, so that
-``migration.json`` can undo it.
+What OME-Zarr defines moves below ``ome`` (0.5, section OME-Zarr metadata), all other keys stay next
+to it. Then the source's faults that have one reading are repaired, the version's own edits are
+made, and what still breaks a rule is said. Each edit is listed with the old and the new words, so
+that ``migration.json`` can undo it.
 """
 
 import math
@@ -95,7 +95,7 @@ def _migrated_alike(
     occupied: frozenset[str],
     zarr_format: int,
 ) -> Migrated | None:
-    """Migrate groups that are alike at once; None where each has to be looked at by itself."""
+    """Migrate groups that are alike at once; None where each has to be migrated by itself."""
     known = None if shapes is None else dict(shapes)
     facts = Facts(same.path, None, known, dict(dimensions), occupied)
     try:
@@ -147,7 +147,7 @@ def keep_attributes(
     Parameters
     ----------
     attributes
-        Of the node, as they stand in the source.
+        Of the node, as they are in the source.
     path
         Of the node, from the root of the dataset.
     spatialdata

@@ -11,7 +11,7 @@ from uplift.ngff.detect import axis_names
 from uplift.ngff.json_kinds import fields_of, items_of, numbers_of, objects_in
 
 LARGE_LEVEL = 4096
-"""Elements along y or x above which an image of one level is slow to look at."""
+"""Elements along y or x above which an image of one level is slow to display."""
 
 
 def check_scales(

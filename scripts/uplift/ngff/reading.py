@@ -19,7 +19,7 @@ def as_read(attributes: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
     Parameters
     ----------
     attributes
-        As they stand in the source; they are not changed.
+        As they are in the source; they are not changed.
     path
         Of the group, from the root of the dataset.
     """
@@ -65,12 +65,12 @@ def facts_of(
     path
         Of the group, from the root of the dataset.
     attributes
-        Of the group, as they stand in the source.
+        Of the group, as they are in the source.
     shapes, dimensions
         Shape of each array, and the names that some give their dimensions, by path from the root.
     occupied
-        Paths from the root at which something lies that is not an array; inspect lets no level
-        be one of them, so that the later steps need not know.
+        Paths from the root at which there is something other than an array; inspect refuses levels
+        at these, so that later steps need not know them.
 
     Returns
     -------

@@ -34,7 +34,7 @@ class Facts:
     dimensions
         Names of the dimensions that these arrays give themselves.
     occupied
-        Paths of levels at which something lies that is not an array.
+        Paths of levels at which there is something other than an array.
     """
 
     path: str = ""

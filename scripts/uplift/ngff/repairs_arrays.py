@@ -1,4 +1,4 @@
-"""Faults of a multiscale that its arrays answer: axes, levels and scales that are missing."""
+"""Repairs of a multiscale that need its arrays: axes, levels and scales that are missing."""
 
 import math
 from collections.abc import Iterator, Mapping

@@ -64,7 +64,7 @@ _OBJECTS = ("plate", "well", "omero", "image-label", "source", "window")
     right="that one",
 )
 def listed(spot: Spot) -> Iterator[Edit]:
-    """Take what stands alone out of its list."""
+    """Take a single item out of its list."""
     value = spot.value
     if isinstance(value, list) and len(value) == 1 and _fits_alone(value[0], spot.keys[-1]):
         yield spot.becomes(value[0], "the one in the list")
@@ -93,7 +93,7 @@ def _fits_alone(item: Any, key: str | int) -> bool:
     right="the list of that one",
 )
 def single(spot: Spot) -> Iterator[Edit]:
-    """Put what stands alone into a list."""
+    """Put a single item into a list."""
     value, keys = spot.value, _ITEM_KEYS.get(str(spot.keys[-1]))
     text = isinstance(value, str) and value != ""
     if text if keys is None else not keys.isdisjoint(fields_of(value)):

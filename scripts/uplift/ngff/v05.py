@@ -19,7 +19,7 @@ _VERSIONED = ("plate", "well", "image-label")
 
 
 def finish(draft: Draft, declared: str | None) -> None:
-    """Put the version where 0.5 wants it.
+    """Put the version where 0.5 has it.
 
     A plate has to have one, a well and a label image may (0.5, sections of these).
 
@@ -36,7 +36,7 @@ def finish(draft: Draft, declared: str | None) -> None:
         if isinstance(value, Mapping) and (
             "version" in value or key == "plate" or declared is not None
         ):
-            _set(draft, (key, "version"))
+            _set_version(draft, (key, "version"))
     omero = words.get("omero")
     if (
         isinstance(omero, Mapping)
@@ -44,10 +44,10 @@ def finish(draft: Draft, declared: str | None) -> None:
         and str(omero.get("version")) == declared
     ):
         draft.apply(Edit(("omero", "version"), ABSENT, "now ome.version"))
-    _set(draft, ("version",))
+    _set_version(draft, ("version",))
 
 
-def _set(draft: Draft, keys: tuple[str, ...]) -> None:
+def _set_version(draft: Draft, keys: tuple[str, ...]) -> None:
     if value_at(draft.words, keys) != _NAME:
         draft.apply(Edit(keys, _NAME))
 
@@ -58,7 +58,7 @@ def _set(draft: Draft, keys: tuple[str, ...]) -> None:
     asks="the metadata say the version",
     refuse="readers go by it",
 )
-def version_is_said(spot: Spot) -> Iterator[str]:
+def version_is_given(spot: Spot) -> Iterator[str]:
     """Section OME-Zarr metadata; migrate writes it, so a source cannot break it."""
     if str(spot.value).partition("-")[0] != _NAME:
         yield f"ome.version is {shown(spot.value)}, expected {_NAME!r}"

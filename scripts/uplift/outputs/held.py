@@ -59,7 +59,7 @@ def hold(
     """
     output = open_writable(url, settings, durability=durability)
     held = HeldOutput(output, read_model(claim, Claim), claim.parent)
-    held.look()
+    held.begin_check()
     return held
 
 
@@ -85,14 +85,14 @@ class HeldOutput:
         self._folder = folder
         self._is_hidden = False
         self._seen: float | None = None
-        self._looks: Callable[[], list[Any]] | None = None
-        """Waits for the answers to :meth:`look`."""
+        self._answers: Callable[[], list[Any]] | None = None
+        """Waits for the answers to :meth:`begin_check`."""
         self._lock: Lock | None = None
         """The lock as it was when the output was opened, until the first write renews it."""
         # writers are threads: the first one hides the dataset, the others wait for that
         self._first = threading.Lock()
 
-    def look(self) -> None:
+    def begin_check(self) -> None:
         """Check who holds the output and whether its root document exists.
 
         A first write soon afterwards need not check again. On object stores both requests are sent
@@ -104,26 +104,26 @@ class HeldOutput:
             Another run holds it; for a remote output the first write or flush raises this.
         """
         store = self._store
-        looks: list[Callable[[], Any]] = [lambda: read_lock(store), lambda: store.stat(ROOT_KEY)]
-        self._looks = started(looks, threads=not self.is_local)
+        requests: list[Callable[[], Any]] = [lambda: read_lock(store), lambda: store.stat(ROOT_KEY)]
+        self._answers = started(requests, threads=not self.is_local)
         if self.is_local:
-            self._note_looks()
+            self._finish_check()
 
-    def _note_looks(self) -> None:
+    def _finish_check(self) -> None:
         """Wait for the check that began when the output was opened; refuse one of another run."""
-        if self._looks is None:
+        if self._answers is None:
             return
-        lock, root = self._looks()
+        lock, root = self._answers()
         if lock is not None:
             refuse_foreign(self._store, lock, self.claim.run_id)
             self._lock, self._seen = lock, time.monotonic()
             self._is_hidden = root is None
-        self._looks = None  # not where it was refused: each write is
+        self._answers = None  # not where it was refused: each write is
 
     def flush(self, *, elsewhere: bool = False) -> None:
         """Make everything written so far survive a power cut; see :class:`WritableStore`."""
         with self._first:
-            self._note_looks()
+            self._finish_check()
         self._store.flush(elsewhere=elsewhere)
 
     def put(self, key: str, data: bytes) -> None:
@@ -170,17 +170,17 @@ class HeldOutput:
     def remove_unfinished(self, found: Unfinished) -> int:
         """Remove what :meth:`find_unfinished` found; return how many of it are gone."""
         with self._first:
-            self._look_unless_seen()
+            self._ensure_lock()
         return self._store.remove_unfinished(found)
 
     def show(self, root_document: bytes) -> None:
         """Write the root document, after everything else is on disk: readers see the dataset."""
         with self._first:
-            self._note_looks()
+            self._finish_check()
         there = None
         if not (self._is_hidden and self._is_seen_just_now()):
-            looks: list[Callable[[], Any]] = [self._look_at_lock, lambda: self.get(ROOT_KEY)]
-            _, there = at_once(looks, threads=not self.is_local)
+            requests: list[Callable[[], Any]] = [self._check_lock, lambda: self.get(ROOT_KEY)]
+            _, there = at_once(requests, threads=not self.is_local)
         self.flush(elsewhere=True)  # the crate is another job's, which did not wait for the disk
         if there != root_document:
             self._store.put(ROOT_KEY, root_document)
@@ -194,7 +194,7 @@ class HeldOutput:
         notices one that was written meanwhile, and removes it before its first write.
         """
         with self._first:
-            self._look_unless_seen()
+            self._ensure_lock()
             self._hide(is_shown=is_shown)
 
     def hide_other(self, root_document: bytes) -> None:
@@ -203,13 +203,13 @@ class HeldOutput:
         A changed setting may concern only the root of a published dataset, and no other object.
         """
         with self._first:
-            self._note_looks()
+            self._finish_check()
             if self._is_hidden:
                 return
         if self.get(ROOT_KEY) not in (None, root_document):
             self.hide(is_shown=True)
 
-    def taken(self, lock: Lock) -> None:
+    def note_lock(self, lock: Lock) -> None:
         """Note that this run has just written, or seen, the lock."""
         self._lock, self._seen = lock, time.monotonic()
 
@@ -245,15 +245,15 @@ class HeldOutput:
         if self._is_hidden and self._lock is None and self._is_seen():
             return
         with self._first:
-            self._look_unless_seen()
+            self._ensure_lock()
             if not self._is_hidden:
                 self._hide()
 
-    def _look_unless_seen(self) -> None:
+    def _ensure_lock(self) -> None:
         """Check and renew the lock, or only renew it if it was checked a moment ago."""
-        self._note_looks()
+        self._finish_check()
         if not self._is_seen():
-            self._look_at_lock()
+            self._check_lock()
         elif self._lock is not None:
             renew_lock(self._store, self._lock)
         self._lock = None
@@ -267,7 +267,7 @@ class HeldOutput:
         seen = self._seen
         return not self.is_local and seen is not None and time.monotonic() - seen < SEEN_JUST_NOW_S
 
-    def _look_at_lock(self) -> None:
+    def _check_lock(self) -> None:
         """Take the lock if there is none, else renew it; refuse another run's."""
         lock = read_lock(self._store)
         if lock is None:

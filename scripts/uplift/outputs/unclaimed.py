@@ -27,7 +27,7 @@ class UnclaimedOutput:
         self._store = open_writable(url, settings)
         self.store: Store = self._store
 
-    def take(
+    def take_lock(
         self, run_id: str, generation: str, folder: Path, *, replacing: Lock | None = None
     ) -> HeldOutput:
         """Write the lock.
@@ -56,7 +56,7 @@ class UnclaimedOutput:
         lock = write_lock(self._store, run_id, generation, folder)
         claim = Claim(run_id=run_id, output=self.store.url, generation=lock.generation)
         held = HeldOutput(self._store, claim, folder)
-        held.taken(lock)
+        held.note_lock(lock)
         return held
 
 

@@ -22,7 +22,7 @@ from uplift.planning import estimates
 from uplift.planning.estimates import Targets
 
 MAX_ARRAYS = 256
-"""Arrays in a batch, so that a killed job repeats little."""
+"""Arrays in a batch, at most, so that a killed job repeats little."""
 
 MAX_CHUNKS = 2**18
 """Stored chunks that a batch adds up to, about."""
@@ -121,7 +121,7 @@ def split(
 
 
 def cost_bytes(entry: InventoryArray) -> int:
-    """Work that an array is, in bytes: its stored chunks as decoded, cut at the array's edge."""
+    """Size of an array's work in bytes: its stored chunks as decoded, cut at the array's edge."""
     decoded = estimates.stored_decoded_bytes(entry)
     whole = estimates.decoded_bytes(entry.source, entry.source.shape)
     return max(entry.stored_bytes, min(decoded, whole))

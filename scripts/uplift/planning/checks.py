@@ -1,4 +1,4 @@
-"""Can what a plan asks of an array be carried out? If not: both numbers and a value that works."""
+"""Check that a plan can be carried out; messages give both numbers and a value that works."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def axis_name(entry: InventoryArray, axis: int) -> str:
 def target_for(
     wanted: Wanted, memory_mib: int | None = RECODE_MEMORY_MIB
 ) -> tuple[TargetArray, Method]:
-    """Describe the output array and how its chunks come about.
+    """Describe the output array, and how its chunks are converted.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _target_of(wanted: Wanted) -> tuple[TargetArray, Method]:
 
 
 _target_of_known = once_each(target_of)
-"""With codecs that are a word of the plan."""
+"""For codecs that the plan gives by name."""
 
 
 def check_lengths(wanted: Wanted) -> None:
@@ -102,10 +102,10 @@ def check_lengths(wanted: Wanted) -> None:
         A wrong number of lengths, a length below 1, a shard that is not a multiple of its chunk or
         holds too many, an array that cannot be sharded.
     """
-    _check_one(wanted, "chunks", wanted.chunks, wanted.entry.source.chunks)
+    _check_shape(wanted, "chunks", wanted.chunks, wanted.entry.source.chunks)
     if wanted.shards is None:
         return
-    _check_one(wanted, "shards", wanted.shards, wanted.chunks)
+    _check_shape(wanted, "shards", wanted.shards, wanted.chunks)
     if not may_shard(wanted.entry.source):
         raise PlanError(
             f"{wanted.named('shards')}: readers cannot read shards of records or raw bytes: "
@@ -122,7 +122,7 @@ def check_lengths(wanted: Wanted) -> None:
     _check_cells(wanted, wanted.shards)
 
 
-def _check_one(wanted: Wanted, key: str, lengths: Shape, works: Shape) -> None:
+def _check_shape(wanted: Wanted, key: str, lengths: Shape, works: Shape) -> None:
     entry, ndim = wanted.entry, len(wanted.entry.source.shape)
     if len(lengths) != ndim:
         names = ",".join(axis_name(entry, axis) for axis in range(ndim))

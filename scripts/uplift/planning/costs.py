@@ -17,17 +17,17 @@ AHEAD_BYTES = 48 * MIB
 """Encoded chunks that a process may have under way or in the buffer that it reads into."""
 
 COMPARE_BYTES = 64 * MIB
-"""Most bytes of a box in which decoded values of both sides are compared, a few chunks at least."""
+"""Most decoded bytes of a region that is compared at a time; it has a few chunks at least."""
 
 FIXED = 40
 """Requests to object stores for each dataset: its lock, root and crate, and listings."""
 
-FAR_DOCUMENT, FAR_ARRAY = 9, 10
+REMOTE_DOCUMENT, REMOTE_ARRAY = 9, 10
 """Requests to object stores for each document and for each array, listings of both sides, readers
 of the end-to-end check and writing it among them: as a server counted them."""
 
 COPIES = 3
-"""Of a chunk that is at work in a recode: encoded, decoded, and in between."""
+"""Copies in memory of a chunk that is recoded: encoded, decoded, and intermediate results."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     Parameters
     ----------
     targets
-        Array path to what becomes of it.
+        Array path to target and method.
     rates
         Of the machine; None: those measured when this version was made.
 
@@ -95,8 +95,8 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     rates = rates or Rates()
     entries = [entry for entry in inventory.arrays if entry.path in targets]
     others = len(inventory.groups) + len(inventory.files)
-    far = _is_far(inventory.source)
-    requests = FIXED + FAR_DOCUMENT * others if far else 2 * others
+    far = _is_remote(inventory.source)
+    requests = FIXED + REMOTE_DOCUMENT * others if far else 2 * others
     memory, read, written = PROGRAM_BYTES, 0, 0
     cpu = rates.dataset
     for entry in entries:
@@ -106,7 +106,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
         requests += entry.stored_chunks + 2 * after.objects + 4
         if far:
             compared = 2 * REGIONS if entry.stored_chunks > REGIONS else entry.stored_chunks
-            requests += FAR_ARRAY + after.objects + compared
+            requests += REMOTE_ARRAY + after.objects + compared
         read += entry.stored_bytes + after.bytes
         written += after.bytes
         decoded = estimates.stored_decoded_bytes(entry)
@@ -120,8 +120,8 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     )
 
 
-def _is_far(source: str) -> bool:
-    """Whether a source is in an object store; then the output is taken to be, too."""
+def _is_remote(source: str) -> bool:
+    """Whether a source is in an object store; then the output is assumed to be, too."""
     return "://" in source and not source.lower().startswith("file://")
 
 

@@ -25,7 +25,7 @@ number from here. Large enough that most source chunks are decoded once."""
 
 RECODE_WINDOW = 8
 """Chunks of either side that a recode is allowed for in memory, decoded and encoded. The engine has
-one at work (see `costs`); the bound stays, since proposals of plans that stand rest on it."""
+one at work (see `costs`); the bound is kept, since existing plans were proposed with it."""
 
 RECODE_MEMORY_MIB = Planning().recode_memory_mib
 """Default of the setting ``recode_memory_mib``."""
@@ -35,7 +35,7 @@ _GZIP_MINUS_ZLIB_BYTES = 12
 _SERIALIZERS = frozenset({"bytes", "transpose"})
 
 Targets = Mapping[str, tuple[TargetArray, Method]]
-"""Array path to what becomes of it."""
+"""Array path to target and method."""
 
 
 @once_each
@@ -46,7 +46,7 @@ def element_bytes(source: SourceArray) -> int:
 
 
 def decoded_bytes(source: SourceArray, extent: Shape) -> int:
-    """Decoded bytes of a box of `extent` elements along each axis."""
+    """Decoded bytes of a region of `extent` elements along each axis."""
     return math.prod(extent) * element_bytes(source)
 
 
@@ -150,7 +150,7 @@ def _before(inventory: Inventory, files: Totals) -> Totals:
 
 @lru_cache(maxsize=256)
 def _overlap(chunks: Shape, others: Shape) -> int:
-    """Most boxes of the grid of `others` that one box of the grid of `chunks` can touch."""
+    """Most regions of the grid of `others` that one region of the grid of `chunks` can touch."""
     return math.prod(
         1 if other % chunk == 0 else (chunk + other - 2) // other + 1
         for chunk, other in zip(chunks, others, strict=True)

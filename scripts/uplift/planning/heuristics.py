@@ -9,11 +9,11 @@ The rules, decided for each array by itself (every size is decoded):
   small, of length 1 along every other axis. Where the shards that the user asks for are a multiple
   of the source chunk and not of the proposed one, the source chunk stays.
 * A shard holds about 512 MiB and at most 4,096 chunks, since readers fetch its index before the
-  first pixel. It grows along y and x to the full plane, then along z, never along t or c; parts
-  are made even, so that the last shard is not a stub.
+  first pixel. It grows along y and x to the full plane, then along z, never along t or c; parts are
+  of about equal length, so that the last shard is not much smaller.
 * An array of at most 64 MiB becomes one shard. Any other array of level 0 keeps at least 8.
-* Images in F order are written in C order, with the codec they have: readers that many browsers'
-  viewers use show them black otherwise. Other arrays keep their order.
+* Images in F order are written in C order, with the codec they have: readers that viewers in
+  browsers use show them black otherwise. Other arrays keep their order.
 * A shard of one chunk would gain nothing over the chunk: such arrays are left unsharded, unless
   the user asks for shards.
 """

@@ -1,4 +1,4 @@
-"""The plan in force, carried to its end: targets, batches, and the share of one job. No I/O."""
+"""The plan in force: its targets, its batches, and the share of one job. No I/O."""
 
 import itertools
 import math
@@ -16,12 +16,12 @@ from uplift.planning.batching import BatchSettings
 from uplift.planning.estimates import Targets
 
 ARRAY_BYTES = 4 * estimates.MIB
-"""What an array costs however small it is, as bytes that are converted in the same time."""
+"""Fixed cost of an array, as bytes that are converted in the same time."""
 
 
 @dataclass(frozen=True)
 class InForce:
-    """What a plan comes to.
+    """Targets and batches of a plan.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class InForce:
     inventory: Inventory
     plan: Any
 
-    # most steps ask for neither, and each takes a look at every array
+    # most steps need neither, and both go through every array
 
     @cached_property
     def estimate(self) -> Estimate:
@@ -77,7 +77,7 @@ def plan_in_force(
     output: str,
     where: str = "plan.json",
 ) -> InForce:
-    """Apply a plan as it stands in its file.
+    """Apply a plan as it is in its file.
 
     Parameters
     ----------

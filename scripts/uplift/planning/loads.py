@@ -1,4 +1,4 @@
-"""What a dataset brings with it: the counts that costs grow with."""
+"""Load of a dataset: the counts that its costs grow with."""
 
 import math
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ THREADED = frozenset({"convert", "validate"})
 
 @dataclass(frozen=True)
 class Load:
-    """What one dataset, or each of `count` alike, brings with it.
+    """Load of one dataset, or of each of `count` datasets of one kind.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Load:
     recoded_stored_bytes
         The latter as the source stores them.
     written_bytes
-        Of the output, but for documents.
+        Of the output, without documents.
     regions, region_bytes
         That the validation compares from end to end, as stored by the source.
     whole_chunks, whole_bytes
@@ -90,7 +90,7 @@ class Load:
         return (*STEPS, "archive") if self.archive else STEPS
 
     def features(self, step: str) -> dict[str, float]:
-        """How much of each term a step brings: counts, and sizes in MiB."""
+        """Amount of each term in a step: counts, and sizes in MiB."""
         return {
             "job": self.slices if step == "convert" else 1,
             "document": self.documents,
@@ -198,7 +198,7 @@ def load_of_kind(
     Returns
     -------
     Load
-        What each of them brings, and how many they are.
+        Load of each of them, and how many they are.
     """
     regions = arrays * REGIONS if chunks > arrays * REGIONS else 0
     return Load(

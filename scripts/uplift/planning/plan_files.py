@@ -1,4 +1,4 @@
-"""Plans as people write them: parse, complete, apply rules, tell an edited plan. No I/O."""
+"""Plans as people write them: parse, complete, apply rules, recognize an edited plan. No I/O."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ Propose = Callable[[InventoryArray], PlanArray]
 def resolved(
     data: Any, inventory: Inventory, dataset: str, where: str
 ) -> tuple[Plan, Targets, list[str]]:
-    """Read a plan as it stands in its file, with nothing but the source to go by.
+    """Read a plan as it is in its file; all else that is needed is the source's inventory.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def resolved(
     Returns
     -------
     plan, targets, warnings
-        The plan with every array, and what becomes of each.
+        The plan with every array, target and method of each, and warnings.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def parse_plan(data: Any, inventory: Inventory, where: str) -> tuple[Plan, list[
     Raises
     ------
     PlanError
-        An array that the source does not have or that stands there twice; content of another kind.
+        An array that the source does not have, or that is named twice; content of another kind.
     InputError
         Unknown keys or wrong types.
     """
@@ -168,7 +168,7 @@ def targets_of_plan(
     Returns
     -------
     dict[str, tuple[TargetArray, Method]]
-        Array path to what becomes of it.
+        Array path to target and method.
 
     Raises
     ------
@@ -321,7 +321,7 @@ def _wanted(
     rules: list[tuple[PlanRule, re.Pattern[str]]],
     where: str,
 ) -> Wanted:
-    """What a plan asks of one array after every rule that matches, the last one strongest."""
+    """What a plan asks of one array after every rule that matches, of which the last one wins."""
     values = {key: getattr(array, key) for key in _RULE_KEYS}
     origins = {}
     for number, (rule, pattern) in enumerate(rules):

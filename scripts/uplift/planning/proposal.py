@@ -1,4 +1,4 @@
-"""Propose a plan: what becomes of every array, under the settings. No I/O."""
+"""Propose a plan: chunks, shards and codecs of every array, by the settings. No I/O."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from uplift.planning.reasons import reason_of
 
 
 def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> Plan:
-    """Propose what becomes of every array that can be converted.
+    """Propose chunks, shards and codecs of every array that can be converted.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def propose_plan(inventory: Inventory, settings: PlanSettings, dataset: str) -> 
 
 
 def plan_array(entry: InventoryArray, settings: PlanSettings) -> PlanArray:
-    """Propose what becomes of one array.
+    """Propose chunks, shards and codecs of one array.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def _planned(
 
 
 def _in_c_order(wanted: Wanted, settings: PlanSettings) -> Wanted | None:
-    """Same for an image in F order, its codecs in C order; None when it stays as it is."""
+    """The same for an image in F order, with codecs in C order; None when it is kept as it is."""
     if settings.image_order == "keep" or settings.codec != "keep" or wanted.entry.role != "level":
         return None
     codecs = ordered_codecs(wanted.entry.source)

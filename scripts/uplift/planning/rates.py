@@ -1,4 +1,4 @@
-"""What each step takes for each job, document, chunk and MiB; fitted to datasets that were made.
+"""Cost of each step per job, document, chunk and MiB, fitted to earlier conversions.
 
 A step's cost is a sum of few terms. Records of datasets of different kinds separate
 the fixed cost of each job from that of each array, each chunk and each byte; rates that the records
@@ -85,11 +85,11 @@ DEFAULTS: RateTable = {
 }  # fmt: skip
 """Of a core of 2.5 GHz and a local disk, jobs that are forks of the job server."""
 _PRIOR_WEIGHT = 0.02
-"""How much records pull a rate: as if a fiftieth of one dataset had shown the default."""
+"""Weight of a default rate in the fit: as if a fiftieth of one dataset had shown it."""
 _ROUNDS = 20
-"""Until what errors are relative to has settled."""
+"""Iterations until the predictions, which errors are relative to, have converged."""
 _KNOWN = 0.5
-"""A rate is that of the records where they decide more of it than the default does."""
+"""A rate counts as fitted where records determine more of it than the default does."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Measured:
     fitted
         Quantity, step and term of each rate that the records decided.
     seen
-        Records' least and most of what datasets bring, by its name.
+        Least and most of each count in the records, by its name.
     from_disk
         Share of the records' chunks that a disk or a file server delivered; None: not known.
     """
@@ -201,7 +201,7 @@ class Measured:
         return held / threads if step in THREADED else held
 
     def outside(self, loads: Sequence[Load]) -> list[str]:
-        """What datasets bring more, or less, of than any that the rates come from."""
+        """Counts of datasets that are outside the range of those that the rates come from."""
         found = []
         for name, (least, most) in self.seen.items():
             amounts = [getattr(load, name) for load in loads]

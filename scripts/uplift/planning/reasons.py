@@ -6,14 +6,14 @@ from uplift.planning.checks import Wanted, shape_text
 
 
 def reason_of(wanted: Wanted, target: TargetArray, method: Method) -> str:
-    """Say why chunks are kept, re-wrapped or recoded.
+    """Say why chunks are kept, rewrapped or recoded.
 
     Parameters
     ----------
     wanted
         What the plan asks of the array.
     target, method
-        What that comes to.
+        The array as it will be written, and how.
 
     Returns
     -------

@@ -23,7 +23,7 @@ class Space:
         return Space(self.bytes + other.bytes, (self.inodes or 0) + (other.inodes or 0))
 
     def less(self, other: Space) -> Space:
-        """What is left of a need when `other` stands there already."""
+        """What is still needed when `other` is there already."""
         inodes = (self.inodes or 0) - (other.inodes or 0)
         return Space(max(0, self.bytes - other.bytes), max(0, inodes))
 

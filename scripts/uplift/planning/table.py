@@ -29,12 +29,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and where and with what it is to be carried out.
+    """A plan, the cores and the space that it has.
 
     Attributes
     ----------
     load
-        What the plan brings with it.
+        Of the plan.
     cores
         That its jobs can use at once.
     is_local
@@ -75,7 +75,7 @@ class PlanRow:
 def rows_of(
     planned: Sequence[Planned], measured: Measured, costs: SiteCosts, cores: int = 1
 ) -> list[PlanRow]:
-    """One row a plan that has an estimate, and the total of several in the end.
+    """A row for each plan that has an estimate, and the total of several at the end.
 
     Parameters
     ----------

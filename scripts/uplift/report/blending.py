@@ -1,4 +1,4 @@
-"""Values become colors: channels added in theirs, labels each in one of its own."""
+"""Colors of pixels: channels are added up in their colors, each label has one of its own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from uplift.models.words import size_text
-from uplift.report.facts import STATES, Facts
+from uplift.report.facts import Facts
+from uplift.report.outcomes import STATES
 from uplift.terms.tables import label_of
 from uplift.work import ledger
 from uplift.work.json_files import write_text
@@ -61,13 +62,13 @@ def catalog_row(facts: Facts, settings: Mapping[str, Any] | None) -> Row:
         "shards": _joined(first.get("shards")),
         "chunks": _joined(first.get("chunks")),
         "dimension_names": _joined(axes),
-        "license": facts.said("license"),
-        "name": facts.said("name"),
-        "description": facts.said("description"),
-        "organismId": facts.said("organism"),
-        "organism": label_of(facts.said("organism") or ""),
-        "fbbiId": facts.said("modality"),
-        "modality": label_of(facts.said("modality") or ""),
+        "license": facts.stated("license"),
+        "name": facts.stated("name"),
+        "description": facts.stated("description"),
+        "organismId": facts.stated("organism"),
+        "organism": label_of(facts.stated("organism") or ""),
+        "fbbiId": facts.stated("modality"),
+        "modality": label_of(facts.stated("modality") or ""),
         "kind": facts.kind or None,
         "published_at": published.get("published_at"),
         "from_version": " ".join(facts.files["inventory"].get("ome_versions", [])) or None,

@@ -15,8 +15,9 @@ from uplift.errors import InputError
 from uplift.models.crate import CRATE_KEY
 from uplift.models.words import size_text
 from uplift.planning.plan_files import is_edited
-from uplift.report.facts import STATES, Facts
+from uplift.report.facts import Facts
 from uplift.report.opening import viewers_of
+from uplift.report.outcomes import STATES
 from uplift.report.tables import TIMES, Limits, money_text, span_text, tables_of
 from uplift.storage import is_local
 from uplift.terms.tables import link_of
@@ -121,14 +122,14 @@ def _ends(names: Sequence[str]) -> str:
 
 def _facts(facts: Facts) -> Iterator[tuple[str, Cell | list[Cell] | None]]:
     inventory, published = facts.files["inventory"], facts.files["published"]
-    yield "name", facts.said("name")
-    yield "description", facts.said("description")
+    yield "name", facts.stated("name")
+    yield "description", facts.stated("description")
     for key in ("author", "publisher", "funder", "contact"):
         yield key, facts.parties(key)
-    yield "organism", _term(facts.said("organism"))
-    yield "modality", _term(facts.said("modality"))
-    yield "license", _license(facts.said("license"))
-    yield "notes", facts.said("notes")
+    yield "organism", _term(facts.stated("organism"))
+    yield "modality", _term(facts.stated("modality"))
+    yield "license", _license(facts.stated("license"))
+    yield "notes", facts.stated("notes")
     yield "source", facts.input
     yield "output", facts.output
     if inventory:

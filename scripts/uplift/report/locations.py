@@ -1,4 +1,4 @@
-"""Where a published dataset is and what it was made from: what was done, not what is asked for now.
+"""Where a published dataset is and what it was made from: as it was then, not as the sheet is now.
 
 The sheet may name another output or source since, at which nothing was made.
 """
@@ -37,7 +37,7 @@ def output_of(published: Mapping[str, Any], claim: Mapping[str, Any], asked: str
     if asked is None:
         return there if words is None else str(words)
     is_earlier = of_this and words is None
-    is_there = asked == words or _is(there, asked) or (is_earlier and _ends_in(there, asked))
+    is_there = asked == words or _is_same(there, asked) or (is_earlier and _ends_in(there, asked))
     return asked if is_there else there
 
 
@@ -56,7 +56,7 @@ def source_of_data(work: WorkFolder, asked: str | None) -> str | None:
         return made
     # earlier versions noted the path in full, which a folder that was moved does not have any more
     is_earlier = not work.made_from.is_file()
-    return asked if _is(made, asked) or (is_earlier and _ends_in(made, asked)) else made
+    return asked if _is_same(made, asked) or (is_earlier and _ends_in(made, asked)) else made
 
 
 def is_hidden(output: str, published: Mapping[str, Any], claim: Mapping[str, Any]) -> bool:
@@ -82,7 +82,7 @@ def is_hidden(output: str, published: Mapping[str, Any], claim: Mapping[str, Any
     return is_same and None not in (then, now) and then != now
 
 
-def _is(there: str, asked: str) -> bool:
+def _is_same(there: str, asked: str) -> bool:
     return bool(there) and is_same_location(there, asked)
 
 

@@ -1,8 +1,8 @@
-"""The report: one file of HTML that asks for nothing else.
+"""The report: one file of HTML that loads nothing else.
 
-The table stands in the page as it is, so that it can be read without scripts; what is shown of one
-dataset is JSON data that ``page.js`` turns into elements when it is opened. All texts that come
-from datasets are escaped or set as text, and the page's policy runs no script but its own.
+The table is part of the HTML, so that it can be read without scripts; what is shown of one dataset
+is JSON data that ``page.js`` turns into elements when it is opened. All texts that come from
+datasets are escaped or set as text, and the page's policy runs no script but its own.
 """
 
 import base64
@@ -24,7 +24,8 @@ from uplift import __version__
 from uplift.models.words import size_text
 from uplift.report.details import PICTURES, Details
 from uplift.report.explanations import FINDINGS, explain
-from uplift.report.facts import STATES, STOPPED, Facts, State
+from uplift.report.facts import Facts
+from uplift.report.outcomes import STATES, STOPPED, State
 from uplift.report.tables import Limits, money_text, span_text
 from uplift.work import ledger
 from uplift.work.json_files import write_text
@@ -78,16 +79,16 @@ class Row:
 
 def row_of(facts: Facts) -> Row:
     """Take from the facts what the table shows."""
-    said = (facts.said(key) for key in ("name", "organism", "modality", "license", "description"))
+    stated = map(facts.stated, ("name", "organism", "modality", "license", "description"))
     severities = facts.severities
     return Row(
         dataset=facts.dataset,
         state=facts.outcome.state,
         message=facts.outcome.message.removeprefix("not finished: "),
         stopped=facts.outcome.message.startswith(STOPPED),
-        name=facts.said("name"),
+        name=facts.stated("name"),
         kind=facts.kind,
-        search=" ".join(filter(None, (*said, facts.input, facts.output))),
+        search=" ".join(filter(None, (*stated, facts.input, facts.output))),
         before=facts.before,
         after=facts.after,
         errors=severities["error"],
@@ -178,7 +179,7 @@ def write_page(
 
 
 def data_url(file: Path) -> str | None:
-    """A WebP picture as it stands in a page."""
+    """A WebP picture as a URL that holds its data."""
     if not file.is_file():
         return None
     return f"data:image/webp;base64,{base64.b64encode(file.read_bytes()).decode()}"

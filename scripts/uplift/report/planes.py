@@ -175,7 +175,7 @@ def read_plane(documents: Documents, level: Level, size: int) -> Plane:
         reader = ZarrReader(store, level.path, documents.text(level.path))
     else:
         reader = begin_reader(store, level.path, whole=True)()
-    rows, columns = _shown(level)
+    rows, columns = _shown_part(level)
     step = max(1, max(len(rows), len(columns)) // (2 * size))
     channels = min(level.length("c"), MOST_CHANNELS)
     position = {a: 0 if a == "t" else level.length(a) // 2 for a in level.axes if a not in _DRAWN}
@@ -219,7 +219,7 @@ def _as_cyx(values: Values, axes: Sequence[str]) -> Values:
     return values if "c" in kept else values[np.newaxis]
 
 
-def _shown(level: Level) -> tuple[range, range]:
+def _shown_part(level: Level) -> tuple[range, range]:
     """Rows and columns that are read: whole chunks around the centre, at most `DECODED` bytes."""
     height, width = level.length("y"), level.length("x")
     tall, wide = level.chunk("y"), level.chunk("x")

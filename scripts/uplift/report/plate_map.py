@@ -42,14 +42,14 @@ def draw_plate(documents: Documents, plate: Mapping[str, Any]) -> tuple[Describe
     tile = max(16, SIZE // max(1, len(columns)))
     wells = [well for well in plate.get("wells", []) if _has_position(well)][:MOST_WELLS]
     store = documents.store
-    found = _each(lambda well: _field(documents, well, tile), wells, store, READS_AT_ONCE)
+    found = _map_wells(lambda well: _field(documents, well, tile), wells, store, READS_AT_ONCE)
     levels = [level for level, _ in found if level is not None]
     if not levels:
         return Described(), None
     largest = max(level.chunk_bytes for level in levels)
     # together they hold no more than one chunk of the largest size would
     most = min(READS_AT_ONCE, max(1, LARGEST_CHUNK // largest))
-    planes = _each(lambda one: _well(documents, one[0], tile), found, store, most)
+    planes = _map_wells(lambda one: _well(documents, one[0], tile), found, store, most)
     shown = [plane for plane in planes if plane is not None]
     if not shown:
         return Described(), None
@@ -74,7 +74,9 @@ def _has_position(well: Any) -> bool:
     )
 
 
-def _each(function: Callable[[A], B], wells: Iterable[A], store: Store, at_once: int) -> list[B]:
+def _map_wells(
+    function: Callable[[A], B], wells: Iterable[A], store: Store, at_once: int
+) -> list[B]:
     """Apply a function to each well, in threads where each read is a round trip."""
     with ThreadPoolExecutor(at_once) if store.reads_ahead else contextlib.nullcontext() as pool:
         return list(in_order(pool, function, wells, 2 * at_once))

@@ -1,7 +1,7 @@
 """What the report says of a finished dataset, kept until something about that dataset changes.
 
 Reading the work files of thousands of datasets again after each run would take longer than many
-runs: a plate's are megabytes. What is kept stands next to the report; it may be deleted any time.
+runs: a plate's are megabytes. What is kept is next to the report; it may be deleted at any time.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class Remembered:
     Attributes
     ----------
     stamps
-        Digest of what there was of each dataset, by its name.
+        Digest of the state of each dataset's files, by its name.
     """
 
     def __init__(self, folder: Path, about: object) -> None:
@@ -56,7 +56,7 @@ class Remembered:
         self.stamps: dict[str, str] = {}
 
     def stamp(self, folder: Path, sample: Sample | None) -> str:
-        """Note what there is of a dataset, before its files are read.
+        """Note the state of a dataset's files before they are read.
 
         What changes while they are read is read again the next time.
         """

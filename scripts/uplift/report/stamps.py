@@ -1,4 +1,4 @@
-"""Whether a report still is what it would be: a digest of all that it is made from stands in it.
+"""Whether a report is up to date: it has a digest of all that it was made from.
 
 Asked by every run that has nothing to do, in Snakemake's own process: imports what that has loaded.
 """
@@ -22,7 +22,7 @@ PAGE = "report.html"
 TABLES = ("catalog.csv", "catalog.json", "costs.csv")
 """Written before the page."""
 _HEAD_BYTES = 4096
-"""Of the page, in which its digest and last line stand."""
+"""Of the page, which have its digest and last line."""
 _MADE = re.compile('<meta name="made-from" content="([0-9a-f]{64})">')
 _LINE = re.compile('<meta name="last-line" content="([^"]*)">')
 

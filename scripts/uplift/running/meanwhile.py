@@ -56,7 +56,7 @@ def meanwhile(
         process.start()
     theirs.close()
 
-    def wait_for_it() -> B:
+    def wait() -> B:
         try:
             _, value, error, used = ours.recv()
         except (EOFError, OSError):
@@ -69,7 +69,7 @@ def meanwhile(
         return found
 
     try:
-        yield wait_for_it
+        yield wait
     finally:
         process.kill()
         process.join()

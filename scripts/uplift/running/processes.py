@@ -79,7 +79,7 @@ class Workers(Generic[C]):
         Modules that are imported once for all.
     spent
         A function that a worker process calls after each call, and one that takes its result here.
-    room
+    capacity
         Weight of the calls that one process has under way, in threads. 1: one call at a time. What
         waits for answers of a server takes more, and the next call begins as soon as one ends.
     apart
@@ -94,11 +94,11 @@ class Workers(Generic[C]):
         preload: Sequence[str] = (),
         spent: tuple[Callable[[], Any], Callable[[Any], None]] | None = None,
         *,
-        room: int = 1,
+        capacity: int = 1,
         apart: bool = False,
     ) -> None:
         self._spent = spent
-        self._room = room
+        self._capacity = capacity
         self._open = open_context
         self._here: C | None = None
         self._workers: dict[Connection, Any] = {}
@@ -138,7 +138,7 @@ class Workers(Generic[C]):
         tick
             Called about once a second, and after each result.
         weigh
-            Weight of the call for an input, at most the room of a process.
+            Weight of the call for an input, at most the capacity of a process.
 
         Returns
         -------
@@ -154,17 +154,17 @@ class Workers(Generic[C]):
             if self._here is None:
                 self._here = self._open(partial(_add, self._counts, 0))
             call = partial(function, self._here)
-            for result in _called(call, inputs, tick, weigh, self._room):
+            for result in _called(call, inputs, tick, weigh, self._capacity):
                 tick()
                 yield result
             return
         waiting = iter(inputs)
-        free = dict.fromkeys(self._workers, self._room)
+        free = dict.fromkeys(self._workers, self._capacity)
         under_way: dict[int, tuple[Connection, int]] = {}
         value, ticket = next(waiting, _END), 0
         while True:
             while value is not _END:
-                weight = min(weigh(value), self._room)
+                weight = min(weigh(value), self._capacity)
                 connection = max(free, key=lambda one: free[one])
                 if free[connection] < weight:
                     break
@@ -203,8 +203,8 @@ class Workers(Generic[C]):
                 take = None if self._spent is None else self._spent[0]
                 # a fork has copies of these, and others would not see the job's end
                 inherited = [*self._workers, ours] if is_fork else []
-                arguments = (theirs, self._open, self._counts, number, take, inherited, self._room)
-                process = context.Process(target=_serve, args=arguments, daemon=True)
+                shared = (self._open, self._counts, number, take, inherited, self._capacity)
+                process = context.Process(target=_serve, args=(theirs, *shared), daemon=True)
                 process.start()
                 theirs.close()
                 self._workers[ours] = process
@@ -226,18 +226,18 @@ def _called(
     inputs: Iterable[A],
     tick: Callable[[], None],
     weigh: Callable[[A], int],
-    room: int,
+    capacity: int,
 ) -> Iterator[B]:
-    """Yield results of calls in this process, in threads where there is room for several."""
-    if room == 1:
+    """Yield results of calls in this process, in threads where its capacity is larger than 1."""
+    if capacity == 1:
         yield from map(call, inputs)
         return
     under_way: dict[Future[B], int] = {}
-    waiting, free = iter(inputs), room
+    waiting, free = iter(inputs), capacity
     value: Any = next(waiting, _END)
-    with ThreadPoolExecutor(room) as pool:
+    with ThreadPoolExecutor(capacity) as pool:
         while value is not _END or under_way:
-            while value is not _END and (weight := min(weigh(value), room)) <= free:
+            while value is not _END and (weight := min(weigh(value), capacity)) <= free:
                 under_way[pool.submit(call, value)] = weight
                 free -= weight
                 value = next(waiting, _END)
@@ -268,7 +268,7 @@ def _serve(
     number: int,
     take: Callable[[], Any] | None,
     inherited: Sequence[Connection],
-    room: int,
+    capacity: int,
 ) -> None:
     """Answer calls until the other side is gone."""
     for other in inherited:
@@ -298,7 +298,7 @@ def _serve(
         with answering:
             hand_over(connection, (ticket, *found), None if take is None else take())
 
-    pool = ThreadPoolExecutor(room) if room > 1 else None
+    pool = ThreadPoolExecutor(capacity) if capacity > 1 else None
     if pool is not None:
         pool.submit(opened)  # round trips while there is no work yet; an error is met again there
     with contextlib.suppress(EOFError, ConnectionResetError):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from uplift.models.base import Model, said
+from uplift.models.base import Model, mistake
 from uplift.models.crate import InCrate
 from uplift.models.parties import Parties, Party, refuse_two_in_one
 from uplift.settings.storage import Switch
@@ -58,7 +58,7 @@ class Attribution(Model):
         for party in value if isinstance(value, tuple) else (value,):
             if isinstance(party, Party) and party.affiliation:
                 number = party.affiliation.split()[-1]
-                raise said(
+                raise mistake(
                     f"{party.name}: a funder has no affiliation ({party.affiliation}); grants "
                     f"stand in square brackets, as in {party.name} [{number}]"
                 )
@@ -69,7 +69,9 @@ class Attribution(Model):
     def _without_grants(cls, value: Parties) -> Parties:
         for party in value if isinstance(value, tuple) else (value,):
             if isinstance(party, Party) and party.grants:
-                raise said(f"{party.name}: grants ({', '.join(party.grants)}) stand with a funder")
+                raise mistake(
+                    f"{party.name}: grants ({', '.join(party.grants)}) stand with a funder"
+                )
         return value
 
 

@@ -64,10 +64,10 @@ def lines_of(found: Iterable[Mistake]) -> Iterator[str]:
         if len(others) <= _MOST_ALIKE:
             yield str(one)
         elif one is others[0]:
-            yield f"{one}; {_more(others)}"
+            yield f"{one}; {_and_more(others)}"
 
 
-def _more(alike: list[Mistake]) -> str:
+def _and_more(alike: list[Mistake]) -> str:
     lines = list(dict.fromkeys(one.line for one in alike))[1:]
     if not all(lines) or not lines:
         return f"and {len(alike) - 1} more like this"

@@ -27,17 +27,17 @@ PLANS_FOLDER = Path("config/plans")
 """Where users keep plans for reproducible reruns, as ``<dataset>.json``."""
 
 
-def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
+def load_samples(config: Config, *, check_locations: bool = True) -> dict[str, Sample]:
     """Samples by dataset name, in order: the sheet's, or the one that the config describes.
 
     Parameters
     ----------
     config
         The config: defaults of empty cells, and the sheet or the single dataset.
-    look
+    check_locations
         Whether local inputs must be there, and local outputs possible. The processes of single
-        jobs leave that to the first one: what vanishes while a job runs is its business, not that
-        of all others.
+        jobs leave that to the first one: an input that vanishes while a job runs concerns that job
+        alone.
 
     Raises
     ------
@@ -63,9 +63,10 @@ def load_samples(config: Config, *, look: bool = True) -> dict[str, Sample]:
         wrong = [f"{keys_text(keys)}: {text}" for keys, text in found]
         wrong += _mistakes_here(cells, config, sheet)
         url = cells.get("input")
-        if look and isinstance(url, str) and not any(keys[:1] == ("input",) for keys, _ in found):
-            wrong += unusable_input(at_home(url), sheet)
-        if look and sample is not None:
+        has_input = isinstance(url, str) and not any(keys[:1] == ("input",) for keys, _ in found)
+        if check_locations and has_input:
+            wrong += unusable_input(at_home(str(url)), sheet)
+        if check_locations and sample is not None:
             wrong += unusable_output(sample.output)
         mistakes += [Mistake(named, text, _kind_of(text, cells)) for text in wrong]
         if dataset in first_lines:

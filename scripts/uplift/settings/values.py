@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from uplift.models.arrays import JsonValue
-from uplift.models.base import did_you_mean, said
+from uplift.models.base import did_you_mean, mistake
 from uplift.models.plan import NAMED_CODECS
 from uplift.ngff.versions import TARGETS
 from uplift.settings.urls import ARCHIVES, WEB, display_url, is_local
@@ -94,9 +94,9 @@ def _license_as_listed(value: object) -> object:
     try:
         listed = str(canonicalize_license_expression(value))
     except InvalidLicenseExpression:
-        raise said(_no_license(value)) from None
+        raise mistake(_no_license(value)) from None
     if " " in value.strip():
-        raise said(f'"{value}" is an expression; give one SPDX identifier or a URL')
+        raise mistake(f'"{value}" is an expression; give one SPDX identifier or a URL')
     return listed
 
 
@@ -115,7 +115,7 @@ def _term_of(vocabulary: Vocabulary) -> BeforeValidator:
         try:
             return vocabulary.identify(str(value))
         except ValueError as error:
-            raise said(str(error)) from None
+            raise mistake(str(error)) from None
 
     return BeforeValidator(read)
 
@@ -125,14 +125,14 @@ def _usable_name(dataset: str) -> str:
     bad = sorted(set(re.findall(r"[/\\{}*?\x00-\x1f\x7f]", dataset)))
     if bad:
         held = " ".join(map(repr, bad))
-        raise said(f"{dataset!r} holds {held}; it names a folder: leave that out")
+        raise mistake(f"{dataset!r} holds {held}; it names a folder: leave that out")
     if dataset.startswith((".", "-")) or dataset != dataset.strip():
-        raise said(f"{dataset!r} names a folder: begin it with a letter or a digit")
+        raise mistake(f"{dataset!r} names a folder: begin it with a letter or a digit")
     if len(os.fsencode(dataset)) > 150:
-        raise said(f"{dataset!r} has {len(os.fsencode(dataset))} bytes; 150 are possible")
+        raise mistake(f"{dataset!r} has {len(os.fsencode(dataset))} bytes; 150 are possible")
     repeated = _PERIODIC.search(dataset)
     if repeated is not None:
-        raise said(
+        raise mistake(
             f"{dataset!r} ends in {repeated[1]!r}, 20 times or more, which Snakemake takes for an "
             "endless recursion; give it another name"
         )
@@ -142,7 +142,7 @@ def _usable_name(dataset: str) -> str:
 def _without_braces(path: str | None) -> str | None:
     """Refuse what Snakemake takes for a wildcard: the path is that of files of its jobs."""
     if path is not None and ("{" in path or "}" in path):
-        raise said(f"{path!r} holds braces, which Snakemake takes for a wildcard; rename it")
+        raise mistake(f"{path!r} holds braces, which Snakemake takes for a wildcard; rename it")
     return path
 
 
@@ -153,18 +153,18 @@ def _somewhere(url: str) -> str:
     if not mark:
         return url
     if is_local(url) and host not in ("", "localhost"):
-        raise said(
+        raise mistake(
             f"{url}: {host} is read as a host name; write file:///{host}{slash}{key} "
             f"for a path from the root, or the path alone"
         )
     if not is_local(url) and not host:
-        raise said(f"{url}: names no bucket or server; write it as in {scheme}://NAME/in.zarr")
+        raise mistake(f"{url}: names no bucket or server; write it as in {scheme}://NAME/in.zarr")
     return url
 
 
 def _writable(output: str) -> str:
     if not is_local(output) and output.partition("://")[0].lower() in WEB:
-        raise said(
+        raise mistake(
             f"{display_url(output)}: is only read; name a folder, or an object store by its own "
             "URL, such as s3://bucket/out.zarr with output_endpoint"
         )
@@ -174,7 +174,7 @@ def _writable(output: str) -> str:
 def _no_archive(output: str) -> str:
     """Refuse to write into a file."""
     if output.lower().rstrip("/").endswith(ARCHIVES):
-        raise said(
+        raise mistake(
             f"{output}: a dataset is a folder; give its name, such as "
             f"{output.rstrip('/')[:-4]}.zarr, and ozx: true to have it packed into one file as well"
         )

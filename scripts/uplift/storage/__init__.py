@@ -1,4 +1,4 @@
-"""The only door to files and object stores."""
+"""The only access to files and object stores."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Addresses in the web of what lies in object stores, where a bucket is public."""
+"""Web addresses of outputs in object stores, where a bucket is public."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,7 @@
-"""What a site suffers from a run: requests under way at its endpoint, and bytes per second.
+"""Caps on what a run asks of an endpoint: requests under way, and bytes per second.
 
 Snakemake adds up the shares of the jobs that run at once (:mod:`uplift.workflow.caps`); a job keeps
-to its own share here: all its stores of one endpoint and settings pass one gate.
+to its own share here: all its stores of one endpoint and settings have one cap.
 """
 
 import threading
@@ -94,7 +94,7 @@ class Cap:
 
 
 _OWN_PART = 1 / 8
-"""Of what a job may do at an endpoint, for itself where workers have the rest: it lists arrays."""
+"""Part of its share that a job keeps where workers have the rest: it lists arrays."""
 _part = 1.0
 
 
@@ -108,8 +108,8 @@ def most_processes(share: Share) -> int:
     return max(1, int(share.requests * (1 - _OWN_PART)))
 
 
-def take_part(part: float) -> None:
-    """Say what part of what this job may do is this process's, before it opens a store."""
+def set_part(part: float) -> None:
+    """Set the part of the job's share that this process has, before it opens a store."""
     global _part
     _part = part
     _cap.cache_clear()

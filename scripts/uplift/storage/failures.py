@@ -85,7 +85,7 @@ _BUSY = {
 _TRANSIENT_CODES = {
     *_BUSY,
     *("InternalError", "RequestTimeout", "OperationTimedOut", "OperationAborted", "408"),
-    # what arrives of a request that breaks off
+    # answers to a request that was cut short on its way
     *("IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "Md5Mismatch"),
 }
 _CHANGED = ("PreconditionFailed", "ConditionNotMet", "412")
@@ -121,7 +121,7 @@ class Refusal(NamedTuple):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the server wants to be asked less."""
+        """Whether the server asks for fewer requests."""
         return self.code in _BUSY or self.status in _BUSY
 
 

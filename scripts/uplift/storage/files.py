@@ -11,7 +11,7 @@ from pathlib import Path
 from uplift.errors import StorageError
 from uplift.storage import tuning
 from uplift.storage.protocol import Buffer, Readable
-from uplift.storage.reading import room_in
+from uplift.storage.reading import view_in_buffer
 
 _TEMPORARY = re.compile(r"\.uplift-tmp\.[0-9a-f]{12}\.[0-9]+\.(.+)", re.DOTALL)
 _LONGEST_TEMPORARY = 200
@@ -43,10 +43,10 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def is_network(path: str) -> bool:
-    """Whether a path lies on a network file system, where each file costs a round trip (Linux)."""
+    """Whether a path is on a network file system, where each file costs a round trip (Linux)."""
     location = f"{os.path.realpath(path)}/"
     found = [one for one in _mounted(_MOUNTS) if location.startswith(one[0])]
-    # the last of equal ones lies over the others
+    # the last of equal ones hides the others
     return (
         bool(found) and _NETWORK.fullmatch(max(found, key=lambda one: len(one[0]))[1]) is not None
     )
@@ -130,8 +130,8 @@ def read_piece(descriptor: int, start: int, length: int) -> bytes:
     return data
 
 
-def read_into_room(descriptor: int, start: int, length: int, buffer: Buffer, at: int) -> int:
-    """Read a piece of an open file into memory that is there.
+def read_into_buffer(descriptor: int, start: int, length: int, buffer: Buffer, at: int) -> int:
+    """Read a piece of an open file into a buffer.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def read_into_room(descriptor: int, start: int, length: int, buffer: Buffer, at:
     start, length
         Of the piece, in bytes.
     buffer
-        That takes it, from byte `at` on; it grows where it can.
+        Gets the piece, from byte `at` on; it grows where it can.
     at
         Bytes from its start.
 
@@ -149,9 +149,9 @@ def read_into_room(descriptor: int, start: int, length: int, buffer: Buffer, at:
     int
         Bytes that were read, fewer where the file ends.
     """
-    room = room_in(buffer, at, length)
-    done = os.preadv(descriptor, (room,), start)
-    while done < length and (more := os.preadv(descriptor, (room[done:],), start + done)):
+    view = view_in_buffer(buffer, at, length)
+    done = os.preadv(descriptor, (view,), start)
+    while done < length and (more := os.preadv(descriptor, (view[done:],), start + done)):
         done += more  # as above
     return done
 

@@ -223,7 +223,7 @@ class FsspecStore(RemoteStore):
         self.filesystem.pipe_file(path, data)
 
     def _delete(self, paths: list[str]) -> None:
-        """`rm` would take a key with ``[``, ``*`` or ``?`` for a pattern."""
+        """Delete objects; `rm` would take a key with ``[``, ``*`` or ``?`` for a pattern."""
         if self._name == "s3":
             self._delete_of_s3(paths)
             return

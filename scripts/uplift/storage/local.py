@@ -23,7 +23,7 @@ from uplift.work.traffic import TRAFFIC
 
 _UNLESS_THERE = contextlib.suppress(FileExistsError)
 _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
-"""How file systems without hard links answer; some in user space have no such call at all."""
+"""How file systems without hard links answer; some in user space do not have the call."""
 
 
 class LocalStore(LocalFiles):

@@ -16,11 +16,11 @@ from uplift.storage import tuning
 from uplift.storage.files import (
     is_file,
     is_network,
-    read_into_room,
+    read_into_buffer,
     read_piece,
     refuse_link_out_of,
 )
-from uplift.storage.parallel_listing import files_below, looked_at
+from uplift.storage.parallel_listing import files_below, map_in_groups
 from uplift.storage.protocol import Buffer, NotedKey, ObjectInfo, Wanted, key_of, refuse_changed
 from uplift.storage.reading import ReadableStore, ReadAhead
 from uplift.work.traffic import TRAFFIC
@@ -29,8 +29,8 @@ L = TypeVar("L", bytes, int)
 
 
 _MOST_LEVELS = 8
-"""Folders inside each other that are looked through for as many as are wanted: those of chunk keys
-are as deep as an array has axes, and a link may lead in a circle."""
+"""Folders inside each other that are searched for as many as are wanted: those of chunk keys are as
+deep as an array has axes, and a link may lead in a circle."""
 _MOST_BESIDE = 1000
 """Files next to them: a flat folder of millions is streamed."""
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
@@ -135,7 +135,7 @@ class LocalFiles(ReadableStore):
         for entry in self._entries(prefix):
             if entry.is_dir():
                 folders.append(entry.name)
-            elif (info := self._info(entry, prefix)) is not None:
+            elif (info := self._describe_entry(entry, prefix)) is not None:
                 files.append(info)
         return sorted(folders), sorted(files)
 
@@ -143,10 +143,10 @@ class LocalFiles(ReadableStore):
         """Every file under the folder `prefix`, streamed: a folder may hold millions."""
         found = self._files_below(prefix)
         if self._ahead is None:
-            infos: Iterator[ObjectInfo | None] = itertools.starmap(self._info, found)
+            infos: Iterator[ObjectInfo | None] = itertools.starmap(self._describe_entry, found)
         else:
             pool, at_once = self._ahead.pool, self._ahead.concurrency
-            infos = looked_at(pool, at_once, lambda one: self._info(*one), found)
+            infos = map_in_groups(pool, at_once, lambda one: self._describe_entry(*one), found)
         yield from filter(None, infos)
 
     def split_tree(self, prefix: str, wanted: int) -> tuple[list[str], list[ObjectInfo]] | None:
@@ -163,7 +163,7 @@ class LocalFiles(ReadableStore):
                 for entry in self._entries(folder):
                     if entry.is_dir():
                         folders.append(f"{folder}/{entry.name}" if folder else entry.name)
-                    elif (info := self._info(entry, folder)) is not None:
+                    elif (info := self._describe_entry(entry, folder)) is not None:
                         files.append(info)
                         if len(files) > _MOST_BESIDE:
                             return None
@@ -196,7 +196,7 @@ class LocalFiles(ReadableStore):
             if error.errno not in ABSENT:
                 raise self.refused(error, "list", prefix) from error
 
-    def _info(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo | None:
+    def _describe_entry(self, entry: os.DirEntry[str], prefix: str) -> ObjectInfo | None:
         """Describe a file; None when it is gone from an output since it was listed.
 
         Another job renamed it into its place, or deleted it.
@@ -218,7 +218,7 @@ class LocalFiles(ReadableStore):
             raise SourceError(f"{self.root}/{key}: is a pipe, socket or device; remove it")
 
     def refused(self, error: OSError, action: str, key: str) -> StorageError:
-        """Say which file the system refused what with, and what to do.
+        """Error that names the file that the system refused, and what to do.
 
         Parameters
         ----------
@@ -254,7 +254,7 @@ class OpenFile:
 
         Result and parameters as :meth:`uplift.storage.protocol.Store.read_into`.
         """
-        return self._filled(start, length, read_into_room, buffer, at)
+        return self._filled(start, length, read_into_buffer, buffer, at)
 
     def read(self, start: int, length: int | None) -> bytes:
         """Return `length` bytes from `start` (negative: from the end), or all that follow."""
@@ -279,7 +279,7 @@ class OpenFile:
         return found
 
     def refuse_changed(self) -> None:
-        """Look whether nothing was written to it since it was opened."""
+        """Check that nothing was written to it since it was opened."""
         status = os.fstat(self._descriptor)
         refuse_changed(self.info, status.st_size, str(status.st_mtime_ns), self._store.url)
 

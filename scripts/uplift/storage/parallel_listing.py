@@ -17,7 +17,7 @@ Entry = os.DirEntry[str]
 
 _PAGE = 1000
 """Entries of a folder that are read together: it may have millions, and few pages are in memory."""
-_LOOKS = 64
+_GROUP = 64
 """Files that one call handles, one by one: a call for each file would cost more than a `stat` that
 the system answers from the listing."""
 
@@ -87,18 +87,18 @@ def _page(folder: str, entries: Iterator[Entry]) -> _Page:
     return _Page(folders, files, (lambda: _page(folder, entries)) if more else None)
 
 
-def looked_at(
-    pool: Executor, at_once: int, look: Callable[[A], B], wanted: Iterator[A]
+def map_in_groups(
+    pool: Executor, at_once: int, describe: Callable[[A], B], wanted: Iterator[A]
 ) -> Iterator[B]:
-    """Yield ``look(one)`` for each of `wanted`, in order; threads take them in groups.
+    """Yield ``describe(one)`` for each of `wanted`, in order; threads take them in groups.
 
     Parameters
     ----------
     pool
-        Threads that call `look`.
+        Threads that call `describe`.
     at_once
         Threads of the pool.
-    look
+    describe
         Describes one file.
     wanted
         Files; read some hundreds ahead.
@@ -106,8 +106,8 @@ def looked_at(
     Yields
     ------
     B
-        What `look` returned.
+        What `describe` returned.
     """
-    groups = iter(lambda: list(itertools.islice(wanted, _LOOKS)), [])
-    for found in in_order(pool, lambda group: [look(one) for one in group], groups, 2 * at_once):
+    groups = iter(lambda: list(itertools.islice(wanted, _GROUP)), [])
+    for found in in_order(pool, lambda group: list(map(describe, group)), groups, 2 * at_once):
         yield from found

@@ -46,7 +46,7 @@ Buffer = bytearray | memoryview
 
 
 Readable = bytes | memoryview
-"""Bytes that may lie in memory that is used again."""
+"""Bytes that may be in memory that is reused."""
 
 
 class ObjectWriter(Protocol):
@@ -80,7 +80,7 @@ class OpenObject(Protocol):
         """Return `length` bytes from `start`."""
 
     def refuse_changed(self) -> None:
-        """Look whether it is still as it was; nothing to do where each read looks."""
+        """Check that it is still as it was; nothing to do where each read checks it."""
 
     def close(self) -> None:
         """Read no more."""

@@ -1,4 +1,4 @@
-"""What all stores share in reading: whole objects, ranges, buffers, and many side by side."""
+"""What all stores share in reading: whole objects, ranges, buffers, and many in parallel."""
 
 import hashlib
 import heapq
@@ -35,8 +35,8 @@ class ReadAhead:
     """A pool of `concurrency` requests shared by all readers of one store.
 
     The reader that came first is served first; the others get the requests that it leaves. So a
-    shard that was read is sent and read back while the next one is read: if several went on side by
-    side, all would be sent at the same time, and no request would be under way meanwhile.
+    shard that was read is sent and read back while the next one is read: if several went on in
+    parallel, all would be sent at the same time, and no request would be under way meanwhile.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -76,7 +76,7 @@ class ReadAhead:
         if expected_bytes:
             window = self._window(expected_bytes)
         source, reader = iter(keys), next(self._readers)
-        ask = partial(self._ask, reader, read)
+        ask = partial(self._submit, reader, read)
         first = map(ask, itertools.islice(source, window - 1))
         return self._in_order(ask, source, deque(first), window)
 
@@ -103,8 +103,8 @@ class ReadAhead:
             for future in waiting:
                 future.cancel()
 
-    def _ask(self, reader: int, read: Callable[[K], A], key: K) -> Future[A]:
-        """Have a thread of the pool read, after what readers before want."""
+    def _submit(self, reader: int, read: Callable[[K], A], key: K) -> Future[A]:
+        """Have a thread of the pool read, after what earlier readers asked for."""
         future: Future[A] = Future()
         with self._taking:
             heapq.heappush(self._wanted, (reader, next(self._requests), future, read, key))
@@ -201,8 +201,8 @@ class ReadableStore(ABC):
         data = self._read(wanted, start, length)
         if data is None:
             return None
-        with room_in(buffer, at, len(data)) as room:
-            room[:] = data
+        with view_in_buffer(buffer, at, len(data)) as view:
+            view[:] = data
         return len(data)
 
     def open_object(self, wanted: Wanted) -> OpenObject | None:
@@ -263,7 +263,7 @@ class _Described:
         return found
 
 
-def room_in(buffer: Buffer, at: int, length: int) -> memoryview:
+def view_in_buffer(buffer: Buffer, at: int, length: int) -> memoryview:
     """Return the part of a buffer that takes `length` bytes from `at`; it grows where it can.
 
     Parameters

@@ -145,7 +145,7 @@ class RemoteStore(ReadableStore):
         if found is None:
             return None
         data, size, stamp = found
-        _describe_to(wanted, size, stamp)
+        _set_info(wanted, size, stamp)
         self._cap.moved(len(data))
         TRAFFIC.add(objects_read=1, bytes_read=len(data))
         if isinstance(wanted, ObjectInfo):
@@ -314,7 +314,7 @@ class RemoteStore(ReadableStore):
             return request()
 
     def _retry_after(self, key: str) -> str | None:
-        """Ask a busy server how long it wants to rest, where the engine's error does not tell."""
+        """Ask a busy server how long to wait, where the engine's error does not have it."""
         return None
 
     def _refuse_writing(self) -> None:
@@ -337,7 +337,7 @@ class RemoteStore(ReadableStore):
         return failure(error, f"{self.url}/{key}" if key else self.url, action, refusal)
 
 
-def _describe_to(wanted: Wanted, size: int | None, stamp: str | None) -> None:
-    """Tell whom it concerns how an object was when it was read."""
+def _set_info(wanted: Wanted, size: int | None, stamp: str | None) -> None:
+    """Give a noted key the size and stamp that its object had when it was read."""
     if isinstance(wanted, NotedKey) and size is not None and stamp:
         wanted.info = ObjectInfo(str(wanted), size, stamp)

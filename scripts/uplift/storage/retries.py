@@ -1,4 +1,4 @@
-"""Try again what may pass by itself: the one place that says who repeats what, and how often.
+"""Repeat what failed for a transient reason: what repeats what, and how often.
 
 * **A request** (read, listing, small write): :func:`retried`, once more after each failure that may
   pass, `retries` times; exponential back-off with jitter, or when the server says. The engines
@@ -68,7 +68,7 @@ def _repeated(function: Callable[[], R], attempts: int) -> R:
             raise failed.pop()
         return function()
 
-    def tell(state: tenacity.RetryCallState) -> None:
+    def log_attempt(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
         level = logging.WARNING if state.attempt_number > tuning.QUIET_FAILURES else logging.DEBUG
         log.log(level, "attempt %d of %d failed: %s", state.attempt_number, attempts, error)
@@ -80,7 +80,7 @@ def _repeated(function: Callable[[], R], attempts: int) -> R:
         retry=tenacity.retry_if_exception(may_pass),
         stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_random_exponential(tuning.FIRST_WAIT_S, tuning.LONGEST_WAIT_S),
-        before_sleep=tell,
+        before_sleep=log_attempt,
         reraise=True,
     )
     try:

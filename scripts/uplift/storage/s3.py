@@ -1,4 +1,4 @@
-"""What is S3's alone: access, credentials, and a client of botocore for what no engine can ask."""
+"""What only S3 needs: access, credentials, and a client of botocore for what engines cannot do."""
 
 import contextlib
 import logging
@@ -23,7 +23,7 @@ _BUSY = (429, 503)
 
 
 class AwsAccess(Model):
-    """Where and as whom to speak S3; made from options, environment and profile."""
+    """Where S3 is, and whether without credentials; from options, environment and profile."""
 
     endpoint_url: str | None
     region: str | None
@@ -137,12 +137,12 @@ def pause_when_asked(client: Any, options: StorageOptions) -> None:
 
 
 def reason_of(url: str, options: StorageOptions) -> Refusal | None:
-    """Ask once more, in a way that is answered with words: why the server refuses a bucket."""
+    """Ask why the server refuses a bucket, by a request whose answer has a body."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     said: list[Refusal] = []
 
-    def note(response: Any, **_: Any) -> None:
+    def note_answer(response: Any, **_: Any) -> None:
         answer = response[1] if response is not None else {}
         error = answer.get("Error", {})
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -155,7 +155,7 @@ def reason_of(url: str, options: StorageOptions) -> Refusal | None:
     )
     try:
         client = s3_client(quick)
-        client.meta.events.register_first("needs-retry.s3", note)
+        client.meta.events.register_first("needs-retry.s3", note_answer)
         client.list_objects_v2(Bucket=split_url(url).authority, MaxKeys=1)
     except (BotoCoreError, ClientError):
         pass  # noted above

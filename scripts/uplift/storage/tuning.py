@@ -14,7 +14,8 @@ LOOK_AGAIN_S = 30.0
 QUIET_FAILURES = 2
 """Failures of one request that are not worth a line in the log."""
 CONNECT_S = 10.0
-"""A host that answers at all does so in less; a request that sends data may take `timeout`."""
+"""Hosts that can be reached accept a connection sooner; a request that sends data may take
+`timeout`."""
 
 # -- reading
 

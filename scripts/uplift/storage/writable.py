@@ -1,4 +1,4 @@
-"""The door to locations that are written to; :mod:`uplift.outputs` alone may come through it."""
+"""Opens locations for writing; :mod:`uplift.outputs` alone may import it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Read a zip archive in place, wherever it lies: its directory once, then ranges of bytes.
+"""Read a zip archive in place, in any store: its directory once, then ranges of bytes.
 
 Nothing is unpacked and no position is shared, so many threads read at once. Each object that is
 read whole is checked against the CRC-32 of the archive's directory.
@@ -38,7 +38,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 class ArchiveStore(ReadableStore):
     """Objects in an archive, for reading.
 
-    When all of the archive lies in one folder, that folder is the root.
+    When all of the archive is in one folder, that folder is the root.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def _refuse_unsafe(entry: zipfile.ZipInfo, url: str) -> None:
 
 
 def _name_in(entry: zipfile.ZipInfo) -> bytes:
-    """Name as it stands in the archive."""
+    """Name as the archive has it."""
     return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8 else "cp437")
 
 

@@ -1,4 +1,4 @@
-"""Write a zip archive front to back: ZIP64, stored, no clock (APPNOTE.TXT 6.3.10).
+"""Write a zip archive front to back: ZIP64, not compressed, no times (APPNOTE.TXT 6.3.10).
 
 The standard library has to seek back, or to put sizes behind the data; streams to object stores
 cannot do the one, and readers of a stream the other. Here size and CRC-32 are known beforehand.

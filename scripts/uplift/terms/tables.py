@@ -14,7 +14,6 @@ from typing import NamedTuple
 LOOKUP = "scripts/lookup_term.py"
 """The command that finds identifiers; messages name it."""
 _OBO = "http://purl.obolibrary.org/obo/"
-_MANY = 4
 _NEAR = 0.8
 """How alike a misspelled name is, as difflib counts: one or two letters of ten are other ones."""
 

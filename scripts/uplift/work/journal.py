@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from uplift.errors import OutputError
 from uplift.models.base import Model
+from uplift.models.record import RepeatedReads
 
 
 class Done(Model):
@@ -42,8 +43,7 @@ class Done(Model):
     """Chunks with bytes after the end of their stream: how many, and the first of them."""
     largest: tuple[int, ...] | None = None
     """Bytes of the largest chunk that was read, and its index."""
-    reread: tuple[tuple[int, ...], ...] = ()
-    """Chunks of which a read failed and was repeated."""
+    repeated_reads: RepeatedReads = ()
     digests: str = ""
     """Digests of what was read: rows of :mod:`uplift.arrays.digests`; may be empty."""
     boot: str | None = None

@@ -48,7 +48,7 @@ _taken: list[Any] = [Used(), Traffic()]
 _elsewhere: list[Any] = [Used(), 0]
 
 
-def take_spent() -> Elsewhere:
+def collect_spent() -> Elsewhere:
     """Return, in a worker process, what it used since the last call."""
     used, traffic = _used(resource.RUSAGE_SELF), TRAFFIC.copy()
     spent = Elsewhere(os.getppid(), used - _taken[0], peak_memory_bytes(), traffic.since(_taken[1]))

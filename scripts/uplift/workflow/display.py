@@ -73,7 +73,7 @@ class Work:
         """Datasets that are being worked on, how, and how far those are that are converted now."""
         busy = [name for name, text in list(self._steps.items()) if text]
         for name in busy[:_SHOWN]:
-            status = self._watches[name].look()
+            status = self._watches[name].status()
             yield name, self._steps[name], None if status and status.is_done else status
         if len(busy) > _SHOWN:
             yield f"and {len(busy) - _SHOWN} more", "", None
@@ -261,8 +261,8 @@ def fitting(rows: Sequence[Row], width: int) -> list[Row]:
         Of the terminal, in columns.
     """
     names, steps = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
-    room = width - names - steps - _BAR - 3 * _GAP
-    kept = [_leading(texts, room) for _, _, texts in rows]
+    available = width - names - steps - _BAR - 3 * _GAP
+    kept = [_leading(texts, available) for _, _, texts in rows]
     widest = max((len(_APART.join(texts)) for texts in kept), default=0)
     most = width - steps - _GAP - (_BAR + widest + 2 * _GAP if widest else 0)
     return [
@@ -271,10 +271,10 @@ def fitting(rows: Sequence[Row], width: int) -> list[Row]:
     ]
 
 
-def _leading(texts: list[str], room: int) -> list[str]:
+def _leading(texts: list[str], available: int) -> list[str]:
     """As many as fit, at least the first one."""
     count = len(texts)
-    while count > 1 and len(_APART.join(texts[:count])) > room:
+    while count > 1 and len(_APART.join(texts[:count])) > available:
         count -= 1
     return texts[:count]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uplift.errors import INTERRUPTED
-from uplift.report.facts import STOPPED
+from uplift.report.outcomes import STOPPED
 from uplift.workflow.attempts import error_in, first_error, next_attempt, text_of
 
 

@@ -44,17 +44,17 @@ class FaultWatch(logging.Handler):
             done = self._rules.pop(about["job_id"], "")
             self._failed = {key: names for key, names in self._failed.items() if key[1] != done}
         elif event == "job_error":
-            self._take_error(about)
+            self._count_error(about)
         elif event == "group_error":
             for one in about.get("job_error_info") or ():
-                self._take_error(one)
+                self._count_error(one)
 
-    def _take_error(self, about: Mapping[str, Any]) -> None:
+    def _count_error(self, about: Mapping[str, Any]) -> None:
         rule = self._rules.get(about["jobid"], "")
         for log in about.get("log") or ():
-            self._count(Path(str(log)), rule)
+            self._count_failure(Path(str(log)), rule)
 
-    def _count(self, log: Path, rule: str) -> None:
+    def _count_failure(self, log: Path, rule: str) -> None:
         """Count a failed job; stop when enough datasets failed for the same reason."""
         text = error_in(log)
         reason = common_reason(text)
@@ -87,11 +87,11 @@ def watch(workflow: Any) -> None:
     logging.getLogger("snakemake.logging").addHandler(FaultWatch(workflow))
 
 
-def take_refusal(workflow: Any, text: str) -> None:
+def note_refusal(workflow: Any, text: str) -> None:
     """Note that SLURM refused a job; after :data:`ENOUGH` for one reason no more are submitted."""
     shown = console.active()
     if shown is not None:
-        shown.take_refusal(text)
+        shown.note_refusal(text)
     _refused[text] += 1
     if _refused[text] == ENOUGH:
         workflow.scheduler.keepgoing = False

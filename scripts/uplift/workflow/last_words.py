@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from uplift.models.words import counted
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.workflow.snakemake_words import STEPS
 
 _ALIKE = 3

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 
-def look_less_often(scheduler: Any, *, is_local: bool) -> None:
+def schedule_less_often(scheduler: Any, *, is_local: bool) -> None:
     """Have the scheduler run when a job has ended; on a cluster, once more each second.
 
     Parameters
@@ -24,14 +24,14 @@ def look_less_often(scheduler: Any, *, is_local: bool) -> None:
         return
     waiting = threading.Lock()
 
-    def look_again(delay: float) -> None:
+    def schedule_again(delay: float) -> None:
         if waiting.acquire(blocking=False):
-            timer = threading.Timer(delay, look)
+            timer = threading.Timer(delay, schedule)
             timer.daemon = True  # else Snakemake waits for it at its end
             timer.start()
 
-    def look() -> None:
+    def schedule() -> None:
         waiting.release()
         scheduler._open_jobs.release()
 
-    scheduler._schedule_reevalutation = look_again
+    scheduler._schedule_reevalutation = schedule_again

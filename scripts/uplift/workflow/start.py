@@ -18,7 +18,8 @@ from uplift.models.publication import Claim
 from uplift.models.slices import Slice
 from uplift.outputs.keys import LOCK_KEY, ROOT_KEY
 from uplift.outputs.overlap import is_same_location
-from uplift.report.facts import Outcome, outcome_of
+from uplift.report.facts import outcome_of
+from uplift.report.outcomes import Outcome
 from uplift.settings.columns import Sample, SampleTable
 from uplift.storage import display_url, hide_url, is_local, local_path, open_store
 from uplift.storage.settings import options_for

@@ -58,7 +58,7 @@ class Watch:
         self._planned: tuple[int, int] | None = None
         self._seen: deque[tuple[float, int]] = deque()
 
-    def look(self) -> Status | None:
+    def status(self) -> Status | None:
         """Progress now; None before there is a journal."""
         for journal in self._folder.glob("journal/*.jsonl"):
             self._read[journal] = _followed(journal, self._read.get(journal, (0, 0, 0)))

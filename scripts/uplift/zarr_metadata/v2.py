@@ -5,7 +5,7 @@ from typing import Any
 
 from uplift.errors import CORRECT, SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, Shape, SourceArray
-from uplift.models.changes import Change, reread
+from uplift.models.changes import Change, respelling
 from uplift.models.json_text import cut, without_bare_nan
 from uplift.zarr_metadata import data_types
 
@@ -43,9 +43,9 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
     """
     if not isinstance(zarray, dict):
         raise SourceError(f"{where}: not a JSON object; {CORRECT}")
-    zarray, repaired = _one_reading(zarray)
+    zarray, repaired = _with_unique_readings(zarray)
     if zarray.get("zarr_format") != 2:
-        raise _bad(where, "zarr_format", zarray.get("zarr_format"), "2")
+        raise _bad_value(where, "zarr_format", zarray.get("zarr_format"), "2")
     shape = parse_shape(zarray.get("shape"), where, "shape", least=0)
     source = SourceArray(
         zarr_format=2,
@@ -53,8 +53,8 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
         chunks=_chunks(zarray.get("chunks"), shape, where),
         data_type=_data_type(zarray.get("dtype"), where),
         fill_value=without_bare_nan(zarray.get("fill_value")),
-        order=_one_of(zarray, "order", ("C", "F"), "C", where),
-        separator=_one_of(zarray, "dimension_separator", (".", "/"), ".", where),
+        order=_allowed_value(zarray, "order", ("C", "F"), "C", where),
+        separator=_allowed_value(zarray, "dimension_separator", (".", "/"), ".", where),
         compressor=_codec(zarray.get("compressor"), where, "compressor"),
         filters=_filters(zarray.get("filters"), where),
     )
@@ -63,7 +63,7 @@ def parse_v2(zarray: JsonValue, where: str, repairs: list[Change] | None = None)
         repairs += repaired
         meant = data_types.repaired_fill_value(source)
         if meant is not None:
-            repairs.append(reread("fill_value", source.fill_value, meant))
+            repairs.append(respelling("fill_value", source.fill_value, meant))
     return source
 
 
@@ -92,7 +92,7 @@ def parse_shape(value: Any, where: str, key: str, *, least: int) -> Shape:
     if not isinstance(value, (list, tuple)) or not all(
         type(n) is int and least <= n < 2**63 for n in value
     ):
-        raise _bad(where, key, value, f"a list of integers, each at least {least}")
+        raise _bad_value(where, key, value, f"a list of integers, each at least {least}")
     return tuple(value)
 
 
@@ -106,9 +106,9 @@ def check_fill_value(source: SourceArray, where: str) -> None:
         return  # the data type has a reason of its own, see mapping.unsupported_reason
 
 
-def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
+def _with_unique_readings(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read what has one reading: numbers as texts, a codec without its list, and the like."""
-    read = {key: _alone(value) if key in _NO_LISTS else value for key, value in zarray.items()}
+    read = {key: _unlisted(value) if key in _NO_LISTS else value for key, value in zarray.items()}
     read["zarr_format"] = whole(read.get("zarr_format", 2))
     if isinstance(read.get("dtype"), str):
         read["dtype"] = _with_byte_order(read["dtype"])
@@ -120,12 +120,12 @@ def _one_reading(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     read.setdefault("fill_value", None)
     if read.get("dimension_separator", "") is None:
         del read["dimension_separator"]
-    for key, plain in (("compressor", _one_codec), ("filters", _list_of_codecs)):
+    for key, plain in (("compressor", _codec_alone), ("filters", _list_of_codecs)):
         if key in zarray:
             read[key] = plain(zarray[key])
     changed = [key for key, value in zarray.items() if repr(value) != repr(read.get(key, ...))]
     changed += [key for key in ("zarr_format", "order", "fill_value") if key not in zarray]
-    return read, [reread(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
+    return read, [respelling(key, zarray.get(key, ...), read.get(key, ...)) for key in changed]
 
 
 def lengths(value: Any) -> Any:
@@ -135,29 +135,29 @@ def lengths(value: Any) -> Any:
     return [whole(item) for item in value] if isinstance(value, list) else value
 
 
-def _alone(value: Any) -> Any:
+def _unlisted(value: Any) -> Any:
     """Take a text or number out of a list of one, in which programs in R write it."""
     one = isinstance(value, list) and len(value) == 1 and isinstance(value[0], (str, int, float))
     return value[0] if one else value
 
 
-def _one_codec(value: Any) -> Any:
+def _codec_alone(value: Any) -> Any:
     """Read a name alone, a list of one, and what stands for none."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):
         return {"id": value}
     if isinstance(value, dict):
-        return {key: _alone(item) for key, item in value.items()}
+        return {key: _unlisted(item) for key, item in value.items()}
     return None if value in (False, []) else value
 
 
 def _list_of_codecs(value: Any) -> Any:
     if isinstance(value, list):
-        return [_one_codec(item) if isinstance(item, dict) else item
+        return [_codec_alone(item) if isinstance(item, dict) else item
                 for item in value if item is not None]  # fmt: skip
     if isinstance(value, dict):
-        return [_one_codec(value)]
+        return [_codec_alone(value)]
     return None if value in (False, "") else value
 
 
@@ -188,24 +188,24 @@ def _chunks(value: Any, shape: Shape, where: str) -> Shape:
             f"{where}: chunks {list(chunks)} and shape {list(shape)} differ in length; {CORRECT}"
         )
     if any(c == 0 and n > 0 for c, n in zip(chunks, shape, strict=True)):
-        raise _bad(where, "chunks", list(chunks), "a list of integers, each at least 1")
+        raise _bad_value(where, "chunks", list(chunks), "a list of integers, each at least 1")
     return tuple(max(1, c) for c in chunks)
 
 
 def _data_type(value: Any, where: str) -> Any:
     if isinstance(value, str) or (isinstance(value, list) and value):
         return value
-    raise _bad(where, "dtype", value, 'a data type such as "<u2"')
+    raise _bad_value(where, "dtype", value, 'a data type such as "<u2"')
 
 
-def _one_of(
+def _allowed_value(
     zarray: dict[str, Any], key: str, allowed: tuple[str, ...], default: str, where: str
 ) -> Any:
     value = zarray.get(key)
     if value is None:
         return default
     if value not in allowed:
-        raise _bad(where, key, value, " or ".join(f'"{item}"' for item in allowed))
+        raise _bad_value(where, key, value, " or ".join(f'"{item}"' for item in allowed))
     return value
 
 
@@ -217,16 +217,16 @@ def _codec(value: Any, where: str, key: str) -> dict[str, Any] | None:
         names = [value[name] for name in _NAMES if name in value]
         if names and all(name is None or isinstance(name, str) for name in names):
             return value
-    raise _bad(where, key, value, 'null or an object with an "id"')
+    raise _bad_value(where, key, value, 'null or an object with an "id"')
 
 
 def _filters(value: Any, where: str) -> tuple[dict[str, Any], ...] | None:
     if value is None:
         return None
     if not isinstance(value, list):
-        raise _bad(where, "filters", value, "null or a list of objects")
+        raise _bad_value(where, "filters", value, "null or a list of objects")
     return tuple(_codec(item, where, "filters") or {} for item in value)
 
 
-def _bad(where: str, key: str, value: Any, wanted: str) -> SourceError:
+def _bad_value(where: str, key: str, value: Any, wanted: str) -> SourceError:
     return SourceError(f"{where}: {key} is {cut(repr(value), 80)}, expected {wanted}; {CORRECT}")

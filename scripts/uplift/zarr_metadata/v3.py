@@ -9,7 +9,7 @@ from typing import Any
 from uplift.errors import CORRECT, REWRITE, SourceError
 from uplift.grid import Index, Shape, grid_shape
 from uplift.models.arrays import JsonValue, SourceArray, TargetArray
-from uplift.models.changes import Change, reread
+from uplift.models.changes import Change, respelling
 from uplift.models.json_text import without_bare_nan
 from uplift.models.once import once_each
 from uplift.zarr_metadata import data_types
@@ -60,7 +60,7 @@ def parse_v3(document: JsonValue, where: str, repairs: list[Change] | None = Non
         raise _wrong(where, f"node_type is {document.get('node_type')!r}, not 'array'")
     if document.get("storage_transformers"):
         raise _wrong(where, "storage_transformers are not known to this version", REWRITE)
-    document, repaired = _one_reading(document)
+    document, repaired = _with_unique_readings(document)
     _refuse_extensions(document, where)
     shape = parse_shape(document.get("shape"), where, "shape", least=0)
     grid = _configuration(document.get("chunk_grid"), "regular", where, "chunk_grid")
@@ -82,7 +82,7 @@ def parse_v3(document: JsonValue, where: str, repairs: list[Change] | None = Non
     if repairs is not None:
         repairs += repaired
         if type(fill_value) is not type(source.fill_value):
-            repairs.append(reread("fill_value", document.get("fill_value", ...), fill_value))
+            repairs.append(respelling("fill_value", document.get("fill_value", ...), fill_value))
     return source.model_copy(update={"fill_value": fill_value})
 
 
@@ -193,7 +193,7 @@ def _wrong(where: str, what: str, remedy: str = CORRECT) -> SourceError:
     return SourceError(f"{where}: {what}; {remedy}")
 
 
-def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
+def _with_unique_readings(document: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read lengths as texts or floats, chunk keys that are not described, names alone."""
     read = dict(document)
     if "shape" in document:
@@ -217,7 +217,7 @@ def _one_reading(document: dict[str, Any]) -> tuple[dict[str, Any], list[Change]
             read[key] = {"must_understand": False}
     changed = [key for key, value in read.items() if repr(value) != repr(document.get(key))]
     return read, [
-        reread(key, document.get(key, ...), read[key] if key in ARRAY_KEYS else ...)
+        respelling(key, document.get(key, ...), read[key] if key in ARRAY_KEYS else ...)
         for key in changed
     ]
 

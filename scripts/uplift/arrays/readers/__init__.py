@@ -33,7 +33,7 @@ def open_reader(
     path
         Path of the array.
     root_document
-        The document of an array at the root, which is not at its place before publishing.
+        The document of an array at the root, which is not at the output before publishing.
     version
         Zarr format of the array.
 
@@ -45,7 +45,7 @@ def open_reader(
     Raises
     ------
     ReaderError
-        None does; the reason is the last one's.
+        No reader supports it; the reason is that of the last one.
     """
     if not path and root_document is not None:
         return ZarrReader(store, path, root_document)
@@ -66,7 +66,7 @@ def begin_reader(
     version
         Zarr format of the array.
     whole
-        Whether it will be read with one call: then nothing of it is kept.
+        Whether it will be read with one call: then none of it is cached.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def open_planned(store: Store, path: str, target: TargetArray) -> Reader:
     path
         Of the array, from the root of the output.
     target
-        What the plan makes of it.
+        The array as it is planned.
 
     Returns
     -------
@@ -125,11 +125,11 @@ def begin_planned(
     path
         Of the array, from the root of the output.
     target
-        What the plan makes of it.
+        The array as it is planned.
     zarr_python
         Whether zarr-python is to read it in any case.
     whole
-        Whether it will be read with one call: then nothing of it is kept.
+        Whether it will be read with one call: then none of it is cached.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def begin_planned(
     def other() -> Reader:
         return ZarrReader(store, path, json.dumps(array_document(target, {}, None)).encode())
 
-    # tensorstore ends the whole process over a document with raw bytes that it takes as given
+    # tensorstore aborts the whole process where metadata of raw bytes are passed to it
     if root is None or zarr_python or is_raw_bytes(target.data_type):
         return other
     return _attempt(

@@ -13,13 +13,13 @@ class ReaderError(Exception):
 
     @classmethod
     def of(cls, reader: str, error: Exception) -> "ReaderError":
-        """Word an error of a reader."""
+        """Build the error from what a reader raised."""
         text = " ".join(str(error).split()) or type(error).__name__
         return cls(f"{reader} refuses it: {text[:300]}")
 
 
 def reader_error(reader: str, error: Exception) -> Exception:
-    """Word an error of a reader; a failed request or want of memory says nothing of the array."""
+    """Error for what a reader raised; a failed request or a lack of memory is no refusal."""
     if isinstance(error, StorageError):
         return error
     return MemoryError() if is_little_memory(error) else ReaderError.of(reader, error)

@@ -45,12 +45,11 @@ class TensorstoreReader:
     path
         Path of the array.
     target
-        What the array is planned to be, whose document is not looked at; None: what the document
-        that is there says.
+        The array as it is planned, whose document is not read; None: it is as its document says.
     driver
         ``zarr3``, or ``zarr`` for Zarr v2.
     whole
-        Whether it is read with one call: then nothing of it is kept.
+        Whether it is read with one call: then none of it is cached.
     waits
         Whether each read is a round trip: then many are in progress at the same time.
     """
@@ -123,15 +122,15 @@ class TensorstoreReader:
 
         return wait
 
-    def begin_whole(self, room: Room) -> Callable[[], NDArray[Any]]:
-        """Begin to read all elements into memory that is used again: a fresh one costs page faults.
+    def begin_whole(self, buffer: ReusedBuffer) -> Callable[[], NDArray[Any]]:
+        """Begin to read all elements into memory that is reused: fresh memory costs page faults.
 
         They are valid until the next array is read into it.
         """
         dtype = self._array.dtype.numpy_dtype
         if dtype.kind not in "biufc":
             return self.begin(tuple(slice(0, n) for n in self.shape))
-        values = room.array(self.shape, dtype)
+        values = buffer.array(self.shape, dtype)
         pending = tensorstore.array(values, context=self._context).write(self._array)
 
         def wait() -> NDArray[Any]:
@@ -142,14 +141,14 @@ class TensorstoreReader:
         return wait
 
 
-class Room:
+class ReusedBuffer:
     """Memory for the values of one array after the other."""
 
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.uint8)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Lend it as an array, whose values are undefined."""
+        """Return it as an array, whose values are undefined."""
         nbytes = math.prod(shape) * dtype.itemsize
         if len(self._bytes) < nbytes:
             self._bytes = np.empty(nbytes, np.uint8)
@@ -161,7 +160,7 @@ _REFUSED = (IndexError, ValueError, NotImplementedError, OSError, RuntimeError)
 
 
 class _Refusals:
-    """Makes what tensorstore raises a refusal of this reader."""
+    """Turns what tensorstore raises into an error of this reader."""
 
     def __enter__(self) -> None:
         """Nothing to do."""
@@ -176,7 +175,7 @@ _REFUSALS = _Refusals()
 
 
 def _spec(driver: str, metadata: Any = None) -> Any:
-    """What opens arrays at any URL: those with this metadata, which are not looked for."""
+    """Spec that opens arrays with this metadata at any URL, without reading their documents."""
     given = {} if metadata is None else {"metadata": metadata, "assume_metadata": True}
     return tensorstore.Spec({"driver": driver, "recheck_cached_data": "open", **given})
 
@@ -187,7 +186,7 @@ def _planned(target: TargetArray) -> Any:
 
 
 def _read_document(root: str, path: str, driver: str) -> bytes | None:
-    """Document of an array; None: tensorstore is left to say what is wrong with it."""
+    """Document of an array; None: tensorstore reads it, and says what is wrong with it."""
     name = ".zarray" if driver == "zarr" else "zarr.json"
     try:
         with FileIO(f"{root}/{path}/{name}") as file:

@@ -21,7 +21,7 @@ from uplift.storage.protocol import Store, join
 T = TypeVar("T")
 
 _REQUESTS = 64
-"""Under way at once; the store holds back those that a job may not have."""
+"""Requests at the same time; the store's cap may allow fewer."""
 _ENDS_KEPT = 64
 """Indexes of shards of one remote array: of 4,096 chunks each has 64 KiB."""
 _opening = threading.Lock()
@@ -80,8 +80,8 @@ def _bytes_alone(found: NDArray[Any]) -> NDArray[Any]:
     return np.array(found.tobytes() if found.itemsize > 1 else found.item(), dtype=object)
 
 
-class _Here(ThreadPoolExecutor):
-    """Does what it is given at once, in the thread that gives it."""
+class _DirectExecutor(ThreadPoolExecutor):
+    """Executor that calls a function immediately, in the calling thread."""
 
     def submit(self, function: Callable[..., T], /, *given: Any, **named: Any) -> Future[T]:
         done: Future[T] = Future()
@@ -92,21 +92,22 @@ class _Here(ThreadPoolExecutor):
         return done
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Nothing to end: each loop that is closed asks for it."""
+        """Nothing to do: each event loop calls it when it is closed."""
 
 
-_HERE = _Here()
+_DIRECT = _DirectExecutor()
 
 
 def _awaited(coroutine: Coroutine[Any, Any, T]) -> T:
     """Wait for a coroutine in a loop of this thread.
 
     With zarr-python's own loop in one thread, and its decoders in others, more than half of the
-    time went into what these tell each other. Regions are read at once by threads of ours.
+    time went into communication between these. Regions are read in parallel by threads of this
+    project.
     """
     loop = asyncio.new_event_loop()
     try:
-        loop.set_default_executor(_HERE)
+        loop.set_default_executor(_DIRECT)
         return loop.run_until_complete(coroutine)
     finally:
         loop.close()
@@ -123,12 +124,12 @@ def _documents(store: Store, path: str, zarr_format: int) -> dict[str, bytes | N
 
 @functools.cache
 def _requests() -> ThreadPoolExecutor:
-    """Threads that wait for stores that are far away."""
+    """Threads that wait for remote stores."""
     return ThreadPoolExecutor(_REQUESTS, thread_name_prefix="zarr")
 
 
 class _ReadOnlyStore(ZarrStore):
-    """The project's storage as zarr-python wants it, documents that are not there laid over."""
+    """The project's storage as zarr-python uses it, with documents that are not written yet."""
 
     supports_writes = False
     supports_deletes = False
@@ -138,7 +139,7 @@ class _ReadOnlyStore(ZarrStore):
         super().__init__(read_only=True)
         self._store = store
         self._documents = documents
-        # regions of a shard want its index at the same time: each end is asked for once
+        # several regions of a shard need its index at the same time: it is requested once
         self._ends: dict[tuple[str, int], Future[bytes | None]] = {}
         self._lock = threading.Lock()
 
@@ -170,10 +171,10 @@ class _ReadOnlyStore(ZarrStore):
             info = self._store.stat(key)
             length = info.size - byte_range.offset if info is not None else 0
             return self._store.get_range(key, byte_range.offset, length)
-        return self._end(key, byte_range.suffix)
+        return self._last_bytes(key, byte_range.suffix)
 
-    def _end(self, key: str, length: int) -> bytes | None:
-        """Last bytes of an object: of a shard its index, which is kept where it is far away."""
+    def _last_bytes(self, key: str, length: int) -> bytes | None:
+        """Last bytes of an object, such as a shard's index; kept where the store is remote."""
         if self._store.is_local:
             return self._store.get_range(key, -length, length)
         with self._lock:
@@ -187,7 +188,7 @@ class _ReadOnlyStore(ZarrStore):
         try:
             own.set_result(self._store.get_range(key, -length, length))
         except BaseException as error:
-            with self._lock:  # who asks later may get an answer
+            with self._lock:  # a later request may succeed
                 self._ends.pop((key, length), None)
             own.set_exception(error)
         return own.result()
@@ -205,7 +206,7 @@ class _ReadOnlyStore(ZarrStore):
         return await self._done(self._store.stat, key) is not None
 
     async def _done(self, function: Callable[..., T], *given: Any) -> T:
-        """Ask the store: where it is far away, while others are asked."""
+        """Make a request; those to a remote store are made in parallel."""
         if self._store.is_local and not self._store.reads_ahead:
             return function(*given)
         return await asyncio.get_running_loop().run_in_executor(_requests(), function, *given)

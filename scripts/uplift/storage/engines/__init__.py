@@ -1,8 +1,8 @@
 """Engines for remote locations: a module each, named as the setting ``engine`` names it.
 
 An engine's module has ``open_url(url, options, *, writable)``, which returns a
-:class:`~uplift.storage.remote.RemoteStore`, or None for URLs that are not its business. To add one,
-add its file; nothing else names them.
+:class:`~uplift.storage.remote.RemoteStore`, or None for URLs that it does not open. To add one, add
+its file; nothing else names them.
 """
 
 import importlib

@@ -167,7 +167,7 @@ class ObstoreStore(RemoteStore):
             return None if refusal is None else refusal.retry_after
         if not self.url.startswith("http"):
             return None
-        import requests  # hundreds of modules, for what few servers ever want
+        import requests  # hundreds of modules, which few servers make necessary
 
         try:
             answer = requests.head(f"{self.url}/{quote(key)}", timeout=tuning.CONNECT_S)

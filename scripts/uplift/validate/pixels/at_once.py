@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uplift.arrays.readers import begin_planned, begin_reader
 from uplift.arrays.readers.protocol import Reader, ReaderError
-from uplift.arrays.readers.with_tensorstore import Room, TensorstoreReader
+from uplift.arrays.readers.with_tensorstore import ReusedBuffer, TensorstoreReader
 from uplift.models.batch import BatchItem
 from uplift.storage.protocol import Store, has_round_trips
 from uplift.validate.pixels.compare import same_bits
@@ -55,16 +55,16 @@ def same_values(
         where reads are round trips, for as long as it is referenced.
     """
     opening = [None if item is None else _opening(item, source, output) for item in items]
-    ahead, rooms = _AHEAD, _used_again(_AHEAD + 1)
+    ahead, buffers = _AHEAD, _used_again(_AHEAD + 1)
     if has_round_trips(source, output):
         largest = max((_nbytes(item) for item in items if item is not None), default=1)
         ahead = max(_AHEAD, _AHEAD_BYTES // largest)
-        rooms = iter(lambda: (Room(), Room()), None)
+        buffers = iter(lambda: (ReusedBuffer(), ReusedBuffer()), None)
     reading: deque[tuple[_Reading, _Reading] | None] = deque()
     for pair in opening:
         if len(reading) > ahead:
             yield _compared(reading.popleft())
-        reading.append(None if pair is None else _reading(pair, next(rooms)))
+        reading.append(None if pair is None else _reading(pair, next(buffers)))
     while reading:
         yield _compared(reading.popleft())
 
@@ -73,8 +73,8 @@ def _nbytes(item: BatchItem) -> int:
     return max(1, math.prod(item.source.shape) * numpy_dtype(item.source).itemsize)
 
 
-def _used_again(count: int) -> Iterator[tuple[Room, Room]]:
-    return itertools.cycle([(Room(), Room()) for _ in range(count)])
+def _used_again(count: int) -> Iterator[tuple[ReusedBuffer, ReusedBuffer]]:
+    return itertools.cycle([(ReusedBuffer(), ReusedBuffer()) for _ in range(count)])
 
 
 def _opening(
@@ -87,17 +87,18 @@ def _opening(
 
 
 def _reading(
-    pair: tuple[Callable[[], Reader], Callable[[], Reader]], rooms: tuple[Room, Room]
+    pair: tuple[Callable[[], Reader], Callable[[], Reader]],
+    buffers: tuple[ReusedBuffer, ReusedBuffer],
 ) -> tuple[_Reading, _Reading] | None:
     try:
         readers = [wait() for wait in pair]
     except ReaderError:
         return None
     before, after = (
-        reader.begin_whole(room)
+        reader.begin_whole(buffer)
         if isinstance(reader, TensorstoreReader)
         else reader.begin(tuple(slice(0, n) for n in reader.shape))
-        for reader, room in zip(readers, rooms, strict=True)
+        for reader, buffer in zip(readers, buffers, strict=True)
     )
     return before, after
 

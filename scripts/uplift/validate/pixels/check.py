@@ -80,7 +80,7 @@ class Part:
         Whether the object itself is checked here: its index, and findings about it as a whole.
     """
 
-    region: grid.Box
+    region: grid.Region
     is_first: bool
 
 
@@ -246,7 +246,7 @@ class PixelCheck(ABC):
                     if data is not None:
                         self._source_values(chunk, data)
 
-    def _count(self, chunk: Index, digest: bytes, nbytes: int) -> None:
+    def _count_compared(self, chunk: Index, digest: bytes, nbytes: int) -> None:
         """Count a chunk whose values were the expected ones."""
         self.counts.rows.append(pixel_row(self._number(chunk), digest, self._index_bytes))
         self.counts.chunks += 1
@@ -260,12 +260,12 @@ class PixelCheck(ABC):
         return digest_of_values(inside_part(values, chunk, self.item.source))
 
 
-def filled_array(box: grid.Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]:
-    """Array of fill values with the extent of a box.
+def filled_array(region: grid.Region, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]:
+    """Array of fill values with the extent of a region.
 
     Parameters
     ----------
-    box
+    region
         First and one past the last element along each axis.
     dtype
         Of the elements.
@@ -275,6 +275,6 @@ def filled_array(box: grid.Box, dtype: np.dtype[Any], fill: Any) -> NDArray[Any]
     Returns
     -------
     NDArray[Any]
-        An array with the extent of the box.
+        An array with the extent of the region.
     """
-    return np.full(grid.box_shape(box), fill, dtype=dtype)
+    return np.full(grid.region_shape(region), fill, dtype=dtype)

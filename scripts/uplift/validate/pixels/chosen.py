@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from uplift import grid
-from uplift.grid import Box, Index, Shape
+from uplift.grid import Index, Region, Shape
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.planning.loads import REGIONS
 from uplift.validate.pixels.small import MOST_REGION_BYTES
@@ -29,7 +29,7 @@ class Chosen:
         The first chunk that is not stored.
     named
         Chunks that were recoded alone.
-    reread
+    repeated_reads
         Chunks of which a read failed and was repeated. They are compared in addition to all others,
         and not counted: what a verdict says does not depend on the network.
     filled
@@ -48,7 +48,7 @@ class Chosen:
     largest: Index | None = None
     absent: Index | None = None
     named: tuple[Index, ...] = ()
-    reread: tuple[Index, ...] = ()
+    repeated_reads: tuple[Index, ...] = ()
     filled: frozenset[Index] = frozenset()
     misdeclared: bool = False
     borders: tuple[int, ...] = field(default=())
@@ -60,12 +60,12 @@ class Chosen:
         return math.prod(self.source.shape) * numpy_dtype(self.source).itemsize
 
 
-def regions_of(array: Chosen) -> tuple[list[Box], list[Box]]:
-    """Boxes of elements to compare, each inside a source chunk; all of a small array.
+def regions_of(array: Chosen) -> tuple[list[Region], list[Region]]:
+    """Regions of elements to compare, each inside a source chunk; all of a small array.
 
     Returns
     -------
-    list[Box], list[Box]
+    list[Region], list[Region]
         Those of the array, which are counted; those of chunks that were read again.
     """
     chunks = grid.grid_shape(array.source.shape, array.source.chunks)
@@ -83,17 +83,17 @@ def regions_of(array: Chosen) -> tuple[list[Box], list[Box]]:
             found[index] = None
         chosen = found
     known = set(array.filled)
-    boxes = []
-    for indices in (chosen, array.reread[:MOST_NAMED]):
+    regions = []
+    for indices in (chosen, array.repeated_reads[:MOST_NAMED]):
         wanted = [index for index in dict.fromkeys(indices) if index not in known]
         known.update(wanted)
-        boxes.append([_box_in(index, array.source) for index in wanted])
-    return boxes[0], boxes[1]
+        regions.append([_region_in(index, array.source) for index in wanted])
+    return regions[0], regions[1]
 
 
-def _box_in(chunk: Index, source: SourceArray) -> Box:
-    box = grid.element_box(chunk, source.chunks, source.shape)
-    return _beginning(box, numpy_dtype(source).itemsize)
+def _region_in(chunk: Index, source: SourceArray) -> Region:
+    region = grid.element_region(chunk, source.chunks, source.shape)
+    return _beginning(region, numpy_dtype(source).itemsize)
 
 
 def _ends(chunks: Shape) -> Iterator[Index]:
@@ -112,10 +112,10 @@ def _at_borders(array: Chosen) -> Iterator[Index]:
     objects = target.object_grid
     for first in array.borders:
         for position, last in ((first - 1, True), (first, False)):
-            box = grid.element_box(
+            region = grid.element_region(
                 grid.index_of(position, objects), target.object_shape, target.shape
             )
-            corner = (b - 1 if last else a for a, b in box)
+            corner = (b - 1 if last else a for a, b in region)
             yield tuple(i // c for i, c in zip(corner, source.chunks, strict=True))
 
 
@@ -126,10 +126,10 @@ def _of_identity(path: str, chunks: Shape) -> Iterator[Index]:
         yield grid.index_of(int.from_bytes(digest, "little") % math.prod(chunks), chunks)
 
 
-def _beginning(box: Box, itemsize: int) -> Box:
-    """Cut a box along its first axes until it is small enough to read."""
-    sizes = list(grid.box_shape(box))
+def _beginning(region: Region, itemsize: int) -> Region:
+    """Cut a region along its first axes until it is small enough to read."""
+    sizes = list(grid.region_shape(region))
     for axis in range(len(sizes)):
         below = math.prod(sizes[axis + 1 :]) * max(1, itemsize)
         sizes[axis] = max(1, min(sizes[axis], MOST_REGION_BYTES // max(1, below)))
-    return tuple((a, a + n) for (a, _), n in zip(box, sizes, strict=True))
+    return tuple((a, a + n) for (a, _), n in zip(region, sizes, strict=True))

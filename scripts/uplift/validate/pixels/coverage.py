@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uplift import grid
-from uplift.arrays.source_chunks import ListingDigest
-from uplift.arrays.tasks import is_read_once
-from uplift.errors import INSPECT_AGAIN, VALIDATE_AGAIN, InputError
+from uplift.arrays.source_reads import SourceReads, change_seen_by
+from uplift.errors import VALIDATE_AGAIN, InputError
 from uplift.grid import Index
 from uplift.models.arrays import SourceArray, TargetArray
 from uplift.models.batch import Batch, BatchItem
@@ -76,10 +75,10 @@ def gather(batches: Iterable[Batch], work: WorkFolder, findings: Findings) -> di
         runs = {(run.path, run.start): run for run in runs_of(digests)}
         for item in batch.items:
             key = (item.path, item.start)
-            one = _current(item, done.get(key), file)
+            one = _current_record(item, done.get(key), file)
             array = arrays.setdefault(item.path, ArrayWork(item.source, item.target))
             array.items.append(one)
-            array.runs.append(_rows(item, one, runs.get(key), digests))
+            array.runs.append(_current_run(item, one, runs.get(key), digests))
     for path, array in arrays.items():
         trailing = sum(one.trailing for one in array.items)
         if trailing:
@@ -134,7 +133,7 @@ def chosen_of(
         largest=min(sizes)[1] if sizes else None,
         absent=absent,
         named=tuple(sorted(set(work.bad) - work.filled)),
-        reread=tuple(sorted({chunk for one in work.items for chunk in one.reread})),
+        repeated_reads=tuple(sorted({chunk for one in work.items for chunk in one.repeated_reads})),
         filled=work.filled,
         misdeclared=misdeclared,
         borders=tuple(sorted(one.start for one in work.items if one.start)),
@@ -185,7 +184,9 @@ def array_validation(
     if not unique or (not broken and not compared <= rows == expected):
         text = f"{rows} chunks were compared, the source has {expected}"
         findings.error("pixels.incomplete", entry.path, text)
-    _compare_read(entry, work, findings)
+    change = change_seen_by(_reads_of(work.items), entry, work.target)
+    if change is not None:
+        findings.error("source.changed", entry.path, change)
     return ArrayValidation(
         path=entry.path,
         shape=work.target.shape,
@@ -198,31 +199,21 @@ def array_validation(
     )
 
 
-def _compare_read(entry: InventoryArray, work: ArrayWork, findings: Findings) -> None:
-    """Compare what all batches read together with the inventory: the files, or their bytes.
-
-    Each chunk was read once, unless the new grid cuts chunks or a run was resumed. A source that
-    cannot be listed has no sizes.
-    """
+def _reads_of(items: list[ItemRecord]) -> SourceReads:
+    """What the batches read of an array together."""
     # a batch that compared each read with the listing counts none, others may read chunks twice
-    all_counted = all(one.opened for one in work.items if one.objects)
-    all_counted = all_counted and is_read_once(work.source, work.target)
-    if all_counted and 0 < sum(one.opened for one in work.items) == entry.stored_chunks:
-        sums = [int(one.opened_sha256, 16) for one in work.items if one.opened]
-        if ListingDigest(sum(sums)).hexdigest() != entry.listing_sha256:
-            text = f"chunks changed after the source was inspected; {INSPECT_AGAIN}"
-            findings.error("source.changed", entry.path, text)
-        return
-    once = sum(one.chunks_read for one in work.items) == entry.stored_chunks
-    resumed = any(one.objects_resumed for one in work.items)
-    read = sum(one.bytes_read for one in work.items)
-    comparable = work.source.shards is None and once and not resumed
-    if comparable and entry.stored_bytes not in (0, read):
-        text = f"{read} bytes of chunks were read, {entry.stored_bytes} were there when the source "
-        findings.error("source.changed", entry.path, f"{text}was inspected; {INSPECT_AGAIN}")
+    all_counted = all(one.opened for one in items if one.objects)
+    opened = [one for one in items if one.opened] if all_counted else []
+    return SourceReads(
+        chunks=sum(one.chunks_read for one in items),
+        bytes=sum(one.bytes_read for one in items),
+        opened=sum(one.opened for one in opened),
+        opened_sum=sum(int(one.opened_sha256, 16) for one in opened),
+        has_resumed=any(one.objects_resumed for one in items),
+    )
 
 
-def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
+def _current_record(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
     if one is None or one.fingerprint != item.fingerprint or one.stop != item.stop:
         raise InputError(
             f"{file}: is not about {item.path or '/'} as it is planned now; "
@@ -231,7 +222,7 @@ def _current(item: BatchItem, one: ItemRecord | None, file: Path) -> ItemRecord:
     return one
 
 
-def _rows(item: BatchItem, one: ItemRecord, run: Run | None, file: Path) -> Run:
+def _current_run(item: BatchItem, one: ItemRecord, run: Run | None, file: Path) -> Run:
     if run is None or run.sha256 != one.rows_sha256:
         raise InputError(
             f"{file}: does not hold the digests that {file.with_suffix('.json').name} speaks of, "

@@ -18,7 +18,7 @@ from uplift import grid
 from uplift.arrays.readers import open_reader
 from uplift.arrays.readers.protocol import Reader, ReaderError
 from uplift.arrays.readers.with_zarr_python import ZarrReader
-from uplift.grid import Box
+from uplift.grid import Region
 from uplift.models.findings import Finding, Findings
 from uplift.models.words import counted
 from uplift.running.parallel import in_order
@@ -97,7 +97,7 @@ def check_arrays(
         opens = [opens for check in checks for opens in (check.open_output, check.open_source)]
         for _ in in_order(pool, lambda opens: opens(), opens, 2 * at_once):
             pass
-        parts = [(check, boxes) for check in checks for boxes in check.parts()]
+        parts = [(check, regions) for check in checks for regions in check.parts()]
         # the source is asked for a part just before a thread takes the part: both wait together,
         # and no thread waits for one that is behind it
         asked = ((*part, part[0].ask_source(part[1], pool)) for part in parts)
@@ -125,7 +125,7 @@ class _ArrayCheck:
         dtype = numpy_dtype(array.source)
         self._has_objects = dtype.hasobject
         self._is_read_whole = self._is_small()
-        sizes = [math.prod(grid.box_shape(box)) * dtype.itemsize for box in self._regions]
+        sizes = [math.prod(grid.region_shape(region)) * dtype.itemsize for region in self._regions]
         self.region_bytes = max(1, array.nbytes if self._is_read_whole else max(sizes, default=0))
         """Decoded bytes of the largest part that is read at once."""
         self._findings = Findings()
@@ -143,25 +143,27 @@ class _ArrayCheck:
         if self._regions and not self._array.misdeclared:
             self._before.open_first()
 
-    def parts(self) -> list[list[Box]]:
+    def parts(self) -> list[list[Region]]:
         """Regions that are compared by one call: all of a small array, else one."""
         if self._after is None:
             return []
-        return [self._regions] if self._is_read_whole else [[box] for box in self._regions]
+        return [self._regions] if self._is_read_whole else [[region] for region in self._regions]
 
-    def ask_source(self, boxes: list[Box], pool: ThreadPoolExecutor | None) -> Before | None:
+    def ask_source(self, regions: list[Region], pool: ThreadPoolExecutor | None) -> Before | None:
         """Have a thread read from the source what :meth:`compare` needs first."""
         if pool is None or self._array.misdeclared or not self._before.waits:
             return None
-        box = self._whole_box() if self._is_read_whole else boxes[0]
-        return pool.submit(self._before.first, _slices(box))
+        region = self._whole_region() if self._is_read_whole else regions[0]
+        return pool.submit(self._before.first, grid.slices_of(region))
 
-    def compare(self, boxes: list[Box], asked: Before | None = None) -> list[Finding] | ReaderError:
+    def compare(
+        self, regions: list[Region], asked: Before | None = None
+    ) -> list[Finding] | ReaderError:
         """Compare regions, with one read of both sides where these are the whole array.
 
         Parameters
         ----------
-        boxes
+        regions
             The regions, in elements.
         asked
             What :meth:`ask_source` started for them.
@@ -178,8 +180,8 @@ class _ArrayCheck:
                 if self._is_same_at_once(self._after, asked):
                     return findings
                 asked = None
-            for box in boxes:
-                findings += _compared(self._array, box, self._before, self._after, asked)
+            for region in regions:
+                findings += _compared(self._array, region, self._before, self._after, asked)
                 asked = None
         except ReaderError as error:
             return error
@@ -214,7 +216,7 @@ class _ArrayCheck:
     def _is_small(self) -> bool:
         """Whether both sides are read whole, with one call each: the regions are all of it."""
         array = self._array
-        covered = sum(math.prod(grid.box_shape(box)) for box in self._regions)
+        covered = sum(math.prod(grid.region_shape(region)) for region in self._regions)
         return (
             bool(self._regions)
             and not array.misdeclared
@@ -222,12 +224,12 @@ class _ArrayCheck:
             and covered == math.prod(array.source.shape)
         )
 
-    def _whole_box(self) -> Box:
+    def _whole_region(self) -> Region:
         return tuple((0, n) for n in self._array.source.shape)
 
     def _is_same_at_once(self, after: Reader, asked: Before | None) -> bool:
         """Whether the whole array is the same; what differs is looked at region by region."""
-        whole = _slices(self._whole_box())
+        whole = grid.slices_of(self._whole_region())
         try:
             found = after.read(whole)
             before = self._before.first(whole) if asked is None else asked.result()
@@ -236,12 +238,8 @@ class _ArrayCheck:
             return False
 
 
-def _slices(box: Box) -> tuple[slice, ...]:
-    return tuple(slice(a, b) for a, b in box)
-
-
 def _compared(
-    array: Chosen, box: Box, before: SourceReaders, after: Reader, asked: Before | None
+    array: Chosen, region: Region, before: SourceReaders, after: Reader, asked: Before | None
 ) -> tuple[Finding, ...]:
     """Compare one region with what the first reader of the source has that agrees.
 
@@ -249,18 +247,18 @@ def _compared(
     one that reads the same bits is enough; that one reads other values while no other agrees is
     an error.
     """
-    region = _slices(box)
-    found, differing = after.read(region), list[tuple[str, NDArray[Any]]]()
-    for name, expected in before.read(region, asked):
+    selection = grid.slices_of(region)
+    found, differing = after.read(selection), list[tuple[str, NDArray[Any]]]()
+    for name, expected in before.read(selection, asked):
         if same_bits(expected, found) or _same_but_nans(expected, found):
             return ()
         differing.append((name, expected))
     name, expected = differing[0]
-    text = f"{name} reads other values of the source at elements {box} than {after.name} "
+    text = f"{name} reads other values of the source at elements {region} than {after.name} "
     text += "of the output"
     if expected.shape == found.shape and expected.dtype.itemsize == found.dtype.itemsize:
         at = first_difference(expected, found)
-        text += f", first at {tuple(int(i) + low for i, (low, _) in zip(at, box, strict=True))}"
+        text += f", first at {tuple(int(i) + low for i, (low, _) in zip(at, region, strict=True))}"
     finding = Finding(code="reader.differs", severity="error", path=array.path, message=text)
     return (finding,)
 

@@ -75,7 +75,7 @@ class RepackCheck(PixelCheck):
         own = recoded or self._rewraps
         if self.values is not None and self.values.dtype.kind in "biufc" and not own:
             part = self.values[grid.element_slices(chunk, *self._extent)]
-            self._count(chunk, self._digest_of_part(part), self._chunk_bytes)
+            self._count_compared(chunk, self._digest_of_part(part), self._chunk_bytes)
             return
         values = self._decoded(position, chunk, after, own=own)
         if values is None:
@@ -85,7 +85,7 @@ class RepackCheck(PixelCheck):
             text = f"{self.objects.key(position)}: chunk {chunk} holds other values than "
             self.findings.error("pixels.differ", self.path, text + self.chunks.key_of(chunk))
             return
-        self._count(chunk, digest, values.nbytes)
+        self._count_compared(chunk, digest, values.nbytes)
 
     def _digest_of_part(self, part: NDArray[Any]) -> bytes:
         """Digest of a chunk's elements in an array's memory, row by row in a reused buffer."""

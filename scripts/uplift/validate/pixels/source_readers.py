@@ -15,7 +15,7 @@ from uplift.arrays.readers.with_zarr_python import ZarrReader
 from uplift.arrays.reused import decoder_of
 from uplift.arrays.source_chunks import ChunkSource
 from uplift.codecs.chunks import DecodeError
-from uplift.grid import Box, Index
+from uplift.grid import Index, Region
 from uplift.storage.protocol import Store, has_round_trips
 from uplift.validate.pixels.chosen import Chosen
 from uplift.zarr_metadata.data_types import (
@@ -41,14 +41,14 @@ class SourceReaders:
         self._own: _OwnReader | None = None
         # regions are compared in several threads: the first one opens, the others wait for that
         self._lock = threading.Lock()
-        self.refusals: dict[Box, ReaderError] = {}
+        self.refusals: dict[Region, ReaderError] = {}
 
     def open_first(self) -> None:
-        """Open the first reader; if that fails, reading a region raises the error."""
+        """Open the first reader; if that fails, reading a selection raises the error."""
         self._reader(0)
 
-    def first(self, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Read a region with the first reader.
+    def first(self, selection: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a selection with the first reader.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class SourceReaders:
         reader = self._reader(0)
         if isinstance(reader, ReaderError):
             raise reader
-        return reader.read(region)
+        return reader.read(selection)
 
     @property
     def waits(self) -> bool:
@@ -66,9 +66,9 @@ class SourceReaders:
         return has_round_trips(self._source)
 
     def read(
-        self, region: tuple[slice, ...], asked: Future[NDArray[Any]] | None = None
+        self, selection: tuple[slice, ...], asked: Future[NDArray[Any]] | None = None
     ) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield the region as each reader has it; by this project when all others refuse.
+        """Yield the selection as each reader has it; by this project when all others refuse.
 
         `asked`: what the first reader was asked for before.
         """
@@ -79,21 +79,21 @@ class SourceReaders:
                 if isinstance(reader, ReaderError):
                     raise reader
                 known = asked if number == 0 else None
-                values = reader.read(region) if known is None else known.result()
+                values = reader.read(selection) if known is None else known.result()
             except ReaderError as error:
                 refused = error
                 continue
             read = True
             yield reader.name, values
         if not read and refused is not None:
-            self.refusals[_box(region)] = refused
+            self.refusals[_region(selection)] = refused
         fill_value = self._array.source.fill_value
         if not read or fill_value is None or _is_bits(fill_value):
             with self._lock:
                 self._own = own = self._own or _OwnReader(self._array, self._source)
             # With null the format leaves open what is not stored: here zero, elsewhere other things
-            if not read or fill_value is not None or not own.is_stored(region):
-                yield own.name, own.read(region)
+            if not read or fill_value is not None or not own.is_stored(selection):
+                yield own.name, own.read(selection)
 
     def _reader(self, number: int) -> Reader | ReaderError:
         with self._lock:
@@ -125,30 +125,30 @@ class _OwnReader:
         self._source = array.source
         self._chunks = ChunkSource(source, array.path, array.source)
 
-    def _chunk(self, box: Box) -> Index:
-        return tuple(a // c for (a, _), c in zip(box, self._source.chunks, strict=True))
+    def _chunk(self, region: Region) -> Index:
+        return tuple(a // c for (a, _), c in zip(region, self._source.chunks, strict=True))
 
-    def is_stored(self, region: tuple[slice, ...]) -> bool:
-        """Whether the chunk that holds the region is stored."""
-        (data,) = self._chunks.read([self._chunk(_box(region))])
+    def is_stored(self, selection: tuple[slice, ...]) -> bool:
+        """Whether the chunk that holds the selection is stored."""
+        (data,) = self._chunks.read([self._chunk(_region(selection))])
         return data is not None
 
-    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+    def read(self, selection: tuple[slice, ...]) -> NDArray[Any]:
         """Read elements of one chunk."""
-        box = _box(region)
-        chunk = self._chunk(box)
+        region = _region(selection)
+        chunk = self._chunk(region)
         (data,) = self._chunks.read([chunk])
         if data is None:
-            shape = grid.box_shape(box)
+            shape = grid.region_shape(region)
             return np.full(shape, fill_of(self._source), dtype=numpy_dtype(self._source))
         try:
             values = decoder_of(self._source).decode(data, chunk)
         except DecodeError as error:
             raise ReaderError.of(self.name, error) from error
-        covers = grid.element_box(chunk, self._source.chunks, self._source.shape)
-        found: NDArray[Any] = values[grid.relative(box, covers)]
+        covers = grid.element_region(chunk, self._source.chunks, self._source.shape)
+        found: NDArray[Any] = values[grid.relative(region, covers)]
         return found
 
 
-def _box(region: tuple[slice, ...]) -> Box:
-    return tuple((part.start, part.stop) for part in region)
+def _region(selection: tuple[slice, ...]) -> Region:
+    return tuple((part.start, part.stop) for part in selection)

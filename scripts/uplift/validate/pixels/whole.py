@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from uplift import grid
 from uplift.arrays.digests import canonical_bytes
 from uplift.arrays.readers.protocol import Reader
-from uplift.grid import Box, Shape
+from uplift.grid import Region, Shape
 
 SLAB_BYTES = 32 * 2**20
 """A slab has as many rows of chunks as fit into this."""
@@ -16,10 +17,10 @@ MOST_SLAB_BYTES = 512 * 2**20
 """An array whose rows of chunks are larger gets no digest of its own."""
 
 
-def slabs_of(shape: Shape, steps: Shape, itemsize: int) -> list[Box] | None:
-    """Cut an array into boxes whose bytes follow each other in C order.
+def slabs_of(shape: Shape, steps: Shape, itemsize: int) -> list[Region] | None:
+    """Cut an array into regions whose bytes follow each other in C order.
 
-    Boxes begin and end at multiples of `steps` (elements along each axis), so that no step lies in
+    They begin and end at multiples of `steps` (elements along each axis), so that no step lies in
     two of them. None when they would be too large.
 
     Parameters
@@ -27,14 +28,14 @@ def slabs_of(shape: Shape, steps: Shape, itemsize: int) -> list[Box] | None:
     shape
         Elements of the array along each axis.
     steps
-        Elements along each axis at whose multiples a box may begin.
+        Elements along each axis at whose multiples a region may begin.
     itemsize
         Bytes of an element.
 
     Returns
     -------
-    list[Box] | None
-        Boxes in C order, or None.
+    list[Region] | None
+        Regions in C order, or None.
     """
     axis = 0
     row = _row_bytes(shape, steps, itemsize, axis)
@@ -82,7 +83,7 @@ def array_sha256(reader: Reader, steps: Shape) -> str | None:
     slabs = slabs_of(reader.shape, steps, max(1, first.dtype.itemsize))
     if slabs is None:
         return None
-    for box in slabs:
-        values = np.asarray(reader.read(tuple(slice(a, b) for a, b in box)))
+    for region in slabs:
+        values = np.asarray(reader.read(grid.slices_of(region)))
         digest.update(canonical_bytes(values))
     return digest.hexdigest()
