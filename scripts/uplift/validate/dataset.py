@@ -99,19 +99,10 @@ def validate_dataset(
         cores=cores if pays else 1,
         spent=(usage.collect_spent, usage.add_spent),
     ) as documents:
-        has_old = (
-            not files.with_manifest
-            and files.folder.manifest.is_file()  # else it is not asked for: that is a request
-            and files.folder.is_own_manifest(output.get(MANIFEST_KEY))
-        )
+        has_old = _has_old_manifest(files, output)
         account, keys = checks.listed(output.list_tree(""), files, has_old, listed_items.add)
         pixels.validate_again(listed_items.digests())
-        work = coverage.gather(files.batches, files.folder, findings)
-        for path, reason in files.skipped.items():
-            findings.warning("array.skipped", path, f"left out: {reason}")
-        for entry in inventory.arrays:
-            if entry.path not in work and entry.path not in files.skipped:
-                findings.error("batches.incomplete", entry.path, "no batch converts this array")
+        work = _work_of_batches(inventory, files, findings)
         accounts.check_root(next(asked_for), root_document, findings)
         found, root_attributes = documents()
     findings.extend(found)
@@ -121,10 +112,7 @@ def validate_dataset(
     if files.crate is not None:
         findings.extend(checked_crate(files.crate, next(asked_for)))
     arrays = _arrays(pixels, inventory, work, findings)
-    manifest = b""
-    if files.with_manifest:
-        known = read_sums(files.folder.sums(batch.batch) for batch in files.batches)
-        manifest = manifest_text(output, keys, known, root_document).encode()
+    manifest = _manifest_of(files, output, keys)
     listed = findings.listed()
     invalid = any(finding.severity == "error" for finding in listed)
     validation = Validation(
@@ -144,6 +132,36 @@ def validate_dataset(
         validators=releases(),
     )
     return Validated(validation, manifest.decode(), account.unfinished)
+
+
+def _has_old_manifest(files: WorkFiles, output: Store) -> bool:
+    """Whether an earlier run of this dataset published a manifest, and none is wanted now."""
+    return (
+        not files.with_manifest
+        and files.folder.manifest.is_file()  # else it is not asked for: that is a request
+        and files.folder.is_own_manifest(output.get(MANIFEST_KEY))
+    )
+
+
+def _work_of_batches(
+    inventory: Inventory, files: WorkFiles, findings: Findings
+) -> dict[str, coverage.ArrayWork]:
+    """Put the records together, and note the arrays that no batch converts."""
+    work = coverage.gather(files.batches, files.folder, findings)
+    for path, reason in files.skipped.items():
+        findings.warning("array.skipped", path, f"left out: {reason}")
+    for entry in inventory.arrays:
+        if entry.path not in work and entry.path not in files.skipped:
+            findings.error("batches.incomplete", entry.path, "no batch converts this array")
+    return work
+
+
+def _manifest_of(files: WorkFiles, output: Store, keys: Sequence[str]) -> bytes:
+    """Check sums of the whole output; empty when there are to be none."""
+    if not files.with_manifest:
+        return b""
+    known = read_sums(files.folder.sums(batch.batch) for batch in files.batches)
+    return manifest_text(output, keys, known, files.root_document).encode()
 
 
 def _arrays(
