@@ -26,6 +26,7 @@ from uplift.workflow.attempts import text_of
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.failures import Failures
 from uplift.workflow.last_words import (
+    as_asked,
     dry_run_lines,
     error_lines,
     kept_plan_line,
@@ -46,8 +47,6 @@ from uplift.workflow.snakemake_words import (
 
 VARIABLE = "NGFF_UPLIFT_CONSOLE"
 """Set for jobs of this computer, which then print nothing: this console does."""
-
-_UNFINISHED = "not finished: interrupted"
 
 
 class Console(logging.Handler):
@@ -230,7 +229,8 @@ class Console(logging.Handler):
             outcome = self._outcome(dataset)
             if rule == "plan":  # all that this run does for it
                 outcome = planned(outcome, WorkFolder(self._results / dataset).plan)
-            if not outcome.message.startswith(_UNFINISHED) and dataset not in self._finished:
+            outcome = as_asked(outcome, rule)
+            if outcome.state != "interrupted" and dataset not in self._finished:
                 self._finished[dataset] = outcome
                 self._display.done(f"{dataset}: {outcome.message}")
         self._count()

@@ -83,6 +83,14 @@ def planned(outcome: Outcome, plan: Path) -> Outcome:
     return Outcome("planned", f"planned, not converted by this plan: see {plan}{stays}")
 
 
+def as_asked(outcome: Outcome, step: str) -> Outcome:
+    """Message about a dataset of which a run did all that it was asked for, but not all steps."""
+    if outcome.state != "partial":
+        return outcome
+    text = f"{step} is done, as asked for; the command without --until or a target does the rest"
+    return Outcome("partial", text)
+
+
 def _unnamed(dataset: str, text: str) -> str:
     """A text without the name of the dataset that it is about."""
     return re.sub(rf"(?<![\w-]){re.escape(dataset)}(?![\w-])", "*", text)
