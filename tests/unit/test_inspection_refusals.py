@@ -169,7 +169,7 @@ SPECIAL = {
     pipe: "is a pipe",
     device: "is a pipe",
     socket_of_a_server: "is a pipe",
-    link_to_nothing: "leads nowhere; remove it or restore its target",
+    link_to_nothing: "leads nowhere",
     link_to_itself: "remove it or restore its target",
     link_outside: "remove it",
 }
@@ -190,7 +190,36 @@ def test_what_is_neither_a_file_nor_a_folder(image, make, place):
         shutil.rmtree(image / place)
     (image / place).unlink(missing_ok=True)
     make(image / place)
+    if (make, place) == (link_to_nothing, "other"):  # readers see nothing there, either
+        found = [(one.code, one.path) for one in inspect(image).findings]
+        assert ("source.link", place) in found
+        return
     refuse(image, place, SPECIAL[make])
+
+
+@pytest.mark.parametrize("kind", ["label", "field", "well", "row", "series", "number"])
+def test_a_link_to_nothing_where_metadata_name_something(tmp_path, kind):
+    """A disk that is not mounted looks like that: what is on it is not to be lost."""
+    write_group(tmp_path)
+    places = {"label": "labels/a", "field": "0", "well": "A/1", "row": "A", "series": "x"}
+    words = {
+        "field": {"well": {"images": [{"path": "0"}]}},
+        "well": {"plate": {"wells": [{"path": "A/1"}]}},
+        "row": {"plate": {"wells": [{"path": "A/1"}]}},
+        "series": {"bioformats2raw.layout": 3},
+        "number": {"bioformats2raw.layout": 3},
+    }
+    write_json(tmp_path / ".zattrs", words.get(kind, {}))
+    if kind == "label":
+        write_json(tmp_path / "labels" / ".zattrs", {"labels": ["a"]})
+    if kind == "series":
+        write_json(tmp_path / "OME" / ".zattrs", {"series": ["x"]})
+        write_json(tmp_path / "OME" / ".zgroup", {"zarr_format": 2})
+    place = tmp_path / places.get(kind, "7")
+    place.parent.mkdir(exist_ok=True)
+    write_json(place.parent / ".zgroup", {"zarr_format": 2})
+    link_to_nothing(place)
+    refuse(tmp_path, str(place), "restore its target")
 
 
 def test_name_that_is_not_utf8(image):

@@ -135,6 +135,7 @@ class _Walk:
         self._findings.extend(self._reader.consolidated.findings())
         self._collect_groups()
         self._refuse_other_than_one_zarr()
+        self._files.take_links(remarks.named_below(self._groups, self._attributes), self._store.url)
         predicted = self._predict(target)
         repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
         predicted.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
