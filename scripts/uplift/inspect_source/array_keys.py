@@ -151,6 +151,11 @@ def sorted_keys(
     -------
     Keys
         Of these objects.
+
+    Raises
+    ------
+    SourceError
+        A link that leads nowhere.
     """
     own = (METADATA_V3,) if source.zarr_format == 3 else (".zarray", ".zattrs")
     forbidden = ".zarray" if source.zarr_format == 3 else METADATA_V3
