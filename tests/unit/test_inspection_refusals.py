@@ -75,6 +75,7 @@ def test_malformed_document(image, data, words):
         ({**GROUP_V3, "attributes": [1]}, "attributes"),
         ({**GROUP_V3, "node_type": "x"}, "node_type is 'x'"),
         ({**GROUP_V3, "zarr_format": 2}, "zarr_format is 2"),
+        ({"my": "settings"}, "is no document of Zarr v3"),
     ],
 )
 def test_malformed_v3_document(tmp_path, document, word):

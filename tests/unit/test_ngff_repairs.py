@@ -205,6 +205,22 @@ def test_items_without_a_name_are_no_labels(labels, left):
     assert {code for _, code in codes(result)} <= {"source.repaired", "dialect.labels.empty"}
 
 
+def test_items_in_lists_of_their_own():
+    """As programs in R write a list of texts or numbers."""
+    result = migrate({"labels": [["a"], ["b"]]}, "labels")
+    assert result.attributes["ome"]["labels"] == ["a", "b"]
+    result = migrate({"series": [["0"], [1]]}, "OME")
+    assert result.attributes["ome"]["series"] == ["0", "1"]
+    scale = [{"type": ["scale"], "scale": [[0.5], [0.5]]}]
+    level = {"path": "0", "coordinateTransformations": scale}
+    entry = {"version": "0.3", "axes": [["y"], ["x"]], "datasets": [level]}
+    result = migrate({"multiscales": [entry]})
+    assert result.attributes["ome"]["multiscales"][0]["axes"] == AXES
+    assert levels_of(result) == [[{"type": "scale", "scale": [0.5, 0.5]}]]
+    result = migrate({"labels": [["a", "b"]]}, "labels")
+    assert result.attributes["ome"]["labels"] == [["a", "b"]]
+
+
 def test_spellings_of_the_first_series():
     result = migrate({"series": ["./0", "1/", "/2", ".\\3"]}, "OME")
     assert result.attributes["ome"]["series"] == ["0", "1", "2", "3"]

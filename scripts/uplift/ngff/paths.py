@@ -13,7 +13,7 @@ _ADVICE = (
 )
 
 
-_LISTS_OF_GROUPS = ("labels", "series", "well")
+_LISTS_OF_GROUPS = ("labels", "series", "well", "plate")
 """Where a path decides no pixel: all groups are converted, whatever lists them."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]")
 """How a URL begins, or a path on a drive of Windows."""
@@ -82,12 +82,13 @@ def path_inside(spot: Spot) -> Iterator[str]:
     "dialect.path.self",
     "labels/*",
     "series/*",
+    "plate/wells/*/path",
     "well/images/*/path",
     asks="what is listed lies below the group that lists it (series: below the collection)",
     keep="readers open that group in the place of an image, or nothing; images that are there open "
     "one by one",
 )
 def path_of_itself(spot: Spot) -> Iterator[str]:
-    """Section bioformats2raw.layout, and those of labels and wells."""
+    """Section bioformats2raw.layout, and those of labels, plates and wells."""
     if isinstance(spot.value, str) and names_itself(spot.value):
         yield f"{spot.name} is {spot.value!r}, which names no image of its own"

@@ -54,6 +54,10 @@ _OBJECTS = ("plate", "well", "omero", "image-label", "source", "window")
     *(f"plate/acquisitions/*/{key}" for key in ("id", "name", "maximumfieldcount")),
     *(f"well/images/*/{key}" for key in ("path", "acquisition")),
     "bioformats2raw.layout",
+    f"{ENTRY}/axes/*",
+    *(f"{place}/*/{key}/*" for place in TRANSFORMS for key in ("scale", "translation")),
+    "labels/*",
+    "series/*",
     wrong="a list of one where that one belongs, as programs in R write a text or a number",
     right="that one",
 )
