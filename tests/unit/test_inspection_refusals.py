@@ -1,6 +1,7 @@
 """Inspect refuses in one line what it cannot read, as a function and as a program."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -139,6 +140,15 @@ def test_links_in_a_circle(tmp_path):
     (tmp_path / "a" / "x").symlink_to("../b")
     (tmp_path / "b" / "y").symlink_to("../a")
     refuse(tmp_path, "leads to a folder above itself")
+
+
+def test_a_level_inside_another(image):
+    """Readers of Zarr v2 open it; in v3 an array has no nodes below it."""
+    (image / "1").rename(image / "0" / "1")
+    document = json.loads((image / ".zattrs").read_text())
+    document["multiscales"][0]["datasets"][1]["path"] = "0/1"
+    write_json(image / ".zattrs", document)
+    refuse(image, "level '0/1', which lies inside the array '0'; move it next to that")
 
 
 def pipe(place):

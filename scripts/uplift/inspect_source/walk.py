@@ -330,7 +330,8 @@ class _Walk:
         occupied = set[str]()
         if self._store.can_list:  # else a path was asked for in vain: nothing says what lies there
             occupied = {path for path, (node, _) in self._folders.items() if node is None}
-        occupied |= {file.path for file in self._files.copied}
+        for file in self._files.copied:
+            occupied |= {file.path, *parents_of(file.path)}
         return prediction.predict(
             self._groups, self._attributes, arrays, named, frozenset(occupied), target
         )
