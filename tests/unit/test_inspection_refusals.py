@@ -144,11 +144,11 @@ def test_links_in_a_circle(tmp_path):
 
 def test_a_level_inside_another(image):
     """Readers of Zarr v2 open it; in v3 an array has no nodes below it."""
-    (image / "1").rename(image / "0" / "1")
+    (image / "1").rename(image / "0" / "half")
     document = json.loads((image / ".zattrs").read_text())
-    document["multiscales"][0]["datasets"][1]["path"] = "0/1"
+    document["multiscales"][0]["datasets"][1]["path"] = "0/half"
     write_json(image / ".zattrs", document)
-    refuse(image, "level '0/1', which lies inside the array '0'; move it next to that")
+    refuse(image, "level '0/half', which lies inside the array '0'; move it next to that")
 
 
 def pipe(place):
