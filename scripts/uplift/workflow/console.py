@@ -31,7 +31,6 @@ from uplift.workflow.last_words import (
     error_lines,
     kept_plan_line,
     listed,
-    planned,
     recent_line,
     warning_lines,
 )
@@ -226,10 +225,8 @@ class Console(logging.Handler):
         self._failures.settle(dataset, rule, logs)
         self._left[dataset] -= 1
         if self._left[dataset] <= 0 and dataset not in self._failures.names:
-            outcome = self._outcome(dataset)
-            if rule == "plan":  # all that this run does for it
-                outcome = planned(outcome, WorkFolder(self._results / dataset).plan)
-            outcome = as_asked(outcome, rule)
+            plan = WorkFolder(self._results / dataset).plan
+            outcome = as_asked(self._outcome(dataset), rule, plan)
             if outcome.state != "interrupted" and dataset not in self._finished:
                 self._finished[dataset] = outcome
                 self._display.done(f"{dataset}: {outcome.message}")
