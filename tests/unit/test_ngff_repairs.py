@@ -247,8 +247,18 @@ def test_keys_in_another_spelling():
     result = migrate({"multiscales": [ENTRY], "image-label": colors}, "labels/a")
     (found,) = result.attributes["ome"]["image-label"]["colors"]
     assert found == {"label-value": 1, "rgba": [1, 2, 3, 4]}
-    singular = {"path": "0", "coordinateTransformation": scale}
-    result = migrate({"multiscales": [{**ENTRY, "datasets": [singular]}]})
+    for key in ("coordinateTransformation", "coordinateTransformations_"):
+        result = migrate({"multiscales": [{**ENTRY, "datasets": [{"path": "0", key: scale}]}]})
+        assert levels_of(result) == [[{"type": "scale", "scale": [0.5, 0.5]}]]
+
+
+@pytest.mark.parametrize("images", [{"path": ["0"]}, [{"PATH": [0]}]])
+def test_a_repair_uncovers_another(images):
+    well = migrate({"well": [{"Images": images}]}, "A/1")
+    assert well.attributes["ome"]["well"]["images"] == [{"path": "0"}]
+    scale = {"type": ["scale"], "Scale": [0.5, 0.5]}
+    level = {"path": "0", "coordinate_transformations": scale}
+    result = migrate({"multiscales": {"axes": "yx", "version": "0.4", "Datasets": level}})
     assert levels_of(result) == [[{"type": "scale", "scale": [0.5, 0.5]}]]
 
 

@@ -146,7 +146,7 @@ def _is_respelled(change: Change, words: Any, value: Any) -> bool:
 
 
 def _letters(key: str) -> str:
-    return re.sub(r"[\s_.-]|s$", "", key.lower())
+    return re.sub(r"[\s_.-]", "", key.lower()).removesuffix("s")
 
 
 def _keeps(old: list[Any], new: list[Any]) -> bool:

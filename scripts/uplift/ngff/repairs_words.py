@@ -20,7 +20,9 @@ from uplift.ngff.registry import Spot
 from uplift.ngff.repairs_keys import ENTRY, LEVEL, TRANSFORMS, WORDING, repair
 from uplift.ngff.repairs_kinds import BEFORE_04, TYPES
 
-__all__ = ["WORDING"]
+__all__ = ["ROUNDS", "WORDING"]
+ROUNDS = 4
+"""What stands in a list of one may have a key in another spelling, and the other way round."""
 
 
 @repair(
