@@ -6,6 +6,7 @@ for them under their keys.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from uplift.ngff.draft import Edit
 from uplift.ngff.json_kinds import fields_of
@@ -43,6 +44,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "well/images/*": ("path", "acquisition"),
 }
 """The keys of each object; its items come after it, since they are found under its keys."""
+_EVERY_KEY = frozenset(key for keys in _KEYS.values() for key in keys)
 _SINGULAR = {"coordinatetransformation": "coordinateTransformations"}
 
 
@@ -56,10 +58,12 @@ _SINGULAR = {"coordinatetransformation": "coordinateTransformations"}
 def key_spelling(spot: Spot) -> Iterator[Edit]:
     """Write ``row_index`` as ``rowIndex``; of two spellings of one key, neither."""
     given = fields_of(spot.value)
+    if given.keys() <= _EVERY_KEY:  # most objects, of which a label image has very many
+        return
     known = _KEYS["/".join("*" if isinstance(key, int) else key for key in spot.keys)]
     found: dict[str, list[str]] = {}
-    for key in given.keys() - set(known):
-        if wanted := _meant(key, known):
+    for key in given:
+        if key not in known and (wanted := _meant(key, known)):
             found.setdefault(wanted, []).append(key)
     for wanted, spellings in sorted(found.items()):
         if wanted not in given and len(spellings) == 1:
@@ -68,6 +72,7 @@ def key_spelling(spot: Spot) -> Iterator[Edit]:
             yield Edit((*spot.keys, spellings[0]), ABSENT, f"is {wanted} in another spelling")
 
 
+@lru_cache(maxsize=1000)  # the properties of labels have the same keys
 def _meant(key: str, known: tuple[str, ...]) -> str | None:
     """Key that has the same letters."""
     letters = _letters(key)
