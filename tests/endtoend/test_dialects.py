@@ -295,6 +295,20 @@ def test_links_inside_are_followed(case):
     assert not any(place.is_symlink() for place in made.output.rglob("*"))
 
 
+@pytest.mark.parametrize("verify", ["once", "reread"])
+def test_links_that_lead_nowhere_are_left_out_and_named(case, verify):
+    made = case(Group({"a": SMALL, "b": Group({})}))
+    (made.source / "old.txt").symlink_to("gone/old.txt")
+    (made.source / "b" / "raw").symlink_to("/nonexistent/raw")
+    made.conversion.verify = verify
+    made.convert()
+    links = [path for code, path in made.findings if code == "source.link"]
+    assert links == ["b/raw", "old.txt"]
+    dropped = json.loads((made.conversion.work / "inventory.json").read_text())["dropped"]
+    assert [one["path"] for one in dropped] == links
+    assert not (made.output / "old.txt").exists()
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "chunk"])
 def test_links_outside_are_refused(tmp_path, case, capsys, kind):
     made = case(Group({"a": SMALL}))

@@ -89,6 +89,10 @@ def test_mistakes_are_one_line(change: dict[str, Any], message: str) -> None:
     [
         ({"zarr_format": "2"}, "zarr_format", 2, 'zarr_format "2" is read as 2'),
         ({"chunks": [5.0, "20"]}, "chunks", (5, 20), 'chunks [5.0, "20"] is read as [5, 20]'),
+        ({"chunks": [[5], [20]]}, "chunks", (5, 20), "chunks [[5], [20]] is read as [5, 20]"),
+        ({"dtype": "<H"}, "data_type", "<u2", 'dtype "<H" is read as "<u2"'),
+        ({"dtype": ">f"}, "data_type", ">f4", 'dtype ">f" is read as ">f4"'),
+        ({"dtype": "|B"}, "data_type", "|u1", 'dtype "|B" is read as "|u1"'),
         ({"order": "f"}, "order", "F", 'order "f" is read as "F"'),
         ({"order": ["F"]}, "order", "F", 'order ["F"] is read as "F"'),
         ({"zarr_format": [2]}, "zarr_format", 2, "zarr_format [2] is read as 2"),

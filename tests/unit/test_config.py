@@ -131,6 +131,34 @@ def test_schemas_are_those_of_the_models():
             "s3://bucket/",
         ),
         (
+            'storage={"s3:": {anon: true}}',
+            '--config: storage["s3:"]: is not the beginning of a URL; write it s3://',
+        ),
+        (
+            'storage={"s3:/b/": {anon: true}}',
+            '--config: storage["s3:/b/"]: is not the beginning of a URL; write it s3://b/',
+        ),
+        # codecs that no array can be written with
+        (
+            'codec=[{"name": "zstdd"}]',
+            '--config: codec: codec "zstdd" is unknown or would lose precision; did you mean '
+            '"zstd"?',
+        ),
+        (
+            'codec=[{"name": "zstd", "configuration": {"level": 99}}]',
+            '--config: codec: codec "zstd": level is 99, use -131072 to 22',
+        ),
+        (
+            'codec=[{"id": "zstd"}]',
+            "--config: codec: a codec is an object with a name, such as "
+            """{"name": "zstd"}; not {'id': 'zstd'}""",
+        ),
+        (
+            'defaults={codec: [{"name": "sharding_indexed"}]}',
+            '--config: defaults.codec: codecs holds "sharding_indexed"; give the shard shape as '
+            '"shards" instead',
+        ),
+        (
             "date_published=2026-02-31",
             '--config: date_published: "2026-02-31" is not a day such as 2026-01-31',
         ),

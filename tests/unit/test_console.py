@@ -8,6 +8,7 @@ import pytest
 from snakemake.settings.enums import Quietness
 
 from support.consoles import Run, workflow
+from uplift.report.facts import Outcome
 from uplift.work import ledger
 from uplift.workflow import console, display
 from uplift.workflow.attempts import RUN_VARIABLE
@@ -58,6 +59,23 @@ def test_failures_stand_at_the_end_with_their_remedy(snakemake_logger):
             "note",
             "1 dataset not finished: run the same command again",
         ),
+    ]
+
+
+def test_a_run_that_was_asked_for_some_steps_says_so(snakemake_logger):
+    part = Outcome("partial", "not finished: convert is done, what follows is not")
+    run = Run(snakemake_logger, {"a": part}, ("claim", "a"), ("convert", "a"))
+    run.event("run_info", stats={})
+    for rule in ("claim", "convert"):
+        run.begin(rule, "a")
+        run.end(rule, "a")
+    assert run.console.conclude() == []
+    assert run.lines[1:] == [
+        (
+            "done",
+            "a: convert is done, as asked for; the command without --until or a target does the "
+            "rest",
+        )
     ]
 
 

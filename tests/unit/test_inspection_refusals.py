@@ -1,6 +1,7 @@
 """Inspect refuses in one line what it cannot read, as a function and as a program."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -75,6 +76,7 @@ def test_malformed_document(image, data, words):
         ({**GROUP_V3, "attributes": [1]}, "attributes"),
         ({**GROUP_V3, "node_type": "x"}, "node_type is 'x'"),
         ({**GROUP_V3, "zarr_format": 2}, "zarr_format is 2"),
+        ({"my": "settings"}, "is no document of Zarr v3"),
     ],
 )
 def test_malformed_v3_document(tmp_path, document, word):
@@ -140,6 +142,15 @@ def test_links_in_a_circle(tmp_path):
     refuse(tmp_path, "leads to a folder above itself")
 
 
+def test_a_level_inside_another(image):
+    """Readers of Zarr v2 open it; in v3 an array has no nodes below it."""
+    (image / "1").rename(image / "0" / "half")
+    document = json.loads((image / ".zattrs").read_text())
+    document["multiscales"][0]["datasets"][1]["path"] = "0/half"
+    write_json(image / ".zattrs", document)
+    refuse(image, "level '0/half', which lies inside the array '0'; move it next to that")
+
+
 def pipe(place):
     os.mkfifo(place)
 
@@ -169,7 +180,7 @@ SPECIAL = {
     pipe: "is a pipe",
     device: "is a pipe",
     socket_of_a_server: "is a pipe",
-    link_to_nothing: "leads nowhere; remove it or restore its target",
+    link_to_nothing: "leads nowhere",
     link_to_itself: "remove it or restore its target",
     link_outside: "remove it",
 }
@@ -190,7 +201,36 @@ def test_what_is_neither_a_file_nor_a_folder(image, make, place):
         shutil.rmtree(image / place)
     (image / place).unlink(missing_ok=True)
     make(image / place)
+    if (make, place) == (link_to_nothing, "other"):  # readers see nothing there, either
+        found = [(one.code, one.path) for one in inspect(image).findings]
+        assert ("source.link", place) in found
+        return
     refuse(image, place, SPECIAL[make])
+
+
+@pytest.mark.parametrize("kind", ["label", "field", "well", "row", "series", "number"])
+def test_a_link_to_nothing_where_metadata_name_something(tmp_path, kind):
+    """A disk that is not mounted looks like that: what is on it is not to be lost."""
+    write_group(tmp_path)
+    places = {"label": "labels/a", "field": "0", "well": "A/1", "row": "A", "series": "x"}
+    words = {
+        "field": {"well": {"images": [{"path": "0"}]}},
+        "well": {"plate": {"wells": [{"path": "A/1"}]}},
+        "row": {"plate": {"wells": [{"path": "A/1"}]}},
+        "series": {"bioformats2raw.layout": 3},
+        "number": {"bioformats2raw.layout": 3},
+    }
+    write_json(tmp_path / ".zattrs", words.get(kind, {}))
+    if kind == "label":
+        write_json(tmp_path / "labels" / ".zattrs", {"labels": ["a"]})
+    if kind == "series":
+        write_json(tmp_path / "OME" / ".zattrs", {"series": ["x"]})
+        write_json(tmp_path / "OME" / ".zgroup", {"zarr_format": 2})
+    place = tmp_path / places.get(kind, "7")
+    place.parent.mkdir(exist_ok=True)
+    write_json(place.parent / ".zgroup", {"zarr_format": 2})
+    link_to_nothing(place)
+    refuse(tmp_path, str(place), "restore its target")
 
 
 def test_name_that_is_not_utf8(image):

@@ -132,9 +132,9 @@ def test_after_an_error_others_are_not_waited_for(tmp_path, eager, monkeypatch):
     monkeypatch.setattr(Workers, "__exit__", noted)
     folder = next(p.parent for p in sorted((image / "0").rglob("[0-9]*")) if p.is_file())
     (folder / "gone").symlink_to("nowhere")
-    with pytest.raises(StorageError):
+    with pytest.raises(SourceError):
         inspect_source(open_store(str(image)), listers=Listers(partial(open_store, str(image)), 3))
-    assert ended == [StorageError]
+    assert ended == [SourceError]
 
 
 def test_answers_about_an_array_that_failed_are_not_those_of_the_next(tmp_path, eager):
@@ -151,7 +151,7 @@ def test_answers_about_an_array_that_failed_are_not_those_of_the_next(tmp_path, 
 
     try:
         for _ in range(3):
-            with pytest.raises(StorageError, match="leads nowhere"):
+            with pytest.raises(SourceError, match="leads nowhere"):
                 sorted_of("0")
             alone = sorted_keys(reopen().list_tree("1"), "1", arrays["1"], None, Newest())
             assert sorted_of("1").stored == alone.stored

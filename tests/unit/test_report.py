@@ -161,10 +161,16 @@ def test_states_are_kept_apart(results):
     results.log(failed, "convert", "error: out: the disk is full; free some space")
     cut = results.planned("cut")
     (cut / "claim.json").write_text("{}")
+    part = results.planned("part")
+    (part / "claim.json").write_text("{}")
+    for folder in (cut, part):  # a job that is killed has no line in the ledger
+        ledger.append(folder / ledger.NAME, ledger.Spent("claim", exit_code=0))
+    results.log(cut, "convert/1-of-1")
+    results.log(part, "claim")
     busy = results.planned("busy")
     results.planned("planned")
     results.listed("new")
-    for folder in (refused, failed, cut):  # logs of later steps are newer
+    for folder in (refused, failed, cut, part):  # logs of later steps are newer
         for log in (folder / "logs").glob("plan.log"):
             os.utime(log, (1, 1))
     with results.log(busy, "migrate").open("rb") as held:
@@ -180,12 +186,14 @@ def test_states_are_kept_apart(results):
         "refused": "refused",
         "failed": "failed",
         "cut": "interrupted",
+        "part": "partly done",
         "busy": "running",
         "planned": "planned",
         "new": "not started",
     }
     assert set(STATES.values()) == {row["state"] for row in rows.values()}
     assert "no such folder" in rows["refused"]["message"]
+    assert rows["part"]["message"].startswith("not finished: claim is done, what follows is not")
     kept = page_.details("kept")
     assert ["conforms to", "OME-Zarr with defects"] in kept["facts"]
     compared = dict(kept["facts"])["compared"]

@@ -111,7 +111,7 @@ def test_delete_tree_does_not_follow_links(store, tmp_path):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere", "leads nowhere"),
+        ("link", "leads to itself"),
         ("../..", "leads out of"),
         ("/etc", "leads out of"),
         (".", "above"),
@@ -122,6 +122,18 @@ def test_bad_links_of_a_source_are_named(store, tmp_path, target, message):
     (tmp_path / "out.zarr" / "a" / "link").symlink_to(target)
     with pytest.raises(StorageError, match=message):
         list(LocalStore(str(tmp_path / "out.zarr")).list_tree(""))
+
+
+def test_a_link_that_leads_nowhere_is_listed_as_one(store, tmp_path):
+    store.put("a/x", b"1")
+    (tmp_path / "out.zarr" / "a" / "link").symlink_to("nowhere")
+    source = LocalStore(str(tmp_path / "out.zarr"))
+    for found in (source.list_tree(""), source.list_folder("a")[1]):
+        assert [(info.key, info.size, info.leads_nowhere) for info in sorted(found)] == [
+            ("a/link", 0, True),
+            ("a/x", 1, False),
+        ]
+    assert source.get("a/link") is None
 
 
 def test_links_inside_a_source_are_followed(store, tmp_path):

@@ -232,12 +232,31 @@ def _recoded(source: SourceArray, chain: Chain) -> tuple[Codec, ...]:
     return (head, codec or _default_codec(BY_ID["blosc"], chain))
 
 
-def _explicit(codecs: tuple[Codec, ...], chain: Chain) -> tuple[Codec, ...]:
-    """Fill in what a plan's pipeline may leave out."""
+def refuse_unknown(codecs: tuple[Codec, ...]) -> None:
+    """Refuse names and settings that no array could be written with.
+
+    Raises
+    ------
+    PlanError
+        With the first one.
+    """
+    _check_names(codecs)
+    for codec in codecs:
+        row = BY_V3_NAME.get(codec["name"])
+        if row is None or row.name_v3 == row.v3:
+            _check_settings(codec["name"], codec.get("configuration") or {}, row)
+
+
+def _check_names(codecs: tuple[Codec, ...]) -> None:
     if not codecs:
         raise PlanError('codecs is empty; name at least one, e.g. {"name": "zstd"}, or "keep"')
     for codec in codecs:
         _check_name(codec)
+
+
+def _explicit(codecs: tuple[Codec, ...], chain: Chain) -> tuple[Codec, ...]:
+    """Fill in what a plan's pipeline may leave out."""
+    _check_names(codecs)
     names = [codec["name"] for codec in codecs]
     if not {"bytes", *VLEN_CODECS.values()} & set(names):
         front = next((i for i, name in enumerate(names) if not _is_array_codec(name)), len(names))
@@ -246,7 +265,11 @@ def _explicit(codecs: tuple[Codec, ...], chain: Chain) -> tuple[Codec, ...]:
 
 
 def _check_name(codec: Codec) -> None:
-    name = str(codec.get("name"))
+    name = codec.get("name")
+    if not isinstance(name, str):
+        raise PlanError(
+            f'a codec is an object with a name, such as {{"name": "zstd"}}; not {codec}'
+        )
     if name == "sharding_indexed":
         raise PlanError('codecs holds "sharding_indexed"; give the shard shape as "shards" instead')
     core = name.removeprefix("numcodecs.")
@@ -279,10 +302,7 @@ def _is_array_codec(name: str) -> bool:
 
 
 def _check_writable(target: TargetArray) -> None:
-    for codec in target.codecs:
-        row = BY_V3_NAME.get(codec["name"])
-        if row is None or row.name_v3 == row.v3:
-            _check_settings(codec["name"], codec.get("configuration") or {}, row)
+    refuse_unknown(target.codecs)
     try:
         chain = chain_of_target(target)
     except UnsupportedError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from uplift.arrays.source_chunks import ChunkSource, ListingDigest
+from uplift.errors import SourceError
 from uplift.grid import Index
 from uplift.inspect_source.nodes import METADATA_V3
 from uplift.inspect_source.recent import Newest
@@ -150,6 +151,11 @@ def sorted_keys(
     -------
     Keys
         Of these objects.
+
+    Raises
+    ------
+    SourceError
+        A link that leads nowhere.
     """
     own = (METADATA_V3,) if source.zarr_format == 3 else (".zarray", ".zattrs")
     forbidden = ".zarray" if source.zarr_format == 3 else METADATA_V3
@@ -164,6 +170,10 @@ def sorted_keys(
         newest.add(*page)
         for info in page:
             key = info.key[skip:]
+            if info.leads_nowhere:  # it may stand for a chunk, or for a folder of them
+                raise SourceError(
+                    f"{info.key}: the link leads nowhere; remove it or restore its target"
+                )
             index = index_of(key)
             if index is not None:
                 keys.count(key, index, info, sharded=sharded)

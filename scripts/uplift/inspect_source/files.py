@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from uplift.errors import SourceError
 from uplift.models.findings import Findings
 from uplift.models.inventory import InventoryFile
 from uplift.models.litter import is_litter
@@ -22,6 +23,8 @@ class SourceFiles:
     ----------
     copied, dropped
         Files by what happens with them.
+    links
+        Links that lead nowhere, outside of arrays.
     """
 
     def __init__(self, findings: Findings, *, copy_litter: bool) -> None:
@@ -30,12 +33,16 @@ class SourceFiles:
         self._litter: list[ObjectInfo] = []
         self.copied: list[InventoryFile] = []
         self.dropped: list[InventoryFile] = []
+        self.links: list[str] = []
 
     def add(self, files: Iterable[ObjectInfo]) -> None:
         """Sort the files of a folder that is not an array."""
         for info in self._without_litter(files):
             name = info.key.rpartition("/")[2]
-            (self.dropped if name in DROPPED else self.copied).append(_entry(info))
+            if info.leads_nowhere:
+                self.links.append(info.key)
+            goes = name in DROPPED or info.leads_nowhere
+            (self.dropped if goes else self.copied).append(_entry(info))
 
     def add_from_array(self, path: str, files: Iterable[ObjectInfo], *, has_chunks: bool) -> None:
         """Sort objects of an array that are not chunks; the output needs the path of some.
@@ -94,6 +101,33 @@ class SourceFiles:
         if self._litter:
             text = f"{len(self._litter)} files of operating systems, such as {self._litter[0].key}"
             self._findings.info("source.litter", "", f"{text}: left out (litter: copy copies them)")
+
+    def note_dangling_links(self, named: Iterable[str], url: str) -> None:
+        """Refuse links that lead nowhere where metadata name something, and note the others.
+
+        Parameters
+        ----------
+        named
+            Paths that metadata name.
+        url
+            Of the source.
+
+        Raises
+        ------
+        SourceError
+            What the metadata name may lie on a disk that is not there now.
+        """
+        if not self.links:
+            return
+        wanted = {f"{path}/" for path in named}
+        for key in self.links:
+            if any(path.startswith(f"{key}/") for path in wanted):
+                raise SourceError(
+                    f"{url}/{key}: the link leads nowhere, and metadata name what is to be there; "
+                    "restore its target (is a disk mounted?), or remove the link"
+                )
+            text = "the link leads nowhere, so that readers see nothing there; left out"
+            self._findings.warning("source.link", key, text)
 
     def _without_litter(self, files: Iterable[ObjectInfo]) -> Iterable[ObjectInfo]:
         for info in files:

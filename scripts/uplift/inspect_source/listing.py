@@ -145,6 +145,7 @@ class ListedSource:
         folders, objects = listing.result() if listing else self._store.list_folder(path)
         self.newest.add(*objects)
         stored = {info.key.rpartition("/")[2]: info for info in objects}
+        _refuse_lost_documents(self._store.url, stored)
         if METADATA_V3 not in stored:
             self.consolidated.load(stored.get(KEY_V2))
         files = [info for name, info in stored.items() if name not in METADATA]
@@ -285,6 +286,16 @@ def _pending(listing: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
 def _same_array(older: SourceArray, newer: SourceArray) -> bool:
     types = (data_type_v3(older), data_type_v3(newer))
     return older.shape == newer.shape and types[0] == types[1]
+
+
+def _refuse_lost_documents(root: str, stored: Mapping[str, ObjectInfo]) -> None:
+    """Refuse links that lead nowhere and have the name of a document."""
+    for name in METADATA:
+        if name in stored and stored[name].leads_nowhere:
+            raise SourceError(
+                f"{root}/{stored[name].key}: the link leads nowhere, and metadata belong there; "
+                "restore its target, or remove the link"
+            )
 
 
 def _refuse_circle(root: str, path: str) -> None:

@@ -198,6 +198,11 @@ def axis_names_of(node: Node, source: SourceArray) -> tuple[str, ...] | None:
 
 def _node_v3(document: Document, where: str) -> Node:
     written = document.get("zarr_format")
+    if written is None and "node_type" not in document:
+        raise SourceError(
+            f"{where}: is no document of Zarr v3, and the output keeps one under that name; rename "
+            "or remove it"
+        )
     if whole(written) != 3:
         raise SourceError(
             f"{where}: zarr_format is {written!r}, expected 3; a draft of Zarr v3 has to be "

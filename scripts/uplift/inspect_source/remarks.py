@@ -5,7 +5,7 @@ from typing import Any
 
 from uplift.models.findings import Finding, warning
 from uplift.models.inventory import InventoryGroup
-from uplift.ngff.detect import ome_of
+from uplift.ngff.detect import Context, multiscales_of, ome_of
 from uplift.ngff.json_kinds import items_of
 from uplift.ngff.reading import as_read
 from uplift.ngff.spatialdata import is_spatialdata
@@ -13,6 +13,7 @@ from uplift.storage.protocol import join
 
 Attributes = Mapping[str, Mapping[str, Any]]
 """Of each group, by its path."""
+_SERIES = 1000
 
 
 def unlisted_labels(groups: Sequence[InventoryGroup], attributes: Attributes) -> Iterator[Finding]:
@@ -32,6 +33,25 @@ def unlisted_labels(groups: Sequence[InventoryGroup], attributes: Attributes) ->
             if inside and group.path not in listed:
                 text = f"label image is not listed by {path}; converted all the same"
                 yield Finding(code="label.unlisted", severity="info", path=group.path, message=text)
+
+
+def named_below(groups: Sequence[InventoryGroup], attributes: Attributes) -> Iterator[str]:
+    """Paths at which groups say that something lies: levels, wells, fields, labels, series.
+
+    Without a list of series the images of a collection are the folders with numbers for names; any
+    number of them is possible, so that the first thousand are named.
+    """
+    for group in groups:
+        path, words = group.path, as_read(attributes[group.path], group.path)
+        yield from Context().below(path, words, group.roles).listed
+        for multiscale in multiscales_of(words):
+            yield from (join(path, level) for level in multiscale.levels)
+        if "OME" in group.roles:
+            above = path.rpartition("/")[0]
+            names = items_of(ome_of(words).get("series"))
+            yield from (join(above, name) for name in names if isinstance(name, str))
+        if "bioformats2raw" in group.roles:
+            yield from (join(path, str(number)) for number in range(_SERIES))
 
 
 def versions(groups: Sequence[InventoryGroup], attributes: Attributes) -> Iterator[Finding]:

@@ -142,6 +142,7 @@ class _Walk:
         if len(self._formats) > 1:
             text = "nodes of Zarr v2 and of v3; each read as what it is"
             self._findings.info("zarr.mixed", "", text)
+        self._files.note_dangling_links(remarks.named_below(self._groups, self._attributes), self._store.url)
         predicted = self._predict(target)
         repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
         predicted.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
@@ -297,7 +298,8 @@ class _Walk:
         occupied = set[str]()
         if self._store.can_list:  # else a path was asked for in vain: nothing says what lies there
             occupied = {path for path, (node, _) in self._folders.items() if node is None}
-        occupied |= {file.path for file in self._files.copied}
+        for file in self._files.copied:
+            occupied |= {file.path, *parents_of(file.path)}
         return prediction.predict(
             self._groups, self._attributes, arrays, named, frozenset(occupied), target
         )

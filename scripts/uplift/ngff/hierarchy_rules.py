@@ -110,7 +110,12 @@ def level_is_array(tree: Tree) -> Iterator[tuple[str, str]]:
         if level in tree.groups:
             text = f"multiscales lists level {level!r}, which is a group, not an array"
             yield group, f"{text}; correct the path"
-        elif level not in tree.arrays and level in tree.occupied:
+        elif level in tree.arrays or level not in tree.occupied:
+            continue
+        elif inside := [path for path in tree.arrays if level.startswith(f"{path}/")]:
+            text = f"multiscales lists level {level!r}, which lies inside the array {inside[0]!r}"
+            yield group, f"{text}; move it next to that, and correct the path"
+        else:
             text = f"multiscales lists level {level!r}, where files lie and no array's metadata"
             yield group, f"{text}; restore them (.zarray or zarr.json) or remove the files"
 

@@ -7,8 +7,9 @@ requires, under a key where it may (OME-Zarr 0.5). Anything else is a loss.
 
 The same in other words: a text and the number that it states, a path and its plain form, a text
 and the list of its letters, a word in capitals and in small letters, a list and its only item, an
-axis and its name, an identity and the scale 1 (or nothing, next to a scale), NaN and its name.
-Dropped may be what says nothing (``null``, an empty list), what is said elsewhere (a version, a
+axis and its name, an identity and the scale 1 (or nothing, next to a scale), NaN and its name, a
+key and the format's with the same letters, which is added before the other is dropped. Dropped may
+be what says nothing (``null``, an empty list or name), what is said elsewhere (a version, a
 repetition), a level that is not there, and the unit of a scale that nobody gave.
 """
 
@@ -37,6 +38,7 @@ _LEVEL = re.compile(r"multiscales\[\d+\]\.datasets\[\d+\]")
 _UNIT = re.compile(r"multiscales\[\d+\]\.axes\[\d+\]\.unit")
 _INDEX = re.compile(r"plate\.wells\[\d+\]\.(rowIndex|columnIndex)")
 _SCALE = re.compile(rf"{_TRANSFORMS}(\[\d+\]\.scale)?")
+_LABEL = re.compile(r"labels\[\d+\]")
 _ITEM = re.compile(r".*\[\d+\]")
 
 
@@ -106,7 +108,7 @@ def _is_edit(change: Change, value: Any) -> bool:
     """Whether a change is of those that lose nothing; `value` has it undone."""
     old, new, key = change.old, change.new, change.key
     if change.action == "added":
-        return bool(_ADDED.fullmatch(key))
+        return bool(_ADDED.fullmatch(key)) or _is_respelled(change, new, value)
     if change.action == "dropped":
         return _may_go(change, value)
     if _VERSION.fullmatch(key) or (_INDEX.fullmatch(key) and isinstance(new, int)):
@@ -123,12 +125,28 @@ def _may_go(change: Change, value: Any) -> bool:
     old, key = change.old, change.key
     if old is None or old == [] or _VERSION.fullmatch(key) or _UNIT.fullmatch(key):
         return True
+    if _is_respelled(change, old, value) or (old == "" and _LABEL.fullmatch(key)):
+        return True
     keys = keys_of(change.place or "", value)
     others = value_at(value, keys[:-1])
     if not _ITEM.fullmatch(key) or not isinstance(others, list):
         return False
     rest = [item for index, item in enumerate(others) if index != keys[-1]]
     return bool(_LEVEL.fullmatch(key)) or any(not any(_differences(old, o, "")) for o in rest)
+
+
+def _is_respelled(change: Change, words: Any, value: Any) -> bool:
+    """Whether the same words stand under another key with the same letters."""
+    keys = keys_of(change.place or "", value)
+    holder, own = value_at(value, keys[:-1]), keys[-1]
+    return isinstance(holder, Mapping) and any(
+        key != own and _letters(key) == _letters(str(own)) and not any(_differences(words, one, ""))
+        for key, one in holder.items()
+    )
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"[\s_.-]", "", key.lower()).removesuffix("s")
 
 
 def _keeps(old: list[Any], new: list[Any]) -> bool:

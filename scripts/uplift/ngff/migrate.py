@@ -6,6 +6,7 @@ made, and what still breaks a rule is said. Each edit is listed with the old and
 that ``migration.json`` can undo it.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from uplift.ngff.json_kinds import shown
 from uplift.ngff.json_paths import ABSENT, Keys, text_of, value_at
 from uplift.ngff.registry import Facts, Repairs, Spot, apply_repairs
 from uplift.ngff.repairs_arrays import GEOMETRY
-from uplift.ngff.repairs_words import WORDING
+from uplift.ngff.repairs_words import ROUNDS, WORDING
 from uplift.ngff.spatialdata import version_edits
 from uplift.ngff.versions import TARGETS, VERSIONS, check_metadata
 
@@ -129,7 +130,8 @@ def _migrated(
             'metadata below "ome", as OME-Zarr 0.5 keeps them in Zarr v3, in Zarr v2; read as 0.5'
         )
         findings.append(warning(REPAIRED, path, text))
-    for one, edit, old in apply_repairs(draft, (*WORDING, *GEOMETRY), facts):
+    made = (apply_repairs(draft, WORDING, facts, ROUNDS), apply_repairs(draft, GEOMETRY, facts))
+    for one, edit, old in itertools.chain(*made):
         if facts.version not in one.right_in:
             findings.append(_repaired(edit, old, path))
     TARGETS[target].finish(draft, None if in_place else _declared(attributes, facts))

@@ -13,6 +13,8 @@ _ADVICE = (
 )
 
 
+_LISTS_OF_GROUPS = ("labels", "series", "well", "plate")
+"""Where a path decides no pixel: all groups are converted, whatever lists them."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]")
 """How a URL begins, or a path on a drive of Windows."""
 
@@ -37,6 +39,11 @@ def plain_path(value: str, group: str) -> str | None:
 def is_plain(value: str) -> bool:
     """Whether a path is written plainly and leads to something inside its group."""
     return not value.startswith("/") and plain_path(value, "") == value
+
+
+def names_itself(value: str) -> bool:
+    """Whether a path leads nowhere from its group: ``.``, ``./``, an empty text, slashes alone."""
+    return not value.replace("\\", "/").replace("/.", "/").removeprefix(".").strip("/")
 
 
 def checked_path(value: str, where: str) -> str:
@@ -64,5 +71,24 @@ def checked_path(value: str, where: str) -> str:
 )
 def path_inside(spot: Spot) -> Iterator[str]:
     """Section multiscales metadata, and those of plates, wells and labels."""
-    if isinstance(spot.value, str) and not is_plain(spot.value):
-        yield f"{spot.name} is {spot.value!r}: {_ADVICE}"
+    if not isinstance(spot.value, str) or is_plain(spot.value):
+        return
+    if spot.keys[0] in _LISTS_OF_GROUPS and names_itself(spot.value):
+        return
+    yield f"{spot.name} is {spot.value!r}: {_ADVICE}"
+
+
+@PATH_RULES.rule(
+    "dialect.path.self",
+    "labels/*",
+    "series/*",
+    "plate/wells/*/path",
+    "well/images/*/path",
+    asks="what is listed lies below the group that lists it (series: below the collection)",
+    keep="readers open that group in the place of an image, or nothing; images that are there open "
+    "one by one",
+)
+def path_of_itself(spot: Spot) -> Iterator[str]:
+    """Section bioformats2raw.layout, and those of labels, plates and wells."""
+    if isinstance(spot.value, str) and names_itself(spot.value):
+        yield f"{spot.name} is {spot.value!r}, which names no image of its own"

@@ -10,7 +10,7 @@ from uplift.ngff import detect
 from uplift.ngff.alike import Alike, alike
 from uplift.ngff.draft import Draft
 from uplift.ngff.registry import Facts, apply_repairs
-from uplift.ngff.repairs_words import WORDING
+from uplift.ngff.repairs_words import ROUNDS, WORDING
 
 
 def as_read(attributes: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
@@ -39,7 +39,7 @@ def _repaired(attributes: Mapping[str, Any], path: str) -> tuple[Draft, int]:
     keys = detect.ome_keys_of(path, attributes)
     draft = Draft.of({"ome": {key: ome[key] for key in keys}}, ("ome",))
     facts = Facts(path, detect.ome_version(attributes))
-    return draft, sum(1 for _ in apply_repairs(draft, WORDING, facts))
+    return draft, sum(1 for _ in apply_repairs(draft, WORDING, facts, ROUNDS))
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ or is kept word for word with a warning that says which readers fail (``keep``).
 validate and the tables of docs/METADATA.md go by these declarations.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -194,7 +194,7 @@ class Repairs(list[Repair]):
 
 
 def apply_repairs(
-    draft: Draft, repairs: Iterable[Repair], facts: Facts
+    draft: Draft, repairs: Sequence[Repair], facts: Facts, rounds: int = 1
 ) -> Iterator[tuple[Repair, Edit, Any]]:
     """Apply repairs in their order; yields each edit with the words that it replaced.
 
@@ -206,12 +206,24 @@ def apply_repairs(
         In the order in which they are to be made.
     facts
         What is known about the group.
+    rounds
+        How often, as long as something is edited: one repair may uncover what another is for.
 
     Yields
     ------
     tuple[Repair, Edit, Any]
         Each edit, with its repair and what was there before.
     """
+    for _ in range(rounds):
+        before = len(draft.changes)
+        yield from _apply_once(draft, repairs, facts)
+        if len(draft.changes) == before:
+            return
+
+
+def _apply_once(
+    draft: Draft, repairs: Sequence[Repair], facts: Facts
+) -> Iterator[tuple[Repair, Edit, Any]]:
     words, finder = draft.words, PathFinder()
     for one in repairs:
         for pattern in one.at:

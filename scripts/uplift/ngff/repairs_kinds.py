@@ -1,6 +1,6 @@
 """Values of another JSON kind than a key has, where there is one reading: a list of one, a text.
 
-The first half of :data:`WORDING`; ``repairs_words`` has the repairs of what a value says.
+``repairs_keys`` has the repairs before these, ``repairs_words`` those of what a value says.
 """
 
 import math
@@ -10,18 +10,12 @@ from typing import Any
 
 from uplift.ngff.axes import AXIS_TYPES, axis_from_name
 from uplift.ngff.draft import Edit
-from uplift.ngff.json_kinds import fields_of, is_integer_type
+from uplift.ngff.json_kinds import fields_of, is_integer_type, items_of
 from uplift.ngff.json_paths import ABSENT
-from uplift.ngff.registry import Repairs, Spot
-
-WORDING = Repairs()
-"""In this order: what kind a value is comes before what it says."""
-repair = WORDING.repair
+from uplift.ngff.registry import Spot
+from uplift.ngff.repairs_keys import ENTRY, LEVEL, TRANSFORMS, repair
 
 BEFORE_04 = ("0.1", "0.2", "0.3")
-ENTRY = "multiscales/*"
-LEVEL = f"{ENTRY}/datasets/*"
-TRANSFORMS = (f"{ENTRY}/coordinateTransformations", f"{LEVEL}/coordinateTransformations")
 TYPES = frozenset({*AXIS_TYPES.values(), "scale", "translation", "identity"})
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
@@ -60,6 +54,10 @@ _OBJECTS = ("plate", "well", "omero", "image-label", "source", "window")
     *(f"plate/acquisitions/*/{key}" for key in ("id", "name", "maximumfieldcount")),
     *(f"well/images/*/{key}" for key in ("path", "acquisition")),
     "bioformats2raw.layout",
+    f"{ENTRY}/axes/*",
+    *(f"{place}/*/{key}/*" for place in TRANSFORMS for key in ("scale", "translation")),
+    "labels/*",
+    "series/*",
     wrong="a list of one where that one belongs, as programs in R write a text or a number",
     right="that one",
 )
@@ -207,6 +205,19 @@ def labels_null(spot: Spot) -> Iterator[Edit]:
     """Write no labels as a list without any."""
     if spot.value in (None, ""):
         yield spot.becomes([], "a list without any")
+
+
+@repair(
+    "item.empty",
+    "labels",
+    wrong="`null` or an empty text among the labels",
+    right="the others",
+)
+def empty_items(spot: Spot) -> Iterator[Edit]:
+    """Drop items that name no label image, the last first; not of series, which has an order."""
+    for index, item in reversed(list(enumerate(items_of(spot.value)))):
+        if item in (None, ""):
+            yield Edit((*spot.keys, index), ABSENT, "names nothing")
 
 
 @repair(

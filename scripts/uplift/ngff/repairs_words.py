@@ -1,8 +1,8 @@
 """Faults of a group's own words that have one reading. None needs the arrays; none invents a value.
 
 They also run where a source is read (:func:`uplift.ngff.reading.as_read`), so that inspect follows
-``./0`` and ``["a"]`` as migrate writes them. The repairs of kinds of values in ``repairs_kinds``
-are registered first.
+``./0`` and ``["a"]`` as migrate writes them. The repairs of keys in ``repairs_keys`` and of kinds
+of values in ``repairs_kinds`` are registered first.
 """
 
 import json
@@ -17,9 +17,12 @@ from uplift.ngff.json_kinds import fields_of, is_integer_type, items_of, names_i
 from uplift.ngff.json_paths import ABSENT
 from uplift.ngff.paths import plain_path
 from uplift.ngff.registry import Spot
-from uplift.ngff.repairs_kinds import BEFORE_04, ENTRY, LEVEL, TRANSFORMS, TYPES, WORDING, repair
+from uplift.ngff.repairs_keys import ENTRY, LEVEL, TRANSFORMS, WORDING, repair
+from uplift.ngff.repairs_kinds import BEFORE_04, TYPES
 
-__all__ = ["WORDING"]
+__all__ = ["ROUNDS", "WORDING"]
+ROUNDS = 4
+"""What stands in a list of one may have a key in another spelling, and the other way round."""
 
 
 @repair(

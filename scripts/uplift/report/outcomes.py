@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from uplift.models.words import counted, size_text
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from uplift.report.facts import Facts
 
 State = Literal[
-    "valid", "inherited", "invalid", "refused", "failed", "interrupted", "running", "planned", "new"
-]
+    "valid", "inherited", "invalid", "refused", "failed", "interrupted", "partial", "running",
+    "planned", "new",
+]  # fmt: skip
 STATES: dict[State, str] = {
     "valid": "valid",
     "inherited": "valid with inherited defects",
@@ -23,6 +25,7 @@ STATES: dict[State, str] = {
     "refused": "refused",
     "failed": "failed",
     "interrupted": "interrupted",
+    "partial": "partly done",
     "running": "running",
     "planned": "planned",
     "new": "not started",
@@ -30,8 +33,9 @@ STATES: dict[State, str] = {
 """Each state as people read it.
 
 ``inherited``: published as the source is, with the defects of its metadata.
-``refused``: nothing was written, the source or the plan has to change. ``interrupted``: neither
-finished nor failed, and no job is running.
+``refused``: nothing was written, the source or the plan has to change. ``interrupted``: a job ended
+neither well nor with an error, and none is running. ``partial``: the last job ended well, and
+others are to follow, which were perhaps not asked for.
 """
 
 _NO_CHUNK = "no stored chunk to compare"
@@ -85,9 +89,19 @@ def outcome(facts: Facts) -> Outcome:
     claimed = WorkFolder(folder).claim.exists()
     if not logs and not claimed:
         return Outcome("new", "not started")
+    if logs and (claimed or not facts.files["plan"]) and (step := _ended_well(facts, logs[0])):
+        text = f"not finished: {step} is done, what follows is not; run the whole workflow"
+        return Outcome("partial", text)
     if claimed or not facts.files["plan"]:
         return Outcome("interrupted", "not finished: interrupted; run the same command again")
     return Outcome("planned", f"planned, not converted: see {folder / 'plan.json'}")
+
+
+def _ended_well(facts: Facts, log: Path) -> str | None:
+    """Step that was the last to run, if it ended well: the ledger has what was not killed."""
+    last = facts.costs[-1] if facts.costs else None
+    step = log.relative_to(facts.folder / "logs").parts[0].removesuffix(".log")
+    return step if last is not None and (last.step, last.exit_code) == (step, 0) else None
 
 
 def has_inherited_defects(facts: Facts) -> bool:

@@ -38,7 +38,7 @@ MANY = 400
 _TEMPLATES = Path(__file__).parent
 _GLYPHS: dict[State, str] = {
     "valid": "✓", "inherited": "✓", "invalid": "✕", "refused": "⊘", "failed": "✕",
-    "interrupted": "‖", "running": "▸", "planned": "◦", "new": "◦",
+    "interrupted": "‖", "partial": "‖", "running": "▸", "planned": "◦", "new": "◦",
 }  # fmt: skip
 
 

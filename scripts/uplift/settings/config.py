@@ -1,6 +1,7 @@
 """The workflow's settings: ``config/config.yaml`` and ``--config``, as one typed record."""
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -168,9 +169,11 @@ def _of_no_place(storage: Iterable[str], label: Callable[[int | str], str]) -> I
     """Prefixes that no URL begins with, such as the name of a bucket."""
     for prefix in storage:
         if is_local(prefix):
+            short = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*):/?([^/].*)?", prefix)
+            meant = f"{short[1]}://{short[2] or ''}" if short else "s3://bucket/"
             yield (
                 f'{label("storage")}: storage["{prefix}"]: is not the beginning of a URL; write it '
-                "as in s3://bucket/"
+                f"{'' if short else 'as in '}{meant}"
             )
 
 

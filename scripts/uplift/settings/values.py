@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from uplift.errors import PlanError
 from uplift.models.arrays import JsonValue
 from uplift.models.base import did_you_mean, mistake
 from uplift.models.plan import NAMED_CODECS
@@ -55,6 +56,18 @@ def codec_from_text(value: object) -> object:
         except json.JSONDecodeError:
             return text
     return text
+
+
+def _known_codecs(value: Any) -> Any:
+    """Refuse codecs that nothing can be written with; *plan* sees what depends on the array."""
+    if isinstance(value, tuple) and value not in NAMED_CODECS.values():
+        from uplift.codecs.mapping import refuse_unknown  # with NumPy, which few configs need
+
+        try:
+            refuse_unknown(value)
+        except PlanError as error:
+            raise mistake(str(error)) from None
+    return value
 
 
 def typed_leaves(value: Any) -> Any:
@@ -236,6 +249,7 @@ Shards = Annotated[
 Codec = Annotated[
     Literal["keep"] | tuple[dict[str, JsonValue], ...] | None,
     BeforeValidator(codec_from_text),
+    AfterValidator(_known_codecs),
     Field(description="keep, blosc, zstd, gzip, none or a JSON list of Zarr v3 codecs"),
 ]
 Day = Annotated[

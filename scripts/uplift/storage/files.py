@@ -157,10 +157,15 @@ def read_into_buffer(descriptor: int, start: int, length: int, buffer: Buffer, a
 
 
 def refuse_link_out_of(root: str, path: str) -> None:
-    """Refuse a link that leads out of `root`, to nothing, or to a folder above itself."""
+    """Refuse a link that leads out of `root`, to itself, or to a folder above itself.
+
+    One that leads nowhere hides nothing: what it means depends on what is listed there.
+    """
     target, root = os.path.realpath(path), os.path.realpath(root)
-    if not Path(target).exists():
-        problem = "leads nowhere; remove it or restore its target"
+    if Path(target).is_symlink():  # as far as the system could follow it
+        problem = "leads to itself; remove it or restore its target"
+    elif not Path(target).exists():
+        return
     elif not f"{target}/".startswith(f"{root}/"):
         problem = f"leads out of the dataset, to {target}; put the data inside or remove it"
     elif f"{Path(path).parent.resolve()}/".startswith(f"{target}/"):

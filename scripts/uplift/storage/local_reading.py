@@ -21,7 +21,15 @@ from uplift.storage.files import (
     refuse_link_out_of,
 )
 from uplift.storage.parallel_listing import files_below, map_in_groups
-from uplift.storage.protocol import Buffer, NotedKey, ObjectInfo, Wanted, key_of, refuse_changed
+from uplift.storage.protocol import (
+    LEADS_NOWHERE,
+    Buffer,
+    NotedKey,
+    ObjectInfo,
+    Wanted,
+    key_of,
+    refuse_changed,
+)
 from uplift.storage.reading import ReadableStore, ReadAhead
 from uplift.work.traffic import TRAFFIC
 
@@ -37,7 +45,9 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
 class LocalFiles(ReadableStore):
-    """Objects as files below `root`; links and special files of a source are refused.
+    """Objects as files below `root`; links out of a source and special files are refused.
+
+    A link that leads nowhere is listed as such (`ObjectInfo.leads_nowhere`).
 
     Parameters
     ----------
@@ -207,6 +217,9 @@ class LocalFiles(ReadableStore):
         except OSError as error:
             if self._writable and error.errno in ABSENT:
                 return None
+            if error.errno in ABSENT and entry.is_symlink():
+                changed = entry.stat(follow_symlinks=False).st_ctime
+                return ObjectInfo(key, 0, LEADS_NOWHERE, changed)
             raise self.refused(error, "look at", key) from error
         if not self._writable and not is_file(status.st_mode):
             self._refuse_special(key, status.st_mode)

@@ -25,6 +25,15 @@ class ObjectInfo(NamedTuple):
     stamp: str
     changed: float = 0.0
 
+    @property
+    def leads_nowhere(self) -> bool:
+        """Whether it is a link whose target is not there: readers see no object."""
+        return self.stamp == LEADS_NOWHERE
+
+
+LEADS_NOWHERE = "leads nowhere"
+"""Stamp of a link in a local source whose target is not there."""
+
 
 class NotedKey(str):
     """Key of an object to read, with which the store says how the object was when it was read.

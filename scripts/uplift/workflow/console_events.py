@@ -18,11 +18,11 @@ from uplift.workflow.attempts import text_of
 from uplift.workflow.display import Display, display_for
 from uplift.workflow.failures import Failures
 from uplift.workflow.last_words import (
+    as_asked,
     dry_run_lines,
     error_lines,
     kept_plan_line,
     listed,
-    planned,
     recent_line,
     warning_lines,
 )
@@ -35,8 +35,6 @@ from uplift.workflow.snakemake_words import (
     STEPS,
     own_name,
 )
-
-_UNFINISHED = "not finished: interrupted"
 
 
 class Console(logging.Handler):
@@ -211,10 +209,9 @@ class Console(logging.Handler):
         self._failures.settle(dataset, rule, logs)
         self._left[dataset] -= 1
         if self._left[dataset] <= 0 and dataset not in self._failures.names:
-            outcome = self._outcome(dataset)
-            if rule == "plan":  # all that this run does for it
-                outcome = planned(outcome, WorkFolder(self._results / dataset).plan)
-            if not outcome.message.startswith(_UNFINISHED) and dataset not in self._finished:
+            plan = WorkFolder(self._results / dataset).plan
+            outcome = as_asked(self._outcome(dataset), rule, plan)
+            if outcome.state != "interrupted" and dataset not in self._finished:
                 self._finished[dataset] = outcome
                 self._display.done(f"{dataset}: {outcome.message}")
         self._show_count()

@@ -75,12 +75,30 @@ def warning_lines(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
         yield f"warning: {rest} more {kinds} in the report"
 
 
-def planned(outcome: Outcome, plan: Path) -> Outcome:
-    """Message about a dataset that a run only planned, whatever happened with an earlier plan."""
-    if outcome.state == "planned":
+def as_asked(outcome: Outcome, step: str, plan: Path) -> Outcome:
+    """Say of a dataset that a run did all that it was asked for, where that is not all there is.
+
+    Parameters
+    ----------
+    outcome
+        Of the dataset; after `plan` it may be that of an earlier plan.
+    step
+        The last one of the run.
+    plan
+        File of the dataset's plan.
+
+    Returns
+    -------
+    Outcome
+        The same where the dataset is finished, or was interrupted.
+    """
+    if step == "plan" and outcome.state != "planned":
+        stays = "; what was published before stays" * (outcome.state in ("valid", "inherited"))
+        return Outcome("planned", f"planned, not converted by this plan: see {plan}{stays}")
+    if outcome.state != "partial":
         return outcome
-    stays = "; what was published before stays" * (outcome.state in ("valid", "inherited"))
-    return Outcome("planned", f"planned, not converted by this plan: see {plan}{stays}")
+    text = f"{step} is done, as asked for; the command without --until or a target does the rest"
+    return Outcome("partial", text)
 
 
 def _unnamed(dataset: str, text: str) -> str:

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import numpy as np
+
 from uplift.errors import CORRECT, SourceError, UnsupportedError
 from uplift.models.arrays import JsonValue, Shape, SourceArray
 from uplift.models.changes import Change, respelling
@@ -12,6 +14,7 @@ from uplift.zarr_metadata import data_types
 _NAMES = ("id", "type", "name")
 """What writers call the name of a codec: Zarr, N5 and its relatives, Zarr v3."""
 _NO_ORDER = re.compile("[=|]?([biufc])([1-9][0-9]?)")
+_LETTER = re.compile("([<>=|]?)([?bBhHiIqQefdFD])")
 _NO_LISTS = ("zarr_format", "dtype", "order", "dimension_separator", "fill_value")
 """Keys whose value is no list of one, whatever the data type."""
 
@@ -132,7 +135,7 @@ def lengths(value: Any) -> Any:
     """Read one length alone, as zarr-python does, and lengths as texts or floats."""
     if type(value) is int:
         return [value]
-    return [whole(item) for item in value] if isinstance(value, list) else value
+    return [whole(_unlisted(item)) for item in value] if isinstance(value, list) else value
 
 
 def _unlisted(value: Any) -> Any:
@@ -165,8 +168,13 @@ def _with_byte_order(name: str) -> str:
     """Name a data type as Zarr v2 does, where its writer gave NumPy's name or no byte order.
 
     zarr-python 2 took both for the machine's own order, which is little endian wherever people
-    write images.
+    write images. It also read NumPy's letters (`dtype.char`); ``l`` and ``L`` have no size of their
+    own.
     """
+    letter = _LETTER.fullmatch(name)
+    if letter is not None:
+        of_letter = np.dtype(letter[2]).newbyteorder(">" if letter[1] == ">" else "<")
+        return of_letter.str
     match = _NO_ORDER.fullmatch(data_types.CORE_V3.get(name, name).lstrip("<"))
     if match is None:
         return name
