@@ -142,7 +142,8 @@ class _Walk:
         if len(self._formats) > 1:
             text = "nodes of Zarr v2 and of v3; each read as what it is"
             self._findings.info("zarr.mixed", "", text)
-        self._files.note_dangling_links(remarks.named_below(self._groups, self._attributes), self._store.url)
+        named = remarks.named_below(self._groups, self._attributes)
+        self._files.note_dangling_links(named, self._store.url)
         predicted = self._predict(target)
         repairs = [one for one in self._findings.listed() if one.code == "source.repaired"]
         predicted.refuse_defects(target, any_defect=refuse_defects, repairs=repairs)
