@@ -8,7 +8,7 @@ import pytest
 from snakemake.settings.enums import Quietness
 
 from support.consoles import Run, workflow
-from uplift.report.facts import Outcome
+from uplift.report.outcomes import Outcome
 from uplift.work import ledger
 from uplift.workflow import console, display
 from uplift.workflow.attempts import RUN_VARIABLE
