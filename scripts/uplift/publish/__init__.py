@@ -46,8 +46,8 @@ def publish_dataset(
     has_old_manifest
         The output has a manifest of an earlier run, and none is wanted now: it is removed.
     unfinished
-        Keys of what killed writers left, as validate listed it; None: the output is listed. What
-        an earlier publish left is looked for in either case.
+        Keys of what killed writers left, as validate listed it, where nothing was written since;
+        None: the output is listed.
     web_url
         Address of the output for a browser, where it has one.
     validate_command
@@ -129,8 +129,7 @@ def total_cost(records: Iterable[Record]) -> Cost:
 def _find_unfinished(output: HeldOutput, known: Sequence[str] | None) -> Unfinished:
     if known is None or not output.is_local:  # uploads are not in the listing of a bucket
         return output.find_unfinished()
-    own = [*output.find_unfinished(ROOT_KEY), *output.find_unfinished(MANIFEST_KEY)]
-    return [*own, *((key, "") for key in known)]
+    return [(key, "") for key in known]
 
 
 def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Unfinished]]) -> None:
