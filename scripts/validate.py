@@ -11,6 +11,7 @@ from pathlib import Path
 from uplift.batches import inputs
 from uplift.batches.context import Locations, Settings
 from uplift.batches.validating import Validation
+from uplift.models import validation
 from uplift.models.crate import CrateRecord
 from uplift.models.inventory import Inventory
 from uplift.models.migration import Migration
@@ -54,8 +55,11 @@ def _validate(arguments: argparse.Namespace) -> None:
     output = open_store(arguments.output, arguments.storage)
     crate = json_files.read_model(Path(arguments.crate), CrateRecord) if arguments.crate else None
     files = WorkFiles(
-        WorkFolder(arguments.work),
-        *(plan.batches, plan.skipped, arguments.root.read_bytes(), crate),
+        folder=WorkFolder(arguments.work),
+        batches=plan.batches,
+        skipped=plan.skipped,
+        root_document=arguments.root.read_bytes(),
+        crate=crate,
         with_manifest=arguments.manifest is not None,
     )
     locations = Locations(inventory.source, arguments.output, None, arguments.storage)
@@ -73,11 +77,14 @@ def _validate(arguments: argparse.Namespace) -> None:
         made = validate_dataset(*facts, verify=arguments.verify, cores=arguments.threads)
     if arguments.manifest is not None:
         json_files.write_text(arguments.manifest, made.manifest)
-    verdict = made.validation
-    json_files.write_json(arguments.validation, verdict)
+    json_files.write_json(arguments.validation, made.validation)
     note_unfinished(files.folder, made.unfinished)
-    what = arguments.dataset, verdict.verdict, summary(verdict.conforms, verdict.defects)
-    severities = [finding.severity for finding in verdict.findings]
+    _log_verdict(made.validation)
+
+
+def _log_verdict(found: validation.Validation) -> None:
+    what = found.dataset, found.verdict, summary(found.conforms, found.defects)
+    severities = [finding.severity for finding in found.findings]
     counts = severities.count("error"), severities.count("warning")
     command.log.info("%s: %s (%s), %d errors, %d warnings", *what, *counts)
 
