@@ -7,7 +7,6 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,14 +16,12 @@ from servers.faulty_proxy import Faults, FaultyProxy
 from support import s3
 from support.hierarchies import Array, Group, write
 from support.images import multiscales, write_array, write_image, write_json, write_one_array
-from support.steps import Conversion, StepError
+from support.steps import Conversion
 from uplift.arrays import digests, readers
 from uplift.batches import portions, surveys
 from uplift.batches.context import Context, Settings
 from uplift.convert import repack
 from uplift.inspect_source import nodes
-from uplift.outputs import HeldOutput, hold
-from uplift.outputs.keys import LOCK_KEY
 from uplift.planning import batching, estimates
 from uplift.storage.local import LocalStore
 from uplift.storage.local_reading import OpenFile
@@ -61,54 +58,6 @@ def test_listings_of_a_run(tmp_path, listed):
     conversion.publish()
     whole = {store: n for (store, path), n in listed.items() if path == ""}
     assert whole == {"out.zarr": 1}, "what killed jobs left was seen by validate"
-
-
-@pytest.mark.parametrize("noted", ["now", "by another validation", "by an earlier version"])
-def test_what_killed_jobs_left_is_removed_by_publish(noted, tmp_path, listed):
-    source = write_image(tmp_path / "in.zarr", size=32, chunk=16)
-    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
-    conversion.before_validation()
-    output = tmp_path / "out.zarr"
-    of_jobs = output / "0/c/0/.uplift-tmp.0123456789ab.7.0"
-    of_jobs.write_bytes(b"half")
-    conversion.validate()
-    note = conversion.path("unfinished.json")
-    assert json.loads(note.read_text())["keys"] == ["0/c/0/.uplift-tmp.0123456789ab.7.0"]
-    if noted == "by another validation":
-        write_json(note, {**json.loads(note.read_text()), "validation_sha256": "0", "keys": []})
-    if noted == "by an earlier version":
-        note.unlink()
-    listed.clear()
-    conversion.publish()
-    assert not of_jobs.exists()
-    assert not note.exists(), "a dataset that is published again is listed again"
-    assert listed["out.zarr", ""] == (0 if noted == "now" else 1)
-
-
-@pytest.mark.parametrize("step", ["a job of convert", "publish"])
-def test_a_note_of_leftovers_counts_until_something_writes_to_the_output(
-    step, tmp_path, monkeypatch, listed
-):
-    source = write_image(tmp_path / "in.zarr", size=32, chunk=16)
-    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
-    conversion.before_validation()
-    conversion.validate()
-    if step == "publish":
-        with monkeypatch.context() as patch, pytest.raises(StepError):
-            patch.setattr(HeldOutput, "show", Mock(side_effect=KeyboardInterrupt))
-            conversion.publish()
-    else:
-        hold(conversion.output, conversion.path("claim.json")).put("0/c/0/0/0/0", b"once more")
-    leftovers = [
-        tmp_path / "out.zarr" / f"{folder}.uplift-tmp.0123456789ab.0.{name}"
-        for folder, name in (("0/c/0/", "0"), ("", "zarr.json"), ("", LOCK_KEY))
-    ]
-    for leftover in leftovers:
-        leftover.write_bytes(b"half")
-    listed.clear()
-    conversion.publish()
-    assert [leftover for leftover in leftovers if leftover.exists()] == []
-    assert listed["out.zarr", ""] == 1
 
 
 def test_arrays_that_are_alike_are_checked_once(tmp_path, monkeypatch):

@@ -83,8 +83,7 @@ def publish_dataset(
         )
     # files of killed jobs are seen by readers, and go first; unfinished uploads are not, and a
     # client that can list them takes longer to start than all else here
-    search = partial(_find_unfinished, output, unfinished)
-    finding = started([search], threads=not output.is_local)
+    finding = started([partial(_find_unfinished, output, unfinished)], threads=not output.is_local)
     if output.is_local:
         _remove_unfinished(output, finding)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:
