@@ -60,7 +60,6 @@ def _publish(arguments: argparse.Namespace) -> None:
         web_url=web_url(display_url(arguments.output), arguments.storage, as_reached=True),
     )
     json_files.write_json(arguments.published, published)
-    work.unfinished.unlink(missing_ok=True)  # what is published again is listed again
     if has_old_manifest:
         work.manifest.unlink()
     output.release()

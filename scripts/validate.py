@@ -53,29 +53,27 @@ def _validate(arguments: argparse.Namespace) -> None:
     source = open_store(inventory.source, arguments.storage)
     output = open_store(arguments.output, arguments.storage)
     crate = json_files.read_model(Path(arguments.crate), CrateRecord) if arguments.crate else None
-    files = WorkFiles(
-        WorkFolder(arguments.work),
-        *(plan.batches, plan.skipped, arguments.root.read_bytes(), crate),
-        with_manifest=arguments.manifest is not None,
-    )
+    folder, root = WorkFolder(arguments.work), arguments.root.read_bytes()
+    with_manifest = arguments.manifest is not None
+    files = WorkFiles(folder, plan.batches, plan.skipped, root, crate, with_manifest=with_manifest)
     locations = Locations(inventory.source, arguments.output, None, arguments.storage)
-    settings = Settings(verify=arguments.verify, with_sums=files.with_manifest)
+    settings = Settings(verify=arguments.verify, with_sums=with_manifest)
     with Validation(
         plan.batches,
-        files.folder,
+        folder,
         locations,
         settings,
         cores=arguments.threads,
-        root=files.root_document,
+        root=root,
         digest_limit_bytes=arguments.digest_limit_mib * 2**20,
     ) as pixels:
         facts = (arguments.dataset, inventory, migration, files, source, output, pixels)
         made = validate_dataset(*facts, verify=arguments.verify, cores=arguments.threads)
-    if arguments.manifest is not None:
+    if with_manifest:
         json_files.write_text(arguments.manifest, made.manifest)
     verdict = made.validation
     json_files.write_json(arguments.validation, verdict)
-    note_unfinished(files.folder, made.unfinished)
+    note_unfinished(folder, made.unfinished)
     what = arguments.dataset, verdict.verdict, summary(verdict.conforms, verdict.defects)
     severities = [finding.severity for finding in verdict.findings]
     counts = severities.count("error"), severities.count("warning")

@@ -60,31 +60,6 @@ def test_listings_of_a_run(tmp_path, listed):
     assert whole == {"out.zarr": 1}, "what killed jobs left was seen by validate"
 
 
-@pytest.mark.parametrize("noted", ["now", "by another validation", "by an earlier version"])
-def test_what_killed_jobs_left_is_removed_once_published(noted, tmp_path, listed):
-    source = write_image(tmp_path / "in.zarr", size=32, chunk=16)
-    conversion = Conversion(str(source), str(tmp_path / "out.zarr"), tmp_path / "work")
-    conversion.before_validation()
-    output = tmp_path / "out.zarr"
-    of_jobs = output / "0/c/0/.uplift-tmp.0123456789ab.7.0"
-    of_publish = output / ".uplift-tmp.0123456789ab.0.zarr.json"
-    of_jobs.write_bytes(b"half")
-    conversion.validate()
-    of_publish.write_bytes(b"half")
-    note = conversion.path("unfinished.json")
-    assert json.loads(note.read_text())["keys"] == ["0/c/0/.uplift-tmp.0123456789ab.7.0"]
-    if noted == "by another validation":
-        write_json(note, {**json.loads(note.read_text()), "validation_sha256": "0", "keys": []})
-    if noted == "by an earlier version":
-        note.unlink()
-    listed.clear()
-    conversion.publish()
-    assert not of_jobs.exists()
-    assert not of_publish.exists()
-    assert not note.exists(), "a dataset that is published again is listed again"
-    assert listed["out.zarr", ""] == (0 if noted == "now" else 1)
-
-
 def test_arrays_that_are_alike_are_checked_once(tmp_path, monkeypatch):
     alike = {str(n): Array((4, 4), (2, 2)) for n in range(5)}
     write(tmp_path / "in.zarr", Group({**alike, "other": Array((4, 6), (2, 2))}))

@@ -53,6 +53,14 @@ def test_bytes_of_a_source_that_cannot_be_listed_are_not_compared():
     assert change(ENTRY.model_copy(update={"stored_bytes": 0}), bytes=159) is None
 
 
+def test_bytes_of_inner_chunks_are_not_compared_with_those_of_shards():
+    source = ENTRY.source.model_copy(update={"zarr_format": 3, "shards": (32, 32)})
+    target, _ = target_for(Wanted(ENTRY, (16, 16), None, "keep", ""))
+    reads = SourceReads(chunks=16, bytes=159, opened=0, opened_sum=0, has_resumed=False)
+    sharded = ENTRY.model_copy(update={"source": source})
+    assert change_seen_by(reads, sharded, target) is None
+
+
 def test_records_of_earlier_versions_are_read():
     facts = {"path": "0", "start": 0, "stop": 1, "method": "repack", "fingerprint": ""}
     counts = dict.fromkeys(("chunks_read", "bytes_read", "objects_written", "bytes_written"), 0)

@@ -165,7 +165,7 @@ def did_you_mean(word: str, known: list[str]) -> str:
 
 def mistake(message: str) -> PydanticCustomError:
     """A mistake whose message is complete: it is not followed by the value and what it is not."""
-    return PydanticCustomError("complete", "{message}", {"message": message})
+    return PydanticCustomError("mistake", "{message}", {"message": message})
 
 
 def mistakes(
@@ -191,7 +191,7 @@ def mistakes(
     found: dict[Keys, str] = {}
     for item in error.errors():
         keys, owner, field = _descend(model, item["loc"])
-        if keys not in found or item["type"] == "complete":
+        if keys not in found or item["type"] == "mistake":
             found[keys] = _message(item, keys, owner, field, data)
     yield from found.items()
 
@@ -205,7 +205,7 @@ def _message(item: Any, keys: Keys, owner: Any, field: Any, data: object) -> str
         return f'{_UNKNOWN}{getattr(owner, "noun", "key")} "{key}"{hint}'
     if kind == "missing" and keys == item["loc"]:
         return f"missing; give {description}" if description else "missing; add it"
-    if kind == "complete":
+    if kind == "mistake":
         return str(item["msg"])
     value = _value_at(data, keys, item.get("input"))
     if kind == "model_type":

@@ -20,7 +20,9 @@ from uplift.outputs.lock import read_lock, refuse_foreign, renew_lock, write_loc
 from uplift.running.parallel import at_once, started
 from uplift.storage.protocol import ObjectWriter, Store, Unfinished, WritableStore
 from uplift.storage.writable import open_writable
+from uplift.work.folder import WorkFolder
 from uplift.work.json_files import read_model
+from uplift.work.unfinished import forget_unfinished
 
 SEEN_EVERY_S = 300.0
 """Between two checks of the lock, each of which renews it: a long job shows that it still runs."""
@@ -250,7 +252,8 @@ class HeldOutput:
                 self._hide()
 
     def _ensure_lock(self) -> None:
-        """Check and renew the lock, or only renew it if it was checked a moment ago."""
+        """Check and renew the lock before a write; or only renew it, checked a moment ago."""
+        forget_unfinished(WorkFolder(self._folder))
         self._finish_check()
         if not self._is_seen():
             self._check_lock()

@@ -95,8 +95,8 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
     rates = rates or Rates()
     entries = [entry for entry in inventory.arrays if entry.path in targets]
     others = len(inventory.groups) + len(inventory.files)
-    far = _is_remote(inventory.source)
-    requests = FIXED + REMOTE_DOCUMENT * others if far else 2 * others
+    is_remote = _is_remote(inventory.source)
+    requests = FIXED + REMOTE_DOCUMENT * others if is_remote else 2 * others
     memory, read, written = PROGRAM_BYTES, 0, 0
     cpu = rates.dataset
     for entry in entries:
@@ -104,7 +104,7 @@ def costs_of(inventory: Inventory, targets: Targets, rates: Rates | None = None)
         after = estimates.predicted(entry, target, method)
         memory = max(memory, job_memory_bytes(entry, target, method))
         requests += entry.stored_chunks + 2 * after.objects + 4
-        if far:
+        if is_remote:
             compared = 2 * REGIONS if entry.stored_chunks > REGIONS else entry.stored_chunks
             requests += REMOTE_ARRAY + after.objects + compared
         read += entry.stored_bytes + after.bytes

@@ -46,8 +46,8 @@ def publish_dataset(
     has_old_manifest
         The output has a manifest of an earlier run, and none is wanted now: it is removed.
     unfinished
-        Keys of what killed writers left, as validate listed it; None: the output is listed. What
-        an earlier publish left is looked for in either case.
+        Keys of what killed writers left, as validate listed it, where nothing was written since;
+        None: the output is listed.
     web_url
         Address of the output for a browser, where it has one.
     validate_command
@@ -83,8 +83,7 @@ def publish_dataset(
         )
     # files of killed jobs are seen by readers, and go first; unfinished uploads are not, and a
     # client that can list them takes longer to start than all else here
-    search = partial(_find_unfinished, output, unfinished)
-    finding = started([search], threads=not output.is_local)
+    finding = started([partial(_find_unfinished, output, unfinished)], threads=not output.is_local)
     if output.is_local:
         _remove_unfinished(output, finding)
     if manifest is not None and output.get(MANIFEST_KEY) != manifest:
@@ -129,8 +128,7 @@ def total_cost(records: Iterable[Record]) -> Cost:
 def _find_unfinished(output: HeldOutput, known: Sequence[str] | None) -> Unfinished:
     if known is None or not output.is_local:  # uploads are not in the listing of a bucket
         return output.find_unfinished()
-    own = [*output.find_unfinished(ROOT_KEY), *output.find_unfinished(MANIFEST_KEY)]
-    return [*own, *((key, "") for key in known)]
+    return [(key, "") for key in known]
 
 
 def _remove_unfinished(output: HeldOutput, finding: Callable[[], list[Unfinished]]) -> None:

@@ -111,7 +111,9 @@ def check_fill_value(source: SourceArray, where: str) -> None:
 
 def _with_unique_readings(zarray: dict[str, Any]) -> tuple[dict[str, Any], list[Change]]:
     """Read what has one reading: numbers as texts, a codec without its list, and the like."""
-    read = {key: _unlisted(value) if key in _NO_LISTS else value for key, value in zarray.items()}
+    read = {
+        key: _out_of_list(value) if key in _NO_LISTS else value for key, value in zarray.items()
+    }
     read["zarr_format"] = whole(read.get("zarr_format", 2))
     if isinstance(read.get("dtype"), str):
         read["dtype"] = _with_byte_order(read["dtype"])
@@ -138,7 +140,7 @@ def lengths(value: Any) -> Any:
     return [whole(_unlisted(item)) for item in value] if isinstance(value, list) else value
 
 
-def _unlisted(value: Any) -> Any:
+def _out_of_list(value: Any) -> Any:
     """Take a text or number out of a list of one, in which programs in R write it."""
     one = isinstance(value, list) and len(value) == 1 and isinstance(value[0], (str, int, float))
     return value[0] if one else value
@@ -151,7 +153,7 @@ def _codec_alone(value: Any) -> Any:
     if isinstance(value, str):
         return {"id": value}
     if isinstance(value, dict):
-        return {key: _unlisted(item) for key, item in value.items()}
+        return {key: _out_of_list(item) for key, item in value.items()}
     return None if value in (False, []) else value
 
 

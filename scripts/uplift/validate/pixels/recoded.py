@@ -24,9 +24,9 @@ from uplift.validate.pixels.check import PixelCheck, filled_array
 from uplift.validate.pixels.compare import first_difference, same_bits
 from uplift.zarr_metadata.data_types import fill_of
 
-_REGION_BYTES = 8 * 2**20
+_COMPARED_BYTES = 8 * 2**20
 """Regions grow to this size: few reads, and little memory for each core."""
-_MOST_REGION_BYTES = COMPARE_BYTES
+_MOST_COMPARED_BYTES = COMPARE_BYTES
 """Regions that whole chunks of both sides would make larger are cut to chunks of the source."""
 
 
@@ -250,12 +250,12 @@ def region_steps(shape: Shape, source: Shape, target: Shape, itemsize: int) -> S
         if together > 4 * max(s, t):
             together = grid.ceil_div(t, s) * s
         steps.append(min(together, max(1, grid.ceil_div(n, s)) * s))
-    while math.prod(steps) * itemsize > _MOST_REGION_BYTES and any(_above(steps, source)):
+    while math.prod(steps) * itemsize > _MOST_COMPARED_BYTES and any(_above(steps, source)):
         axis = int(np.argmax(_above(steps, source)))
         steps[axis] = source[axis]
     for axis in reversed(range(len(steps))):
         extent = max(1, grid.ceil_div(shape[axis], steps[axis]))
-        fitting = _REGION_BYTES // max(1, math.prod(steps) * itemsize)
+        fitting = _COMPARED_BYTES // max(1, math.prod(steps) * itemsize)
         steps[axis] *= max(1, min(extent, fitting))
     return tuple(steps)
 
