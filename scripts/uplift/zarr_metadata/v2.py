@@ -137,7 +137,7 @@ def lengths(value: Any) -> Any:
     """Read one length alone, as zarr-python does, and lengths as texts or floats."""
     if type(value) is int:
         return [value]
-    return [whole(_unlisted(item)) for item in value] if isinstance(value, list) else value
+    return [whole(_out_of_list(item)) for item in value] if isinstance(value, list) else value
 
 
 def _out_of_list(value: Any) -> Any:
