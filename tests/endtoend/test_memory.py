@@ -19,7 +19,7 @@ from uplift.storage.protocol import ObjectInfo
 
 KEYS = 40_000
 MIB = 2**20
-CHUNKS, SIDE = 384, 512
+CHUNKS, SIDE = 768, 512
 
 CHILD = """
 import sys
