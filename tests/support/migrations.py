@@ -32,3 +32,14 @@ def plate(**more):
     sides = {"rows": [{"name": "A"}, {"name": "B"}], "columns": [{"name": "1"}, {"name": "2"}]}
     wells = [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
     return {"plate": {"version": "0.4", **sides, "wells": wells, **more}}
+
+
+def of_plate(attributes):
+    result = migrate(attributes)
+    assert {code for _, code in codes(result)} == {"source.repaired"}
+    return result.attributes["ome"]["plate"]
+
+
+def levels_of(result):
+    (entry,) = result.attributes["ome"]["multiscales"]
+    return [level["coordinateTransformations"] for level in entry["datasets"]]
